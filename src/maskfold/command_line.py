@@ -1,0 +1,73 @@
+"""What all stage scripts share on the command line: --config, --set, readable errors, the virtual environment check."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+if find_spec("pydantic") is None or find_spec("torch") is None:
+    sys.exit(
+        f"maskfold's packages are not installed in this Python ({sys.executable}): run `bash run_all.sh --setup-only` "
+        "once, then `source .venv/bin/activate` in the repository, and start this command again."
+    )
+
+from maskfold.config import REPOSITORY, Config, ConfigError, load_config
+from maskfold.data.competition import DataError
+from maskfold.provenance import StaleError
+
+DEFAULT_CONFIG = REPOSITORY / "configs" / "demo.yaml"
+
+
+class UsageError(ValueError):
+    """Something the user asked for cannot be done; the message says what, why and what to do instead."""
+
+
+def stage_parser(description: str, examples: str) -> argparse.ArgumentParser:
+    """A parser with the arguments every stage has; `examples` closes the help."""
+    parser = argparse.ArgumentParser(
+        description=description,
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help="experiment (default: configs/demo.yaml)"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="change a config value, e.g. --set train.epochs=3; paths start at the repository",
+    )
+    parser.add_argument(
+        "--accept-code-changes",
+        action="store_true",
+        help="treat artefacts made by another version of the code as fresh",
+    )
+    return parser
+
+
+def config_of(args: argparse.Namespace) -> Config:
+    """The config the parsed arguments ask for."""
+    path = args.config if args.config.exists() else REPOSITORY / args.config
+    return load_config(path, [override for group in args.overrides for override in group])
+
+
+def run_stage(stage: Callable[[], None]) -> None:
+    """Run a stage; what a user can cause ends in one readable message and exit code 2, not in a traceback."""
+    try:
+        stage()
+    except (ConfigError, DataError, StaleError, UsageError) as error:
+        sys.exit(_fail(str(error), 2))
+    except KeyboardInterrupt:
+        sys.exit(_fail("stopped; start the same command again to continue", 130))
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return code

@@ -1,0 +1,96 @@
+"""Where every artefact of a run lives, once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from maskfold.config import REPOSITORY, Config
+
+
+def resolve(path: str | Path) -> Path:
+    """A config path as an absolute one; relative paths start at the repository."""
+    return (REPOSITORY / Path(path).expanduser()).resolve()
+
+
+def display(path: Path) -> str:
+    """The path as a message shows it: relative to the repository where it lies below it."""
+    return str(path.relative_to(REPOSITORY)) if path.is_relative_to(REPOSITORY) else str(path)
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """All files of one run, below `config.output_root`."""
+
+    root: Path
+    name: str
+
+    @classmethod
+    def of(cls, config: Config) -> RunPaths:
+        """The paths of a config's run."""
+        return cls(resolve(config.output_root), config.name)
+
+    @property
+    def folds_csv(self) -> Path:
+        """image_id, fold, stratum, and group where there are groups."""
+        return self.root / "folds" / f"{self.name}.csv"
+
+    @property
+    def run(self) -> Path:
+        """Checkpoints, history, logs: everything training leaves behind."""
+        return self.root / "runs" / self.name
+
+    def fold(self, fold: int) -> Path:
+        """Folder of one fold's training: best.ckpt, last.ckpt, history.csv, curves.png, config.yaml."""
+        return self.run / f"fold{fold}"
+
+    def best_checkpoint(self, fold: int) -> Path:
+        """The checkpoint of the best validation metric, with the averaged weights where EMA is on."""
+        return self.fold(fold) / "best.ckpt"
+
+    def history_csv(self, fold: int) -> Path:
+        """One row an epoch: epoch, train_loss, valid_loss, valid_metric, learning_rate, seconds, peak_memory_mb."""
+        return self.fold(fold) / "history.csv"
+
+    @property
+    def oof(self) -> Path:
+        """Folder of the OOF store and what was tuned on it."""
+        return self.root / "oof" / self.name
+
+    def oof_parquet(self, fold: int) -> Path:
+        """OOF probabilities of one fold's validation images."""
+        return self.oof / f"fold{fold}.parquet"
+
+    @property
+    def postprocess_json(self) -> Path:
+        """The tuned artefact."""
+        return self.oof / "postprocess.json"
+
+    def score_table(self, fold: int) -> Path:
+        """The exact tables of one fold, all classes (npz)."""
+        return self.oof / "tables" / f"fold{fold}.npz"
+
+    @property
+    def image_scores_csv(self) -> Path:
+        """Per OOF image and class: the areas and scores of the default and the adopted rule."""
+        return self.oof / "image_scores.csv"
+
+    @property
+    def study_sqlite(self) -> Path:
+        """The Optuna study of the tuning stage."""
+        return self.oof / "study.sqlite3"
+
+    @property
+    def submission_csv(self) -> Path:
+        """The answer file."""
+        return self.root / "submissions" / f"{self.name}.csv"
+
+    @property
+    def submission_shards(self) -> Path:
+        """Finished shards of the test images, so that a killed run continues."""
+        return self.run / "submission_shards"
+
+    @property
+    def report(self) -> Path:
+        """Folder of the static HTML report; open its index.html."""
+        return self.root / "reports" / self.name
