@@ -269,9 +269,9 @@ def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in top.items():
         old = merged.get(key)
-        sections = isinstance(old, dict) and isinstance(value, dict)
-        if sections and value.get("format", old.get("format")) == old.get("format"):
-            merged[key] = _merge(old, value)
+        if isinstance(old, dict) and isinstance(value, dict):
+            same_kind = value.get("format", old.get("format")) == old.get("format")
+            merged[key] = _merge(old, value) if same_kind else value
         else:
             merged[key] = value
     return merged
