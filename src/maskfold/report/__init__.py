@@ -1,0 +1,1 @@
+"""The pictures of a run: training curves and the static HTML page."""
