@@ -1,0 +1,63 @@
+"""What every reader returns, whatever the files on disk look like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+from maskfold.provenance import file_hash, folder_fingerprint
+
+
+class DataError(ValueError):
+    """Bad input files; the message lists every problem found with file, row and reason."""
+
+    def __init__(self, problems: Sequence[str], shown: int = 50) -> None:
+        self.problems = list(problems)
+        more = [f"… and {len(problems) - shown} more"] if len(problems) > shown else []
+        lines = "\n".join(f"  {line}" for line in [*self.problems[:shown], *more])
+        count = f"{len(problems)} problem" + ("s" if len(problems) != 1 else "")
+        super().__init__(f"the data has {count}; nothing was written:\n{lines}")
+
+
+class MaskSource(Protocol):
+    """Reads the masks of one training image; picklable, so that loader processes can carry it."""
+
+    def __call__(self, image_id: str) -> np.ndarray:
+        """(C, H, W) uint8 in {0, 1} at the image's original size."""
+        ...
+
+
+@dataclass(frozen=True)
+class Competition:
+    """A competition's images and labels.
+
+    train, test: one row an image with columns image_id (as the competition writes it), path (absolute), height, width
+    (px), and in train, where there are groups, group. label_files: the files that define the labels. sample_submission:
+    the competition's own answer template where it has one.
+    """
+
+    class_names: tuple[str, ...]
+    train: pd.DataFrame
+    test: pd.DataFrame
+    masks: MaskSource
+    label_files: tuple[Path, ...] = ()
+    sample_submission: Path | None = None
+
+    def train_inputs(self) -> dict[str, str]:
+        """Provenance of the training images and labels: label -> hash."""
+        return {
+            "training images": folder_fingerprint([Path(path) for path in self.train["path"]]),
+            **{f"label file {path.name}": file_hash(path) for path in self.label_files},
+        }
+
+    def test_inputs(self) -> dict[str, str]:
+        """Provenance of the test images and the sample file: label -> hash."""
+        inputs = {"test images": folder_fingerprint([Path(path) for path in self.test["path"]])}
+        if self.sample_submission is not None:
+            inputs["sample submission"] = file_hash(self.sample_submission)
+        return inputs

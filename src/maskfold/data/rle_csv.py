@@ -1,0 +1,140 @@
+"""Reader for images in folders with labels as run lengths in a csv: both forms of Severstal.
+
+`ImageId_ClassId,EncodedPixels` has a row for every image and class, blank where the mask is empty;
+`ImageId,ClassId,EncodedPixels` has rows for masks that show something. An image without rows is an empty image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from maskfold.config import RleCsvData
+from maskfold.data.competition import Competition
+from maskfold.data.csv_files import read_csv
+from maskfold.data.image_files import SUFFIXES, ImageHeader, check_images, image_table
+from maskfold.data.problems import Problems, check_sample, checked_groups, data_root, images_by_id
+from maskfold.rle import Order, RleError, decode, parse_runs
+
+_ONE_COLUMN = ("ImageId_ClassId", "EncodedPixels")
+_TWO_COLUMNS = ("ImageId", "ClassId", "EncodedPixels")
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """One row of the label csv; `number` counts from the header, which is row 1."""
+
+    number: int
+    image_id: str
+    class_name: str
+    rle: str
+
+
+@dataclass(frozen=True)
+class RleMasks:
+    """Decodes the masks of an image when asked; picklable, and small because it holds only text.
+
+    runs: image_id -> class index -> RLE text; sizes: image_id -> (height, width) in px.
+    """
+
+    runs: Mapping[str, Mapping[int, str]]
+    sizes: Mapping[str, tuple[int, int]]
+    class_count: int
+    order: Order
+
+    def __call__(self, image_id: str) -> np.ndarray:
+        """(C, H, W) uint8 in {0, 1} of a training image; KeyError for any other."""
+        height, width = self.sizes[image_id]
+        masks = np.zeros((self.class_count, height, width), dtype=np.uint8)
+        for class_index, rle in self.runs.get(image_id, {}).items():
+            masks[class_index] = decode(rle, height, width, self.order)
+        return masks
+
+
+def open_rle_csv(data: RleCsvData) -> Competition:
+    """Read and check the whole competition.
+
+    Raises DataError with all problems together: missing, truncated or unreadable images, rows of images that are not
+    there or climb out of their folder, unknown classes, duplicate rows, bad run lengths, and what is wrong with the
+    groups and the sample file.
+    """
+    root, problems = data_root(data.root), Problems()
+    csv_path = root / data.train_csv
+    rows = problems.attempt(lambda: read_label_rows(csv_path), list[LabelRow]())
+    by_stem = bool(rows) and not any(row.image_id.lower().endswith(SUFFIXES) for row in rows)
+    train = images_by_id(root / data.train_images, by_stem, problems)
+    test = images_by_id(None if data.test_images is None else root / data.test_images, by_stem, problems)
+    headers, bad_images = check_images([*train.values(), *test.values()])
+    problems += bad_images
+    problems += _row_problems(csv_path, rows, data.class_names, train, headers)
+    groups = checked_groups(root, data.groups_csv, train, problems)
+    sample = check_sample(root, data.sample_submission, data.class_names, test, problems)
+    problems.raise_any()
+    return Competition(
+        class_names=data.class_names,
+        train=image_table(train, headers, groups),
+        test=image_table(test, headers),
+        masks=_masks(rows, data, train, headers),
+        label_files=(csv_path,) if data.groups_csv is None else (csv_path, root / data.groups_csv),
+        sample_submission=sample,
+    )
+
+
+def read_label_rows(path: Path) -> list[LabelRow]:
+    """The rows of a label csv of either form; blank run lengths are kept. Raises DataError when it is no such csv."""
+    table = read_csv(path, [_TWO_COLUMNS, _ONE_COLUMN])
+    if set(_TWO_COLUMNS) <= set(table.header):
+        return [LabelRow(number, *fields) for number, fields in table.select(_TWO_COLUMNS)]
+    rows = []
+    for number, (both, rle) in table.select(_ONE_COLUMN):
+        image_id, _, class_name = both.rpartition("_")
+        rows.append(LabelRow(number, image_id, class_name, rle))
+    return rows
+
+
+def _masks(
+    rows: Sequence[LabelRow], data: RleCsvData, train: Mapping[str, Path], headers: Mapping[Path, ImageHeader]
+) -> RleMasks:
+    runs: dict[str, dict[int, str]] = {}
+    for row in rows:
+        if row.rle:
+            runs.setdefault(row.image_id, {})[data.class_names.index(row.class_name)] = row.rle
+    sizes = {image_id: (headers[path].height, headers[path].width) for image_id, path in train.items()}
+    return RleMasks(runs, sizes, len(data.class_names), data.order)
+
+
+def _row_problems(
+    csv_path: Path,
+    rows: Sequence[LabelRow],
+    class_names: Sequence[str],
+    train: Mapping[str, Path],
+    headers: Mapping[Path, ImageHeader],
+) -> list[str]:
+    """All that is wrong with the label rows; `headers` lacks the images that cannot be read."""
+    problems: list[str] = []
+    first: dict[tuple[str, str], int] = {}
+    for row in rows:
+        place = f"{csv_path}, row {row.number}:"
+        if _climbs(row.image_id):
+            problems.append(f"{place} image id {row.image_id!r} climbs out of its folder")
+        elif train and row.image_id not in train:
+            problems.append(f"{place} there is no training image {row.image_id!r}")
+        if row.class_name not in class_names:
+            problems.append(f"{place} unknown class {row.class_name!r}; data.class_names has {', '.join(class_names)}")
+        earlier = first.setdefault((row.image_id, row.class_name), row.number)
+        if earlier != row.number:
+            problems.append(f"{place} {row.image_id!r}, class {row.class_name} is in row {earlier} already")
+        header = headers.get(train[row.image_id]) if row.image_id in train else None
+        try:
+            parse_runs(row.rle, None if header is None else header.height * header.width)
+        except RleError as error:
+            problems.append(f"{place} bad run lengths of {row.image_id!r}, class {row.class_name}: {error}")
+    return problems
+
+
+def _climbs(image_id: str) -> bool:
+    """Whether an id used as a file name would leave its folder."""
+    return "/" in image_id or "\\" in image_id or image_id in ("", ".", "..") or ":" in image_id[1:2]
