@@ -79,6 +79,16 @@ class MaskFoldersData(Section):
 DataConfig = Annotated[RleCsvData | MaskFoldersData, Field(discriminator="format")]
 
 
+class DemoConfig(Section):
+    """The generated demo competition; present only in configs whose data src/make_demo_data.py draws."""
+
+    seed: int = Field(0, ge=0)
+    train_images: int = Field(360, ge=8)
+    test_images: int = Field(120, ge=1)
+    height: int = Field(64, ge=32)  # px
+    width: int = Field(400, ge=64)  # px
+
+
 class FoldsConfig(Section):
     """Stratified, group-respecting folds."""
 
@@ -128,14 +138,22 @@ class TrainConfig(Section):
     non_empty_share: float | None = Field(None, gt=0, le=1)  # share of drawn images that show something; null: as it is
     non_empty_crop_share: float = Field(0.5, ge=0, le=1)  # share of crops of non-empty images that must show something
     augmentation: Literal["none", "light", "medium", "heavy"] = "medium"
+    flips: tuple[Literal["horizontal", "vertical"], ...] = ("horizontal",)
     loss: LossConfig = LossConfig()
     ema_decay: float | None = Field(0.99, gt=0, lt=1)  # null: no moving average of the weights
+    select: Literal["best", "last"] = "best"  # the weights OOF and test use; best is chosen on the validation images
     early_stopping_patience: int | None = Field(None, ge=1)  # epochs without a better metric; null: never stop early
     precision: Literal["auto", "32", "bf16"] = "auto"
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: int = Field(1, ge=1)
     num_nodes: int = Field(1, ge=1)
-    workers: int | None = Field(None, ge=0)  # loader processes; null: one a core up to four
+    workers: int | None = Field(None, ge=0)  # loader processes; null: up to four beside a GPU, one on a CPU
+
+    @model_validator(mode="after")
+    def _crop_fits_stride(self) -> TrainConfig:
+        if self.crop_size is not None and any(side < 32 or side % 32 for side in self.crop_size):
+            raise ValueError(f"crop_size: sides must be multiples of 32, found {list(self.crop_size)}")
+        return self
 
 
 class InferenceConfig(Section):
@@ -144,6 +162,12 @@ class InferenceConfig(Section):
     tta: tuple[Literal["hflip", "vflip", "rot180"], ...] = ("hflip",)  # the untouched image always takes part
     batch_size: int = Field(16, ge=1)
     shard_images: int = Field(256, ge=1)  # test images a shard; a killed run continues at the last whole shard
+
+    @model_validator(mode="after")
+    def _distinct_views(self) -> InferenceConfig:
+        if len(set(self.tta)) == 3 or len(set(self.tta)) != len(self.tta):
+            raise ValueError(f"tta: hflip and vflip together already hold rot180; found {list(self.tta)}")
+        return self
 
 
 class TuningConfig(Section):
@@ -196,6 +220,7 @@ class Config(Section):
     seed: int = Field(0, ge=0, lt=2**31)
     output_root: str = "."  # folds/, oof/, runs/, submissions/ and reports/ of the run lie below it
     data: DataConfig
+    demo: DemoConfig | None = None
     folds: FoldsConfig = FoldsConfig()
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,12 +42,12 @@ class RunPaths:
         return self.root / "runs" / self.name
 
     def fold(self, fold: int) -> Path:
-        """Folder of one fold's training: best.ckpt, last.ckpt, history.csv, curves.png, config.yaml."""
+        """Folder of one fold's training: model.pt, best.ckpt, last.ckpt, history.csv, curves.png."""
         return self.run / f"fold{fold}"
 
-    def best_checkpoint(self, fold: int) -> Path:
-        """The checkpoint of the best validation metric, with the averaged weights where EMA is on."""
-        return self.fold(fold) / "best.ckpt"
+    def model(self, fold: int) -> Path:
+        """The chosen weights of one fold, a plain state dict: what OOF and test images are predicted with."""
+        return self.fold(fold) / "model.pt"
 
     def history_csv(self, fold: int) -> Path:
         """One row an epoch: epoch, train_loss, valid_loss, valid_metric, learning_rate, seconds, peak_memory_mb."""
@@ -94,3 +95,9 @@ class RunPaths:
     def report(self) -> Path:
         """Folder of the static HTML report; open its index.html."""
         return self.root / "reports" / self.name
+
+
+def image_index(folder: Path) -> Path:
+    """Where the sizes of a folder's images are remembered; not in the folder itself, which may be read-only."""
+    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    return REPOSITORY / "runs" / ".image_index" / f"{name}.csv"

@@ -21,8 +21,15 @@ from typing import Any
 
 from maskfold import __version__
 
-# Their effect reaches an artefact through the recorded settings and inputs alone.
-_NOT_PART_OF_CODE_VERSION = {"maskfold.config", "maskfold.paths", "maskfold.provenance", "maskfold.command_line"}
+# Their effect reaches an artefact through the recorded settings and inputs alone, or only the eye sees it.
+_NOT_PART_OF_CODE_VERSION = {
+    "maskfold.config",
+    "maskfold.paths",
+    "maskfold.provenance",
+    "maskfold.command_line",
+    "maskfold.progress",
+    "maskfold.training.history",
+}
 
 
 class StaleError(RuntimeError):

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# From a config to a submission and a report: set-up (.venv), then every stage. Starting it again skips what is fresh.
+#
+# usage: bash run_all.sh [CONFIG] [--set KEY=VALUE …] [--setup-only]
+#   bash run_all.sh                                                  the demo
+#   bash run_all.sh configs/severstal.yaml --set data.root=/data/severstal
+#   bash run_all.sh --setup-only                                     only make .venv
+set -euo pipefail
+
+called_from=$PWD
+cd "$(dirname "${BASH_SOURCE[0]}")"
+source ./setup_venv.sh
+
+config=configs/demo.yaml
+arguments=()
+setup_only=false
+while [ $# -gt 0 ]; do
+  case $1 in
+    -h | --help) sed -n '2,7s/^# \{0,1\}//p' run_all.sh; exit ;;
+    --setup-only) setup_only=true ;;
+    --set | --accept-code-changes) arguments+=("$1") ;;
+    -*) stop "unknown option $1; see bash run_all.sh --help" ;;
+    *=*) arguments+=("$1") ;;
+    *) if [ -f "$called_from/$1" ]; then config=$called_from/$1; else config=$1; fi ;;
+  esac
+  shift
+done
+
+make_venv
+if $setup_only; then
+  printf 'set-up: .venv is ready; enter it with: source %q/.venv/bin/activate\n' "$PWD"
+  exit
+fi
+
+stages=(make_demo_data make_folds train predict_oof tune_thresholds make_submission make_report)
+for i in "${!stages[@]}"; do
+  printf '\n[%d/%d] %s\n' $((i + 1)) ${#stages[@]} "${stages[$i]}"
+  .venv/bin/python "src/${stages[$i]}.py" --config "$config" "${arguments[@]}"
+done

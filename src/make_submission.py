@@ -1,0 +1,34 @@
+"""Predict the test images with all folds and write the submission.
+
+Reads runs/<name>/fold<k>/model.pt, oof/<name>/postprocess.json and the competition's sample file. Writes
+submissions/<name>.csv, whole or not at all, after decoding every mask back. Refuses a postprocess.json that was tuned
+on other models or another test-time augmentation. A killed run continues at the last finished shard of images.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from maskfold.command_line import config_of, run_stage, stage_parser
+from maskfold.data.reading import open_competition
+from maskfold.final_prediction import make_submission
+
+EXAMPLES = """\
+  python src/make_submission.py                                  the demo
+  python src/make_submission.py --config configs/severstal.yaml  your experiment"""
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    return stage_parser("Predict the test images with all folds and write the submission.", EXAMPLES).parse_args()
+
+
+def main() -> None:
+    """Predict and write."""
+    args = parse_args()
+    config = config_of(args)
+    make_submission(config, open_competition(config.data), args.accept_code_changes)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,215 @@
+"""The only way from an image to probabilities: used for validation, OOF, test images, photos and video alike."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+import ttach
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from maskfold.config import Config, InferenceConfig, ModelConfig
+from maskfold.data.image_files import read_image
+from maskfold.data.transforms import network_size, pad_to, padded_size, resize_image
+from maskfold.models import STRIDE, SegmentationModel
+
+
+class Prediction(NamedTuple):
+    """One image's probabilities at its original size.
+
+    prob: (C, H, W) uint8, q stands for q/255; class_prob: (C,) float32 in 0..1, or None without a classification head.
+    """
+
+    image_id: str
+    prob: np.ndarray
+    class_prob: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class ImageBatch:
+    """Images of one padded size, ready for the network.
+
+    pixels: (B, in_channels, h, w) uint8; sizes: original (height, width); inner_sizes: (height, width) before padding.
+    """
+
+    image_ids: list[str]
+    pixels: Tensor
+    sizes: list[tuple[int, int]]
+    inner_sizes: list[tuple[int, int]]
+
+    def pin_memory(self) -> ImageBatch:
+        """The same batch in page-locked memory, for copies that overlap with the GPU's work."""
+        return ImageBatch(self.image_ids, self.pixels.pin_memory(), self.sizes, self.inner_sizes)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where and how a network runs: the device and whether autocast to bf16 is on."""
+
+    device: torch.device
+    bf16: bool
+
+    @classmethod
+    def of(cls, config: Config) -> Runtime:
+        """The runtime a config asks for on this machine."""
+        accelerator = config.train.accelerator
+        cuda = accelerator == "gpu" or (accelerator == "auto" and torch.cuda.is_available())
+        device = torch.device("cuda" if cuda else "cpu")
+        return cls(device, config.train.precision == "bf16" or (config.train.precision == "auto" and fast_bf16(device)))
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """The autocast context to run the network in."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
+
+
+def fast_bf16(device: torch.device) -> bool:
+    """Whether bf16 arithmetic is in this device's hardware, so that it is faster and not emulated."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+class BatchDataset(Dataset[ImageBatch]):
+    """Batches of images that share a padded size; batch i is always the same images, whoever loads it."""
+
+    def __init__(self, images: pd.DataFrame, model: ModelConfig, batch_size: int) -> None:
+        self.model = model
+        self.image_ids = images["image_id"].tolist()
+        self.paths = images["path"].tolist()
+        pairs = zip(images["height"].tolist(), images["width"].tolist(), strict=True)
+        self.inner_sizes = [network_size(height, width, model.resize) for height, width in pairs]
+        self.batches = plan_batches(self.inner_sizes, batch_size)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> ImageBatch:
+        rows = self.batches[index]
+        inner_sizes = [self.inner_sizes[row] for row in rows]
+        size = padded_size(*inner_sizes[0], STRIDE)
+        images = [read_image(self.paths[row], self.model.in_channels) for row in rows]
+        padded = [
+            pad_to(resize_image(image, inner), size, mirror=True)
+            for image, inner in zip(images, inner_sizes, strict=True)
+        ]
+        pixels = torch.from_numpy(np.stack(padded).transpose(0, 3, 1, 2))
+        return ImageBatch(
+            [self.image_ids[row] for row in rows],
+            pixels.contiguous(memory_format=torch.channels_last),
+            [(image.shape[0], image.shape[1]) for image in images],
+            inner_sizes,
+        )
+
+
+def plan_batches(inner_sizes: Sequence[tuple[int, int]], batch_size: int) -> list[list[int]]:
+    """Rows grouped by padded size, at most `batch_size` a batch, in order of their first image."""
+    batches: list[list[int]] = []
+    open_batches: dict[tuple[int, int], list[int]] = {}
+    for row, inner in enumerate(inner_sizes):
+        size = padded_size(*inner, STRIDE)
+        batch = open_batches.get(size)
+        if batch is None or len(batch) == batch_size:
+            batch = open_batches[size] = []
+            batches.append(batch)
+        batch.append(row)
+    return batches
+
+
+def batch_loader(images: pd.DataFrame, config: Config, device: torch.device) -> DataLoader[ImageBatch]:
+    """A loader of whole images for inference; decoding runs beside the network."""
+    return DataLoader(
+        BatchDataset(images, config.model, config.inference.batch_size),
+        batch_size=None,
+        num_workers=loader_workers(config, device),
+        pin_memory=device.type == "cuda",
+        worker_init_fn=single_threaded,
+        prefetch_factor=4 if loader_workers(config, device) else None,
+    )
+
+
+def loader_workers(config: Config, device: torch.device) -> int:
+    """Number of loader processes: as configured, else up to four beside a GPU and one beside a network on the CPU."""
+    if config.train.workers is not None:
+        return config.train.workers
+    return min(4, os.cpu_count() or 1) if device.type == "cuda" else 1
+
+
+def single_threaded(_worker: int) -> None:
+    """Keep a loader process from starting threads of its own, which would fight the network's."""
+    cv2.setNumThreads(0)
+
+
+def tta_views(config: InferenceConfig) -> ttach.Compose:
+    """All combinations of the configured flips and turns, the untouched image first."""
+    transforms = {
+        "hflip": ttach.HorizontalFlip(),
+        "vflip": ttach.VerticalFlip(),
+        "rot180": ttach.Rotate90(angles=[0, 180]),
+    }
+    return ttach.Compose([transforms[name] for name in config.tta])
+
+
+def predict_batch(
+    models: Sequence[SegmentationModel],
+    weights: Sequence[float],
+    batch: ImageBatch,
+    views: ttach.Compose,
+    runtime: Runtime,
+) -> list[Prediction]:
+    """The weighted mean probability over models and the plain mean over views, back at the original sizes.
+
+    weights: one a model, summing to 1.
+    """
+    pixels = batch.pixels.to(runtime.device, non_blocking=True)
+    mask_prob: Tensor | None = None
+    class_prob: Tensor | None = None
+    with torch.inference_mode(), runtime.autocast():
+        for view in views:
+            seen = view.augment_image(pixels).contiguous(memory_format=torch.channels_last)
+            for model, weight in zip(models, weights, strict=True):
+                outputs = model(seen)
+                share = weight / len(views)
+                # float() first: a sigmoid in bf16 has too few steps near 1 for 8-bit probabilities.
+                prob = view.deaugment_mask(outputs.mask_logits.float().sigmoid()) * share
+                mask_prob = prob if mask_prob is None else mask_prob.add_(prob)
+                if outputs.class_logits is not None:
+                    present = outputs.class_logits.float().sigmoid() * share
+                    class_prob = present if class_prob is None else class_prob.add_(present)
+    assert mask_prob is not None, "no model to predict with"
+    maps = original_size_maps(mask_prob, batch)
+    class_rows = [None] * len(maps) if class_prob is None else list(class_prob.cpu().numpy())
+    return [Prediction(*row) for row in zip(batch.image_ids, maps, class_rows, strict=True)]
+
+
+def original_size_maps(prob: Tensor, batch: ImageBatch) -> list[np.ndarray]:
+    """(B, C, h, w) probabilities of a batch cropped, resized to the original sizes and quantised to (C, H, W) uint8."""
+    maps = []
+    for row, inner, size in zip(prob, batch.inner_sizes, batch.sizes, strict=True):
+        cropped = row[:, : inner[0], : inner[1]]
+        if inner != size:
+            cropped = torch.nn.functional.interpolate(cropped[None], size, mode="bilinear", antialias=True)[0]
+        # Rounded to nearest, never truncated: 254.6 is 255, and a pixel is on at threshold t iff q >= t.
+        maps.append(cropped.mul(255).round_().clamp_(0, 255).to(torch.uint8).cpu().numpy())
+    return maps
+
+
+def predict_images(
+    models: Sequence[SegmentationModel], weights: Sequence[float], images: pd.DataFrame, config: Config
+) -> Iterator[Prediction]:
+    """Stream the predictions of a table of images (image_id, path, height, width); memory does not grow with it.
+
+    The order is that of the batches, not of the table, and is the same in every run.
+    """
+    runtime = Runtime.of(config)
+    ready = [model.to(runtime.device).eval() for model in models]
+    views = tta_views(config.inference)
+    for batch in batch_loader(images, config, runtime.device):
+        yield from predict_batch(ready, weights, batch, views, runtime)

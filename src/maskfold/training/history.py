@@ -1,0 +1,79 @@
+"""What each epoch of a training left behind: one row in history.csv, one line on the screen, the curves as PNG."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import lightning as L  # noqa: N812  # lightning's own convention
+import pandas as pd
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from maskfold.provenance import whole_file
+from maskfold.report.curves import plot_history
+
+
+class HistoryCallback(Callback):
+    """Writes history.csv whole after every epoch; a resumed training drops rows it is about to make again."""
+
+    def __init__(self, history_csv: Path, curves_png: Path, title: str) -> None:
+        self.history_csv, self.curves_png, self.title = history_csv, curves_png, title
+        self.rows: list[dict[Hashable, Any]] = []
+        self.started = 0.0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Take over the rows of the epochs before the first one to come."""
+        if self.history_csv.is_file():
+            known = pd.read_csv(self.history_csv)
+            self.rows = known[known["epoch"] < trainer.current_epoch].to_dict("records")
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the epoch's clock."""
+        self.started = time.monotonic()
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write the epoch's row."""
+        if not trainer.is_global_zero:
+            return
+        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        row: dict[Hashable, Any] = {
+            "epoch": trainer.current_epoch,
+            "train_loss": figures.pop("train_loss"),
+            "valid_loss": figures.pop("valid_loss"),
+            "valid_metric": figures.pop("valid_metric"),
+            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            "seconds": round(time.monotonic() - self.started, 2),
+            "peak_memory_mb": round(_peak_memory_mb()),
+            **figures,
+        }
+        self.rows.append(row)
+        with whole_file(self.history_csv) as temporary:
+            pd.DataFrame(self.rows).to_csv(temporary, index=False)
+        self._print(row, trainer.max_epochs or 0)
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Draw the curves."""
+        if trainer.is_global_zero and self.rows:
+            plot_history(self.history_csv, self.curves_png)
+
+    def _print(self, row: dict[Hashable, Any], epochs: int) -> None:
+        seconds = sum(past["seconds"] for past in self.rows) / len(self.rows)
+        left = seconds * (epochs - 1 - row["epoch"])
+        classes = " ".join(f"{value:.2f}" for key, value in row.items() if str(key).startswith("dice_"))
+        print(
+            f"  {self.title} epoch {row['epoch'] + 1}/{epochs}: loss {row['train_loss']:.3f} (validation "
+            f"{row['valid_loss']:.3f}), metric {row['valid_metric']:.4f}, Dice where not empty {classes}, "
+            f"{row['seconds']:.0f} s, {left / 60:.0f} min left",
+            flush=True,
+        )
+
+
+def _peak_memory_mb() -> float:
+    """Highest memory so far: of the GPU where one is used, else of this process (MB)."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,0 +1,43 @@
+"""The training stage: which folds are fresh, which are trained anew, and why."""
+
+from __future__ import annotations
+
+from maskfold.config import Config
+from maskfold.data.competition import Competition
+from maskfold.folds import read_folds
+from maskfold.paths import RunPaths, resolve
+from maskfold.provenance import Provenance, code_version, file_hash
+
+
+def train_folds(
+    config: Config, competition: Competition, only_fold: int | None = None, accept_code_changes: bool = False
+) -> None:
+    """Train every fold that is not fresh; each continues at its last finished epoch if it was cut off."""
+    folds = read_folds(config, competition)
+    paths = RunPaths.of(config)
+    for fold in range(config.folds.count) if only_fold is None else [only_fold]:
+        made_from = training_provenance(config, competition)
+        reasons = made_from.staleness(paths.model(fold), accept_code_changes)
+        if not reasons:
+            print(f"train: fold {fold} is fresh, skipped")
+            continue
+        # torch and lightning take seconds to import, and a fresh stage needs neither.
+        from maskfold.training.fit import train_fold
+
+        print(f"train: fold {fold} of {config.folds.count}: {'; '.join(reasons)}", flush=True)
+        train_fold(config, competition, folds, fold, made_from, accept_code_changes)
+
+
+def training_provenance(config: Config, competition: Competition) -> Provenance:
+    """Everything the weights of a fold depend on."""
+    inputs = competition.train_inputs() | {"folds": file_hash(RunPaths.of(config).folds_csv)}
+    weights = resolve(config.model.encoder_weights) if config.model.encoder_weights else None
+    if weights is not None and weights.is_file():
+        inputs["encoder weights"] = file_hash(weights)
+    settings = {
+        "seed": config.seed,
+        "model": config.model.model_dump(exclude={"encoder_weights"} if "encoder weights" in inputs else None),
+        "train": config.train.model_dump(exclude={"workers", "accelerator"}),
+        "metric": config.tuning.metric,
+    }
+    return Provenance("train", settings, inputs, code_version("maskfold.training.fit"))

@@ -1,0 +1,39 @@
+"""The competition metric on whole validation images at threshold 0.5, epoch by epoch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from maskfold.metrics import class_score, dice, mask_areas
+
+HALF = 128  # q/255 >= 0.5 for 8-bit probabilities
+
+
+class ValidationScores:
+    """Collects the areas of every validation image; the scores are means over images, class by class."""
+
+    def __init__(self, metric: str) -> None:
+        self.metric = metric
+        self.areas: list[np.ndarray] = []
+
+    def reset(self) -> None:
+        """Forget all images."""
+        self.areas = []
+
+    def add(self, prob: np.ndarray, truth: np.ndarray) -> None:
+        """One image: prob (C, H, W) uint8 and truth (C, H, W) uint8 in {0, 1}."""
+        self.areas.append(np.array([mask_areas(p >= HALF, t) for p, t in zip(prob, truth, strict=True)]))
+
+    def mean(self) -> float:
+        """The metric, averaged over classes."""
+        areas = np.stack(self.areas)  # (images, classes, 3)
+        return float(np.mean([class_score(self.metric, *areas[:, index].T) for index in range(areas.shape[1])]))
+
+    def non_empty_dice(self) -> list[float]:
+        """Mean Dice over the images that show the class, for each class; NaN where none does."""
+        areas = np.stack(self.areas)
+        scores = []
+        for index in range(areas.shape[1]):
+            shown = areas[areas[:, index, 2] > 0, index]
+            scores.append(float(dice(*shown.T).mean()) if len(shown) else float("nan"))
+        return scores

@@ -1,0 +1,38 @@
+"""Train every fold of an experiment.
+
+Reads the competition's images and labels and folds/<name>.csv. Writes runs/<name>/fold<k>/: model.pt (the chosen
+weights), best.ckpt, last.ckpt, history.csv, curves.png and TensorBoard logs. A fold whose inputs have not changed is
+skipped; one that was cut off continues at its last finished epoch.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from maskfold.command_line import config_of, run_stage, stage_parser
+from maskfold.data.reading import open_competition
+from maskfold.training.stage import train_folds
+
+EXAMPLES = """\
+  python src/train.py                                        the demo
+  python src/train.py --config configs/severstal.yaml        your experiment
+  python src/train.py --config configs/people.yaml --fold 0  one fold only
+  python src/train.py --set train.epochs=3 train.batch_size=8"""
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    parser = stage_parser("Train every fold of an experiment.", EXAMPLES)
+    parser.add_argument("--fold", type=int, metavar="K", help="train this fold only (0-based)")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Train."""
+    args = parse_args()
+    config = config_of(args)
+    train_folds(config, open_competition(config.data), args.fold, args.accept_code_changes)
+
+
+if __name__ == "__main__":
+    run_stage(main)

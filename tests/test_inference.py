@@ -1,0 +1,110 @@
+"""From images to probabilities: sizes, rounding, TTA, and the mean over models."""
+
+import numpy as np
+import pytest
+import torch
+
+from maskfold.config import Config, InferenceConfig, ModelConfig, Resize, RleCsvData, TrainConfig
+from maskfold.inference import Runtime, plan_batches, predict_images, tta_views
+from maskfold.models import Outputs
+
+CPU = Runtime(torch.device("cpu"), bf16=False)
+
+
+class Brightness(torch.nn.Module):
+    """A network whose logit for class 0 is what grey is above 128, in tenths; class 1 its negative."""
+
+    def __init__(self, gain=0.1):
+        super().__init__()
+        self.gain = gain
+
+    def forward(self, pixels):
+        logit = (pixels.float().mean(1, keepdim=True) - 128) * self.gain
+        return Outputs(torch.cat([logit, -logit], 1), logit.mean((2, 3)).repeat(1, 2))
+
+
+class LeftHalf(torch.nn.Module):
+    """A network that says yes to the left half of whatever it sees."""
+
+    def forward(self, pixels):
+        logits = torch.full((len(pixels), 1, *pixels.shape[2:]), -20.0)
+        logits[..., : pixels.shape[3] // 2] = 20.0
+        return Outputs(logits, None)
+
+
+def config_of(classes=2, **sections):
+    names = tuple(str(number) for number in range(classes))
+    train = TrainConfig(precision="32", accelerator="cpu", workers=0)
+    return Config(name="x", data=RleCsvData(root="x", class_names=names), train=train, **sections)
+
+
+def predict(competition, model, config, weights=(1.0,)):
+    models = model if isinstance(model, list) else [model]
+    return {p.image_id: p for p in predict_images(models, list(weights), competition.test, config)}
+
+
+def test_probabilities_come_back_at_every_original_size(tiny_competition):
+    config = config_of(inference=InferenceConfig(tta=()))
+    predictions = predict(tiny_competition, Brightness(), config)
+    for row in tiny_competition.test.itertuples():
+        prob = predictions[row.image_id].prob
+        assert (prob.shape, prob.dtype) == ((2, row.height, row.width), np.uint8)
+
+
+def test_values_are_rounded_to_nearest(tiny_competition):
+    config = config_of(inference=InferenceConfig(tta=()))
+    prediction = predict(tiny_competition, Brightness(), config)["test0.png"]
+    from maskfold.data.image_files import read_image
+
+    grey = read_image(tiny_competition.test["path"][0], 1)[..., 0].astype(np.float64)
+    expected = np.rint(255 / (1 + np.exp(-(grey - 128) / 10)))
+    assert np.array_equal(prediction.prob[0], expected.astype(np.uint8))
+    assert prediction.class_prob.shape == (2,)
+
+
+def test_views_are_turned_back(tiny_competition):
+    config = config_of(inference=InferenceConfig(tta=("hflip", "vflip"), batch_size=2))
+    plain = config_of(inference=InferenceConfig(tta=()))
+    turned, straight = (predict(tiny_competition, Brightness(), c) for c in (config, plain))
+    for image_id in straight:
+        assert np.abs(turned[image_id].prob.astype(int) - straight[image_id].prob).max() <= 1
+
+
+def test_the_mean_over_views_is_a_mean(tiny_competition):
+    config = config_of(classes=1, inference=InferenceConfig(tta=("hflip",)))
+    prob = predict(tiny_competition, LeftHalf(), config)["test1.png"].prob
+    assert set(np.unique(prob)) == {128}  # 0.5 is 127.5, and halves go to the even number
+
+
+def test_models_count_with_their_weights(tiny_competition):
+    config = config_of(inference=InferenceConfig(tta=()))
+    yes, no = Brightness(gain=0.0), Brightness(gain=0.0)
+    yes.forward = lambda pixels: Outputs(torch.full((len(pixels), 2, *pixels.shape[2:]), 20.0), None)
+    no.forward = lambda pixels: Outputs(torch.full((len(pixels), 2, *pixels.shape[2:]), -20.0), None)
+    prob = predict(tiny_competition, [yes, no], config, weights=(0.8, 0.2))["test0.png"].prob
+    assert set(np.unique(prob)) == {204}
+
+
+def test_resized_images_come_back_near_what_they_were(tiny_competition):
+    config = config_of(inference=InferenceConfig(tta=()), model=ModelConfig(resize=Resize(scale=2.0)))
+    plain = config_of(inference=InferenceConfig(tta=()))
+    resized, straight = (predict(tiny_competition, Brightness(), c) for c in (config, plain))
+    square = np.s_[0, 14:26, 24:36]
+    assert resized["test0.png"].prob.shape == straight["test0.png"].prob.shape
+    assert (resized["test0.png"].prob[square] == 255).all()
+
+
+def test_batches_hold_images_of_one_padded_size():
+    sizes = [(40, 64), (64, 64), (50, 90), (33, 33), (64, 64)]
+    assert plan_batches(sizes, 2) == [[0, 1], [2], [3, 4]]
+
+
+@pytest.mark.parametrize("names", [(), ("hflip",), ("hflip", "vflip"), ("rot180",)])
+def test_every_view_is_undone(names):
+    pixels = torch.arange(2 * 3 * 4, dtype=torch.float32).reshape(1, 2, 3, 4)
+    views = list(tta_views(InferenceConfig(tta=names)))
+    assert len(views) == 2 ** len(names)
+    assert torch.equal(views[0].augment_image(pixels), pixels)
+    seen = [view.augment_image(pixels) for view in views]
+    assert all(torch.equal(v.deaugment_mask(s), pixels) for v, s in zip(views, seen, strict=True))
+    assert len({tuple(s.flatten().tolist()) for s in seen}) == len(views)

@@ -1,0 +1,86 @@
+"""Resizing, padding and cropping, by hand."""
+
+import numpy as np
+import pytest
+
+from maskfold.config import Resize, TrainConfig
+from maskfold.data.transforms import (
+    augmentation,
+    crop_corner,
+    network_size,
+    pad_to,
+    padded_size,
+    resize_image,
+    resize_masks,
+)
+
+
+@pytest.mark.parametrize(
+    ("resize", "size"),
+    [
+        (None, (256, 1600)),
+        (Resize(scale=0.5), (128, 800)),
+        (Resize(longest_side=800), (128, 800)),
+        (Resize(size=(224, 224)), (224, 224)),
+    ],
+)
+def test_network_size(resize, size):
+    assert network_size(256, 1600, resize) == size
+
+
+def test_padded_size_is_the_next_multiple():
+    assert padded_size(64, 65, 32) == (64, 96)
+
+
+def test_padding_mirrors_images_and_keeps_the_content():
+    image = np.arange(6, dtype=np.uint8).reshape(2, 3, 1)
+    padded = pad_to(image, (3, 8), mirror=True)
+    assert padded[:, :, 0].tolist() == [[0, 1, 2, 2, 1, 0, 0, 1], [3, 4, 5, 5, 4, 3, 3, 4], [3, 4, 5, 5, 4, 3, 3, 4]]
+    assert pad_to(image, (3, 3), mirror=False)[2].tolist() == [[0], [0], [0]]
+
+
+def test_resized_masks_are_on_where_half_is_covered():
+    mask = np.array([[[1, 1, 0, 0], [0, 1, 0, 1]]], dtype=np.uint8)
+    assert resize_masks(mask, (1, 2)).tolist() == [[[1, 0]]]
+    assert resize_masks(mask, (4, 8)).sum() == 4 * mask.sum()
+
+
+def test_resized_images_keep_their_channel_axis():
+    assert resize_image(np.zeros((4, 4, 1), np.uint8), (2, 2)).shape == (2, 2, 1)
+
+
+def test_a_crop_that_must_show_something_always_does():
+    masks = np.zeros((2, 50, 70), dtype=np.uint8)
+    masks[1, 49, 69] = 1
+    for draw in range(50):
+        top, left = crop_corner(masks, (32, 32), True, np.random.default_rng(draw))
+        assert (0 <= top <= 18) and (0 <= left <= 38)
+        assert masks[:, top : top + 32, left : left + 32].any()
+
+
+def test_crops_cover_every_corner_of_a_small_room():
+    masks = np.zeros((1, 33, 34), dtype=np.uint8)
+    corners = {crop_corner(masks, (32, 32), False, np.random.default_rng(draw)) for draw in range(100)}
+    assert corners == {(top, left) for top in (0, 1) for left in (0, 1, 2)}
+
+
+def test_a_crop_larger_than_the_image_starts_at_its_corner():
+    masks = np.ones((1, 20, 20), dtype=np.uint8)
+    assert crop_corner(masks, (32, 32), True, np.random.default_rng(0)) == (0, 0)
+
+
+@pytest.mark.parametrize("preset", ["none", "light", "medium", "heavy"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_preset_keeps_shapes_and_binary_masks_and_repeats_with_its_seed(preset, channels):
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (32, 64, channels), dtype=np.uint8)
+    mask = (rng.random((32, 64, 4)) < 0.3).astype(np.uint8)
+    compose = augmentation(TrainConfig(augmentation=preset, flips=("horizontal", "vertical")))
+    samples = []
+    for _ in range(2):
+        compose.set_random_seed(7)
+        samples.append(compose(image=image, mask=mask))
+    assert samples[0]["image"].shape == image.shape
+    assert samples[0]["mask"].shape == mask.shape
+    assert set(np.unique(samples[0]["mask"])) <= {0, 1}
+    assert all(np.array_equal(samples[0][key], samples[1][key]) for key in ("image", "mask"))
