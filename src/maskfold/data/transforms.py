@@ -1,0 +1,115 @@
+"""Resizing, padding, cropping and augmentation of images and their masks."""
+
+from __future__ import annotations
+
+import albumentations as A  # noqa: N812  # albumentations' own convention
+import cv2
+import numpy as np
+
+from maskfold.config import Resize, TrainConfig
+
+
+def network_size(height: int, width: int, resize: Resize | None) -> tuple[int, int]:
+    """(height, width) in px an image is resized to before padding."""
+    if resize is None:
+        return height, width
+    if resize.size is not None:
+        return resize.size
+    factor = resize.scale if resize.scale is not None else (resize.longest_side or 0) / max(height, width)
+    return max(1, round(height * factor)), max(1, round(width * factor))
+
+
+def padded_size(height: int, width: int, stride: int) -> tuple[int, int]:
+    """The smallest (height, width) in px, multiples of `stride`, that hold the image."""
+    return -(-height // stride) * stride, -(-width // stride) * stride
+
+
+def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(H, W, channels) uint8 resized to `size` (height, width); averaging when shrinking."""
+    if image.shape[:2] == size:
+        return image
+    shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
+    resized = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return resized.reshape(*size, image.shape[2])  # cv2 drops a single channel
+
+
+def resize_masks(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(C, H, W) uint8 in {0, 1} resized to `size`: a pixel is on where at least half of it was covered."""
+    if masks.shape[1:] == size:
+        return masks
+    shares = [cv2.resize(mask * np.uint8(255), size[::-1], interpolation=cv2.INTER_AREA) for mask in masks]
+    return (np.stack(shares) >= 128).astype(np.uint8)
+
+
+def pad_to(array: np.ndarray, size: tuple[int, int], mirror: bool) -> np.ndarray:
+    """(H, W, K) padded at the bottom and right to at least `size`; mirrored for images, zeros for masks."""
+    bottom, right = max(0, size[0] - array.shape[0]), max(0, size[1] - array.shape[1])
+    if bottom == 0 and right == 0:
+        return array
+    mode = "symmetric" if mirror else "constant"
+    return np.pad(array, ((0, bottom), (0, right), (0, 0)), mode=mode)  # type: ignore[call-overload]
+
+
+def crop_corner(
+    masks: np.ndarray, size: tuple[int, int], show_something: bool, rng: np.random.Generator
+) -> tuple[int, int]:
+    """(top, left) in px of a crop of `size` from (C, H, W) masks; with `show_something` a random mask pixel is in it."""
+    height, width = masks.shape[1:]
+    room = max(0, height - size[0]), max(0, width - size[1])
+    if show_something:
+        rows, columns = np.nonzero(masks.any(axis=0))
+        pick = int(rng.integers(len(rows)))
+        row, column = int(rows[pick]), int(columns[pick])
+        top = int(rng.integers(max(0, row - size[0] + 1), min(row, room[0]) + 1))
+        left = int(rng.integers(max(0, column - size[1] + 1), min(column, room[1]) + 1))
+        return top, left
+    return int(rng.integers(room[0] + 1)), int(rng.integers(room[1] + 1))
+
+
+def augmentation(config: TrainConfig) -> A.Compose:
+    """The augmentation preset of a config, for `image` (H, W, channels) uint8 and `mask` (H, W, C) uint8."""
+    flips: list[A.BasicTransform] = []
+    if "horizontal" in config.flips:
+        flips.append(A.HorizontalFlip(p=0.5))
+    if "vertical" in config.flips:
+        flips.append(A.VerticalFlip(p=0.5))
+    return A.Compose(flips + _PRESETS[config.augmentation](), strict=True)
+
+
+def _light() -> list[A.BasicTransform]:
+    return [A.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0.2, p=0.5)]
+
+
+def _medium() -> list[A.BasicTransform]:
+    return [
+        A.Affine(
+            scale=(0.85, 1.2),
+            translate_percent=(-0.06, 0.06),
+            rotate=(-10, 10),
+            border_mode=cv2.BORDER_REFLECT_101,
+            p=0.5,
+        ),
+        A.RandomBrightnessContrast(brightness_limit=0.25, contrast_limit=0.25, p=0.5),
+        A.OneOf([A.GaussNoise(std_range=(0.01, 0.05)), A.GaussianBlur(blur_limit=(3, 5))], p=0.2),
+    ]
+
+
+def _heavy() -> list[A.BasicTransform]:
+    return [
+        A.Affine(
+            scale=(0.7, 1.4),
+            translate_percent=(-0.1, 0.1),
+            rotate=(-20, 20),
+            shear=(-5, 5),
+            border_mode=cv2.BORDER_REFLECT_101,
+            p=0.7,
+        ),
+        A.OneOf([A.ElasticTransform(alpha=20, sigma=6), A.GridDistortion()], p=0.2),
+        A.RandomBrightnessContrast(brightness_limit=0.35, contrast_limit=0.35, p=0.6),
+        A.RandomGamma(gamma_limit=(70, 140), p=0.3),
+        A.OneOf([A.GaussNoise(std_range=(0.01, 0.08)), A.GaussianBlur(blur_limit=(3, 7))], p=0.3),
+        A.ImageCompression(quality_range=(50, 95), p=0.2),
+    ]
+
+
+_PRESETS = {"none": list, "light": _light, "medium": _medium, "heavy": _heavy}
