@@ -14,7 +14,7 @@ find_python() { # prints the first Python that is new enough
       return
     fi
   done
-  stop "maskfold needs Python 3.11 or newer, found $(python3 --version 2>/dev/null || echo none); install one, or name it: PYTHON=/path/to/python3.12 bash run_all.sh"
+  stop "maskfold needs Python 3.11 or newer, found $(python3 --version 2>/dev/null || echo no python3); install one, or name it: PYTHON=/path/to/python3.12 bash run_all.sh"
 }
 
 install_requirements() { # FILE NEEDED_GIB: installs FILE into .venv unless that very file was installed before

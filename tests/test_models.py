@@ -15,7 +15,9 @@ def test_logits_have_the_input_size_and_one_channel_a_class():
     outputs = model(torch.zeros(2, 3, 64, 96, dtype=torch.uint8))
     assert outputs.mask_logits.shape == (2, 4, 64, 96)
     assert outputs.class_logits.shape == (2, 4)
-    assert build_model(ModelConfig(**SMALL), 4).eval()(torch.zeros(1, 3, 32, 32, dtype=torch.uint8)).class_logits is None
+    assert (
+        build_model(ModelConfig(**SMALL), 4).eval()(torch.zeros(1, 3, 32, 32, dtype=torch.uint8)).class_logits is None
+    )
 
 
 def test_pixels_are_normalised_with_the_imagenet_statistics():

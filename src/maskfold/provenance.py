@@ -86,9 +86,12 @@ def record_path(artefact: Path) -> Path:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` that is renamed to it when the block ends well, and removed otherwise."""
+    """A temporary name beside `path` that is renamed to it when the block ends well, and removed otherwise.
+
+    What a killed process left behind bears the same name, so the next attempt replaces it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.part")
     try:
         yield temporary
         with temporary.open("rb") as file:

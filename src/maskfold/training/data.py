@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import lightning as L  # noqa: N812  # lightning's own convention
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -17,12 +20,14 @@ from maskfold.inference import ImageBatch, batch_loader, loader_workers, single_
 class FoldData(L.LightningDataModule):
     """The loaders of one fold: augmented crops to train on, whole images to validate on."""
 
-    def __init__(self, config: Config, competition: Competition, folds: pd.DataFrame, fold: int) -> None:
+    def __init__(
+        self, config: Config, competition: Competition, folds: pd.DataFrame, fold: int, first_epoch: int
+    ) -> None:
         super().__init__()
         fold_of = folds.set_index("image_id")["fold"]
         images = competition.train
         in_fold = images["image_id"].map(fold_of) == fold
-        self.config, self.fold = config, fold
+        self.config, self.fold, self.first_epoch = config, fold, first_epoch
         self.valid_images = images[in_fold].reset_index(drop=True)
         self.train_images = images[~in_fold].reset_index(drop=True)
         self.dataset = TrainingDataset(
@@ -36,6 +41,8 @@ class FoldData(L.LightningDataModule):
         rank, world = self.trainer.global_rank, self.trainer.world_size
         train = self.config.train
         sampler = EpochSampler(self.non_empty, train.non_empty_share, self.config.seed, self.fold, rank, world)
+        # Lightning sets every epoch but the first of a resumed training, whose batches it asks for too early.
+        sampler.set_epoch(self.first_epoch)
         device = self.trainer.strategy.root_device
         workers = loader_workers(self.config, device)
         return DataLoader(
@@ -54,3 +61,9 @@ class FoldData(L.LightningDataModule):
         """Batches of whole images."""
         assert self.trainer is not None
         return batch_loader(self.valid_images, self.config, self.trainer.strategy.root_device)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Move training batches; a validation batch moves its own pixels."""
+        if isinstance(batch, ImageBatch):
+            return batch
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)

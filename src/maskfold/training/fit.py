@@ -42,7 +42,7 @@ def train_fold(
     torch.manual_seed(epoch_seed(config.seed, fold, 0))
     model = build_model(config.model, len(competition.class_names))
     module = FoldModule(model, config, fold, competition)
-    data = FoldData(config, competition, folds, fold)
+    data = FoldData(config, competition, folds, fold, _first_epoch(resume_from))
     best = ModelCheckpoint(folder, "best", monitor=MONITOR, mode="max", enable_version_counter=False)
     last = ModelCheckpoint(folder, "last", enable_version_counter=False)
     history = HistoryCallback(paths.history_csv(fold), folder / "curves.png", f"fold {fold}")
@@ -67,6 +67,13 @@ def _prepare_folder(folder: Path, made_from: Provenance, accept_code_changes: bo
     marker.touch()
     made_from.write(marker)
     return None
+
+
+def _first_epoch(resume_from: Path | None) -> int:
+    """The epoch that comes after the one a checkpoint closed; 0 without a checkpoint."""
+    if resume_from is None:
+        return 0
+    return int(torch.load(resume_from, map_location="cpu", weights_only=True)["epoch"]) + 1
 
 
 def _trainer(config: Config, callbacks: list[Callback], folder: Path) -> L.Trainer:

@@ -75,12 +75,6 @@ class FoldModule(L.LightningModule):
         if self.train_losses:
             self.log("train_loss", torch.stack(self.train_losses).mean())
 
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Move training batches; a validation batch moves its own pixels."""
-        if isinstance(batch, ImageBatch):
-            return batch
-        return super().transfer_batch_to_device(batch, device, dataloader_idx)
-
     def configure_optimizers(self) -> Any:
         """AdamW with the encoder's own rate, linear warm-up and cosine decay to zero, step by step."""
         train = self.config.train

@@ -1,0 +1,203 @@
+"""The corridor as a user walks it: run_all.sh and the stage scripts, on a tiny demo, killed and started again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from maskfold.config import REPOSITORY
+
+STAGES = ("make_demo_data", "make_folds", "train", "predict_oof", "tune_thresholds", "make_submission", "make_report")
+
+CONFIG = """\
+extends: demo.yaml
+name: tiny
+demo: {train_images: 40, test_images: 24, width: 128}
+data: {root: data/tiny}
+folds: {count: 2}
+model: {encoder: tu-mobilenetv3_small_050, decoder_channels: [32, 24, 16, 8, 8]}
+train: {epochs: 3, batch_size: 8, crop_size: [64, 128]}
+inference: {shard_images: 4}
+tuning: {trials: 5, bootstrap_samples: 100}
+report: {examples: 2}
+"""
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """A copy of the repository in a folder with a space in its name, using the environment the tests run in."""
+    folder = tmp_path_factory.mktemp("home") / "mask fold"
+    folder.mkdir()
+    for name in ("src", "configs"):
+        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("run_all.sh", "setup_venv.sh", "requirements.txt"):
+        shutil.copy(REPOSITORY / name, folder / name)
+    (folder / "configs" / "tiny.yaml").write_text(CONFIG)
+    (folder / ".venv").symlink_to(sys.prefix)
+    return folder
+
+
+def run_all(clone, *arguments, cwd="/"):
+    command = ["bash", str(clone / "run_all.sh"), str(clone / "configs" / "tiny.yaml"), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+
+
+def start_stage(clone, stage, *arguments):
+    command = [sys.executable, f"src/{stage}.py", "--config", "configs/tiny.yaml", *arguments]
+    return subprocess.Popen(command, cwd=clone, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def hashes_below(*folders):
+    files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.fixture(scope="module")
+def first_run(clone):
+    """Everything from nothing, from another folder."""
+    if not (REPOSITORY / ".venv").exists() or Path(sys.prefix) != REPOSITORY / ".venv":
+        pytest.skip("run_all.sh makes its own .venv; run these tests with `bash run_tests.sh`")
+    result = run_all(clone)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result
+
+
+def test_run_all_makes_a_valid_submission_and_a_report(clone, first_run):
+    sample = (clone / "data/tiny/sample_submission.csv").read_text().splitlines()
+    answer = (clone / "submissions/tiny.csv").read_text().splitlines()
+    assert answer[0] == sample[0]
+    assert [row.rpartition(",")[0] for row in answer] == [row.rpartition(",")[0] for row in sample]
+    assert (clone / "reports/tiny/index.html").is_file()
+    for stage in STAGES:
+        assert stage in first_run.stdout
+    assert "honest" in first_run.stdout
+
+
+def test_a_second_run_skips_everything_and_changes_no_byte(clone, first_run):
+    folders = [clone / name for name in ("folds", "runs", "oof", "submissions", "reports")]
+    before = hashes_below(*folders)
+    started = {path: path.stat().st_mtime_ns for folder in folders for path in folder.rglob("*") if path.is_file()}
+    result = run_all(clone)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("fresh") >= len(STAGES)
+    assert hashes_below(*folders) == before
+    assert {path: path.stat().st_mtime_ns for path in started} == started
+
+
+# The file whose appearance means that a stage is in its middle, with work still to do.
+MIDDLE = {
+    "train": "runs/tiny/fold0/last.ckpt",
+    "predict_oof": "oof/tiny/fold0.parquet",
+    "tune_thresholds": "oof/tiny/tables/fold0.npz",
+    "make_submission": "runs/tiny/submission_shards/shard00000.parquet",
+}
+
+
+def test_a_run_killed_in_every_stage_ends_with_the_same_submission(clone, first_run, tmp_path):
+    arguments = ["--set", f"output_root={tmp_path}"]
+    for stage in STAGES:
+        if stage in MIDDLE:
+            process = start_stage(clone, stage, *arguments)
+            kill_once_there(process, tmp_path / MIDDLE[stage])
+        process = start_stage(clone, stage, *arguments)
+        output, _ = process.communicate()
+        assert process.returncode == 0, output
+        if stage == "train":
+            assert "continuing" in output
+    for name in (
+        "submissions/tiny.csv",
+        "oof/tiny/fold0.parquet",
+        "oof/tiny/fold1.parquet",
+        "runs/tiny/fold0/model.pt",
+    ):
+        assert (tmp_path / name).read_bytes() == (clone / name).read_bytes(), name
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def kill_once_there(process, marker):
+    """SIGKILL the process, and the loaders it started, as soon as `marker` exists."""
+    deadline = time.monotonic() + 120
+    while not marker.exists():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, f"{marker} never appeared"
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_changed_settings_redo_what_depends_on_them_and_say_why(clone, first_run):
+    process = start_stage(clone, "tune_thresholds", "--set", "tuning.dense_areas=32", f"output_root={clone}")
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    assert "dense_areas: 256 -> 32" in output
+    process = start_stage(clone, "train")
+    assert process.communicate()[0].count("fresh") == 2
+    process = start_stage(clone, "tune_thresholds")
+    assert "dense_areas: 32 -> 256" in process.communicate()[0]
+
+
+def test_a_submission_refuses_an_artefact_tuned_with_another_tta(clone, first_run):
+    before = (clone / "submissions/tiny.csv").read_bytes()
+    process = start_stage(clone, "make_submission", "--set", "inference.tta=[vflip]")
+    output, _ = process.communicate()
+    assert process.returncode == 2
+    assert "tuned with TTA ['hflip'], the config says ['vflip']" in output
+    assert "python src/predict_oof.py --config" in output
+    assert (clone / "submissions/tiny.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_has_help_with_examples(stage):
+    result = subprocess.run(
+        [sys.executable, REPOSITORY / "src" / f"{stage}.py", "--help"], capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    assert "examples:" in result.stdout
+    assert f"python src/{stage}.py" in result.stdout
+
+
+def test_a_stage_outside_the_environment_says_how_to_get_in():
+    result = subprocess.run([sys.executable, "-S", REPOSITORY / "src/train.py"], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "source .venv/bin/activate" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_wrong_config_is_one_message_and_no_traceback():
+    command = [sys.executable, REPOSITORY / "src/train.py", "--set", "train.epoch=3"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 2
+    assert "did you mean train.epochs?" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("version", "arguments", "answer"),
+    [
+        ("3, 9", [], "needs Python 3.11 or newer"),
+        (None, ["--sett", "a=b"], "unknown option --sett"),
+    ],
+)
+def test_set_up_problems_are_one_sentence(tmp_path, version, arguments, answer):
+    for name in ("run_all.sh", "setup_venv.sh", "requirements.txt"):
+        shutil.copy(REPOSITORY / name, tmp_path / name)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    if version:
+        for name in ("python3.12", "python3.11", "python3", "python"):
+            (tmp_path / name).write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.1 || exit 1\n')
+            (tmp_path / name).chmod(0o755)
+    result = subprocess.run(
+        ["bash", tmp_path / "run_all.sh", *arguments], env=environment, capture_output=True, text=True
+    )
+    assert result.returncode == 2
+    assert answer in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
