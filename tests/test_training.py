@@ -1,0 +1,101 @@
+"""Training of a fold: it learns, and a resumed one equals an undisturbed one to the last bit."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from maskfold.config import Config, FoldsConfig, ModelConfig, RleCsvData, TrainConfig
+from maskfold.paths import RunPaths
+from maskfold.provenance import Provenance
+from maskfold.training.fit import train_fold
+from maskfold.training.history import HistoryCallback
+from maskfold.training.validation import ValidationScores
+
+MADE_FROM = Provenance("train", {}, {}, "c0de")
+
+
+def config_of(root, name="x", **train):
+    return Config(
+        name=name,
+        output_root=str(root),
+        data=RleCsvData(root="x", class_names=("bright", "dark")),
+        folds=FoldsConfig(count=2),
+        model=ModelConfig(
+            encoder="tu-mobilenetv3_small_050",
+            encoder_weights=None,
+            decoder_channels=(32, 24, 16, 8, 8),
+            encoder_depth=5,
+        ),
+        train=TrainConfig(**{"batch_size": 2, "crop_size": (32, 64), "workers": 0, "accelerator": "cpu", **train}),
+    )
+
+
+@pytest.fixture
+def folds(tiny_competition):
+    return pd.DataFrame({"image_id": tiny_competition.train["image_id"], "fold": np.arange(12) // 6})
+
+
+def train(config, competition, folds):
+    train_fold(config, competition, folds, 0, MADE_FROM)
+    return torch.load(RunPaths.of(config).model(0), weights_only=True)
+
+
+def test_the_loss_falls_and_every_artefact_is_there(tmp_path, tiny_competition, folds):
+    config = config_of(tmp_path, epochs=6, learning_rate=3e-3)
+    train(config, tiny_competition, folds)
+    paths = RunPaths.of(config)
+    history = pd.read_csv(paths.history_csv(0))
+    assert history["epoch"].tolist() == list(range(6))
+    assert history["train_loss"].iloc[-1] < 0.8 * history["train_loss"].iloc[0]
+    assert {"dice_bright", "dice_dark", "valid_metric", "learning_rate", "seconds"} <= set(history.columns)
+    folder = paths.fold(0)
+    assert all((folder / name).is_file() for name in ("best.ckpt", "last.ckpt", "curves.png", "model.pt"))
+    assert list((folder / "tensorboard").glob("events.*"))
+
+
+def test_a_cut_off_training_continues_to_the_same_weights(tmp_path, tiny_competition, folds, monkeypatch):
+    undisturbed = train(config_of(tmp_path, "undisturbed", epochs=4), tiny_competition, folds)
+    cut_off = config_of(tmp_path, "cut_off", epochs=4)
+    start = HistoryCallback.on_train_epoch_start
+
+    def power_cut(self, trainer, pl_module):
+        if trainer.current_epoch == 2:
+            raise SystemExit
+        start(self, trainer, pl_module)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HistoryCallback, "on_train_epoch_start", power_cut)
+        with pytest.raises(SystemExit):
+            train(cut_off, tiny_competition, folds)
+    resumed = train(cut_off, tiny_competition, folds)
+    assert all(torch.equal(undisturbed[name], resumed[name]) for name in undisturbed)
+    figures = ["epoch", "train_loss", "valid_loss", "valid_metric"]
+    tables = [
+        pd.read_csv(tmp_path / "runs" / name / "fold0" / "history.csv")[figures] for name in ("cut_off", "undisturbed")
+    ]
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_a_changed_setting_starts_anew_and_early_stopping_stops(tmp_path, tiny_competition, folds):
+    config = config_of(tmp_path, epochs=2)
+    train(config, tiny_competition, folds)
+    changed = config_of(tmp_path, epochs=8, learning_rate=1e-9, ema_decay=None, early_stopping_patience=1)
+    train_fold(changed, tiny_competition, folds, 0, Provenance("train", {"learning_rate": 1e-9}, {}, "c0de"))
+    history = pd.read_csv(RunPaths.of(changed).history_csv(0))
+    assert history["epoch"].iloc[0] == 0
+    assert len(history) < 8
+
+
+def test_validation_scores_by_hand():
+    scores = ValidationScores("dice")
+    prob = np.zeros((2, 1, 4), np.uint8)
+    prob[0, 0, :2] = (128, 127)  # 0.502 is on, 0.498 is off
+    truth = np.zeros((2, 1, 4), np.uint8)
+    truth[0, 0, :2] = 1
+    scores.add(prob, truth)  # Dice 2 * 1 / (1 + 2) for class 0; class 1 empty and rightly so: 1
+    scores.add(np.zeros_like(prob), np.zeros_like(truth))
+    assert scores.mean() == pytest.approx(((2 / 3 + 1) / 2 + 1) / 2)
+    dice = scores.non_empty_dice()
+    assert dice[0] == pytest.approx(2 / 3)
+    assert np.isnan(dice[1])
