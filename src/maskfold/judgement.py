@@ -1,0 +1,122 @@
+"""What the chosen rules are worth on the OOF images, class by class and image by image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from maskfold.choosing import ClassChoice
+from maskfold.config import Config
+from maskfold.data.competition import Competition
+from maskfold.executor import available_cores
+from maskfold.honesty import gain_interval
+from maskfold.metrics import class_score, dice, image_scores
+from maskfold.oof_truth import iter_judged
+from maskfold.paths import RunPaths
+from maskfold.postprocess import DEFAULT_RULE, Pair, Scores, TunedClass
+from maskfold.rule_areas import rule_areas
+
+_DEFAULT, _TUNED, _HONEST = range(3)
+
+
+@dataclass(frozen=True)
+class JudgedImages:
+    """All OOF images under the default, the tuned and the honest rule of each class.
+
+    folds, groups: (images,); areas: (images, classes, 3 rules, 3) int64: intersection, predicted area, true area in px.
+    """
+
+    image_ids: list[str]
+    folds: np.ndarray
+    groups: np.ndarray
+    areas: np.ndarray
+
+
+def judge_rules(config: Config, competition: Competition, choices: Sequence[ClassChoice]) -> JudgedImages:
+    """One more pass over the OOF: the areas that the default, the tuned and the honest rules leave."""
+    paths = RunPaths.of(config)
+    image_ids: list[str] = []
+    folds: list[int] = []
+    areas: list[np.ndarray] = []
+    for fold in range(config.folds.count):
+        rules = [(DEFAULT_RULE, choice.rule, choice.without_fold[fold]) for choice in choices]
+        judged = iter_judged(paths.oof_parquet(fold), fold, competition)
+        for image_id, of_image in rule_areas(judged, rules, available_cores()):
+            image_ids.append(image_id)
+            folds.append(fold)
+            areas.append(of_image)
+    return JudgedImages(image_ids, np.array(folds), _groups(competition, image_ids), np.stack(areas))
+
+
+def _groups(competition: Competition, image_ids: list[str]) -> np.ndarray:
+    """The group of each image, its own where there are none."""
+    if "group" not in competition.train:
+        return np.array(image_ids)
+    group_of = competition.train.set_index("image_id")["group"].astype(str)
+    return group_of.loc[image_ids].to_numpy(dtype=str)
+
+
+def tuned_class(config: Config, class_name: str, index: int, choice: ClassChoice, images: JudgedImages) -> TunedClass:
+    """What was chosen for one class, what it is worth, and whether it is adopted."""
+    metric = config.tuning.metric
+    areas = images.areas[:, index]
+    default, tuned, honest = (class_score(metric, *areas[:, rule].T) for rule in (_DEFAULT, _TUNED, _HONEST))
+    blank = np.zeros(len(areas), dtype=np.int64)
+    shown = areas[areas[:, 0, 2] > 0]
+    adopted, reason = _verdict(default, honest, len(shown))
+    rng = np.random.default_rng([config.seed, index])
+    samples = config.tuning.bootstrap_samples
+    interval = gain_interval(metric, areas[:, _DEFAULT], areas[:, _HONEST], images.groups, samples, rng)
+    non_empty = [float(dice(*shown[:, rule].T).mean()) if len(shown) else None for rule in (_DEFAULT, _TUNED)]
+    predicted = [float((areas[:, rule, 1] > 0).mean()) for rule in (_DEFAULT, _TUNED)]
+    return TunedClass(
+        class_name=class_name,
+        rule=choice.rule if adopted else DEFAULT_RULE,
+        tuned_rule=choice.rule,
+        adopted=adopted,
+        reason=reason,
+        scores=Scores(
+            all_empty=class_score(metric, blank, blank, areas[:, 0, 2]), default=default, tuned=tuned, honest=honest
+        ),
+        gain_interval=interval,
+        non_empty_dice=Pair(default=non_empty[0], tuned=non_empty[1]),
+        predicted_share=Pair(default=predicted[0], tuned=predicted[1]),
+        true_share=len(shown) / len(areas),
+        plateau=choice.plateau,
+    )
+
+
+def _verdict(default: float, honest: float, shown: int) -> tuple[bool, str]:
+    """Whether the tuned rule replaces the default, and why."""
+    if shown == 0:
+        return False, "no image shows this class, so there is nothing to tune on; the default stays"
+    if honest > default:
+        return True, f"honest gain {honest - default:+.4f}"
+    return False, f"honest gain {honest - default:+.4f} is not positive; the default stays"
+
+
+def image_table(metric: str, classes: Sequence[TunedClass], images: JudgedImages) -> pd.DataFrame:
+    """One row an image and class: its areas in px and scores under the default, the adopted and the honest rule.
+
+    Pooled Dice has no score an image, so Dice stands in for it.
+    """
+    tables = []
+    for index, entry in enumerate(classes):
+        areas = images.areas[:, index]
+        default, tuned, honest = (image_scores(metric, *areas[:, rule].T) for rule in (_DEFAULT, _TUNED, _HONEST))
+        columns = {
+            "image_id": images.image_ids,
+            "class_name": entry.class_name,
+            "fold": images.folds,
+            "true_area": areas[:, 0, 2],
+            "default_area": areas[:, _DEFAULT, 1],
+            "default_score": default,
+            "adopted_area": areas[:, _TUNED if entry.adopted else _DEFAULT, 1],
+            "adopted_score": tuned if entry.adopted else default,
+            "honest_score": honest if entry.adopted else default,
+        }
+        tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True)

@@ -1,0 +1,135 @@
+"""The tuning stage: exact tables, the rules chosen on them, what they are worth, and the artefact test images use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from maskfold.choosing import choose_rule
+from maskfold.config import Config
+from maskfold.data.competition import Competition
+from maskfold.ensemble import equal_weights
+from maskfold.executor import available_cores
+from maskfold.judgement import image_table, judge_rules, tuned_class
+from maskfold.oof import read_image_ids, read_metadata
+from maskfold.oof_truth import check_complete, iter_judged
+from maskfold.paths import RunPaths, display
+from maskfold.postprocess import Scores, TunedArtefact, TunedClass
+from maskfold.progress import tracked
+from maskfold.provenance import Provenance, StaleError, code_version, file_hash, whole_file
+from maskfold.score_report import print_scores
+from maskfold.surface import FoldTables, area_grid
+from maskfold.tables import fold_tables
+
+_TABLE_SETTINGS = {"metric", "connectivity", "dense_areas", "area_growth"}
+
+
+def tune(config: Config, competition: Competition, accept_code_changes: bool = False) -> TunedArtefact:
+    """Choose each class's rule on the OOF predictions; write postprocess.json, image_scores.csv and the tables.
+
+    Raises StaleError when a fold's OOF is missing and DataError when the OOF does not fit the competition.
+    """
+    paths = RunPaths.of(config)
+    inputs = {**_oof_hashes(config), **_label_hashes(competition)}
+    made_from = Provenance(
+        "tune_thresholds",
+        {"tuning": config.tuning.model_dump(), "seed": config.seed, "classes": list(competition.class_names)},
+        inputs,
+        code_version("maskfold.tuning"),
+    )
+    reasons = made_from.staleness(paths.postprocess_json, accept_code_changes)
+    if not reasons:
+        print(f"tune_thresholds: {display(paths.postprocess_json)} is fresh, skipped")
+        artefact = TunedArtefact.read(paths.postprocess_json)
+        print_scores(artefact)
+        return artefact
+    print(f"tune_thresholds: {'; '.join(reasons)}", flush=True)
+    folds = range(config.folds.count)
+    check_complete({fold: read_image_ids(paths.oof_parquet(fold)) for fold in folds}, competition)
+    tables = [_tables_of_fold(config, competition, fold, inputs, accept_code_changes) for fold in folds]
+    choices = [choose_rule(tables, index, config.tuning) for index in range(len(competition.class_names))]
+    images = judge_rules(config, competition, choices)
+    classes = [
+        tuned_class(config, name, index, choice, images)
+        for index, (name, choice) in enumerate(zip(competition.class_names, choices, strict=True))
+    ]
+    with whole_file(paths.image_scores_csv) as temporary:
+        image_table(config.tuning.metric, classes, images).to_csv(temporary, index=False, float_format="%.9g")
+    artefact = _artefact(config, classes)
+    artefact.write(paths.postprocess_json)
+    made_from.write(paths.postprocess_json)
+    print_scores(artefact)
+    print(f"tune_thresholds: wrote {display(paths.postprocess_json)}", flush=True)
+    return artefact
+
+
+def _oof_hashes(config: Config) -> dict[str, str]:
+    """`fold0` -> SHA-256 of its OOF file. Raises StaleError when one is missing."""
+    paths = RunPaths.of(config)
+    missing = [fold for fold in range(config.folds.count) if not paths.oof_parquet(fold).is_file()]
+    if missing:
+        raise StaleError(
+            f"{display(paths.oof)}: the OOF of folds {missing} is not there yet; "
+            f"run `python src/predict_oof.py --config configs/{config.name}.yaml`"
+        )
+    return {f"fold{fold}": file_hash(paths.oof_parquet(fold)) for fold in range(config.folds.count)}
+
+
+def _label_hashes(competition: Competition) -> dict[str, str]:
+    """The hashes of the label files; tuning never looks at the images themselves."""
+    return {f"label file {path.name}": file_hash(path) for path in competition.label_files}
+
+
+def _tables_of_fold(
+    config: Config, competition: Competition, fold: int, inputs: Mapping[str, str], accept_code_changes: bool
+) -> FoldTables:
+    """The tables of one fold, read where they are fresh, else made; a killed stage continues at the next fold."""
+    paths = RunPaths.of(config)
+    path, tuning = paths.score_table(fold), config.tuning
+    largest = int((competition.train["height"] * competition.train["width"]).max())
+    made_from = Provenance(
+        "tune_thresholds",
+        {"tuning": tuning.model_dump(include=_TABLE_SETTINGS), "largest_map_px": largest},
+        {name: value for name, value in inputs.items() if name == f"fold{fold}" or name.startswith("label")},
+        code_version("maskfold.tables"),
+    )
+    if not made_from.staleness(path, accept_code_changes):
+        return FoldTables.load(path)
+    grid = area_grid(largest, tuning.dense_areas, tuning.area_growth)
+    count = len(read_image_ids(paths.oof_parquet(fold)))
+    judged = tracked(iter_judged(paths.oof_parquet(fold), fold, competition), count, f"exact tables, fold {fold}")
+    classes = len(competition.class_names)
+    tables = fold_tables(judged, tuning.metric, grid, tuning.connectivity, classes, available_cores())
+    tables.save(path)
+    made_from.write(path)
+    return tables
+
+
+def _artefact(config: Config, classes: Sequence[TunedClass]) -> TunedArtefact:
+    """The tuned artefact; what the OOF was predicted with comes from the OOF files themselves."""
+    paths = RunPaths.of(config)
+    stored = {f"fold{fold}": read_metadata(paths.oof_parquet(fold)) for fold in range(config.folds.count)}
+    views = sorted({metadata.get("tta", "") for metadata in stored.values()})
+    if len(views) > 1:
+        raise StaleError(
+            f"{display(paths.oof)}: the folds were predicted with different TTA ({', '.join(map(repr, views))}); "
+            f"run `python src/predict_oof.py --config configs/{config.name}.yaml`"
+        )
+    used = [entry.scores.tuned if entry.adopted else entry.scores.default for entry in classes]
+    honest = [entry.scores.honest if entry.adopted else entry.scores.default for entry in classes]
+    return TunedArtefact(
+        name=config.name,
+        metric=config.tuning.metric,
+        classes=tuple(classes),
+        scores=Scores(
+            all_empty=float(np.mean([entry.scores.all_empty for entry in classes])),
+            default=float(np.mean([entry.scores.default for entry in classes])),
+            tuned=float(np.mean(used)),
+            honest=float(np.mean(honest)),
+        ),
+        tta=tuple(view for view in views[0].split(",") if view),
+        ensemble_weights=equal_weights(config),
+        checkpoints={name: metadata["checkpoint"] for name, metadata in stored.items() if "checkpoint" in metadata},
+        oof=_oof_hashes(config),
+    )
