@@ -1,0 +1,34 @@
+"""Split the training images into stratified folds that respect groups.
+
+Reads the competition's labels and groups. Writes folds/<name>.csv (image_id, fold, stratum, group) and prints how even
+the folds are. A folds/<name>.csv that you put there yourself is checked and kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from maskfold.command_line import config_of, run_stage, stage_parser
+from maskfold.data.reading import open_competition
+from maskfold.folds import make_folds
+
+EXAMPLES = """\
+  python src/make_folds.py                                  the demo
+  python src/make_folds.py --config configs/severstal.yaml  your experiment
+  python src/make_folds.py --set folds.count=3"""
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    return stage_parser("Split the training images into stratified folds that respect groups.", EXAMPLES).parse_args()
+
+
+def main() -> None:
+    """Make the folds."""
+    args = parse_args()
+    config = config_of(args)
+    make_folds(config, open_competition(config.data), args.accept_code_changes)
+
+
+if __name__ == "__main__":
+    run_stage(main)
