@@ -53,7 +53,7 @@ def pad_to(array: np.ndarray, size: tuple[int, int], mirror: bool) -> np.ndarray
 def crop_corner(
     masks: np.ndarray, size: tuple[int, int], show_something: bool, rng: np.random.Generator
 ) -> tuple[int, int]:
-    """(top, left) in px of a crop of `size` from (C, H, W) masks; with `show_something` a random mask pixel is in it."""
+    """(top, left) in px of a crop of `size` from (C, H, W) masks; with `show_something` a mask pixel is in it."""
     height, width = masks.shape[1:]
     room = max(0, height - size[0]), max(0, width - size[1])
     if show_something:
