@@ -48,6 +48,11 @@ class Competition:
     label_files: tuple[Path, ...] = ()
     sample_submission: Path | None = None
 
+    def test_sizes(self) -> dict[str, tuple[int, int]]:
+        """image_id -> (height, width) in px of every test image."""
+        sizes = zip(self.test["height"].tolist(), self.test["width"].tolist(), strict=True)
+        return dict(zip(self.test["image_id"].tolist(), sizes, strict=True))
+
     def train_inputs(self) -> dict[str, str]:
         """Provenance of the training images and labels: label -> hash."""
         return {

@@ -79,7 +79,7 @@ def _place(rng: np.random.Generator, surface: np.ndarray, masks: np.ndarray, cla
     """Draw one defect where none is yet; gives up after a few tries on a crowded strip."""
     taken = cv2.dilate(masks.max(axis=0), np.ones((7, 7), np.uint8))
     for _ in range(20):
-        shape = _SHAPES[class_index](rng, *surface.shape)
+        shape = _SHAPES[class_index](rng, surface.shape[0], surface.shape[1])
         if not (taken & shape).any():
             _stain(rng, surface, shape, class_index)
             masks[class_index] |= shape
@@ -165,7 +165,7 @@ def _dirty(rng: np.random.Generator, surface: np.ndarray, masks: np.ndarray) -> 
     if rng.random() > 0.66:
         return
     height, width = surface.shape
-    away = cv2.dilate(masks.max(axis=0), np.ones((9, 9), np.uint8))
+    away = cv2.dilate(masks.max(axis=0), np.ones((9, 9), np.uint8)).astype(np.uint8)
     for _ in range(int(rng.integers(1, 5))):
         class_index = int(rng.integers(0, 3))
         if class_index == 0:

@@ -48,8 +48,8 @@ class HistoryCallback(Callback):
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
             "seconds": round(time.monotonic() - self.started, 2),
             "peak_memory_mb": round(_peak_memory_mb()),
-            **figures,
         }
+        row.update(figures)
         self.rows.append(row)
         with whole_file(self.history_csv) as temporary:
             pd.DataFrame(self.rows).to_csv(temporary, index=False)

@@ -1,0 +1,37 @@
+"""Score a submission against known answers, class by class: the judge of the demo.
+
+Reads a submission and a csv of truth in the same form, one row for every image and class. Prints mean Dice per class,
+the answer that leaves every mask empty beside it, and Dice where the truth is not empty. Writes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from maskfold.command_line import config_of, run_stage, stage_parser
+from maskfold.data.reading import open_competition
+from maskfold.scoring import print_scores, score_submission
+
+EXAMPLES = """\
+  python src/score_submission.py     the demo's submission against data/demo/truth/test.csv
+  python src/score_submission.py --config configs/mine.yaml --truth /data/mine/answers.csv --submission other.csv"""
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    parser = stage_parser("Score a submission against known answers.", EXAMPLES)
+    parser.add_argument("--truth", type=Path, metavar="CSV", help="default: truth/test.csv below data.root")
+    parser.add_argument("--submission", type=Path, metavar="CSV", help="default: submissions/<name>.csv")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Score."""
+    args = parse_args()
+    config = config_of(args)
+    print_scores(score_submission(config, open_competition(config.data), args.submission, args.truth))
+
+
+if __name__ == "__main__":
+    run_stage(main)
