@@ -2,27 +2,57 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
 
 
+def _code_folder() -> Path:
+    """Where the machine code of the sources as they are now is kept.
+
+    numba forgets a function's code when its own file changes, but not when that of a function it calls does, and would
+    run on with the old one; so every state of the compiled sources has a folder of its own.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        source = path.read_bytes()
+        if b"maskfold.compiled import" in source:
+            digest.update(source)
+    base = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parent / "__pycache__")
+    return base / f"compiled-{digest.hexdigest()[:16]}"
+
+
+def _prepare_code_folder() -> bool:
+    """Point numba at the folder; False where it cannot be written, as in a read-only installation."""
+    folder = _code_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    if not os.access(folder, os.W_OK):
+        return False
+    numba.config.CACHE_DIR = str(folder)
+    return True
+
+
+_REMEMBERED = _prepare_code_folder()
+
+
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` as machine code that runs without the interpreter lock, so that threads share the work.
 
-    The code is kept in __pycache__, else in the user's cache folder (or NUMBA_CACHE_DIR), so only the first start
-    compiles; where no such folder can be written every start does.
+    Only the first start compiles, unless the code can be kept nowhere (NUMBA_CACHE_DIR names another place to keep it).
     """
-    try:
-        return numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # numba found no folder to keep the code in
-        return numba.njit(nogil=True)(function)
+    return numba.njit(nogil=True, cache=_REMEMBERED)(function)
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     """A small part of a hot loop, copied into the compiled functions that call it.
 
-    A real call counts references of every array it is handed with atomic instructions: measured, five times slower.
+    A real call counts references of every array it is handed, with atomic instructions.
     """
     return numba.njit(nogil=True, inline="always")(function)

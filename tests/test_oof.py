@@ -1,0 +1,87 @@
+"""The OOF store: what is written comes back; a file that is not whole or not right does not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from maskfold.data.competition import DataError
+from maskfold.oof import OofWriter, iter_oof, read_image_ids, read_metadata, read_oof_image
+
+
+def write(path, count=40, class_prob=True):
+    rng = np.random.default_rng(0)
+    images = {}
+    with OofWriter(path, 3, {"checkpoint": "abc", "tta": "hflip"}) as writer:
+        for number in range(count):
+            prob = rng.integers(0, 256, (3, int(rng.integers(1, 30)), int(rng.integers(1, 30))), dtype=np.uint8)
+            present = rng.random(3).astype(np.float32) if class_prob else None
+            images[f"i{number}.png"] = (prob, present)
+            writer.write(f"i{number}.png", 1, prob, present)
+    return images
+
+
+@pytest.mark.parametrize("class_prob", [True, False])
+def test_round_trip(tmp_path, class_prob):
+    path = tmp_path / "fold1.parquet"
+    images = write(path, class_prob=class_prob)
+    read = list(iter_oof(path))
+    assert [image.image_id for image in read] == list(images) == read_image_ids(path)
+    for image in read:
+        prob, present = images[image.image_id]
+        assert image.fold == 1 and np.array_equal(image.prob, prob)
+        assert (image.class_prob is None) if present is None else np.array_equal(image.class_prob, present)
+    assert read_metadata(path) == {"checkpoint": "abc", "tta": "hflip"}
+    one = read_oof_image(path, "i7.png")
+    assert np.array_equal(one.prob, images["i7.png"][0])
+    with pytest.raises(DataError, match="no image nowhere"):
+        read_oof_image(path, "nowhere")
+
+
+def test_nothing_is_left_of_an_interrupted_write(tmp_path):
+    path = tmp_path / "fold0.parquet"
+    with pytest.raises(KeyboardInterrupt), OofWriter(path, 1) as writer:
+        writer.write("a", 0, np.zeros((1, 2, 2), np.uint8))
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_arrays_are_refused(tmp_path):
+    with OofWriter(tmp_path / "fold0.parquet", 2) as writer:
+        for wrong in (np.zeros((2, 3, 3)), np.zeros((1, 3, 3), np.uint8), np.zeros((3, 3), np.uint8)):
+            with pytest.raises(ValueError, match="must be"):
+                writer.write("a", 0, wrong)
+
+
+def rows(**changes):
+    row = {"image_id": "a", "class_id": 0, "fold": 0, "height": 2, "width": 2, "prob": bytes(4), "class_prob": 0.5}
+    return [{**row, **changes}]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (rows(prob=[0.1, 0.2, 0.3, 0.4]), "column prob has type"),
+        (rows(prob=bytes(5)), "expected 2 x 2 = 4 bytes"),
+        (rows(class_prob=float("nan")), r"class_prob must be in 0..1"),
+        (rows(class_prob=1.5), r"class_prob must be in 0..1"),
+        (rows(class_id=1), r"of classes \[1\], expected 0, 1"),
+        (rows() + rows(class_id=1, width=1), "disagree on width"),
+        ([{key: value for key, value in rows()[0].items() if key != "fold"}], "column fold is missing"),
+    ],
+)
+def test_malformed_files_are_refused(tmp_path, content, message):
+    path = tmp_path / "fold0.parquet"
+    pq.write_table(pa.Table.from_pylist(content), path)
+    with pytest.raises(DataError, match=message):
+        list(iter_oof(path))
+
+
+def test_truncated_file_is_refused(tmp_path):
+    path = tmp_path / "fold0.parquet"
+    write(path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError, match="not a readable Parquet file"):
+        list(iter_oof(path))

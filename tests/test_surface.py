@@ -1,0 +1,116 @@
+"""Score tables: the area grid, sums over shards, look-ups, and the choice of a setting."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from brute_force import KINDS, brute_areas, random_map
+
+from maskfold.metrics import PLANES, class_score
+from maskfold.oof import OofImage
+from maskfold.oof_truth import JudgedImage
+from maskfold.plateau import best_setting, choose
+from maskfold.surface import FoldTables, ScoreTable, area_grid, honest_score, total
+from maskfold.tables import fold_tables
+
+GRID = area_grid(30 * 40, 32, 1.2)
+
+
+def images(seed, count=8, class_prob=False):
+    rng = np.random.default_rng(seed)
+    made = []
+    for number in range(count):
+        height, width = int(rng.integers(1, 30)), int(rng.integers(1, 40))
+        prob = np.stack([random_map(KINDS[(number + index) % len(KINDS)], rng, height, width) for index in range(2)])
+        truth = np.stack([(random_map("blobs", rng, height, width) > 60).astype(np.uint8) for _ in range(2)])
+        present = rng.random(2).astype(np.float32) if class_prob else None
+        made.append(JudgedImage(OofImage(f"{seed}-{number}", seed, prob, present), truth))
+    return made
+
+
+def test_area_grid():
+    assert area_grid(300, 5, 1.5).tolist() == [0, 2, 3, 4, 5, 8, 12, 18, 27, 41, 62, 93, 140, 210, 300, 301]
+    assert area_grid(3, 256, 1.05).tolist() == [0, 2, 3, 4]
+
+
+@pytest.mark.parametrize("metric", list(PLANES))
+def test_scores_equal_brute_force(metric):
+    judged = images(0)
+    tables = fold_tables(judged, metric, GRID, 8, 2, 2)
+    rng = np.random.default_rng(5)
+    for class_index in range(2):
+        table = tables.table(class_index)
+        for _ in range(15):
+            threshold, min_area_px = int(rng.integers(1, 256)), int(rng.choice(GRID))
+            areas = [
+                brute_areas(image.oof.prob[class_index], image.truth[class_index], threshold, min_area_px)
+                for image in judged
+            ]
+            assert table.at(threshold, min_area_px) == class_score(metric, *np.array(areas).T)
+        blank = [(0, 0, int(image.truth[class_index].sum())) for image in judged]
+        assert table.all_empty() == class_score(metric, *np.array(blank).T)
+        assert table.at(1, int(GRID[-1])) == table.all_empty()
+
+
+def test_shards_add_bit_for_bit_and_survive_the_disk(tmp_path):
+    first, second = images(1), images(2)
+    whole = fold_tables([*first, *second], "dice", GRID, 8, 2, 1)
+    shards = fold_tables(first, "dice", GRID, 8, 2, 2)
+    shards.add(fold_tables(second, "dice", GRID, 8, 2, 2))
+    shards.save(tmp_path / "fold0.npz")
+    loaded = FoldTables.load(tmp_path / "fold0.npz")
+    for index in range(2):
+        assert np.array_equal(loaded.table(index).sums, whole.table(index).sums)
+        assert loaded.table(index).images == 16
+
+
+def test_gate_levels_add_up_to_the_whole():
+    judged = images(3, class_prob=True)
+    tables = fold_tables(judged, "dice", GRID, 8, 2, 1)
+    levels = tables.gate_tables(0)
+    assert len(levels) == 33
+    assert np.array_equal(total(levels).sums, tables.table(0).sums)
+    assert tables.images[0].sum() == len(judged)
+
+
+def test_areas_off_the_grid_are_refused():
+    table = fold_tables(images(0), "dice", GRID, 8, 2, 1).table(0)
+    assert table.at(128, 1) == table.at(128, 0)
+    with pytest.raises(ValueError, match="not on the grid"):
+        table.at(128, 33)
+
+
+def made_table(scores, images_count=10):
+    sums = np.rint(np.asarray(scores) * images_count * 2**40).astype(np.int64)[None]
+    grid = np.array([0, *range(2, scores.shape[1] + 1)])
+    return ScoreTable("dice", grid, sums, np.zeros(1, np.int64), images_count, 5)
+
+
+def test_the_middle_of_a_plateau_is_chosen():
+    scores = np.full((255, 60), 0.5)
+    scores[99:150, 10:41] = 0.9  # a broad plateau
+    scores[200, 50] = 0.8999  # a lone peak beside it, lower
+    choice = choose([made_table(scores)])
+    assert (choice.row, choice.column) in {(row, column) for row in range(114, 135) for column in (25,)}
+    assert choice.score == pytest.approx(0.9)
+    assert choice.plateau.sum() == 51 * 31
+    assert best_setting(made_table(scores)) == (99, 10)
+
+
+def test_a_lone_lucky_peak_loses_no_more_than_noise():
+    rng = np.random.default_rng(0)
+    base = np.full((255, 60), 0.5)
+    base[90:160, 10:50] = 0.8
+    folds = []
+    for fold in range(4):
+        scores = base + rng.normal(0, 0.003, base.shape) * (base > 0.6)
+        scores[92, 12] = 0.8 + (0.02 if fold == 0 else 0.0)  # lucky in one fold only
+        folds.append(made_table(scores))
+    choice = choose(folds, noise_errors=1.5)
+    assert choice.best_score - choice.score < 0.01
+    assert choice.plateau.sum() > 100
+
+
+def test_honest_score_by_hand():
+    tables = [made_table(np.full((255, 3), value), count) for value, count in ((0.5, 10), (0.8, 30))]
+    assert honest_score(tables, [(0, 0), (4, 2)]) == pytest.approx((0.5 * 10 + 0.8 * 30) / 40, abs=1e-9)
