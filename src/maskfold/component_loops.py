@@ -158,6 +158,7 @@ def _sweep(
     bins: np.ndarray,
     steps: np.ndarray,
     table: np.ndarray,
+    histogram: np.ndarray,
 ) -> None:
     """Add the levels from the highest down and the steps of their scores to `table` (planes, 256, bins) int64."""
     parents, areas, overlaps, stamps = components
@@ -172,6 +173,7 @@ def _sweep(
         last_entry, last_pair = level_ends[0, level], level_ends[1, level]
         if entry == last_entry:
             continue
+        histogram[0, level] = last_entry - entry
         changed = 0
         while pair < last_pair:
             first = _root(parents, pairs[pair, 0])
@@ -209,6 +211,7 @@ def _sweep(
                     bins[1, at] -= overlaps[root]
             areas[root] += 1
             overlaps[root] += value & 1
+            histogram[1, level] += value & 1
         for k in range(changed):
             root = touched[k]
             if parents[root] == root:
@@ -264,6 +267,7 @@ def add_map(
     links: np.ndarray,
     buffers: tuple[Any, ...],
     table: np.ndarray,
+    histogram: np.ndarray,
 ) -> None:
     """`ComponentPass.add`, compiled."""
     height, width = prob.shape
@@ -303,4 +307,5 @@ def add_map(
         bins,
         steps,
         table,
+        histogram,
     )

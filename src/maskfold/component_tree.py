@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from maskfold.component_loops import NEW_LABEL, add_map
+from maskfold.component_loops import LEVELS, NEW_LABEL, add_map
 
 # Neighbours in ring order, clockwise from the west as (row, column) steps: four earlier in row-major order, four later.
 RING = ((0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1))
@@ -129,16 +129,18 @@ class ComponentPass:
         self._links = link_tables(connectivity)
         self._scratch = Scratch(len(area_grid), len(planes))
 
-    def add(self, prob: np.ndarray, truth: np.ndarray, differences: np.ndarray) -> None:
+    def add(self, prob: np.ndarray, truth: np.ndarray, differences: np.ndarray) -> np.ndarray:
         """Add one map to a table of differences.
 
         prob: (H, W) uint8; truth: (H, W) uint8 in {0, 1}; differences: (planes, 256, bins) int64, changed in place.
         Its cumulative sum from the last level and the last bin down, plus what the blank prediction scores, is the
-        table: [plane, t, a] for threshold t and minimum area area_grid[a].
+        table: [plane, t, a] for threshold t and minimum area area_grid[a]. Returns (2, 256) int32: how many pixels,
+        and how many true ones, have each level above 0.
         """
         if prob.size >= len(self._bin_of_area):
             raise ValueError(f"a map of {prob.shape} has more pixels than the area grid reaches")
         self._scratch.grow(*prob.shape)
+        histogram = np.zeros((2, LEVELS), dtype=np.int32)
         add_map(
             np.ascontiguousarray(prob),
             np.ascontiguousarray(truth),
@@ -148,4 +150,6 @@ class ComponentPass:
             *self._links,
             self._scratch.buffers,
             differences,
+            histogram,
         )
+        return histogram

@@ -109,12 +109,17 @@ def pooled(intersection: int, predicted_area: int, true_area: int) -> float:
     return 2 * intersection / total if total else 1.0
 
 
-def fixed_scores(metric: str, intersection: Any, predicted_area: Any, true_area: Any) -> np.ndarray:
-    """Scores of a mean-over-images metric in fixed point, int64; pooled Dice has no score an image."""
+def plane_values(plane: int, intersection: Any, predicted_area: Any, true_area: Any) -> np.ndarray:
+    """What each image adds to a table's plane, int64; shapes as in `dice`."""
     rows = _rows(intersection, predicted_area, true_area)
     out = np.empty(len(rows), dtype=np.int64)
-    _plane_values(PLANES[metric][0], rows, out)
+    _plane_values(plane, rows, out)
     return out.reshape(np.broadcast_shapes(*(np.shape(area) for area in (intersection, predicted_area, true_area))))
+
+
+def fixed_scores(metric: str, intersection: Any, predicted_area: Any, true_area: Any) -> np.ndarray:
+    """Scores of a mean-over-images metric in fixed point, int64; pooled Dice has no score an image."""
+    return plane_values(PLANES[metric][0], intersection, predicted_area, true_area)
 
 
 def class_score(metric: str, intersection: Any, predicted_area: Any, true_area: Any) -> float:

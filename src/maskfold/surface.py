@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from maskfold.metrics import FIXED_ONE, PLANES, pooled
 from maskfold.provenance import whole_file
 
 THRESHOLDS = np.arange(1, 256)
+_STORED = ("area_grid", "differences", "blank", "images", "true_area")
 
 
 def area_grid(largest_map_px: int, dense_areas: int, growth: float) -> np.ndarray:
@@ -82,6 +84,46 @@ class ScoreTable:
 
 
 @dataclass
+class Curves:
+    """Cumulative histograms of single maps: what the `mask` and `triplet` rules need to know of them.
+
+    Only maps with a pixel above zero are kept. class_index, gate_level, true_area: (n,) int64; histograms: (n, 2, 256)
+    int32, how many pixels and how many true pixels have each level.
+    """
+
+    class_index: np.ndarray
+    gate_level: np.ndarray
+    true_area: np.ndarray
+    histograms: np.ndarray
+
+    @classmethod
+    def of(cls, rows: Sequence[tuple[int, int, int, np.ndarray]]) -> Curves:
+        """From (class index, gate level, true area, (2, 256) histogram) of each map."""
+        numbers = np.array([row[:3] for row in rows], dtype=np.int64).reshape(-1, 3)
+        histograms = np.array([row[3] for row in rows], dtype=np.int32).reshape(-1, 2, 256)
+        return cls(numbers[:, 0], numbers[:, 1], numbers[:, 2], histograms)
+
+    def joined(self, other: Curves) -> Curves:
+        """These maps, then the other's."""
+        pairs = zip(self.arrays(), other.arrays(), strict=True)
+        return Curves(*(np.concatenate(pair) for pair in pairs))
+
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """All arrays, in the order of the constructor."""
+        return self.class_index, self.gate_level, self.true_area, self.histograms
+
+    def of_class(self, class_index: int) -> Curves:
+        """The maps of one class."""
+        chosen = self.class_index == class_index
+        return Curves(*(array[chosen] for array in self.arrays()))
+
+    def areas(self) -> tuple[np.ndarray, np.ndarray]:
+        """Intersection and predicted area at the thresholds 1..255: two (n, 255) int64 arrays."""
+        above = self.histograms[:, :, :0:-1].cumsum(axis=2, dtype=np.int64)[:, :, ::-1]
+        return above[:, 1], above[:, 0]
+
+
+@dataclass
 class FoldTables:
     """The tables of all classes on one fold, as the pass fills them.
 
@@ -96,6 +138,7 @@ class FoldTables:
     blank: np.ndarray
     images: np.ndarray
     true_area: np.ndarray
+    curves: Curves
 
     @classmethod
     def empty(cls, metric: str, grid: np.ndarray, classes: int, gate_levels: int) -> FoldTables:
@@ -108,6 +151,7 @@ class FoldTables:
             np.zeros((classes, gate_levels, planes), dtype=np.int64),
             np.zeros((classes, gate_levels), dtype=np.int64),
             np.zeros((classes, gate_levels), dtype=np.int64),
+            Curves.of([]),
         )
 
     def add(self, other: FoldTables) -> None:
@@ -116,6 +160,7 @@ class FoldTables:
             raise ValueError("tables of different metrics or area grids do not add")
         for own, more in zip(self._sums(), other._sums(), strict=True):
             own += more
+        self.curves = self.curves.joined(other.curves)
 
     def _sums(self) -> tuple[np.ndarray, ...]:
         return self.differences, self.blank, self.images, self.true_area
@@ -140,24 +185,18 @@ class FoldTables:
 
     def save(self, path: Path) -> None:
         """Write to an npz file, whole or not at all; differences are mostly zero and compress well."""
+        arrays: dict[str, Any] = {name: getattr(self, name) for name in _STORED}
+        arrays |= {f"curve_{index}": array for index, array in enumerate(self.curves.arrays())}
         with whole_file(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(
-                file,
-                metric=np.array(self.metric),
-                area_grid=self.area_grid,
-                differences=self.differences,
-                blank=self.blank,
-                images=self.images,
-                true_area=self.true_area,
-            )
+            np.savez_compressed(file, metric=np.array(self.metric), **arrays)
 
     @classmethod
     def load(cls, path: Path) -> FoldTables:
         """Read what `save` wrote."""
         with np.load(path) as stored:
-            metric = str(stored["metric"])
-            names = ("area_grid", "differences", "blank", "images", "true_area")
-            return cls(metric, *(stored[name] for name in names))
+            curves = Curves(*(stored[f"curve_{index}"] for index in range(4)))
+            grid, differences, blank, images, true_area = (stored[name] for name in _STORED)
+            return cls(str(stored["metric"]), grid, differences, blank, images, true_area, curves)
 
 
 def total(tables: Sequence[ScoreTable]) -> ScoreTable:

@@ -12,7 +12,9 @@ from maskfold.executor import map_threads
 from maskfold.metrics import PLANES, plane_value
 from maskfold.oof_truth import JudgedImage
 from maskfold.postprocess import GATE_STEPS, gate_level
-from maskfold.surface import FoldTables
+from maskfold.surface import Curves, FoldTables
+
+CurveRow = tuple[int, int, int, np.ndarray]
 
 
 class _Worker:
@@ -24,8 +26,9 @@ class _Worker:
         self.planes = PLANES[metric]
         self.component_pass = ComponentPass(grid, connectivity, self.planes)
 
-    def add(self, image: JudgedImage) -> None:
-        """Add all classes of one image."""
+    def add(self, image: JudgedImage) -> list[CurveRow]:
+        """Add all classes of one image. Returns the curves of its maps that are not blank."""
+        curves: list[CurveRow] = []
         present = image.oof.class_prob
         for index, (prob, truth) in enumerate(zip(image.oof.prob, image.truth, strict=True)):
             level = gate_level(present[index]) if self.gated and present is not None else 0
@@ -34,7 +37,9 @@ class _Worker:
             self.tables.true_area[index, level] += true_area
             self.tables.blank[index, level] += [plane_value(plane, 0, 0, true_area) for plane in self.planes]
             if prob.any():
-                self.component_pass.add(prob, truth, self.tables.differences[index, level])
+                histogram = self.component_pass.add(prob, truth, self.tables.differences[index, level])
+                curves.append((index, level, true_area, histogram))
+        return curves
 
 
 def fold_tables(
@@ -60,17 +65,18 @@ def fold_tables(
     for worker in workers:
         idle.put(worker)
 
-    def add(image: JudgedImage) -> None:
+    def add(image: JudgedImage) -> list[CurveRow]:
         worker = idle.get()
         try:
-            worker.add(image)
+            return worker.add(image)
         finally:
             idle.put(worker)
 
-    for _ in map_threads(add, _with_first(first, stream), threads):
-        pass
+    # Which thread adds an image is chance, but sums do not tell, and the curves come in the order of the images.
+    curves = [row for rows in map_threads(add, _with_first(first, stream), threads) for row in rows]
     for worker in workers[1:]:
         workers[0].tables.add(worker.tables)
+    workers[0].tables.curves = Curves.of(curves)
     return workers[0].tables
 
 
