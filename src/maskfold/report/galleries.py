@@ -1,0 +1,107 @@
+"""Which OOF images the report shows, and their pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import pandas as pd
+
+from maskfold.config import Config
+from maskfold.data.competition import Competition
+from maskfold.data.image_files import read_image
+from maskfold.oof import read_oof_image
+from maskfold.paths import RunPaths
+from maskfold.postprocess import TunedArtefact, apply_rule
+from maskfold.report.overlays import overlay
+
+JPEG_QUALITY = 90
+
+
+@dataclass(frozen=True)
+class Example:
+    """One picture of a gallery: one image and class with its score; file is relative to the page."""
+
+    image_id: str
+    class_name: str
+    fold: int
+    score: float
+    true_area_px: int
+    predicted_area_px: int
+    file: str
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """A titled row of pictures."""
+
+    title: str
+    caption: str
+    examples: tuple[Example, ...]
+
+
+def choose_examples(scores: pd.DataFrame, count: int) -> dict[str, pd.DataFrame]:
+    """`count` rows of image_scores.csv for each gallery: best, worst and most wrong.
+
+    Best and worst are among the images that show the class. Most wrong weighs how wrong by how many pixels are at
+    stake, and knows false alarms too.
+    """
+    shown = scores[scores["true_area"] > 0]
+    at_stake = (1 - scores["adopted_score"]) * (scores["true_area"] + scores["adopted_area"])
+    order = ["image_id", "class_name"]
+    return {
+        "best": shown.sort_values(["adopted_score", *order], ascending=[False, True, True]).head(count),
+        "worst": shown.sort_values(["adopted_score", *order]).head(count),
+        "wrong": scores.assign(at_stake=at_stake)[at_stake > 0]
+        .sort_values(["at_stake", *order], ascending=[False, True, True])
+        .head(count),
+    }
+
+
+_TITLES = {
+    "worst": ("Worst", "Images that show the class, lowest score first."),
+    "wrong": ("Most wrong", "Most pixels at stake: large misses and false alarms, empty images included."),
+    "best": ("Best", "Images that show the class, highest score first."),
+}
+
+
+def draw_galleries(
+    config: Config, competition: Competition, tuned: TunedArtefact, scores: pd.DataFrame, folder: Path
+) -> list[Gallery]:
+    """Draw the pictures of all galleries into `folder`/images; file names never come from image ids."""
+    chosen = choose_examples(scores, config.report.examples)
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    galleries = []
+    for key, (title, caption) in _TITLES.items():
+        examples = []
+        for rank, row in enumerate(chosen[key].itertuples()):
+            file = f"images/{key}-{rank:02d}.jpg"
+            _draw(config, competition, tuned, str(row.image_id), str(row.class_name), int(row.fold), folder / file)
+            examples.append(
+                Example(
+                    str(row.image_id),
+                    str(row.class_name),
+                    int(row.fold),
+                    float(row.adopted_score),
+                    int(row.true_area),
+                    int(row.adopted_area),
+                    file,
+                )
+            )
+        galleries.append(Gallery(title, caption, tuple(examples)))
+    return galleries
+
+
+def _draw(
+    config: Config, competition: Competition, tuned: TunedArtefact, image_id: str, name: str, fold: int, path: Path
+) -> None:
+    index = competition.class_names.index(name)
+    image_path = competition.train.set_index("image_id").loc[image_id, "path"]
+    image = read_image(Path(image_path), 3)
+    oof = read_oof_image(RunPaths.of(config).oof_parquet(fold), image_id)
+    class_prob = None if oof.class_prob is None else float(oof.class_prob[index])
+    prediction = apply_rule(oof.prob[index], tuned.classes[index].rule, class_prob)
+    picture = overlay(image, competition.masks(image_id)[index], prediction)
+    coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+    path.write_bytes(coded.tobytes())
