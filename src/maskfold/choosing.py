@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import optuna
+
 from maskfold.config import TuningConfig
-from maskfold.plateau import Choice, choose
-from maskfold.postprocess import ComponentRule, Plateau
+from maskfold.postprocess import Plateau
 from maskfold.rule_areas import AnyRule
+from maskfold.search import ClassSearch
+from maskfold.study import memory_study, run_study
 from maskfold.surface import FoldTables
 
 
@@ -21,19 +24,17 @@ class ClassChoice:
     plateau: Plateau | None
 
 
-def choose_rule(tables: Sequence[FoldTables], class_index: int, tuning: TuningConfig) -> ClassChoice:
-    """The component rule of one class from the exact tables of all folds, in order."""
-    per_fold = [table.table(class_index) for table in tables]
-    grid = tables[0].area_grid
+def choose_rule(
+    tables: Sequence[FoldTables], class_index: int, tuning: TuningConfig, seed: int, study: optuna.Study
+) -> ClassChoice:
+    """The rule of one class from the exact tables of all folds, in order.
 
-    def rule_of(choice: Choice) -> ComponentRule:
-        min_area_px = int(grid[choice.column])
-        return ComponentRule(threshold=choice.threshold, min_area_px=min_area_px, connectivity=tuning.connectivity)
-
-    on_all = choose(per_fold)
-    others = [choose([table for k, table in enumerate(per_fold) if k != fold]) for fold in range(len(per_fold))]
-    thresholds, min_areas = on_all.extent(grid)
-    plateau = Plateau(
-        best=on_all.best_score, settings=int(on_all.plateau.sum()), threshold=thresholds, min_area_px=min_areas
-    )
-    return ClassChoice(rule_of(on_all), tuple(rule_of(choice) for choice in others), plateau)
+    study: keeps the trials of the choice on all folds; those without a fold, made the same way, are not kept.
+    """
+    search = ClassSearch(tables, class_index, tuning)
+    studies = [study, *(memory_study() for _ in tables)]
+    chosen = [
+        run_study(one, search, folds, exact, tuning.trials, seed)
+        for one, folds, exact in zip(studies, search.fold_sets, search.exact(), strict=True)
+    ]
+    return ClassChoice(chosen[0].rule, tuple(candidate.rule for candidate in chosen[1:]), chosen[0].plateau)

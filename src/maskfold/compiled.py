@@ -35,7 +35,7 @@ def _prepare_code_folder() -> bool:
         return False
     if not os.access(folder, os.W_OK):
         return False
-    numba.config.CACHE_DIR = str(folder)
+    vars(numba.config)["CACHE_DIR"] = str(folder)
     return True
 
 

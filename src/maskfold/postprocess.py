@@ -115,8 +115,8 @@ def apply_rule(
     """
     min_area_px = _required_area(rule, class_prob)
     mask = np.zeros(prob.shape, dtype=np.uint8)
-    threshold = rule.bottom_threshold if isinstance(rule, TripletRule) else rule.threshold
-    window = _active_window(prob, threshold)
+    threshold = lowest_threshold(rule)
+    window = active_window(prob, threshold)
     if min_area_px is None or window is None:
         return mask
     inside = prob[window]
@@ -140,11 +140,16 @@ def _required_area(rule: _Rule, class_prob: float | None) -> int | None:
     return rule.gate.required_area(gate_level(class_prob), rule.min_area_px)
 
 
-def _active_window(prob: np.ndarray, threshold: int) -> tuple[slice, slice] | None:
+def lowest_threshold(rule: ComponentRule | MaskRule | TripletRule) -> int:
+    """The threshold a pixel must reach to be switched on."""
+    return rule.bottom_threshold if isinstance(rule, TripletRule) else rule.threshold
+
+
+def active_window(prob: np.ndarray, threshold: int) -> tuple[slice, slice] | None:
     """The rows and columns that hold all pixels at or above the threshold; most maps are blank but for a corner."""
-    rows = np.flatnonzero(prob.max(axis=1, initial=0) >= threshold)
-    if not rows.size:
+    if prob.max(initial=0) < threshold:
         return None
+    rows = np.flatnonzero(prob.max(axis=1, initial=0) >= threshold)
     columns = np.flatnonzero(prob[rows[0] : rows[-1] + 1].max(axis=0, initial=0) >= threshold)
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 

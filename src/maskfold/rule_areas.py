@@ -8,7 +8,14 @@ import numpy as np
 
 from maskfold.executor import map_threads
 from maskfold.oof_truth import JudgedImage
-from maskfold.postprocess import ComponentRule, MaskRule, TripletRule, apply_rule
+from maskfold.postprocess import (
+    ComponentRule,
+    MaskRule,
+    TripletRule,
+    active_window,
+    apply_rule,
+    lowest_threshold,
+)
 
 AnyRule = ComponentRule | MaskRule | TripletRule
 
@@ -33,10 +40,16 @@ def _class_areas(image: JudgedImage, index: int, rules: Sequence[AnyRule]) -> np
     prob, truth = image.oof.prob[index], image.truth[index]
     class_prob = None if image.oof.class_prob is None else float(image.oof.class_prob[index])
     true_area = int(np.count_nonzero(truth))
+    window = active_window(prob, min(lowest_threshold(rule) for rule in rules))
     done: dict[AnyRule, tuple[int, int, int]] = {}
     for rule in rules:
-        if rule not in done:
-            mask = apply_rule(prob, rule, class_prob)
-            overlap = int(np.count_nonzero(mask & truth)) if true_area else 0
-            done[rule] = (overlap, int(np.count_nonzero(mask)), true_area)
+        if rule in done:
+            continue
+        if window is None:
+            done[rule] = (0, 0, true_area)
+            continue
+        # No rule looks beyond the pixels it may switch on, so a window that holds them all is enough.
+        mask = apply_rule(prob[window], rule, class_prob)
+        overlap = int(np.count_nonzero(mask & truth[window])) if true_area else 0
+        done[rule] = (overlap, int(np.count_nonzero(mask)), true_area)
     return np.array([done[rule] for rule in rules], dtype=np.int64)

@@ -18,8 +18,10 @@ from maskfold.paths import RunPaths, display
 from maskfold.postprocess import Scores, TunedArtefact, TunedClass
 from maskfold.progress import tracked
 from maskfold.provenance import Provenance, StaleError, code_version, file_hash, whole_file
+from maskfold.report.surfaces import plot_surface
 from maskfold.score_report import print_scores
-from maskfold.surface import FoldTables, area_grid
+from maskfold.study import open_study, record_finishing
+from maskfold.surface import FoldTables, area_grid, total
 from maskfold.tables import fold_tables
 
 _TABLE_SETTINGS = {"metric", "connectivity", "dense_areas", "area_growth"}
@@ -48,20 +50,46 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
     folds = range(config.folds.count)
     check_complete({fold: read_image_ids(paths.oof_parquet(fold)) for fold in folds}, competition)
     tables = [_tables_of_fold(config, competition, fold, inputs, accept_code_changes) for fold in folds]
-    choices = [choose_rule(tables, index, config.tuning) for index in range(len(competition.class_names))]
-    images = judge_rules(config, competition, choices)
+    made = Provenance("study", _choice_settings(config), inputs, code_version("maskfold.choosing"))
+    studies = [open_study(paths.study_sqlite, f"class {name}", made) for name in competition.class_names]
+    chosen = [choose_rule(tables, index, config.tuning, config.seed, study) for index, study in enumerate(studies)]
+    choices, images, finishes = judge_rules(config, competition, chosen)
+    for study, tried in zip(studies, finishes, strict=True):
+        for rule, score in tried:
+            record_finishing(study, rule, score)
     classes = [
         tuned_class(config, name, index, choice, images)
         for index, (name, choice) in enumerate(zip(competition.class_names, choices, strict=True))
     ]
     with whole_file(paths.image_scores_csv) as temporary:
         image_table(config.tuning.metric, classes, images).to_csv(temporary, index=False, float_format="%.9g")
+    _draw_surfaces(config, tables, classes)
     artefact = _artefact(config, classes)
     artefact.write(paths.postprocess_json)
     made_from.write(paths.postprocess_json)
     print_scores(artefact)
     print(f"tune_thresholds: wrote {display(paths.postprocess_json)}", flush=True)
     return artefact
+
+
+def _choice_settings(config: Config) -> dict[str, object]:
+    """What decides which trials a study holds; more trials continue it."""
+    return {
+        "tuning": config.tuning.model_dump(exclude={"trials", "bootstrap_samples", "finishing"}),
+        "seed": config.seed,
+    }
+
+
+def _draw_surfaces(config: Config, tables: Sequence[FoldTables], classes: Sequence[TunedClass]) -> None:
+    """A picture of each class's component table beside postprocess.json, the default and the optimum marked."""
+    folder = RunPaths.of(config).oof
+    for index, entry in enumerate(classes):
+        table = total([fold.table(index) for fold in tables])
+        name = entry.class_name.replace("/", "_")
+        with whole_file(folder / f"surface_{name}.png") as temporary:
+            picture = temporary.with_suffix(".png")  # matplotlib goes by the ending
+            plot_surface(table, entry.default_rule, entry.tuned_rule, picture)
+            picture.replace(temporary)
 
 
 def _oof_hashes(config: Config) -> dict[str, str]:
