@@ -1,0 +1,141 @@
+"""The run-length csv reader: both Severstal forms, and every bad input reported together with file and row."""
+
+import cv2
+import numpy as np
+import pytest
+
+from maskfold.config import RleCsvData
+from maskfold.data.competition import DataError
+from maskfold.data.reading import open_competition
+
+TWO_COLUMNS = "ImageId,ClassId,EncodedPixels\na.jpg,1,1 2\nb.png,2,3 1\n"
+ONE_COLUMN = "ImageId_ClassId,EncodedPixels\na.jpg_1,1 2\na.jpg_2,\nb.png_1,\nb.png_2,3 1\nc.jpg_1,\nc.jpg_2,\n"
+SAMPLE = "ImageId,ClassId,EncodedPixels\nt.jpg,1,\nt.jpg,2,\n"
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Three training images (4x6 grey, 4x6 colour, 5x3 grey) and one test image."""
+    rng = np.random.default_rng(0)
+    for folder, name, shape in (
+        ("train_images", "a.jpg", (4, 6)),
+        ("train_images", "b.png", (4, 6, 3)),
+        ("train_images", "c.jpg", (5, 3)),
+        ("test_images", "t.jpg", (7, 8)),
+    ):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / folder / name), rng.integers(0, 256, shape, dtype=np.uint8))
+    (tmp_path / "train.csv").write_text(TWO_COLUMNS)
+    (tmp_path / "sample_submission.csv").write_text(SAMPLE)
+    return tmp_path
+
+
+def data_of(root, **changes):
+    return RleCsvData(root=str(root), class_names=("1", "2"), **changes)
+
+
+def problems_of(root, **changes):
+    with pytest.raises(DataError) as error:
+        open_competition(data_of(root, **changes))
+    return error.value.problems
+
+
+@pytest.mark.parametrize(
+    "text", [TWO_COLUMNS, ONE_COLUMN, "\ufeff" + TWO_COLUMNS], ids=["two", "one", "byte order mark"]
+)
+def test_both_forms_give_the_same_competition(root, text):
+    (root / "train.csv").write_text(text, encoding="utf-8")
+    competition = open_competition(data_of(root))
+    assert competition.train["image_id"].tolist() == ["a.jpg", "b.png", "c.jpg"]
+    assert competition.train[["height", "width"]].to_numpy().tolist() == [[4, 6], [4, 6], [5, 3]]
+    assert competition.test["image_id"].tolist() == ["t.jpg"]
+    masks = competition.masks("a.jpg")
+    assert (masks.shape, masks.dtype, masks.sum()) == ((2, 4, 6), np.uint8, 2)
+    assert masks[0, :2, 0].tolist() == [1, 1]
+    assert competition.masks("b.png")[1, 2, 0] == 1
+    assert competition.masks("c.jpg").sum() == 0  # an image without rows is an empty image
+
+
+def test_groups_join_the_training_table(root):
+    (root / "groups.csv").write_text("ImageId,GroupId\na.jpg,x\nb.png,x\nc.jpg,y\n")
+    assert open_competition(data_of(root, groups_csv="groups.csv")).train["group"].tolist() == ["x", "x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("row", "answer"),
+    [
+        ("d.jpg,1,1 2", "row 4: there is no training image 'd.jpg'"),
+        ("../a.jpg,1,1 2", "row 4: image id '../a.jpg' climbs out of its folder"),
+        ("a.jpg,9,1 2", "row 4: unknown class '9'; data.class_names has 1, 2"),
+        ("a.jpg,1,5 1", "row 4: 'a.jpg', class 1 is in row 2 already"),
+        ("c.jpg,1,1 2 3", "row 4: bad run lengths of 'c.jpg', class 1: 3 numbers"),
+        ("c.jpg,1,4 1 1 1", "not sorted"),
+        ("c.jpg,1,1 3 2 1", "they overlap"),
+        ("c.jpg,1,15 2", "reaches to pixel 16, but the image has 15 pixels"),
+        ("c.jpg,1,one 2", "not a whole number"),
+        ("c.jpg,1", "row 4: 2 fields, but the header has 3"),
+    ],
+)
+def test_a_bad_label_row_is_named(root, row, answer):
+    (root / "train.csv").write_text(TWO_COLUMNS + row + "\n")
+    problems = problems_of(root)
+    assert any("train.csv" in problem and answer in problem for problem in problems), problems
+
+
+def test_bad_images_are_named(root):
+    good = (root / "train_images/a.jpg").read_bytes()
+    (root / "train_images/a.jpg").write_bytes(good[: len(good) // 2])
+    (root / "train_images/c.jpg").write_bytes(b"")
+    (root / "test_images/t.jpg").write_text("no image")
+    problems = "\n".join(problems_of(root))
+    for name in ("a.jpg", "c.jpg", "t.jpg"):
+        assert f"{name}: cannot be decoded" in problems
+
+
+def test_all_problems_come_together(root):
+    (root / "train.csv").write_text(TWO_COLUMNS + "a.jpg,7,1 1\nmissing.jpg,1,1 1\n")
+    (root / "sample_submission.csv").write_text(SAMPLE + "ghost.jpg,1,\nt.jpg,1,\n")
+    (root / "groups.csv").write_text("ImageId,GroupId\na.jpg,x\n")
+    (root / "train_images/b.png").write_bytes(b"x")
+    problems = problems_of(root, groups_csv="groups.csv")
+    for answer in (
+        "train.csv, row 4: unknown class '7'",
+        "train.csv, row 5: there is no training image 'missing.jpg'",
+        "sample_submission.csv, row 4: there is no test image 'ghost.jpg'",
+        "sample_submission.csv, row 5: 't.jpg', class 1 is in row 2",
+        "groups.csv: training image 'b.png' has no row",
+        "b.png: cannot be decoded",
+    ):
+        assert any(answer in problem for problem in problems), (answer, problems)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [("train.csv", "train.csv: no such file"), ("train_images", "no such folder of images")],
+)
+def test_missing_files_are_named(root, name, answer):
+    (root / name).rename(root / "elsewhere")
+    assert any(answer in problem for problem in problems_of(root))
+
+
+def test_a_foreign_header_is_shown_beside_the_expected_ones(root):
+    (root / "train.csv").write_text("image,label\na,1\n")
+    assert any("found the header image,label; expected ImageId,ClassId" in p for p in problems_of(root))
+
+
+def test_a_missing_demo_says_how_to_make_it(monkeypatch, tmp_path):
+    monkeypatch.setattr("maskfold.paths.REPOSITORY", tmp_path)
+    assert any("python src/make_demo_data.py" in p for p in problems_of("data/demo"))
+
+
+def test_the_check_is_remembered_and_renewed(root, monkeypatch, tmp_path):
+    monkeypatch.setattr("maskfold.data.image_files._MIN_INDEXED", 1)
+    monkeypatch.setattr("maskfold.paths.REPOSITORY", tmp_path / "repository")
+    open_competition(data_of(root))
+    monkeypatch.setattr(
+        "maskfold.data.image_files.read_image", lambda path, channels: pytest.fail(f"{path} read again")
+    )
+    open_competition(data_of(root))
+    monkeypatch.undo()
+    (root / "train_images/a.jpg").write_bytes(b"changed")
+    assert any("a.jpg: cannot be decoded" in p for p in problems_of(root))
