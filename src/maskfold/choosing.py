@@ -24,14 +24,12 @@ class ClassChoice:
     plateau: Plateau | None
 
 
-def choose_rule(
-    tables: Sequence[FoldTables], class_index: int, tuning: TuningConfig, seed: int, study: optuna.Study
-) -> ClassChoice:
-    """The rule of one class from the exact tables of all folds, in order.
+def choose_rule(tables: Sequence[FoldTables], tuning: TuningConfig, seed: int, study: optuna.Study) -> ClassChoice:
+    """The rule of one class from its exact tables (the only class in them) on all folds, in order.
 
     study: keeps the trials of the choice on all folds; those without a fold, made the same way, are not kept.
     """
-    search = ClassSearch(tables, class_index, tuning)
+    search = ClassSearch(tables, 0, tuning)
     studies = [study, *(memory_study() for _ in tables)]
     chosen = [
         run_study(one, search, folds, exact, tuning.trials, seed)

@@ -16,7 +16,8 @@ from maskfold.metrics import FIXED_ONE, PLANES, pooled
 from maskfold.provenance import whole_file
 
 THRESHOLDS = np.arange(1, 256)
-_STORED = ("area_grid", "differences", "blank", "images", "true_area")
+_STORED = ("area_grid", "blank", "images", "true_area")
+_CURVES = ("gate_level", "curve_true_area", "histograms")
 
 
 def area_grid(largest_map_px: int, dense_areas: int, growth: float) -> np.ndarray:
@@ -186,16 +187,25 @@ class FoldTables:
     def save(self, path: Path) -> None:
         """Write to an npz file, whole or not at all; differences are mostly zero and compress well."""
         arrays: dict[str, Any] = {name: getattr(self, name) for name in _STORED}
-        arrays |= {f"curve_{index}": array for index, array in enumerate(self.curves.arrays())}
+        for index, differences in enumerate(self.differences):
+            arrays[f"differences_{index}"] = differences
+            _, *curves = self.curves.of_class(index).arrays()
+            arrays |= {f"{name}_{index}": array for name, array in zip(_CURVES, curves, strict=True)}
         with whole_file(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, metric=np.array(self.metric), **arrays)
 
     @classmethod
-    def load(cls, path: Path) -> FoldTables:
-        """Read what `save` wrote."""
+    def load(cls, path: Path, classes: Sequence[int] | None = None) -> FoldTables:
+        """Read what `save` wrote: all classes, or only some, which then are numbered anew."""
         with np.load(path) as stored:
-            curves = Curves(*(stored[f"curve_{index}"] for index in range(4)))
-            grid, differences, blank, images, true_area = (stored[name] for name in _STORED)
+            grid, *sums = (stored[name] for name in _STORED)
+            chosen = list(range(len(sums[0])) if classes is None else classes)
+            curves = Curves.of([])
+            for number, index in enumerate(chosen):
+                arrays = [stored[f"{name}_{index}"] for name in _CURVES]
+                curves = curves.joined(Curves(np.full(len(arrays[0]), number), *arrays))
+            differences = np.stack([stored[f"differences_{index}"] for index in chosen])
+            blank, images, true_area = (array[chosen] for array in sums)
             return cls(str(stored["metric"]), grid, differences, blank, images, true_area, curves)
 
 

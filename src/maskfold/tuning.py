@@ -49,10 +49,14 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
     print(f"tune_thresholds: {'; '.join(reasons)}", flush=True)
     folds = range(config.folds.count)
     check_complete({fold: read_image_ids(paths.oof_parquet(fold)) for fold in folds}, competition)
-    tables = [_tables_of_fold(config, competition, fold, inputs, accept_code_changes) for fold in folds]
+    for fold in folds:
+        _make_tables(config, competition, fold, inputs, accept_code_changes)
     made = Provenance("study", _choice_settings(config), inputs, code_version("maskfold.choosing"))
     studies = [open_study(paths.study_sqlite, f"class {name}", made) for name in competition.class_names]
-    chosen = [choose_rule(tables, index, config.tuning, config.seed, study) for index, study in enumerate(studies)]
+    chosen = [
+        choose_rule(_class_tables(config, index), config.tuning, config.seed, study)
+        for index, study in enumerate(tracked(studies, len(studies), "choosing rules"))
+    ]
     choices, images, finishes = judge_rules(config, competition, chosen)
     for study, tried in zip(studies, finishes, strict=True):
         for rule, score in tried:
@@ -63,7 +67,7 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
     ]
     with whole_file(paths.image_scores_csv) as temporary:
         image_table(config.tuning.metric, classes, images).to_csv(temporary, index=False, float_format="%.9g")
-    _draw_surfaces(config, tables, classes)
+    _draw_surfaces(config, classes)
     artefact = _artefact(config, classes)
     artefact.write(paths.postprocess_json)
     made_from.write(paths.postprocess_json)
@@ -80,11 +84,11 @@ def _choice_settings(config: Config) -> dict[str, object]:
     }
 
 
-def _draw_surfaces(config: Config, tables: Sequence[FoldTables], classes: Sequence[TunedClass]) -> None:
+def _draw_surfaces(config: Config, classes: Sequence[TunedClass]) -> None:
     """A picture of each class's component table beside postprocess.json, the default and the optimum marked."""
     folder = RunPaths.of(config).oof
     for index, entry in enumerate(classes):
-        table = total([fold.table(index) for fold in tables])
+        table = total([fold.table(0) for fold in _class_tables(config, index)])
         name = entry.class_name.replace("/", "_")
         with whole_file(folder / f"surface_{name}.png") as temporary:
             picture = temporary.with_suffix(".png")  # matplotlib goes by the ending
@@ -109,10 +113,16 @@ def _label_hashes(competition: Competition) -> dict[str, str]:
     return {f"label file {path.name}": file_hash(path) for path in competition.label_files}
 
 
-def _tables_of_fold(
+def _class_tables(config: Config, class_index: int) -> list[FoldTables]:
+    """The tables of one class on every fold; all classes at once would need several times the memory."""
+    paths = RunPaths.of(config)
+    return [FoldTables.load(paths.score_table(fold), [class_index]) for fold in range(config.folds.count)]
+
+
+def _make_tables(
     config: Config, competition: Competition, fold: int, inputs: Mapping[str, str], accept_code_changes: bool
-) -> FoldTables:
-    """The tables of one fold, read where they are fresh, else made; a killed stage continues at the next fold."""
+) -> None:
+    """Make the tables of one fold where they are not fresh; a killed stage continues at the next fold."""
     paths = RunPaths.of(config)
     path, tuning = paths.score_table(fold), config.tuning
     largest = int((competition.train["height"] * competition.train["width"]).max())
@@ -123,7 +133,7 @@ def _tables_of_fold(
         code_version("maskfold.tables"),
     )
     if not made_from.staleness(path, accept_code_changes):
-        return FoldTables.load(path)
+        return
     grid = area_grid(largest, tuning.dense_areas, tuning.area_growth)
     count = len(read_image_ids(paths.oof_parquet(fold)))
     judged = tracked(iter_judged(paths.oof_parquet(fold), fold, competition), count, f"exact tables, fold {fold}")
@@ -131,7 +141,6 @@ def _tables_of_fold(
     tables = fold_tables(judged, tuning.metric, grid, tuning.connectivity, classes, available_cores())
     tables.save(path)
     made_from.write(path)
-    return tables
 
 
 def _artefact(config: Config, classes: Sequence[TunedClass]) -> TunedArtefact:
