@@ -18,9 +18,14 @@ while [ $# -gt 0 ]; do
   case $1 in
     -h | --help) sed -n '2,7s/^# \{0,1\}//p' run_all.sh; exit ;;
     --setup-only) setup_only=true ;;
-    --set | --accept-code-changes) arguments+=("$1") ;;
+    --set)
+      [[ ${2:-} == *=* ]] || stop "--set needs KEY=VALUE, for example --set train.epochs=3"
+      arguments+=("$1")
+      ;;
+    --accept-code-changes) arguments+=("$1") ;;
     -*) stop "unknown option $1; see bash run_all.sh --help" ;;
     *=*) arguments+=("$1") ;;
+    /*) config=$1 ;;
     *) if [ -f "$called_from/$1" ]; then config=$called_from/$1; else config=$1; fi ;;
   esac
   shift

@@ -185,6 +185,7 @@ def test_a_wrong_config_is_one_message_and_no_traceback():
     [
         ("3, 9", [], "needs Python 3.11 or newer"),
         (None, ["--sett", "a=b"], "unknown option --sett"),
+        (None, ["--set", "train.epochs"], "--set needs KEY=VALUE"),
     ],
 )
 def test_set_up_problems_are_one_sentence(tmp_path, version, arguments, answer):
