@@ -81,19 +81,19 @@ def judge_rules(
     return finished, images, tried
 
 
+def all_rules(choice: ClassChoice, finishes: Sequence[dict[str, Any]]) -> list[AnyRule]:
+    """The default rule, then the one chosen on all folds and those chosen without each, with every finish."""
+    chosen = (choice.rule, *choice.without_fold)
+    return [DEFAULT_RULE, *(rule.model_copy(update=more) for rule in chosen for more in finishes)]
+
+
 def _all_areas(
     config: Config, competition: Competition, choices: Sequence[ClassChoice], finishes: Sequence[dict[str, Any]]
 ) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Image ids, folds (images,) and areas (images, classes, rules, 3) of the default rule and of every other rule
     with every finish."""
     paths = RunPaths.of(config)
-    rules = [
-        [
-            DEFAULT_RULE,
-            *(rule.model_copy(update=more) for rule in (choice.rule, *choice.without_fold) for more in finishes),
-        ]
-        for choice in choices
-    ]
+    rules = [all_rules(choice, finishes) for choice in choices]
     image_ids: list[str] = []
     folds: list[int] = []
     areas: list[np.ndarray] = []

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from maskfold.compiled import compiled
-from maskfold.metrics import PLANES, plane_values
+from maskfold.metrics import FIXED_ONE, PLANES, plane_values
 from maskfold.surface import Curves, FoldTables, ScoreTable
 
 
@@ -65,15 +65,6 @@ def triplet_table(tables: FoldTables, class_index: int, bottom: int) -> ScoreTab
     return ScoreTable(tables.metric, tables.area_grid, sums, whole.blank, whole.images, whole.true_area)
 
 
-@compiled
-def _add_rows(bins: np.ndarray, gains: np.ndarray, out: np.ndarray) -> None:
-    """out[bins[i]] += gains[i] for every map i; out: (bins, 255) int64."""
-    for index in range(len(bins)):
-        row = out[bins[index]]
-        for bottom in range(gains.shape[1]):
-            row[bottom] += gains[index, bottom]
-
-
 @dataclass(frozen=True)
 class Triplet:
     """A setting of the triplet rule and its score: thresholds 1..255 and the column of the area grid."""
@@ -87,26 +78,84 @@ class Triplet:
 def best_triplets(tables: Sequence[FoldTables], class_index: int, fold_sets: Sequence[Sequence[int]]) -> list[Triplet]:
     """The best (top, minimum area, bottom) of one class on each set of folds: all 255 x bins x 255 are looked at.
 
-    One top threshold at a time, so that memory stays that of one table; of equal ones the lowest top wins.
+    One top threshold at a time, with the maps in falling order of their area there: as the minimum area shrinks they
+    join one by one, and running sums hold the scores of all bottom thresholds.
     """
     metric, grid = tables[0].metric, tables[0].area_grid
-    curves = [ClassCurves.of(table.curves.of_class(class_index), metric) for table in tables]
+    of_folds = [ClassCurves.of(table.curves.of_class(class_index), metric) for table in tables]
+    fold_of_map = np.concatenate([np.full(len(curves.gate_level), k) for k, curves in enumerate(of_folds)])
+    gains = np.concatenate([curves.gains for curves in of_folds], axis=1)
+    predicted = np.concatenate([curves.predicted for curves in of_folds])
     whole = [table.table(class_index) for table in tables]
     sets = [_union([whole[fold] for fold in folds]) for folds in fold_sets]
-    best = [Triplet(1, 0, 1, -1.0) for _ in fold_sets]
+    members = np.array([[fold in folds for fold in range(len(tables))] for folds in fold_sets], dtype=np.int64)
+    blank = np.stack([union.blank for union in sets])
+    true_area = np.array([union.true_area for union in sets])
+    best = np.zeros((len(sets), 4))  # value, top, column, bottom
+    best[:, 0] = -1
     for top in range(1, 256):
-        sums = np.zeros((len(tables), len(PLANES[metric]), len(grid), 255), dtype=np.int64)
-        for fold, of_fold in enumerate(curves):
-            bins = np.searchsorted(grid, of_fold.predicted[:, top - 1], side="right") - 1
-            for plane, gains in enumerate(of_fold.gains):
-                _add_rows(bins, gains, sums[fold, plane])
-        sums = sums[..., :top][:, :, ::-1].cumsum(axis=2)[:, :, ::-1]
-        for index, folds in enumerate(fold_sets):
-            scores = sets[index].score_of(sums[list(folds)].sum(axis=0) + sets[index].blank[:, None, None])
-            column, bottom = np.unravel_index(int(np.argmax(scores)), scores.shape)
-            if scores[column, bottom] > best[index].score:
-                best[index] = Triplet(top, int(column), int(bottom) + 1, float(scores[column, bottom]))
-    return best
+        bins = np.searchsorted(grid, predicted[:, top - 1], side="right") - 1
+        order = np.argsort(-bins, kind="stable")
+        _best_of_top(top, order, bins, fold_of_map, gains, members, blank, true_area, len(grid) - 1, best)
+    scores = [
+        value if metric == "pooled_dice" else value / (union.images * FIXED_ONE)
+        for value, union in zip(best[:, 0], sets, strict=True)
+    ]
+    rows = zip(best[:, 1:].astype(int).tolist(), scores, strict=True)
+    return [Triplet(top, column, bottom, float(score)) for (top, column, bottom), score in rows]
+
+
+@compiled
+def _best_of_top(
+    top: int,
+    order: np.ndarray,
+    bins: np.ndarray,
+    fold_of_map: np.ndarray,
+    gains: np.ndarray,
+    members: np.ndarray,
+    blank: np.ndarray,
+    true_area: np.ndarray,
+    last_column: int,
+    best: np.ndarray,
+) -> None:
+    """Improve `best` (sets, 4: value, top, column, bottom) by the settings of one top threshold.
+
+    order: maps by falling bin; gains: (planes, maps, 255); members: (sets, folds) 0 or 1; blank: (sets, planes).
+    """
+    sets, folds = members.shape
+    planes = len(gains)
+    running = np.zeros((folds, planes, top), dtype=np.int64)
+    of_set = np.zeros((planes, top), dtype=np.int64)
+    joined = 0
+    column = last_column
+    while True:
+        for one_set in range(sets):
+            for plane in range(planes):
+                for bottom in range(top):
+                    of_set[plane, bottom] = blank[one_set, plane]
+                for fold in range(folds):
+                    if members[one_set, fold]:
+                        for bottom in range(top):
+                            of_set[plane, bottom] += running[fold, plane, bottom]
+            for bottom in range(top):
+                value = float(of_set[0, bottom])
+                if planes == 2:
+                    total = of_set[1, bottom] + true_area[one_set]
+                    value = 2.0 * of_set[0, bottom] / total if total > 0 else 1.0
+                if value > best[one_set, 0]:
+                    best[one_set, 0] = value
+                    best[one_set, 1] = top
+                    best[one_set, 2] = column
+                    best[one_set, 3] = bottom + 1
+        if joined == len(order):
+            return
+        column = bins[order[joined]]
+        while joined < len(order) and bins[order[joined]] == column:
+            one_map = order[joined]
+            for plane in range(planes):
+                for bottom in range(top):
+                    running[fold_of_map[one_map], plane, bottom] += gains[plane, one_map, bottom]
+            joined += 1
 
 
 def _union(tables: Sequence[ScoreTable]) -> ScoreTable:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from functools import partial
+from itertools import chain
 from queue import SimpleQueue
 
 import numpy as np
 
 from maskfold.component_tree import ComponentPass
+from maskfold.data.competition import DataError
 from maskfold.executor import map_threads
 from maskfold.metrics import PLANES, plane_value
 from maskfold.oof_truth import JudgedImage
@@ -21,7 +24,8 @@ class _Worker:
     """One thread's tables and buffers."""
 
     def __init__(self, metric: str, grid: np.ndarray, connectivity: int, classes: int, gated: bool) -> None:
-        self.tables = FoldTables.empty(metric, grid, classes, GATE_STEPS + 1 if gated else 1)
+        self._new_tables = partial(FoldTables.empty, metric, grid, classes, GATE_STEPS + 1 if gated else 1)
+        self.tables = self._new_tables()
         self.gated = gated
         self.planes = PLANES[metric]
         self.component_pass = ComponentPass(grid, connectivity, self.planes)
@@ -30,6 +34,9 @@ class _Worker:
         """Add all classes of one image. Returns the curves of its maps that are not blank."""
         curves: list[CurveRow] = []
         present = image.oof.class_prob
+        if self.gated != (present is not None):
+            where = f"image {image.oof.image_id}"
+            raise DataError([f"{where}: has {'no ' if self.gated else ''}class_prob, unlike the images before it"])
         for index, (prob, truth) in enumerate(zip(image.oof.prob, image.truth, strict=True)):
             level = gate_level(present[index]) if self.gated and present is not None else 0
             true_area = int(np.count_nonzero(truth))
@@ -41,6 +48,48 @@ class _Worker:
                 curves.append((index, level, true_area, histogram))
         return curves
 
+    def take_tables(self) -> FoldTables:
+        """The tables so far; new empty ones take their place."""
+        taken, self.tables = self.tables, self._new_tables()
+        return taken
+
+
+class TableBuilder:
+    """Fills tables with several threads; the same tables, bit for bit, with any number of them."""
+
+    def __init__(
+        self, metric: str, grid: np.ndarray, connectivity: int, classes: int, gated: bool, threads: int
+    ) -> None:
+        """grid: minimum areas as `surface.area_grid` makes them; gated: keep the gate levels apart."""
+        self.threads = threads
+        self._workers = [_Worker(metric, grid, connectivity, classes, gated) for _ in range(threads)]
+        self._idle: SimpleQueue[_Worker] = SimpleQueue()
+        for worker in self._workers:
+            self._idle.put(worker)
+        self._curves: list[CurveRow] = []
+
+    def add(self, images: Iterable[JudgedImage]) -> None:
+        """Add all classes of some images."""
+        # Which thread adds an image is chance, but sums do not tell, and the curves come in the order of the images.
+        for rows in map_threads(self._add_one, images, self.threads):
+            self._curves += rows
+
+    def _add_one(self, image: JudgedImage) -> list[CurveRow]:
+        worker = self._idle.get()
+        try:
+            return worker.add(image)
+        finally:
+            self._idle.put(worker)
+
+    def finish(self) -> FoldTables:
+        """The tables of everything added; the builder is empty afterwards."""
+        whole, *others = [worker.take_tables() for worker in self._workers]
+        for other in others:
+            whole.add(other)
+        whole.curves = Curves.of(self._curves)
+        self._curves = []
+        return whole
+
 
 def fold_tables(
     images: Iterable[JudgedImage],
@@ -50,36 +99,14 @@ def fold_tables(
     classes: int,
     threads: int,
 ) -> FoldTables:
-    """The tables of all classes over some images; the same, bit for bit, with any number of threads.
+    """The tables of all classes over some images.
 
-    grid: minimum areas as `surface.area_grid` makes them. Gate levels are kept apart when the first image has
-    classification probabilities.
+    Gate levels are kept apart when the images have classification probabilities. Raises DataError when only some do.
     """
     stream = iter(images)
     first = next(stream, None)
     if first is None:
         return FoldTables.empty(metric, grid, classes, 1)
-    gated = first.oof.class_prob is not None
-    workers = [_Worker(metric, grid, connectivity, classes, gated) for _ in range(threads)]
-    idle: SimpleQueue[_Worker] = SimpleQueue()
-    for worker in workers:
-        idle.put(worker)
-
-    def add(image: JudgedImage) -> list[CurveRow]:
-        worker = idle.get()
-        try:
-            return worker.add(image)
-        finally:
-            idle.put(worker)
-
-    # Which thread adds an image is chance, but sums do not tell, and the curves come in the order of the images.
-    curves = [row for rows in map_threads(add, _with_first(first, stream), threads) for row in rows]
-    for worker in workers[1:]:
-        workers[0].tables.add(worker.tables)
-    workers[0].tables.curves = Curves.of(curves)
-    return workers[0].tables
-
-
-def _with_first(first: JudgedImage, rest: Iterator[JudgedImage]) -> Iterator[JudgedImage]:
-    yield first
-    yield from rest
+    builder = TableBuilder(metric, grid, connectivity, classes, first.oof.class_prob is not None, threads)
+    builder.add(chain([first], stream))
+    return builder.finish()

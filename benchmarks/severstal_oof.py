@@ -1,0 +1,90 @@
+"""OOF predictions of Severstal size, simulated from the real masks: the stream that benchmarks/tuning.py measures on.
+
+Every map is a function of (seed, image, class): the soft-edged, slightly displaced truth at a random confidence (now
+and then missed), sometimes a false positive in the shape of another image's defect, and low noise, half smooth and half
+grainy, over a quarter of the pixels.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cached_property
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from maskfold.oof import OofImage
+from maskfold.oof_truth import JudgedImage
+from maskfold.rle import decode
+
+HEIGHT, WIDTH, CLASSES = 256, 1600, 4
+ALL_IMAGES = 12_568
+_POOL = (1024, 4096)
+
+
+class SeverstalOof:
+    """Simulated OOF images in any order, without a disk."""
+
+    def __init__(self, labels: Path, seed: int = 0, active_share: float = 0.25) -> None:
+        """labels: the folder with train.csv and images.csv; active_share: of the pixels above zero by noise."""
+        self.seed = seed
+        self.active_share = active_share
+        self.image_ids = pd.read_csv(labels / "images.csv")["ImageId"].tolist()
+        rows = pd.read_csv(labels / "train.csv")
+        self.runs = {
+            (image_id, class_id - 1): runs
+            for image_id, class_id, runs in rows.itertuples(index=False)
+            if isinstance(runs, str)
+        }
+        self.shapes = list(self.runs.values())
+
+    @cached_property
+    def noise(self) -> np.ndarray:
+        """(1024, 4096) uint8: noise that is above zero in `active_share` of the pixels and rarely above 60."""
+        rng = np.random.default_rng([self.seed, 2**20])
+        coarse = rng.standard_normal((_POOL[0] // 16, _POOL[1] // 16)).astype(np.float32)
+        smooth = cv2.resize(coarse, _POOL[::-1], interpolation=cv2.INTER_CUBIC)
+        smooth -= np.quantile(smooth, 1 - self.active_share)
+        grain = 1 + 0.2 * rng.standard_normal(_POOL).astype(np.float32) * (np.arange(_POOL[1]) % 512 < 256)
+        return np.clip(np.ceil(smooth * grain * 28), 0, 120).astype(np.uint8) * (smooth > 0)
+
+    def image(self, index: int) -> JudgedImage:
+        """One image: (4, 256, 1600) probabilities and truth; images past the real ones are mirrored copies."""
+        repeat, source = divmod(index, len(self.image_ids))
+        pairs = [self._map(index, class_id, self.image_ids[source], repeat) for class_id in range(CLASSES)]
+        prob, truth = (np.stack(maps) for maps in zip(*pairs, strict=True))
+        return JudgedImage(OofImage(f"{index:05d}", index % 5, prob, None), truth)
+
+    def _map(self, index: int, class_id: int, image_id: str, repeat: int) -> tuple[np.ndarray, np.ndarray]:
+        """(prob, truth) of one class."""
+        rng = np.random.default_rng([self.seed, index, class_id])
+        truth = self._mask(self.runs.get((image_id, class_id)), repeat)
+        top, left = rng.integers(_POOL[0] - HEIGHT), rng.integers(_POOL[1] - WIDTH)
+        prob = self.noise[top : top + HEIGHT, left : left + WIDTH].copy()
+        if truth.any():
+            confidence = rng.uniform(0.5, 1.0) if rng.random() > 0.08 else rng.uniform(0.1, 0.4)
+            prob = cv2.max(prob, _soft(truth, confidence, rng))
+        if rng.random() < 0.12:
+            shape = self._mask(self.shapes[rng.integers(len(self.shapes))], int(rng.integers(4)))
+            keep = np.zeros_like(shape)
+            start = rng.integers(WIDTH - 100)
+            keep[:, start : start + rng.integers(20, 100)] = 1
+            prob = cv2.max(prob, _soft(shape * keep, rng.uniform(0.3, 0.8), rng))
+        return prob, truth
+
+    def _mask(self, runs: str | None, flips: int) -> np.ndarray:
+        if runs is None:
+            return np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+        mask = decode(runs, HEIGHT, WIDTH)
+        return np.ascontiguousarray(mask[:: -1 if flips & 1 else 1, :: -1 if flips & 2 else 1])
+
+
+def _soft(mask: np.ndarray, confidence: float, rng: np.random.Generator) -> np.ndarray:
+    """The mask with soft edges, moved by a few pixels: (H, W) uint8."""
+    shift = np.array([[1, 0, rng.integers(-4, 5)], [0, 1, rng.integers(-4, 5)]], dtype=np.float32)
+    moved = cv2.warpAffine(mask * np.uint8(round(255 * confidence)), shift, (WIDTH, HEIGHT))
+    return cv2.GaussianBlur(moved, (0, 0), float(rng.uniform(1.5, 5)))
