@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +76,10 @@ class RunPaths:
     def image_scores_csv(self) -> Path:
         """Per OOF image and class: the areas and scores of the default and the adopted rule."""
         return self.oof / "image_scores.csv"
+
+    def surface_png(self, class_name: str) -> Path:
+        """The tuning surface of a class as a picture."""
+        return self.oof / f"surface_{re.sub('[^A-Za-z0-9_-]', '_', class_name)}.png"
 
     @property
     def study_sqlite(self) -> Path:

@@ -27,7 +27,7 @@ def encode_image(masks: np.ndarray, order: Order) -> list[str]:
     texts = []
     for mask in masks:
         text = encode(mask, order)
-        assert np.array_equal(decode(text, mask.shape[0], mask.shape[1], order), mask), "run lengths that do not decode to their mask"
+        assert np.array_equal(decode(text, mask.shape[0], mask.shape[1], order), mask), "does not decode to its mask"
         texts.append(text)
     return texts
 

@@ -18,9 +18,7 @@ from maskfold.postprocess import TunedArtefact
 from maskfold.provenance import Provenance, StaleError, code_version, file_hash
 from maskfold.report.curves import best_row, read_history
 from maskfold.report.galleries import draw_galleries
-from maskfold.report.surfaces import plot_surface
 from maskfold.score_report import rule_text
-from maskfold.surface import FoldTables
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 _PACKAGES = ("torch", "lightning", "segmentation-models-pytorch", "timm", "albumentations", "optuna", "numpy", "pandas")
@@ -79,7 +77,7 @@ def _write_page(config: Config, competition: Competition, tuned: TunedArtefact, 
         rules=[rule_text(entry.rule) for entry in tuned.classes],
         images=len(competition.train),
         folds=_folds(config, paths, folder),
-        surfaces=_surfaces(config, paths, tuned, folder),
+        surfaces=_surfaces(paths, tuned, folder),
         galleries=draw_galleries(config, competition, tuned, scores, folder),
         config=yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False),
         versions={"maskfold": __version__} | {package: metadata.version(package) for package in _PACKAGES},
@@ -112,14 +110,11 @@ def _folds(config: Config, paths: RunPaths, folder: Path) -> list[dict[str, obje
     return rows
 
 
-def _surfaces(config: Config, paths: RunPaths, tuned: TunedArtefact, folder: Path) -> list[dict[str, str]]:
-    """A picture of the tuning surface of every class, over all folds."""
-    tables = FoldTables.load(paths.score_table(0))
-    for fold in range(1, config.folds.count):
-        tables.add(FoldTables.load(paths.score_table(fold)))
+def _surfaces(paths: RunPaths, tuned: TunedArtefact, folder: Path) -> list[dict[str, str]]:
+    """The picture of every class's tuning surface, copied beside the page."""
     pictures = []
     for index, entry in enumerate(tuned.classes):
         file = f"surface-{index}.png"
-        plot_surface(tables.table(index), entry.default_rule, entry.tuned_rule, folder / file)
+        shutil.copyfile(paths.surface_png(entry.class_name), folder / file)
         pictures.append({"class_name": entry.class_name, "file": file})
     return pictures

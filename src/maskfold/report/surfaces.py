@@ -19,7 +19,7 @@ def plot_surface(
     tuned: ComponentRule | MaskRule | TripletRule,
     png: Path,
 ) -> None:
-    """Draw a table with the default and, where it is a component rule, the tuned setting marked.
+    """Draw a table with the default and the optimum marked: the tuned setting, or the peak where another rule won.
 
     Colours start at the median score, where the surface gets interesting; the answer that is always empty is the last
     column.
@@ -44,7 +44,12 @@ def plot_surface(
     axes.set_ylabel("threshold (probability)")
     figure.colorbar(mesh, ax=axes, label=table.metric, extend="min")
     _mark(axes, default, "default", marker="o", size=9)
-    _mark(axes, tuned, "tuned", marker="*", size=14)
+    if isinstance(tuned, ComponentRule):
+        _mark(axes, tuned, "tuned", marker="*", size=14)
+    else:
+        row, column = np.unravel_index(int(np.argmax(scores)), scores.shape)
+        peak = ComponentRule(threshold=int(THRESHOLDS[row]), min_area_px=int(table.area_grid[column]))
+        _mark(axes, peak, f"best component rule ({tuned.rule} in use)", marker="*", size=14)
     axes.legend(loc="lower right", framealpha=0.6, fontsize=8)
     figure.savefig(png, metadata={"Software": None})
 
