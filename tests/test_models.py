@@ -32,7 +32,7 @@ def test_pixels_are_normalised_with_the_imagenet_statistics():
     torch.testing.assert_close(model(pixels).mask_logits.flatten(), torch.tensor(expected))
 
 
-@pytest.mark.parametrize("in_channels", [1, 3, 5])
+@pytest.mark.parametrize("in_channels", [1, 3])
 def test_a_local_state_dict_fills_the_encoder(tmp_path, in_channels):
     source = build_model(ModelConfig(**SMALL), 1)
     path = tmp_path / "encoder.pth"

@@ -104,7 +104,7 @@ class ModelConfig(Section):
     encoder_depth: int = Field(5, ge=3, le=5)
     decoder_channels: tuple[int, ...] | None = None  # only for architectures that take it; one a depth level
     classification_head: bool = False  # predicts which classes are present, for gates
-    in_channels: int = Field(3, ge=1)
+    in_channels: Literal[1, 3] = 3  # images are read as grey or as RGB
     resize: Resize | None = None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import segmentation_models_pytorch as smp
-import torch.nn.functional as F  # noqa: N812  # torch's own convention
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maskfold.config import LossConfig

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import lightning as L  # noqa: N812  # lightning's own convention
+import lightning as L
 import numpy as np
 import pandas as pd
 import torch

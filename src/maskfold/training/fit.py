@@ -8,7 +8,7 @@ import sys
 import warnings
 from pathlib import Path
 
-import lightning as L  # noqa: N812  # lightning's own convention
+import lightning as L
 import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar, WeightAveraging

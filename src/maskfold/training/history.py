@@ -8,7 +8,7 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
-import lightning as L  # noqa: N812  # lightning's own convention
+import lightning as L
 import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import lightning as L  # noqa: N812  # lightning's own convention
+import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
