@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -64,6 +65,10 @@ def run_stage(stage: Callable[[], None]) -> None:
         stage()
     except (ConfigError, DataError, StaleError, UsageError) as error:
         sys.exit(_fail(str(error), 2))
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        sys.exit(_fail(f"the disk is full ({error.filename}); free some space and start the same command again", 2))
     except KeyboardInterrupt:
         sys.exit(_fail("stopped; start the same command again to continue", 130))
 

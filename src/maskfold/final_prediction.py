@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 def make_submission(config: Config, competition: Competition, accept_code_changes: bool = False) -> None:
     """Predict the test images shard by shard with all folds, post-process, and write the submission whole."""
+    if competition.test.empty:
+        print("make_submission: nothing to do: the config names no test images (data.test_images), skipped")
+        return
     paths = RunPaths.of(config)
     tuned = checked_artefact(config)
     made_from = Provenance(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from maskfold.command_line import UsageError
 from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.folds import read_folds
@@ -12,7 +13,12 @@ from maskfold.provenance import Provenance, code_version, file_hash
 def train_folds(
     config: Config, competition: Competition, only_fold: int | None = None, accept_code_changes: bool = False
 ) -> None:
-    """Train every fold that is not fresh; each continues at its last finished epoch if it was cut off."""
+    """Train every fold that is not fresh; each continues at its last finished epoch if it was cut off.
+
+    Raises UsageError when `only_fold` is not a fold of the config.
+    """
+    if only_fold is not None and not 0 <= only_fold < config.folds.count:
+        raise UsageError(f"--fold {only_fold}: the config has folds 0 to {config.folds.count - 1}")
     folds = read_folds(config, competition)
     paths = RunPaths.of(config)
     for fold in range(config.folds.count) if only_fold is None else [only_fold]:
