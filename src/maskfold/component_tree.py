@@ -26,9 +26,11 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+import cv2
 import numpy as np
 
 from maskfold.component_loops import LEVELS, NEW_LABEL, add_map
+from maskfold.metrics import INTERSECTION, PREDICTED_AREA
 
 # Neighbours in ring order, clockwise from the west as (row, column) steps: four earlier in row-major order, four later.
 RING = ((0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1))
@@ -153,3 +155,27 @@ class ComponentPass:
             histogram,
         )
         return histogram
+
+
+class ComponentAreas:
+    """The areas that several component settings leave on one map, all from one pass."""
+
+    def __init__(self, settings: Sequence[tuple[int, int]], connectivity: int, largest_map_px: int) -> None:
+        """settings: (threshold, min_area_px) pairs; largest_map_px: no map may have more pixels."""
+        thresholds = np.unique([threshold for threshold, _ in settings])
+        grid = np.unique([0, largest_map_px + 1, *(min(area, largest_map_px + 1) for _, area in settings)])
+        # Levels between two thresholds are one level, so the pass sees few of them.
+        self._level_of = np.searchsorted(thresholds, np.arange(LEVELS), side="right").astype(np.uint8)
+        self._places = [
+            (int(self._level_of[threshold]), int(np.searchsorted(grid, min(area, largest_map_px + 1))))
+            for threshold, area in settings
+        ]
+        self._differences = np.zeros((2, LEVELS, len(grid)), dtype=np.int64)
+        self._pass = ComponentPass(grid, connectivity, (INTERSECTION, PREDICTED_AREA))
+
+    def areas(self, prob: np.ndarray, truth: np.ndarray) -> list[tuple[int, int]]:
+        """(intersection, predicted area) in px of each setting; prob, truth: (H, W) uint8."""
+        self._differences[:] = 0
+        self._pass.add(cv2.LUT(prob, self._level_of), truth, self._differences)
+        sums = [self._differences[:, level:, column:].sum(axis=(1, 2)) for level, column in self._places]
+        return [(int(overlap), int(area)) for overlap, area in sums]

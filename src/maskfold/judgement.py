@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,22 +15,13 @@ from maskfold.executor import available_cores
 from maskfold.honesty import gain_interval
 from maskfold.metrics import class_score, dice, image_scores
 from maskfold.oof import read_image_ids
-from maskfold.oof_truth import iter_judged
+from maskfold.oof_truth import iter_judged, largest_map_px
 from maskfold.paths import RunPaths
 from maskfold.postprocess import DEFAULT_RULE, Pair, Scores, TunedClass
 from maskfold.progress import tracked
-from maskfold.rule_areas import AnyRule, rule_areas
+from maskfold.rule_areas import rule_areas
 
 _DEFAULT, _TUNED, _HONEST = range(3)
-
-# What may follow a rule; the plain rule first, so that it stays where nothing beats it.
-FINISHES: tuple[dict[str, Any], ...] = (
-    {},
-    {"fill_holes": True},
-    {"largest_k": 1},
-    {"largest_k": 2},
-    {"largest_k": 1, "fill_holes": True},
-)
 
 
 @dataclass(frozen=True)
@@ -47,64 +37,20 @@ class JudgedImages:
     areas: np.ndarray
 
 
-def judge_rules(
-    config: Config, competition: Competition, choices: Sequence[ClassChoice]
-) -> tuple[list[ClassChoice], JudgedImages, list[list[tuple[AnyRule, float]]]]:
-    """One more pass over the OOF: what the chosen rules leave, and which finish, if any, is best for each.
-
-    A finish for the images of a fold is chosen on the other folds, as its rule is. Returns the choices with their
-    finishes, the judged images, and for each class the finishes that were tried and their scores on all folds.
-    """
-    finishes = FINISHES if config.tuning.finishing else FINISHES[:1]
-    image_ids, folds, areas = _all_areas(config, competition, choices, finishes)
-    finished, judged, tried = [], [], []
-    for index, choice in enumerate(choices):
-        # (images, sets of folds, finishes, 3): all folds, then all but each in turn
-        tuned = areas[:, index, 1:].reshape(len(areas), config.folds.count + 1, len(finishes), 3)
-        chosen_on = [np.ones(len(folds), dtype=bool), *(folds != fold for fold in range(config.folds.count))]
-        scores = [
-            [class_score(config.tuning.metric, *tuned[mask, fold_set, finish].T) for finish in range(len(finishes))]
-            for fold_set, mask in enumerate(chosen_on)
-        ]
-        best = np.argmax(scores, axis=1)  # of equal ones the first, which is the plain rule
-        rules = [
-            rule.model_copy(update=finishes[finish])
-            for rule, finish in zip((choice.rule, *choice.without_fold), best, strict=True)
-        ]
-        finished.append(ClassChoice(rules[0], tuple(rules[1:]), choice.plateau))
-        honest = tuned[np.arange(len(folds)), folds + 1, best[folds + 1]]
-        judged.append(np.stack([areas[:, index, 0], tuned[:, 0, best[0]], honest], axis=1))
-        tried.append(
-            [(choice.rule.model_copy(update=more), score) for more, score in zip(finishes, scores[0], strict=True)][1:]
-        )
-    images = JudgedImages(image_ids, folds, _groups(competition, image_ids), np.stack(judged, axis=1))
-    return finished, images, tried
-
-
-def all_rules(choice: ClassChoice, finishes: Sequence[dict[str, Any]]) -> list[AnyRule]:
-    """The default rule, then the one chosen on all folds and those chosen without each, with every finish."""
-    chosen = (choice.rule, *choice.without_fold)
-    return [DEFAULT_RULE, *(rule.model_copy(update=more) for rule in chosen for more in finishes)]
-
-
-def _all_areas(
-    config: Config, competition: Competition, choices: Sequence[ClassChoice], finishes: Sequence[dict[str, Any]]
-) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Image ids, folds (images,) and areas (images, classes, rules, 3) of the default rule and of every other rule
-    with every finish."""
-    paths = RunPaths.of(config)
-    rules = [all_rules(choice, finishes) for choice in choices]
+def judge_rules(config: Config, competition: Competition, choices: Sequence[ClassChoice]) -> JudgedImages:
+    """One more pass over the OOF: the areas that the default, the tuned and the honest rules leave."""
     image_ids: list[str] = []
     folds: list[int] = []
     areas: list[np.ndarray] = []
     for fold in range(config.folds.count):
-        path = paths.oof_parquet(fold)
+        path = RunPaths.of(config).oof_parquet(fold)
+        rules = [(DEFAULT_RULE, choice.rule, choice.without_fold[fold]) for choice in choices]
         judged = tracked(iter_judged(path, fold, competition), len(read_image_ids(path)), f"chosen rules, fold {fold}")
-        for image_id, of_image in rule_areas(judged, rules, available_cores()):
+        for image_id, of_image in rule_areas(judged, rules, largest_map_px(competition), available_cores()):
             image_ids.append(image_id)
             folds.append(fold)
             areas.append(of_image)
-    return image_ids, np.array(folds), np.stack(areas)
+    return JudgedImages(image_ids, np.array(folds), _groups(competition, image_ids), np.stack(areas))
 
 
 def _groups(competition: Competition, image_ids: list[str]) -> np.ndarray:

@@ -68,3 +68,8 @@ def check_complete(image_ids: Mapping[int, list[str]], competition: Competition)
     ]
     if problems:
         raise DataError(problems)
+
+
+def largest_map_px(competition: Competition) -> int:
+    """Pixels of the largest training image."""
+    return int((competition.train["height"] * competition.train["width"]).max())

@@ -72,9 +72,13 @@ def run_study(
     return Candidate(rule.model_copy(update={"gate": gate}), top.value, top.value)
 
 
-def record_finishing(study: optuna.Study, rule: AnyRule, score: float) -> None:
-    """Add a rule with hole filling or its like, scored by applying it, as a finished trial, once."""
-    _add_once(study, rule.model_dump_json(), {"how": "applied"}, score)
+def record_finishing(study: optuna.Study, tried: Sequence[tuple[AnyRule, float]]) -> None:
+    """Add rules with hole filling or its like, and their scores on a sample, as pruned trials, once.
+
+    Pruned, because a score on a sample does not compare with the others.
+    """
+    for rule, score in tried:
+        _add_once(study, rule.model_dump_json(), {"how": "applied to a sample", "sample score": score}, None)
 
 
 def _record_exact(study: optuna.Study, exact: Sequence[Candidate]) -> None:
@@ -90,14 +94,18 @@ def _add_once(
     study: optuna.Study,
     rule: str,
     attributes: dict[str, Any],
-    value: float,
+    value: float | None,
     params: dict[str, Any] | None = None,
 ) -> None:
     if rule in {trial.user_attrs.get("rule") for trial in study.get_trials(deepcopy=False)}:
         return
     space = _space(study) if params else {}
     trial = optuna.create_trial(
-        value=value, user_attrs={"rule": rule, **attributes}, params=params or {}, distributions=space
+        state=TrialState.PRUNED if value is None else TrialState.COMPLETE,
+        value=value,
+        user_attrs={"rule": rule, **attributes},
+        params=params or {},
+        distributions=space,
     )
     study.add_trial(trial)
 

@@ -11,9 +11,10 @@ from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.ensemble import equal_weights
 from maskfold.executor import available_cores
+from maskfold.finishing import choose_finishes
 from maskfold.judgement import image_table, judge_rules, tuned_class
 from maskfold.oof import read_image_ids, read_metadata
-from maskfold.oof_truth import check_complete, iter_judged
+from maskfold.oof_truth import check_complete, iter_judged, largest_map_px
 from maskfold.paths import RunPaths, display
 from maskfold.postprocess import Scores, TunedArtefact, TunedClass
 from maskfold.progress import tracked
@@ -57,13 +58,14 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
         choose_rule(_class_tables(config, index), config.tuning, config.seed, study)
         for index, study in enumerate(tracked(studies, len(studies), "choosing rules"))
     ]
-    choices, images, finishes = judge_rules(config, competition, chosen)
-    for study, tried in zip(studies, finishes, strict=True):
-        for rule, score in tried:
-            record_finishing(study, rule, score)
+    if config.tuning.finishing:
+        chosen, finishes = choose_finishes(config, competition, chosen)
+        for study, tried in zip(studies, finishes, strict=True):
+            record_finishing(study, [(each.rule, each.score) for each in tried])
+    images = judge_rules(config, competition, chosen)
     classes = [
         tuned_class(config, name, index, choice, images)
-        for index, (name, choice) in enumerate(zip(competition.class_names, choices, strict=True))
+        for index, (name, choice) in enumerate(zip(competition.class_names, chosen, strict=True))
     ]
     with whole_file(paths.image_scores_csv) as temporary:
         image_table(config.tuning.metric, classes, images).to_csv(temporary, index=False, float_format="%.9g")
@@ -86,11 +88,10 @@ def _choice_settings(config: Config) -> dict[str, object]:
 
 def _draw_surfaces(config: Config, classes: Sequence[TunedClass]) -> None:
     """A picture of each class's component table beside postprocess.json, the default and the optimum marked."""
-    folder = RunPaths.of(config).oof
+    paths = RunPaths.of(config)
     for index, entry in enumerate(classes):
         table = total([fold.table(0) for fold in _class_tables(config, index)])
-        name = entry.class_name.replace("/", "_")
-        with whole_file(folder / f"surface_{name}.png") as temporary:
+        with whole_file(paths.surface_png(entry.class_name)) as temporary:
             picture = temporary.with_suffix(".png")  # matplotlib goes by the ending
             plot_surface(table, entry.default_rule, entry.tuned_rule, picture)
             picture.replace(temporary)
@@ -125,7 +126,7 @@ def _make_tables(
     """Make the tables of one fold where they are not fresh; a killed stage continues at the next fold."""
     paths = RunPaths.of(config)
     path, tuning = paths.score_table(fold), config.tuning
-    largest = int((competition.train["height"] * competition.train["width"]).max())
+    largest = largest_map_px(competition)
     made_from = Provenance(
         "tune_thresholds",
         {"tuning": tuning.model_dump(include=_TABLE_SETTINGS), "largest_map_px": largest},
