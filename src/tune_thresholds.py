@@ -1,33 +1,60 @@
 """Choose thresholds and minimum areas on the OOF predictions: every setting scored exactly, the gain told honestly.
 
 Reads oof/<name>/fold<k>.parquet and the labels. Writes oof/<name>/postprocess.json (the rules test images use),
-image_scores.csv and tables/ (the exact score tables), and prints a score table. Fresh work is skipped.
+image_scores.csv, surface_<class>.png, study.sqlite3 and tables/ (the exact score tables), and prints a score table.
+Fresh work is skipped. With --oof the predictions come from elsewhere (docs/formats.md says in which forms), and what is
+written goes to oof/<name of that file or folder>.
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
-from maskfold.command_line import config_of, run_stage, stage_parser
+from maskfold.command_line import UsageError, config_of, run_stage, stage_parser
 from maskfold.data.reading import open_competition
+from maskfold.foreign_oof import import_oof, labelled_competition, open_source
 from maskfold.tuning import tune
 
 EXAMPLES = """\
   python src/tune_thresholds.py                                  the demo
   python src/tune_thresholds.py --config configs/severstal.yaml  your experiment
-  python src/tune_thresholds.py --set tuning.metric=iou          another metric"""
+  python src/tune_thresholds.py --metric iou --rule triplet      another metric, one rule only
+  python src/tune_thresholds.py --oof maps/ --labels train.csv   maps (.npy, .png) of another pipeline"""
 
 
 def parse_args() -> argparse.Namespace:
     """The command line."""
-    return stage_parser("Choose thresholds and minimum areas on the OOF predictions.", EXAMPLES).parse_args()
+    parser = stage_parser("Choose thresholds and minimum areas on the OOF predictions.", EXAMPLES)
+    parser.add_argument("--rule", choices=["auto", "component", "mask", "triplet"], help="tuning.rule")
+    parser.add_argument("--metric", choices=["dice", "iou", "tgs_precision", "pooled_dice"], help="tuning.metric")
+    parser.add_argument("--trials", type=int, metavar="N", help="tuning.trials, of the Optuna study")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of the study and of the bootstrap")
+    parser.add_argument("--oof", type=Path, metavar="PATH", help="OOF predictions made elsewhere: .parquet or a folder")
+    parser.add_argument("--labels", type=Path, metavar="CSV", help="run lengths for --oof (default: the config's data)")
+    parser.add_argument("--order", choices=["column", "row"], default="column", help="pixel order of --labels")
+    args = parser.parse_args()
+    for key, value in (("tuning.rule", args.rule), ("tuning.metric", args.metric), ("seed", args.seed)):
+        args.overrides += [[f"{key}={value}"]] if value is not None else []
+    args.overrides += [[f"tuning.trials={args.trials}"]] if args.trials is not None else []
+    return args
 
 
 def main() -> None:
     """Tune."""
     args = parse_args()
     config = config_of(args)
-    tune(config, open_competition(config.data), args.accept_code_changes)
+    if args.oof is None:
+        if args.labels is not None:
+            raise UsageError("--labels goes with --oof; without it the labels are those of the config's data")
+        tune(config, open_competition(config.data), args.accept_code_changes)
+        return
+    if args.labels is not None:
+        competition, source = labelled_competition(args.labels, args.oof, args.order)
+    else:
+        competition = open_competition(config.data)
+        source = open_source(args.oof, competition.class_names, competition.train["image_id"].tolist())
+    tune(import_oof(config, args.oof, source, len(competition.class_names)), competition, args.accept_code_changes)
 
 
 if __name__ == "__main__":

@@ -200,3 +200,17 @@ def read_image_ids(path: Path) -> list[str]:
     _open(path)
     names = pq.read_table(path, columns=["image_id"]).column("image_id").to_pylist()
     return list(dict.fromkeys(names))
+
+
+def read_sizes(path: Path) -> dict[str, tuple[int, int]]:
+    """image_id -> (height, width) in px, without reading any probability."""
+    _open(path)
+    table = pq.read_table(path, columns=["image_id", "height", "width"]).to_pydict()
+    return dict(zip(table["image_id"], zip(table["height"], table["width"], strict=True), strict=True))
+
+
+def read_folds_of(path: Path) -> dict[str, int]:
+    """image_id -> fold, without reading any probability."""
+    _open(path)
+    table = pq.read_table(path, columns=["image_id", "fold"]).to_pydict()
+    return dict(zip(table["image_id"], table["fold"], strict=True))

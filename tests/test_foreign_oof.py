@@ -1,0 +1,151 @@
+"""OOF predictions of other pipelines: every documented form gives the same tuned rules, and bad ones are refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from maskfold.config import REPOSITORY, Config
+from maskfold.data.competition import DataError
+from maskfold.foreign_oof import import_oof, labelled_competition
+from maskfold.oof import OofWriter, iter_oof
+from maskfold.paths import RunPaths
+from maskfold.rle import encode
+from maskfold.tuning import tune
+
+COUNT = 12
+
+
+def made_images():
+    """image_id -> (prob (2, H, W) uint8, truth): blobs at 100/255 with speckle at 220/255."""
+    rng = np.random.default_rng(0)
+    images = {}
+    for number in range(COUNT):
+        truth = np.zeros((2, 30 + number, 40), np.uint8)
+        truth[number % 2, 5:20, 5:25] = number % 3 > 0
+        prob = np.where(rng.random(truth.shape) < 0.003, 220, truth * 100).astype(np.uint8)
+        images[f"a{number:02d}.jpg"] = (prob, truth)
+    return images
+
+
+@pytest.fixture
+def labels(tmp_path):
+    path = tmp_path / "labels.csv"
+    rows = [
+        f"{name},{index + 1},{encode(mask)}"
+        for name, (_, truth) in made_images().items()
+        for index, mask in enumerate(truth)
+        if mask.any()
+    ]
+    path.write_text("\n".join(["ImageId,ClassId,EncodedPixels", *rows]) + "\n")
+    return path
+
+
+def write_npy(folder, dtype):
+    folder.mkdir()
+    for name, (prob, _) in made_images().items():
+        np.save(folder / f"{name.removesuffix('.jpg')}.npy", prob if dtype == np.uint8 else (prob / 255).astype(dtype))
+    (folder / "folds.csv").write_text("image_id,fold\n" + "".join(f"a{k:02d}.jpg,{k % 3}\n" for k in range(COUNT)))
+
+
+def write_png(folder):
+    for index in range(2):
+        (folder / str(index + 1)).mkdir(parents=True)
+        for name, (prob, _) in made_images().items():
+            cv2.imwrite(str(folder / str(index + 1) / f"{name}.png"), prob[index])
+    (folder / "folds.csv").write_text("image_id,fold\n" + "".join(f"a{k:02d}.jpg,{k % 3}\n" for k in range(COUNT)))
+
+
+def write_parquet(path):
+    with OofWriter(path, 2) as writer:
+        for number, (name, (prob, _)) in enumerate(made_images().items()):
+            writer.write(name, number % 3, prob)
+
+
+@pytest.fixture
+def config(tmp_path):
+    return Config.model_validate(
+        {
+            "name": "base",
+            "output_root": str(tmp_path / "out"),
+            "data": {"format": "rle_csv", "root": "unused", "class_names": ("1",)},
+            "tuning": {"bootstrap_samples": 100},
+        }
+    )
+
+
+def test_every_form_is_the_same(tmp_path, labels, config):
+    write_npy(tmp_path / "floats", np.float32)
+    write_npy(tmp_path / "bytes", np.uint8)
+    write_png(tmp_path / "pictures")
+    write_parquet(tmp_path / "table.parquet")
+    artefacts = []
+    for name in ("floats", "bytes", "pictures", "table.parquet"):
+        competition, source = labelled_competition(labels, tmp_path / name, "column")
+        run = import_oof(config, tmp_path / name, source, 2)
+        assert run.name == f"foreign-{name.removesuffix('.parquet')}" and run.folds.count == 3
+        stored = [image for fold in range(3) for image in iter_oof(RunPaths.of(run).oof_parquet(fold))]
+        assert all(np.array_equal(image.prob, made_images()[image.image_id][0]) for image in stored)
+        artefacts.append(tune(run, competition))
+    assert all(artefact.classes == artefacts[0].classes for artefact in artefacts)
+    assert artefacts[0].scores.tuned > 0.95
+
+
+def refuse(tmp_path, labels, config, message):
+    with pytest.raises(DataError, match=message):
+        import_oof(config, tmp_path / "maps", labelled_competition(labels, tmp_path / "maps", "column")[1], 2)
+    assert not list((tmp_path / "out").rglob("*.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.full((2, 30, 40), np.nan), "expected 0..1, no NaN"),
+        (np.full((2, 30, 40), 3.0), "values from 3.0 to 3.0"),
+        (np.zeros((2, 30, 40), np.int64), "type int64"),
+        (np.zeros((3, 30, 40), np.uint8), "3 classes, but the labels have 2"),
+        (np.zeros(7, np.uint8), "not a readable map"),
+    ],
+)
+def test_bad_maps_are_refused(tmp_path, labels, config, values, message):
+    write_npy(tmp_path / "maps", np.uint8)
+    np.save(tmp_path / "maps" / "a00.npy", values)
+    refuse(tmp_path, labels, config, message)
+
+
+def test_labels_that_do_not_fit_are_refused(tmp_path, labels, config):
+    write_npy(tmp_path / "maps", np.uint8)
+    np.save(tmp_path / "maps" / "a01.npy", np.zeros((2, 3, 3), np.uint8))
+    (tmp_path / "maps" / "a02.npy").unlink()
+    refuse(tmp_path, labels, config, "reaches to pixel")
+    refuse(tmp_path, labels, config, "'a02.jpg' is not in the OOF")
+
+
+def test_folds_are_listed_or_drawn(tmp_path, labels):
+    write_npy(tmp_path / "maps", np.uint8)
+    listed = labelled_competition(labels, tmp_path / "maps", "column")[1].fold_of()
+    assert listed["a04.jpg"] == 1
+    (tmp_path / "maps" / "folds.csv").write_text("image_id,fold\na00.jpg,x\n")
+    with pytest.raises(DataError, match="row 2: fold 'x' is no whole number"):
+        labelled_competition(labels, tmp_path / "maps", "column")
+    (tmp_path / "maps" / "folds.csv").write_text("image_id,fold\na00.jpg,1\n")
+    with pytest.raises(DataError, match="no row for image a01"):
+        labelled_competition(labels, tmp_path / "maps", "column")
+    (tmp_path / "maps" / "folds.csv").unlink()
+    drawn = labelled_competition(labels, tmp_path / "maps", "column")[1].fold_of()
+    assert len(drawn) == COUNT and set(drawn.values()) <= set(range(5)) and len(set(drawn.values())) > 1
+
+
+def test_script_tunes_maps_of_another_pipeline(tmp_path, labels):
+    write_png(tmp_path / "maps")
+    command = [sys.executable, "src/tune_thresholds.py", "--oof", tmp_path / "maps", "--labels", labels]
+    command += ["--metric", "iou", "--rule", "mask", "--seed", "3", "--set", f"output_root={tmp_path / 'out'}"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "foreign-maps: iou on the OOF images" in done.stdout and "mask p ≥" in done.stdout
+    assert (tmp_path / "out" / "oof" / "foreign-maps" / "postprocess.json").is_file()
+    assert (tmp_path / "out" / "oof" / "foreign-maps" / "surface_1.png").is_file()
