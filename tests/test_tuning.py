@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 
 from maskfold.config import Config
 from maskfold.data.competition import DataError
+from maskfold.honesty import gain_interval
 from maskfold.metrics import class_score, mask_areas
 from maskfold.oof import OofWriter
 from maskfold.paths import RunPaths
@@ -42,7 +46,7 @@ def write_oof(config, competition, change=lambda image_id, fold, prob: (image_id
     images = competition.train["image_id"].tolist()
     for fold in range(config.folds.count):
         with OofWriter(paths.oof_parquet(fold), 2, {"checkpoint": f"hash{fold}", "tta": "hflip,vflip"}) as writer:
-            for image_id in images[fold :: config.folds.count]:
+            for image_id in images[4 * fold : 4 * fold + 4]:
                 prob = noisy_prob(competition.masks(image_id), rng)
                 writer.write(*change(image_id, fold, prob))
 
@@ -72,7 +76,7 @@ def test_scores_are_those_of_the_rules(config, tiny_competition):
     areas = {"default": [], "tuned": []}
     images = tiny_competition.train["image_id"].tolist()
     for fold in range(3):
-        for image_id in images[fold::3]:
+        for image_id in images[4 * fold : 4 * fold + 4]:
             truth = tiny_competition.masks(image_id)
             prob = noisy_prob(truth, rng)
             areas["default"].append(mask_areas(apply_rule(prob[0], DEFAULT_RULE), truth[0]))
@@ -118,3 +122,57 @@ def test_unfit_oof_is_refused_and_nothing_written(config, tiny_competition, chan
     with pytest.raises(DataError, match=message):
         tune(config, tiny_competition)
     assert not RunPaths.of(config).postprocess_json.exists()
+
+
+class OneClass:
+    """The masks of another source, with the second class never shown."""
+
+    def __init__(self, masks):
+        self.masks = masks
+
+    def __call__(self, image_id):
+        truth = self.masks(image_id).copy()
+        truth[1] = 0
+        return truth
+
+
+def test_a_class_never_shown_keeps_the_default(config, tiny_competition):
+    write_oof(config, tiny_competition)
+    artefact = tune(config, replace(tiny_competition, masks=OneClass(tiny_competition.masks)))
+    never = artefact.classes[1]
+    assert not never.adopted and never.rule == DEFAULT_RULE and "no image shows this class" in never.reason
+    assert never.true_share == 0 and never.non_empty_dice.tuned is None
+
+
+def test_groups_widen_the_interval():
+    rng = np.random.default_rng(0)
+    true_area = np.full(80, 100)
+    default = np.stack([np.full(80, 50), np.full(80, 100), true_area], axis=1)
+    tuned = default.copy()
+    tuned[:, 0] += np.repeat(rng.integers(-20, 40, 8), 10)  # images of a group gain alike
+    alone = gain_interval("dice", default, tuned, np.arange(80), 400, np.random.default_rng(1))
+    grouped = gain_interval("dice", default, tuned, np.repeat(np.arange(8), 10), 400, np.random.default_rng(1))
+    gain = class_score("dice", *tuned.T) - class_score("dice", *default.T)
+    for interval in (alone, grouped):
+        assert interval.low < gain < interval.high
+    assert grouped.high - grouped.low > 1.5 * (alone.high - alone.low)
+
+
+def test_gates_are_tuned_and_finishes_recorded(config, tiny_competition):
+    """The classifier knows which images show the class; speckle as large as the truth fools every area."""
+    paths = RunPaths.of(config)
+    images = tiny_competition.train["image_id"].tolist()
+    for fold in range(3):
+        with OofWriter(paths.oof_parquet(fold), 2) as writer:
+            for image_id in images[4 * fold : 4 * fold + 4]:
+                truth = tiny_competition.masks(image_id)
+                prob = np.zeros_like(truth)
+                prob[:, 10:30, 20:40] = 200  # everywhere the same square
+                writer.write(image_id, fold, prob, truth.any(axis=(1, 2)).astype(np.float32) * 0.8)
+    artefact = tune(config, tiny_competition)
+    for entry in artefact.classes:
+        assert entry.rule.gate is not None and entry.scores.honest == 1.0
+        assert entry.scores.default < 0.5
+    study = optuna.load_study(study_name="class bright", storage=f"sqlite:///{paths.study_sqlite}")
+    assert study.best_value == 1.0
+    assert sum(trial.user_attrs.get("how") == "applied to a sample" for trial in study.trials) == 4

@@ -105,7 +105,9 @@ class ClassSearch:
 
     def _hard_gate(self, kind: str, folds: Sequence[int]) -> Candidate:
         per_gate = [total([self.tables[kind][fold][level] for fold in folds]) for level in range(GATE_STEPS + 1)]
-        best = max(range(1, GATE_STEPS + 1), key=lambda gate: (_gated(per_gate, gate).scores().max(), -gate))
+        peaks = np.array([_gated(per_gate, gate).scores().max() for gate in range(1, GATE_STEPS + 1)])
+        equal = np.flatnonzero(peaks == peaks.max()) + 1
+        best = int(equal[len(equal) // 2])  # farthest from where it would begin to matter
         choice = choose([_gated(self.tables[kind][fold], best) for fold in folds])
         rule = self.rule(kind, choice.threshold, choice.column)
         return self._candidate(rule.model_copy(update={"gate": HardGate(min_class_prob=best / GATE_STEPS)}), choice)
