@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from maskfold.choosing import choose_rule
+from maskfold.choosing import ClassChoice, choose_rule
 from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.ensemble import equal_weights
@@ -42,6 +44,8 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
         code_version("maskfold.tuning"),
     )
     reasons = made_from.staleness(paths.postprocess_json, accept_code_changes)
+    if not reasons and not paths.image_scores_csv.exists():
+        reasons = [f"{paths.image_scores_csv.name} does not exist"]
     if not reasons:
         print(f"tune_thresholds: {display(paths.postprocess_json)} is fresh, skipped")
         artefact = TunedArtefact.read(paths.postprocess_json)
@@ -52,16 +56,7 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
     check_complete({fold: read_image_ids(paths.oof_parquet(fold)) for fold in folds}, competition)
     for fold in folds:
         _make_tables(config, competition, fold, inputs, accept_code_changes)
-    made = Provenance("study", _choice_settings(config), inputs, code_version("maskfold.choosing"))
-    studies = [open_study(paths.study_sqlite, f"class {name}", made) for name in competition.class_names]
-    chosen = [
-        choose_rule(_class_tables(config, index), config.tuning, config.seed, study)
-        for index, study in enumerate(tracked(studies, len(studies), "choosing rules"))
-    ]
-    if config.tuning.finishing:
-        chosen, finishes = choose_finishes(config, competition, chosen)
-        for study, tried in zip(studies, finishes, strict=True):
-            record_finishing(study, [(each.rule, each.score) for each in tried])
+    chosen = _choose(config, competition, inputs)
     images = judge_rules(config, competition, chosen)
     classes = [
         tuned_class(config, name, index, choice, images)
@@ -76,6 +71,24 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
     print_scores(artefact)
     print(f"tune_thresholds: wrote {display(paths.postprocess_json)}", flush=True)
     return artefact
+
+
+def _choose(config: Config, competition: Competition, inputs: Mapping[str, str]) -> list[ClassChoice]:
+    """The rule of each class, and those chosen without each fold; the studies remember what was tried."""
+    path = RunPaths.of(config).study_sqlite
+    made = Provenance("study", _choice_settings(config), inputs, code_version("maskfold.choosing"))
+    studies = [open_study(path, f"class {name}", made) for name in competition.class_names]
+    chosen = [
+        choose_rule(_class_tables(config, index), config.tuning, config.seed, study)
+        for index, study in enumerate(tracked(studies, len(studies), "choosing rules"))
+    ]
+    if _class_tables(config, 0)[0].images.shape[1] == 1:
+        print("tune_thresholds: no classification probabilities, so no gates to sample; every plain rule is exact")
+    if config.tuning.finishing:
+        chosen, finishes = choose_finishes(config, competition, chosen)
+        for study, tried in zip(studies, finishes, strict=True):
+            record_finishing(study, [(each.rule, each.score) for each in tried])
+    return chosen
 
 
 def _choice_settings(config: Config) -> dict[str, object]:
@@ -110,8 +123,12 @@ def _oof_hashes(config: Config) -> dict[str, str]:
 
 
 def _label_hashes(competition: Competition) -> dict[str, str]:
-    """The hashes of the label files; tuning never looks at the images themselves."""
-    return {f"label file {path.name}": file_hash(path) for path in competition.label_files}
+    """The hash of all labels and of how they are read; tuning never looks at the images themselves."""
+    digest = hashlib.sha256()
+    for path in competition.label_files:
+        digest.update(f"{path.name} {file_hash(path)}\n".encode())
+    reading = {name: getattr(competition.masks, name, None) for name in ("order", "threshold")}
+    return {"labels": digest.hexdigest(), "labels' reading": json.dumps(reading)}
 
 
 def _class_tables(config: Config, class_index: int) -> list[FoldTables]:
