@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from maskfold.component_tree import RING, ComponentPass, link_tables
+from maskfold.component_tree import RING, ComponentAreas, ComponentPass, link_tables
 from maskfold.metrics import DICE, INTERSECTION, IOU, PREDICTED_AREA, TGS_PRECISION, plane_value
 from maskfold.surface import area_grid
 
@@ -113,3 +113,15 @@ def test_map_larger_than_the_grid_is_refused():
     prob = np.ones((61, 70), np.uint8)
     with pytest.raises(ValueError, match="more pixels than the area grid reaches"):
         PASSES[8].add(prob, prob, np.zeros((len(PLANES), 256, len(GRID)), np.int64))
+
+
+def test_areas_of_several_settings_from_one_pass():
+    rng = np.random.default_rng(7)
+    settings_ = [(128, 0), (40, 3), (41, 3), (200, 5000), (1, 1)]
+    for connectivity in (4, 8):
+        component_areas = ComponentAreas(settings_, connectivity, LARGEST)
+        for kind in KINDS:
+            prob = random_map(kind, rng, int(rng.integers(1, 60)), int(rng.integers(1, 70)))
+            truth = (random_map("blobs", rng, *prob.shape) > 60).astype(np.uint8)
+            expected = [brute_areas(prob, truth, *setting, connectivity)[:2] for setting in settings_]
+            assert component_areas.areas(prob, truth) == expected

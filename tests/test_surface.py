@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
+import pandas as pd
 import pytest
 from brute_force import KINDS, brute_areas, random_map
 
+from maskfold.config import REPOSITORY
 from maskfold.metrics import PLANES, class_score
 from maskfold.oof import OofImage
 from maskfold.oof_truth import JudgedImage
 from maskfold.plateau import best_setting, choose
+from maskfold.rle import decode
 from maskfold.surface import FoldTables, ScoreTable, area_grid, honest_score, total
 from maskfold.tables import fold_tables
 
@@ -114,3 +118,23 @@ def test_a_lone_lucky_peak_loses_no_more_than_noise():
 def test_honest_score_by_hand():
     tables = [made_table(np.full((255, 3), value), count) for value, count in ((0.5, 10), (0.8, 30))]
     assert honest_score(tables, [(0, 0), (4, 2)]) == pytest.approx((0.5 * 10 + 0.8 * 30) / 40, abs=1e-9)
+
+
+SEVERSTAL = REPOSITORY.parent / "shared" / "data" / "severstal_labels" / "train.csv"
+
+
+@pytest.mark.skipif(not SEVERSTAL.is_file(), reason="needs ../shared/data/severstal_labels, which is not here")
+def test_real_severstal_masks_equal_brute_force():
+    rng = np.random.default_rng(0)
+    judged = []
+    for runs in pd.read_csv(SEVERSTAL, nrows=8)["EncodedPixels"]:
+        truth = decode(runs, 256, 1600)
+        blurred = cv2.GaussianBlur(truth * np.uint8(230), (0, 0), 4)
+        prob = cv2.max(blurred, rng.integers(0, 40, truth.shape, dtype=np.uint8))
+        judged.append(JudgedImage(OofImage(str(len(judged)), 0, prob[None], None), truth[None]))
+    grid = area_grid(256 * 1600, 256, 1.05)
+    table = fold_tables(judged, "dice", grid, 8, 1, 2).table(0)
+    for _ in range(25):
+        threshold, area = int(rng.integers(1, 256)), int(rng.choice(grid))
+        areas = [brute_areas(image.oof.prob[0], image.truth[0], threshold, area) for image in judged]
+        assert table.at(threshold, area) == class_score("dice", *np.array(areas).T)
