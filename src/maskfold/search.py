@@ -105,7 +105,7 @@ class ClassSearch:
 
     def _hard_gate(self, kind: str, folds: Sequence[int]) -> Candidate:
         per_gate = [total([self.tables[kind][fold][level] for fold in folds]) for level in range(GATE_STEPS + 1)]
-        peaks = np.array([_gated(per_gate, gate).scores().max() for gate in range(1, GATE_STEPS + 1)])
+        peaks = _gate_peaks(per_gate)
         equal = np.flatnonzero(peaks == peaks.max()) + 1
         best = int(equal[len(equal) // 2])  # farthest from where it would begin to matter
         choice = choose([_gated(self.tables[kind][fold], best) for fold in folds])
@@ -129,6 +129,18 @@ def _gated(levels: Sequence[ScoreTable], gate: int) -> ScoreTable:
         replace(table, sums=np.broadcast_to(table.blank[:, None, None], table.sums.shape)) if level < gate else table
         for level, table in enumerate(levels)
     ])  # fmt: skip
+
+
+def _gate_peaks(levels: Sequence[ScoreTable]) -> np.ndarray:
+    """(32,) the best score under each hard gate 1/32, …, 1: level after level opens, from the highest down."""
+    empty = total([replace(table, sums=table.blank[:, None, None]) for table in levels])
+    sums = np.broadcast_to(empty.sums, levels[0].sums.shape).copy()
+    peaks = np.zeros(GATE_STEPS)
+    for gate in range(GATE_STEPS, 0, -1):
+        if levels[gate].images:
+            sums += levels[gate].sums - levels[gate].blank[:, None, None]
+        peaks[gate - 1] = empty.score_of(sums).max()
+    return peaks
 
 
 class SoftGateScores:
