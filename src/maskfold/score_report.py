@@ -10,55 +10,67 @@ from maskfold.postprocess import (
     HardGate,
     MaskRule,
     Pair,
+    Scores,
     SoftGate,
     TripletRule,
     TunedArtefact,
     TunedClass,
 )
 
-_WIDTH = 170  # of a file or pipe, where nothing wraps lines
+_WIDTH = 110  # of a file or pipe, where nothing wraps lines
 
 
 def print_scores(artefact: TunedArtefact) -> None:
-    """Print one row a class and their mean."""
-    table = Table(title=f"{artefact.name}: {artefact.metric} on the OOF images", title_justify="left")
-    table.add_column("class")
-    for name in ("all empty", "default", "tuned", "honest"):
-        table.add_column(name, justify="right")
-    table.add_column("honest gain, 95 %", justify="right")
-    table.add_column("used")
-    table.add_column("tuned rule")
-    table.add_column("Dice where shown", justify="right")
-    table.add_column("predicted / true share", justify="right")
-    for entry in artefact.classes:
-        table.add_row(*_class_row(entry))
-    table.add_section()
-    scores = artefact.scores
-    gain = f"{scores.honest - scores.default:+.4f}"
-    means = [f"{value:.4f}" for value in (scores.all_empty, scores.default, scores.tuned, scores.honest)]
-    table.add_row("mean", *means, gain, "", "", "", "")
-    console = Console()
-    (console if console.is_terminal else Console(width=_WIDTH)).print(table)
+    """Print the scores of every class with their mean, and below them what was chosen."""
+    terminal = Console()
+    console = terminal if terminal.is_terminal else Console(width=_WIDTH)
+    console.print(_scores(artefact))
+    console.print(_choices(artefact))
     for entry in artefact.classes:
         if not entry.adopted:
             print(f"class {entry.class_name}: {entry.reason}")
 
 
-def _class_row(entry: TunedClass) -> list[str]:
-    scores = entry.scores
-    gain = f"{scores.honest - scores.default:+.4f}"
-    if entry.gain_interval is not None:
-        gain += f" [{entry.gain_interval.low:+.4f}, {entry.gain_interval.high:+.4f}]"
-    share = f"{entry.predicted_share.default:.3f} → {entry.predicted_share.tuned:.3f} / {entry.true_share:.3f}"
-    return [
-        entry.class_name,
-        *(f"{value:.4f}" for value in (scores.all_empty, scores.default, scores.tuned, scores.honest)),
-        gain,
-        "tuned" if entry.adopted else "default",
-        rule_text(entry.tuned_rule),
-        _pair_text(entry.non_empty_dice),
-        share,
-    ]
+def _scores(artefact: TunedArtefact) -> Table:
+    table = Table(title=f"{artefact.name}: {artefact.metric} on the OOF images", title_justify="left")
+    table.add_column("class")
+    for name in ("all empty", "default", "tuned", "honest", "honest gain, 95 %", "Dice where shown"):
+        table.add_column(name, justify="right")
+    for entry in artefact.classes:
+        table.add_row(entry.class_name, *_four(entry.scores), _gain(entry), _pair_text(entry.non_empty_dice))
+    table.add_section()
+    gain = f"{artefact.scores.honest - artefact.scores.default:+.4f}"
+    table.add_row("mean", *_four(artefact.scores), gain, "")
+    return table
+
+
+def _choices(artefact: TunedArtefact) -> Table:
+    table = Table("class", "used", "tuned rule", title="chosen", title_justify="left")
+    table.add_column("plateau", justify="right")
+    table.add_column("shown, predicted / true", justify="right")
+    for entry in artefact.classes:
+        share = f"{entry.predicted_share.default:.3f} → {entry.predicted_share.tuned:.3f} / {entry.true_share:.3f}"
+        used = "tuned" if entry.adopted else "default"
+        table.add_row(entry.class_name, used, rule_text(entry.tuned_rule), _plateau(entry), share)
+    return table
+
+
+def _four(scores: Scores) -> list[str]:
+    return [f"{value:.4f}" for value in (scores.all_empty, scores.default, scores.tuned, scores.honest)]
+
+
+def _gain(entry: TunedClass) -> str:
+    gain = f"{entry.scores.honest - entry.scores.default:+.4f}"
+    if entry.gain_interval is None:
+        return gain
+    return f"{gain} [{entry.gain_interval.low:+.3f}, {entry.gain_interval.high:+.3f}]"
+
+
+def _plateau(entry: TunedClass) -> str:
+    if entry.plateau is None:
+        return "-"
+    (low, high), (small, large) = entry.plateau.threshold, entry.plateau.min_area_px
+    return f"p {low / 255:.2f} to {high / 255:.2f}, {small} to {large} px"
 
 
 def _pair_text(pair: Pair) -> str:
