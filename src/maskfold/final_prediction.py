@@ -7,8 +7,9 @@ continues at the first shard that is missing.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ import pandas as pd
 from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.ensemble import fold_names, model_hashes
+from maskfold.executor import run_jobs
 from maskfold.oof_prediction import inference_settings
 from maskfold.paths import RunPaths, display
 from maskfold.postprocess import TunedArtefact, apply_rule
@@ -26,6 +28,7 @@ from maskfold.submission import encode_image, write_submission
 
 if TYPE_CHECKING:
     from maskfold.inference import Prediction
+    from maskfold.models import SegmentationModel
 
 
 def make_submission(config: Config, competition: Competition, accept_code_changes: bool = False) -> None:
@@ -92,23 +95,48 @@ def _finished_shards(
     size = config.inference.shard_images
     tables = [competition.test.iloc[start : start + size] for start in range(0, len(competition.test), size)]
     shards = [folder / f"shard{number:05d}.parquet" for number in range(len(tables))]
-    missing = [number for number, path in enumerate(shards) if made_from.staleness(path, accept_code_changes)]
-    if missing:
-        # torch takes seconds to import, and a fresh stage does not need it.
-        from maskfold.inference import predict_images
-        from maskfold.models import load_model
-
-        paths = RunPaths.of(config)
-        models = [load_model(paths.model(fold), config.model, len(tuned.classes)) for fold in range(config.folds.count)]
-        weights = [tuned.ensemble_weights[name] for name in fold_names(config)]
-    for number in missing:
-        predictions = predict_images(models, weights, tables[number], config)
-        title = f"test images, shard {number + 1} of {len(shards)}"
-        rows = _answer_rows(tracked(predictions, len(tables[number]), title), tuned, config.submission.order)
-        with whole_file(shards[number]) as temporary:
-            rows.to_parquet(temporary, index=False)
-        made_from.write(shards[number])
+    jobs = [
+        ShardJob(config, tuned, images, path, f"test images, shard {number} of {len(shards)}", made_from)
+        for number, (path, images) in enumerate(zip(shards, tables, strict=True), 1)
+        if made_from.staleness(path, accept_code_changes)
+    ]
+    for _ in run_jobs(_predict_shard, jobs):
+        pass  # each shard is renamed into place when whole; nothing comes back
     return shards
+
+
+class ShardJob(NamedTuple):
+    """Some test images (image_id, path, height, width) to answer, and where the answer rows go."""
+
+    config: Config
+    tuned: TunedArtefact
+    images: pd.DataFrame
+    path: Path
+    title: str
+    made_from: Provenance
+
+
+def _predict_shard(job: ShardJob) -> None:
+    """Make one shard of answer rows."""
+    # torch takes seconds to import, and a fresh stage does not need it.
+    from maskfold.inference import predict_images
+
+    weights = [job.tuned.ensemble_weights[name] for name in fold_names(job.config)]
+    predictions = predict_images(_fold_models(job.config), weights, job.images, job.config)
+    rows = _answer_rows(tracked(predictions, len(job.images), job.title), job.tuned, job.config.submission.order)
+    with whole_file(job.path) as temporary:
+        rows.to_parquet(temporary, index=False)
+    job.made_from.write(job.path)
+
+
+@cache
+def _fold_models(config: Config) -> list[SegmentationModel]:
+    """The trained models of all folds, loaded once a process."""
+    from maskfold.models import load_model
+
+    paths = RunPaths.of(config)
+    folds = range(config.folds.count)
+    return [load_model(paths.model(fold), config.model, len(config.data.class_names)) for fold in folds]
 
 
 def _answer_rows(predictions: Iterable[Prediction], tuned: TunedArtefact, order: Order) -> pd.DataFrame:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
 from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.ensemble import model_hashes
+from maskfold.executor import run_jobs
 from maskfold.folds import read_folds
 from maskfold.oof import OofWriter
 from maskfold.paths import RunPaths, display
@@ -18,31 +24,50 @@ def predict_oof(config: Config, competition: Competition, accept_code_changes: b
     fold_of = competition.train["image_id"].map(read_folds(config, competition).set_index("image_id")["fold"])
     hashes = model_hashes(config)
     inputs = {"folds": file_hash(paths.folds_csv), "images": competition.train_inputs()["training images"]}
+    jobs = []
     for fold in range(config.folds.count):
-        path = paths.oof_parquet(fold)
         made_from = Provenance(
             "predict_oof",
             inference_settings(config),
             {**inputs, "model": hashes[f"fold{fold}"]},
             code_version("maskfold.inference"),
         )
-        reasons = made_from.staleness(path, accept_code_changes)
-        if not reasons:
-            print(f"predict_oof: fold {fold} is fresh, skipped")
-            continue
-        print(f"predict_oof: fold {fold}: {'; '.join(reasons)}", flush=True)
-        # torch takes seconds to import, and a fresh stage does not need it.
-        from maskfold.inference import predict_images
-        from maskfold.models import load_model
+        reasons = made_from.staleness(paths.oof_parquet(fold), accept_code_changes)
+        print(
+            f"predict_oof: fold {fold} {'is due: ' + '; '.join(reasons) if reasons else 'is fresh, skipped'}",
+            flush=True,
+        )
+        if reasons:
+            jobs.append(FoldJob(config, fold, competition.train[fold_of == fold], made_from))
+    for path in run_jobs(_predict_fold, jobs):
+        print(f"predict_oof: wrote {display(path)}", flush=True)
 
-        images = competition.train[fold_of == fold]
-        model = load_model(paths.model(fold), config.model, len(competition.class_names))
-        metadata = {"checkpoint": hashes[f"fold{fold}"], "tta": ",".join(config.inference.tta)}
-        with OofWriter(path, len(competition.class_names), metadata) as writer:
-            for prediction in tracked(predict_images([model], [1.0], images, config), len(images), f"fold {fold}"):
-                writer.write(prediction.image_id, fold, prediction.prob, prediction.class_prob)
-        made_from.write(path)
-        print(f"predict_oof: fold {fold}: wrote {display(path)}, {len(images)} images", flush=True)
+
+class FoldJob(NamedTuple):
+    """One fold's OOF: its validation images (image_id, path, height, width), and what it is made from."""
+
+    config: Config
+    fold: int
+    images: pd.DataFrame
+    made_from: Provenance
+
+
+def _predict_fold(job: FoldJob) -> Path:
+    """Make one OOF file; returns its path."""
+    # torch takes seconds to import, and a fresh stage does not need it.
+    from maskfold.inference import predict_images
+    from maskfold.models import load_model
+
+    config, paths = job.config, RunPaths.of(job.config)
+    path, class_count = paths.oof_parquet(job.fold), len(config.data.class_names)
+    model = load_model(paths.model(job.fold), config.model, class_count)
+    metadata = {"checkpoint": job.made_from.inputs["model"], "tta": ",".join(config.inference.tta)}
+    with OofWriter(path, class_count, metadata) as writer:
+        predictions = predict_images([model], [1.0], job.images, config)
+        for prediction in tracked(predictions, len(job.images), f"fold {job.fold}"):
+            writer.write(prediction.image_id, job.fold, prediction.prob, prediction.class_prob)
+    job.made_from.write(path)
+    return path
 
 
 def inference_settings(config: Config) -> dict[str, object]:
