@@ -92,17 +92,19 @@ def test_a_second_run_skips_everything_and_changes_no_byte(clone, first_run):
     assert {path: path.stat().st_mtime_ns for path in started} == started
 
 
-# The file whose appearance means that a stage is in its middle, with work still to do.
+# The file whose appearance means that a stage is in its middle, with work still to do; make_folds is over in one write.
 MIDDLE = {
+    "make_demo_data": ".data.part/train_images",
     "train": "runs/tiny/fold0/last.ckpt",
     "predict_oof": "oof/tiny/fold0.parquet",
     "tune_thresholds": "oof/tiny/tables/fold0.npz",
     "make_submission": "runs/tiny/submission_shards/shard00000.parquet",
+    "make_report": "reports/.tiny.part",
 }
 
 
 def test_a_run_killed_in_every_stage_ends_with_the_same_submission(clone, first_run, tmp_path):
-    arguments = ["--set", f"output_root={tmp_path}"]
+    arguments = ["--set", f"output_root={tmp_path}", f"data.root={tmp_path}/data"]
     for stage in STAGES:
         if stage in MIDDLE:
             process = start_stage(clone, stage, *arguments)
