@@ -65,7 +65,7 @@ class TrainingDataset(Dataset[tuple[Tensor, Tensor]]):
         masks = self.masks(self.image_ids[draw.image])
         size = network_size(image.shape[0], image.shape[1], self.model.resize)
         image, masks = resize_image(image, size), resize_masks(masks, size)
-        show_something = bool(masks.any()) and rng.random() < self.train.non_empty_crop_share
+        show_something = bool(masks.any()) and rng.random() < self.train.sampling.defect_crop_share
         top, left = crop_corner(masks, self.crop_size, show_something, rng)
         height, width = self.crop_size
         image = pad_to(image[top : top + height, left : left + width], self.crop_size, mirror=True)

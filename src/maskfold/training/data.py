@@ -40,7 +40,7 @@ class FoldData(L.LightningDataModule):
         assert self.trainer is not None
         rank, world = self.trainer.global_rank, self.trainer.world_size
         train = self.config.train
-        sampler = EpochSampler(self.non_empty, train.non_empty_share, self.config.seed, self.fold, rank, world)
+        sampler = EpochSampler(self.non_empty, train.sampling.non_empty_share, self.config.seed, self.fold, rank, world)
         # Lightning sets every epoch but the first of a resumed training, whose batches it asks for too early.
         sampler.set_epoch(self.first_epoch)
         device = self.trainer.strategy.root_device

@@ -87,7 +87,7 @@ class FoldModule(L.LightningModule):
         ]
         optimizer = torch.optim.AdamW(groups, weight_decay=train.weight_decay)
         steps = int(self.trainer.estimated_stepping_batches)
-        warmup = min(steps - 1, round(train.warmup_epochs * steps / train.epochs))
+        warmup = min(steps - 1, round(train.schedule.warmup_epochs * steps / train.epochs))
 
         def factor(step: int) -> float:
             if step < warmup:

@@ -1,0 +1,44 @@
+"""The config of one competition experiment: strict pydantic models, YAML with `extends:`, and `--set` overrides.
+
+A config file holds only departures from the defaults of these sections. Relative paths start at the repository.
+"""
+
+from maskfold.config.answer import InferenceConfig, ReportConfig, SubmissionConfig, TuningConfig
+from maskfold.config.data import DataConfig, DemoConfig, FoldsConfig, MaskFoldersData, RleCsvData
+from maskfold.config.experiment import Config
+from maskfold.config.loading import REPOSITORY, load_config
+from maskfold.config.model import ModelConfig, Resize
+from maskfold.config.section import ConfigError, Section
+from maskfold.config.train import (
+    LossConfig,
+    SamplingConfig,
+    ScheduleConfig,
+    SubsetConfig,
+    TrainConfig,
+    TrainStage,
+)
+
+__all__ = [
+    "REPOSITORY",
+    "Config",
+    "ConfigError",
+    "DataConfig",
+    "DemoConfig",
+    "FoldsConfig",
+    "InferenceConfig",
+    "LossConfig",
+    "MaskFoldersData",
+    "ModelConfig",
+    "ReportConfig",
+    "Resize",
+    "RleCsvData",
+    "SamplingConfig",
+    "ScheduleConfig",
+    "Section",
+    "SubmissionConfig",
+    "SubsetConfig",
+    "TrainConfig",
+    "TrainStage",
+    "TuningConfig",
+    "load_config",
+]

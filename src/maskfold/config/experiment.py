@@ -1,0 +1,28 @@
+"""The whole config of one experiment."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from maskfold.config.answer import InferenceConfig, ReportConfig, SubmissionConfig, TuningConfig
+from maskfold.config.data import DataConfig, DemoConfig, FoldsConfig
+from maskfold.config.model import ModelConfig
+from maskfold.config.section import Section
+from maskfold.config.train import TrainConfig
+
+
+class Config(Section):
+    """One competition experiment."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    seed: int = Field(0, ge=0, lt=2**31)
+    output_root: str = "."  # folds/, oof/, runs/, submissions/ and reports/ of the run lie below it
+    data: DataConfig
+    demo: DemoConfig | None = None
+    folds: FoldsConfig = FoldsConfig()
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    inference: InferenceConfig = InferenceConfig()
+    tuning: TuningConfig = TuningConfig()
+    submission: SubmissionConfig = SubmissionConfig()
+    report: ReportConfig = ReportConfig()
