@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from maskfold.config import Resize, TrainConfig
+from maskfold.config import Resize
 from maskfold.data.transforms import (
-    augmentation,
     crop_corner,
     network_size,
     pad_to,
@@ -67,20 +66,3 @@ def test_crops_cover_every_corner_of_a_small_room():
 def test_a_crop_larger_than_the_image_starts_at_its_corner():
     masks = np.ones((1, 20, 20), dtype=np.uint8)
     assert crop_corner(masks, (32, 32), True, np.random.default_rng(0)) == (0, 0)
-
-
-@pytest.mark.parametrize("preset", ["none", "light", "medium", "heavy"])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_every_preset_keeps_shapes_and_binary_masks_and_repeats_with_its_seed(preset, channels):
-    rng = np.random.default_rng(0)
-    image = rng.integers(0, 256, (32, 64, channels), dtype=np.uint8)
-    mask = (rng.random((32, 64, 4)) < 0.3).astype(np.uint8)
-    compose = augmentation(TrainConfig(augmentation=preset, flips=("horizontal", "vertical")))
-    samples = []
-    for _ in range(2):
-        compose.set_random_seed(7)
-        samples.append(compose(image=image, mask=mask))
-    assert samples[0]["image"].shape == image.shape
-    assert samples[0]["mask"].shape == mask.shape
-    assert set(np.unique(samples[0]["mask"])) <= {0, 1}
-    assert all(np.array_equal(samples[0][key], samples[1][key]) for key in ("image", "mask"))

@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from maskfold.config import ModelConfig, TrainConfig
+from maskfold.data.augmentation import augmentation
 from maskfold.data.competition import MaskSource
 from maskfold.data.image_files import read_image
 from maskfold.data.transforms import (
-    augmentation,
     crop_corner,
     network_size,
     pad_to,

@@ -1,12 +1,11 @@
-"""Resizing, padding, cropping and augmentation of images and their masks."""
+"""Resizing, padding and cropping of images and their masks."""
 
 from __future__ import annotations
 
-import albumentations as A
 import cv2
 import numpy as np
 
-from maskfold.config import Resize, TrainConfig
+from maskfold.config import Resize
 
 
 def network_size(height: int, width: int, resize: Resize | None) -> tuple[int, int]:
@@ -64,52 +63,3 @@ def crop_corner(
         left = int(rng.integers(max(0, column - size[1] + 1), min(column, room[1]) + 1))
         return top, left
     return int(rng.integers(room[0] + 1)), int(rng.integers(room[1] + 1))
-
-
-def augmentation(config: TrainConfig) -> A.Compose:
-    """The augmentation preset of a config, for `image` (H, W, channels) uint8 and `mask` (H, W, C) uint8."""
-    flips: list[A.BasicTransform] = []
-    if "horizontal" in config.flips:
-        flips.append(A.HorizontalFlip(p=0.5))
-    if "vertical" in config.flips:
-        flips.append(A.VerticalFlip(p=0.5))
-    return A.Compose(flips + _PRESETS[config.augmentation](), strict=True)
-
-
-def _light() -> list[A.BasicTransform]:
-    return [A.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0.2, p=0.5)]
-
-
-def _medium() -> list[A.BasicTransform]:
-    return [
-        A.Affine(
-            scale=(0.85, 1.2),
-            translate_percent=(-0.06, 0.06),
-            rotate=(-10, 10),
-            border_mode=cv2.BORDER_REFLECT_101,
-            p=0.5,
-        ),
-        A.RandomBrightnessContrast(brightness_limit=0.25, contrast_limit=0.25, p=0.5),
-        A.OneOf([A.GaussNoise(std_range=(0.01, 0.05)), A.GaussianBlur(blur_limit=(3, 5))], p=0.2),
-    ]
-
-
-def _heavy() -> list[A.BasicTransform]:
-    return [
-        A.Affine(
-            scale=(0.7, 1.4),
-            translate_percent=(-0.1, 0.1),
-            rotate=(-20, 20),
-            shear=(-5, 5),
-            border_mode=cv2.BORDER_REFLECT_101,
-            p=0.7,
-        ),
-        A.OneOf([A.ElasticTransform(alpha=20, sigma=6), A.GridDistortion()], p=0.2),
-        A.RandomBrightnessContrast(brightness_limit=0.35, contrast_limit=0.35, p=0.6),
-        A.RandomGamma(gamma_limit=(70, 140), p=0.3),
-        A.OneOf([A.GaussNoise(std_range=(0.01, 0.08)), A.GaussianBlur(blur_limit=(3, 7))], p=0.3),
-        A.ImageCompression(quality_range=(50, 95), p=0.2),
-    ]
-
-
-_PRESETS = {"none": list, "light": _light, "medium": _medium, "heavy": _heavy}
