@@ -52,17 +52,16 @@ def test_a_crop_that_must_show_something_always_does():
     masks = np.zeros((2, 50, 70), dtype=np.uint8)
     masks[1, 49, 69] = 1
     for draw in range(50):
-        top, left = crop_corner(masks, (32, 32), True, np.random.default_rng(draw))
+        top, left = crop_corner((50, 70), (32, 32), masks[1], np.random.default_rng(draw))
         assert (0 <= top <= 18) and (0 <= left <= 38)
         assert masks[:, top : top + 32, left : left + 32].any()
 
 
 def test_crops_cover_every_corner_of_a_small_room():
-    masks = np.zeros((1, 33, 34), dtype=np.uint8)
-    corners = {crop_corner(masks, (32, 32), False, np.random.default_rng(draw)) for draw in range(100)}
+    corners = {crop_corner((33, 34), (32, 32), None, np.random.default_rng(draw)) for draw in range(100)}
     assert corners == {(top, left) for top in (0, 1) for left in (0, 1, 2)}
 
 
 def test_a_crop_larger_than_the_image_starts_at_its_corner():
-    masks = np.ones((1, 20, 20), dtype=np.uint8)
-    assert crop_corner(masks, (32, 32), True, np.random.default_rng(0)) == (0, 0)
+    shown = np.ones((20, 20), dtype=np.uint8)
+    assert crop_corner((20, 20), (32, 32), shown, np.random.default_rng(0)) == (0, 0)

@@ -114,7 +114,7 @@ class TrainConfig(Section):
     ema_decay: float | None = Field(0.99, gt=0, lt=1)  # null: no moving average of the weights
     select: Literal["best", "last", "top"] = "best"  # the weights OOF and test use; top: the mean of the top_k best
     top_k: int = Field(1, ge=1)  # checkpoints kept, by the validation metric
-    validate_every: int = Field(1, ge=1)  # epochs; the last epoch is always validated
+    validate_every: int = Field(1, ge=1)  # epochs; divides the number of epochs, so that the last is validated
     early_stopping_patience: int | None = Field(None, ge=1)  # validations without a better metric; null: never stop
     precision: Literal["auto", "32", "bf16"] = "auto"
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
@@ -136,6 +136,12 @@ class TrainConfig(Section):
         kinds = [self.schedule.kind, *(stage.schedule.kind for stage in self.then if stage.schedule is not None)]
         if self.then and "plateau" in kinds:
             raise ValueError("then: the plateau schedule has one stage only; choose cosine, one_cycle or constant")
+        return self
+
+    @model_validator(mode="after")
+    def _last_epoch_is_validated(self) -> TrainConfig:
+        if self.total_epochs % self.validate_every:
+            raise ValueError(f"validate_every: must divide the {self.total_epochs} epochs, found {self.validate_every}")
         return self
 
     def stages(self) -> list[TrainConfig]:

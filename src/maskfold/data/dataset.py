@@ -1,4 +1,4 @@
-"""The training dataset and its sampler: every random draw is a function of (seed, fold, epoch, draw, image) alone.
+"""The training dataset: every random number of a sample is a function of (seed, fold, epoch, draw, image) alone.
 
 So the samples do not depend on the number of loader processes, on how many draws came before, or on where a killed
 training resumed.
@@ -6,19 +6,19 @@ training resumed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from maskfold.config import ModelConfig, TrainConfig
 from maskfold.data.augmentation import augmentation
 from maskfold.data.competition import MaskSource
 from maskfold.data.image_files import read_image
+from maskfold.data.sampling import ANY_CLASS, Draw, stage_at
 from maskfold.data.transforms import (
     crop_corner,
     network_size,
@@ -30,19 +30,20 @@ from maskfold.data.transforms import (
 from maskfold.models import STRIDE
 
 
-class Draw(NamedTuple):
-    """One training sample to make: the `number`-th draw of an epoch shows training image `image`."""
+class Sample(NamedTuple):
+    """One augmented crop, or a batch of them with a leading batch axis.
 
-    epoch: int
-    number: int
-    image: int
-
-
-class TrainingDataset(Dataset[tuple[Tensor, Tensor]]):
-    """Augmented crops of training images.
-
-    A sample is pixels (in_channels, h, w) uint8 and masks (C, h, w) uint8 in {0, 1}, (h, w) = `crop_size`.
+    pixels: (h, w, in_channels) uint8; masks: (h, w, C) uint8 in {0, 1}; image: the row of its training image. Channels
+    come last, as the files have them and as the network wants its memory: nothing is transposed on the way.
     """
+
+    pixels: Tensor
+    masks: Tensor
+    image: int | Tensor
+
+
+class TrainingDataset(Dataset[Sample]):
+    """Augmented crops of training images, of the crop size of the stage the draw's epoch belongs to."""
 
     def __init__(
         self, images: pd.DataFrame, masks: MaskSource, train: TrainConfig, model: ModelConfig, seed: int, fold: int
@@ -50,74 +51,42 @@ class TrainingDataset(Dataset[tuple[Tensor, Tensor]]):
         self.image_ids = images["image_id"].tolist()
         self.paths = images["path"].tolist()
         self.masks = masks
-        self.train = train
         self.model = model
         self.seed, self.fold = seed, fold
-        self.augment = augmentation(train)
-        self.crop_size = train.crop_size or _common_size(images, model)
+        self.stages = train.stages()
+        self.augmentations = [augmentation(stage) for stage in self.stages]
+        self.crop_sizes = [stage.crop_size or _common_size(images, model) for stage in self.stages]
 
     def __len__(self) -> int:
         return len(self.image_ids)
 
-    def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, draw: Draw) -> Sample:
         rng = np.random.default_rng([self.seed, self.fold, draw.epoch, draw.number, draw.image])
+        stage, _ = stage_at(self.stages, draw.epoch)
         image = read_image(self.paths[draw.image], self.model.in_channels)
         masks = self.masks(self.image_ids[draw.image])
         size = network_size(image.shape[0], image.shape[1], self.model.resize)
         image, masks = resize_image(image, size), resize_masks(masks, size)
-        show_something = bool(masks.any()) and rng.random() < self.train.sampling.defect_crop_share
-        top, left = crop_corner(masks, self.crop_size, show_something, rng)
-        height, width = self.crop_size
-        image = pad_to(image[top : top + height, left : left + width], self.crop_size, mirror=True)
-        mask = masks[:, top : top + height, left : left + width].transpose(1, 2, 0)
-        mask = pad_to(mask, self.crop_size, mirror=True)
-        self.augment.set_random_seed(int(rng.integers(2**31)))
-        sample = self.augment(image=np.ascontiguousarray(image), mask=np.ascontiguousarray(mask))
-        pixels = np.ascontiguousarray(sample["image"].transpose(2, 0, 1))
-        return torch.from_numpy(pixels), torch.from_numpy(np.ascontiguousarray(sample["mask"].transpose(2, 0, 1)))
+        size = self.crop_sizes[stage]
+        shown = self._shown(masks, draw.target, self.stages[stage].sampling.defect_crop_share, rng)
+        top, left = crop_corner(masks.shape[1:], size, shown, rng)
+        pixels = pad_to(image[top : top + size[0], left : left + size[1]], size, mirror=True)
+        mask = pad_to(masks[:, top : top + size[0], left : left + size[1]].transpose(1, 2, 0), size, mirror=True)
+        augment = self.augmentations[stage]
+        augment.set_random_seed(int(rng.integers(2**31)))
+        sample = augment(image=np.ascontiguousarray(pixels), mask=np.ascontiguousarray(mask))
+        pixels, mask = np.ascontiguousarray(sample["image"]), np.ascontiguousarray(sample["mask"])
+        return Sample(torch.from_numpy(pixels), torch.from_numpy(mask), draw.image)
 
-
-class EpochSampler(Sampler[Draw]):
-    """The draws of an epoch: a permutation of the images, or a fixed share of non-empty ones.
-
-    non_empty: (images,) bool. Under several processes each takes every world-th draw, so that together they cover the
-    epoch once. Lightning calls `set_epoch`.
-    """
-
-    def __init__(
-        self, non_empty: np.ndarray, share: float | None, seed: int, fold: int, rank: int = 0, world: int = 1
-    ) -> None:
-        self.non_empty, self.share = non_empty, share
-        self.seed, self.fold, self.rank, self.world = seed, fold, rank, world
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose draws come next."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return -(-(len(self.non_empty) - self.rank) // self.world)
-
-    def __iter__(self) -> Iterator[Draw]:
-        rng = np.random.default_rng([self.seed, self.fold, self.epoch])
-        for number, image in enumerate(self._images(rng)):
-            if number % self.world == self.rank:
-                yield Draw(self.epoch, number, int(image))
-
-    def _images(self, rng: np.random.Generator) -> np.ndarray:
-        count = len(self.non_empty)
-        shown, empty = np.flatnonzero(self.non_empty), np.flatnonzero(~self.non_empty)
-        if self.share is None or not len(shown) or not len(empty):
-            return rng.permutation(count)
-        wanted = round(self.share * count)
-        drawn = np.concatenate([_repeat(shown, wanted, rng), _repeat(empty, count - wanted, rng)])
-        return rng.permutation(drawn)
-
-
-def _repeat(images: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """`count` of `images`, each as often as every other but for one, in random order."""
-    rounds = -(-count // len(images))
-    return np.concatenate([rng.permutation(images) for _ in range(rounds)])[:count] if count else images[:0]
+    def _shown(self, masks: np.ndarray, target: int, share: float, rng: np.random.Generator) -> np.ndarray | None:
+        """The (H, W) mask of the class the crop must show; None when it may fall anywhere."""
+        present = np.flatnonzero(masks.any(axis=(1, 2)))
+        if not len(present) or rng.random() >= share:
+            return None
+        # A resize may have swallowed the class this draw was made for.
+        chosen = target if target != ANY_CLASS and target in present else int(rng.choice(present))
+        shown: np.ndarray = masks[chosen]
+        return shown
 
 
 def _common_size(images: pd.DataFrame, model: ModelConfig) -> tuple[int, int]:

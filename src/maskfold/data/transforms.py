@@ -50,16 +50,17 @@ def pad_to(array: np.ndarray, size: tuple[int, int], mirror: bool) -> np.ndarray
 
 
 def crop_corner(
-    masks: np.ndarray, size: tuple[int, int], show_something: bool, rng: np.random.Generator
+    shape: tuple[int, ...], size: tuple[int, int], shown: np.ndarray | None, rng: np.random.Generator
 ) -> tuple[int, int]:
-    """(top, left) in px of a crop of `size` from (C, H, W) masks; with `show_something` a mask pixel is in it."""
-    height, width = masks.shape[1:]
-    room = max(0, height - size[0]), max(0, width - size[1])
-    if show_something:
-        rows, columns = np.nonzero(masks.any(axis=0))
-        pick = int(rng.integers(len(rows)))
-        row, column = int(rows[pick]), int(columns[pick])
-        top = int(rng.integers(max(0, row - size[0] + 1), min(row, room[0]) + 1))
-        left = int(rng.integers(max(0, column - size[1] + 1), min(column, room[1]) + 1))
-        return top, left
-    return int(rng.integers(room[0] + 1)), int(rng.integers(room[1] + 1))
+    """(top, left) in px of a crop of `size` from an image of `shape` (height, width).
+
+    shown: (H, W) bool or uint8 with some pixel above zero, of which one is in the crop; None: it falls anywhere.
+    """
+    room = max(0, shape[0] - size[0]), max(0, shape[1] - size[1])
+    if shown is None:
+        return int(rng.integers(room[0] + 1)), int(rng.integers(room[1] + 1))
+    pixels = np.flatnonzero(shown)
+    row, column = divmod(int(pixels[rng.integers(len(pixels))]), shape[1])
+    top = int(rng.integers(max(0, row - size[0] + 1), min(row, room[0]) + 1))
+    left = int(rng.integers(max(0, column - size[1] + 1), min(column, room[1]) + 1))
+    return top, left

@@ -69,7 +69,7 @@ def _draw_metric(axes: Axes, history: pd.DataFrame) -> None:
     for index, column in enumerate(classes):
         colour = _CLASS_LINES[index % len(_CLASS_LINES)]
         label = f"Dice, class {column.removeprefix('dice_')}"
-        axes.plot(history["epoch"], history[column], color=colour, linewidth=0.9, alpha=0.7, label=label)
+        axes.plot(*_measured(history, column), color=colour, linewidth=0.9, alpha=0.7, label=label)
     _draw(axes, history, {"valid_metric": ("metric", _VALID)}, "Validation metric")
     best = best_row(history)
     if best is not None:
@@ -82,9 +82,10 @@ def _draw_metric(axes: Axes, history: pd.DataFrame) -> None:
 def _draw(axes: Axes, history: pd.DataFrame, lines: dict[str, tuple[str, str]], title: str) -> None:
     """Lines (column -> label, colour) over the epochs; a lone epoch is a dot, not an invisible line."""
     present = {column: style for column, style in lines.items() if column in history}
-    marker = "o" if len(history) == 1 else None
     for column, (label, colour) in present.items():
-        axes.plot(history["epoch"], history[column], color=colour, linewidth=1.8, marker=marker, label=label)
+        epochs, values = _measured(history, column)
+        marker = "o" if len(epochs) == 1 else None
+        axes.plot(epochs, values, color=colour, linewidth=1.8, marker=marker, label=label)
     axes.set_title(title, loc="left", fontsize=10.5, color=_INK, fontweight="bold")
     axes.set_xlabel("epoch", fontsize=9, color=_INK)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -95,3 +96,9 @@ def _draw(axes: Axes, history: pd.DataFrame, lines: dict[str, tuple[str, str]], 
     axes.spines["bottom"].set_color("#c5ccd8")
     if len(present) > 1:
         axes.legend(frameon=False, fontsize=8.5)
+
+
+def _measured(history: pd.DataFrame, column: str) -> tuple[pd.Series, pd.Series]:
+    """(epochs, values) of the epochs that measured a column: not every epoch is validated."""
+    rows = history[history[column].notna()]
+    return rows["epoch"], rows[column]

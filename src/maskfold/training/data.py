@@ -8,12 +8,12 @@ import lightning as L
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from maskfold.config import Config
 from maskfold.data.competition import Competition
-from maskfold.data.dataset import EpochSampler, TrainingDataset
+from maskfold.data.dataset import Sample, TrainingDataset
+from maskfold.data.sampling import EpochSampler, draws_of, stage_at, subset_rows
 from maskfold.inference import ImageBatch, batch_loader, loader_workers, single_threaded
 
 
@@ -28,34 +28,48 @@ class FoldData(L.LightningDataModule):
         images = competition.train
         in_fold = images["image_id"].map(fold_of) == fold
         self.config, self.fold, self.first_epoch = config, fold, first_epoch
+        self.stages = config.train.stages()
         self.valid_images = images[in_fold].reset_index(drop=True)
-        self.train_images = images[~in_fold].reset_index(drop=True)
+        train_images = images[~in_fold].reset_index(drop=True)
+        presence = class_presence(competition, train_images)
+        # Every stage draws from the subset of the first: a subset is a choice of data, not of a stage.
+        rows = subset_rows(presence, config.train.sampling.subset, config.seed, fold)
+        self.train_images, self.presence = train_images.iloc[rows].reset_index(drop=True), presence[rows]
         self.dataset = TrainingDataset(
             self.train_images, competition.masks, config.train, config.model, config.seed, fold
         )
-        self.non_empty = np.array([bool(competition.masks(image_id).any()) for image_id in self.dataset.image_ids])
 
-    def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
-        """Batches of augmented crops; under several processes, this process's share."""
+    def train_dataloader(self) -> DataLoader[Sample]:
+        """Batches of augmented crops of the coming epoch's stage; under several processes, this process's share."""
         assert self.trainer is not None
         rank, world = self.trainer.global_rank, self.trainer.world_size
-        train = self.config.train
-        sampler = EpochSampler(self.non_empty, train.sampling.non_empty_share, self.config.seed, self.fold, rank, world)
+        sampler = EpochSampler(self.presence, self.config.train, self.config.seed, self.fold, rank, world)
         # Lightning sets every epoch but the first of a resumed training, whose batches it asks for too early.
-        sampler.set_epoch(self.first_epoch)
+        epoch = max(self.first_epoch, self.trainer.current_epoch)
+        sampler.set_epoch(epoch)
         device = self.trainer.strategy.root_device
         workers = loader_workers(self.config, device)
+        batch_size = self.stages[stage_at(self.stages, epoch)[0]].batch_size
         return DataLoader(
             self.dataset,
-            batch_size=train.batch_size,
+            batch_size=batch_size,
             sampler=sampler,
-            drop_last=len(sampler) >= train.batch_size,  # a last batch of one image upsets batch norm
+            drop_last=len(sampler) >= batch_size,  # a last batch of one image upsets batch norm
             num_workers=workers,
             persistent_workers=workers > 0,
             prefetch_factor=4 if workers else None,
             pin_memory=device.type == "cuda",
             worker_init_fn=single_threaded,
         )
+
+    def steps_per_epoch(self) -> list[int]:
+        """Optimiser steps of an epoch of each stage."""
+        assert self.trainer is not None
+        steps = []
+        for stage in self.stages:
+            batches = draws_of(self.presence, stage, self.trainer.world_size) // stage.batch_size or 1
+            steps.append(-(-batches // self.config.train.accumulate_batches))
+        return steps
 
     def val_dataloader(self) -> DataLoader[ImageBatch]:
         """Batches of whole images."""
@@ -67,3 +81,9 @@ class FoldData(L.LightningDataModule):
         if isinstance(batch, ImageBatch):
             return batch
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
+
+
+def class_presence(competition: Competition, images: pd.DataFrame) -> np.ndarray:
+    """(images, classes) bool: which classes each image shows."""
+    shown = [competition.masks(image_id).any(axis=(1, 2)) for image_id in images["image_id"]]
+    return np.array(shown, dtype=bool).reshape(len(images), len(competition.class_names))

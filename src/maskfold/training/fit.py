@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import sys
 import warnings
@@ -21,9 +22,10 @@ from maskfold.inference import Runtime
 from maskfold.models import build_model
 from maskfold.paths import RunPaths, display
 from maskfold.provenance import Provenance, whole_file
+from maskfold.training.checkpoints import chosen_weights
 from maskfold.training.data import FoldData
 from maskfold.training.history import HistoryCallback
-from maskfold.training.module import MONITOR, FoldModule, epoch_seed
+from maskfold.training.module import MONITOR, FoldModule, TrainingError, epoch_seed
 
 
 def train_fold(
@@ -34,25 +36,34 @@ def train_fold(
     made_from: Provenance,
     accept_code_changes: bool = False,
 ) -> None:
-    """Train one fold and write its chosen weights to model.pt."""
+    """Train one fold and write its chosen weights to model.pt.
+
+    Raises TrainingError when the loss is no number any more or the GPU's memory does not suffice.
+    """
     paths = RunPaths.of(config)
     folder = paths.fold(fold)
     resume_from = _prepare_folder(folder, made_from, accept_code_changes)
     _quiet_lightning()
     torch.manual_seed(epoch_seed(config.seed, fold, 0))
     model = build_model(config.model, len(competition.class_names))
-    module = FoldModule(model, config, fold, competition)
+    if config.train.compile:
+        model.network.compile()  # in place, so that the weights keep their names
     data = FoldData(config, competition, folds, fold, _first_epoch(resume_from))
-    best = ModelCheckpoint(folder, "best", monitor=MONITOR, mode="max", enable_version_counter=False)
-    last = ModelCheckpoint(folder, "last", enable_version_counter=False)
-    history = HistoryCallback(paths.history_csv(fold), folder / "curves.png", f"fold {fold}")
-    trainer = _trainer(config, [history, *_averaging(config), *_early_stopping(config), best, last], folder)
-    trainer.fit(module, data, ckpt_path=resume_from)
-    chosen = best.best_model_path if config.train.select == "best" else str(folder / "last.ckpt")
+    module = FoldModule(model, config, fold, competition, data.dataset.image_ids)
+    trainer = _trainer(config, folder, HistoryCallback(paths.history_csv(fold), folder / "curves.png", f"fold {fold}"))
+    try:
+        trainer.fit(module, data, ckpt_path=resume_from)
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"fold {fold}: the GPU's memory does not suffice ({str(error).splitlines()[0]}). Lower train.batch_size "
+            f"(now {config.train.batch_size}; train.accumulate_batches makes up for it) or train.crop_size."
+        ) from None
     if trainer.is_global_zero:
-        _write_model(Path(chosen), paths.model(fold))
+        weights = chosen_weights(folder, config.train.select)
+        with whole_file(paths.model(fold)) as temporary:
+            torch.save(weights, temporary)
         made_from.write(paths.model(fold))
-        print(f"train: fold {fold} done: {display(paths.model(fold))} ({config.train.select} epoch)", flush=True)
+        print(f"train: fold {fold} done: {display(paths.model(fold))} ({config.train.select} weights)", flush=True)
 
 
 def _prepare_folder(folder: Path, made_from: Provenance, accept_code_changes: bool) -> Path | None:
@@ -61,6 +72,8 @@ def _prepare_folder(folder: Path, made_from: Provenance, accept_code_changes: bo
     if last.is_file() and not made_from.staleness(marker, accept_code_changes):
         print(f"train: continuing {display(folder)} after its last finished epoch", flush=True)
         return last
+    if os.environ.get("LOCAL_RANK", "0") != "0" or os.environ.get("NODE_RANK", "0") != "0":
+        return None  # the first process clears the folder for all
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
@@ -76,19 +89,23 @@ def _first_epoch(resume_from: Path | None) -> int:
     return int(torch.load(resume_from, map_location="cpu", weights_only=True)["epoch"]) + 1
 
 
-def _trainer(config: Config, callbacks: list[Callback], folder: Path) -> L.Trainer:
+def _trainer(config: Config, folder: Path, history: HistoryCallback) -> L.Trainer:
     train = config.train
     on_terminal = sys.stdout.isatty()
-    if on_terminal:
-        callbacks = [*callbacks, TQDMProgressBar(leave=False)]
+    progress: list[Callback] = [TQDMProgressBar(leave=False)] if on_terminal else []
+    frozen_in_part = train.frozen_encoder_epochs > 0 and train.devices * train.num_nodes > 1
     return L.Trainer(
-        max_epochs=train.epochs,
+        max_epochs=train.total_epochs,
         accelerator=train.accelerator,
         devices=train.devices,
         num_nodes=train.num_nodes,
+        strategy="ddp_find_unused_parameters_true" if frozen_in_part else "auto",
         precision="bf16-mixed" if Runtime.of(config).bf16 else "32-true",
         gradient_clip_val=train.gradient_clip,
-        callbacks=callbacks,
+        accumulate_grad_batches=train.accumulate_batches,
+        check_val_every_n_epoch=train.validate_every,
+        reload_dataloaders_every_n_epochs=1 if train.then else 0,  # a stage may change the batch size
+        callbacks=[history, *_averaging(config), *_early_stopping(config), *_checkpoints(config, folder), *progress],
         logger=TensorBoardLogger(folder, name="tensorboard", version=""),
         log_every_n_steps=1,
         num_sanity_val_steps=0,
@@ -96,6 +113,23 @@ def _trainer(config: Config, callbacks: list[Callback], folder: Path) -> L.Train
         enable_progress_bar=on_terminal,
         enable_model_summary=False,
     )
+
+
+def _checkpoints(config: Config, folder: Path) -> list[Callback]:
+    """The top_k best by the validation metric, and after every epoch the last one, from which a training resumes."""
+    best = ModelCheckpoint(
+        folder,
+        "best-{epoch:03d}",
+        auto_insert_metric_name=False,
+        monitor=MONITOR,
+        mode="max",
+        save_top_k=config.train.top_k,
+        save_on_train_epoch_end=False,
+        enable_version_counter=False,
+    )
+    # After `best`, whose state it holds, and on every epoch, validated or not.
+    last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+    return [best, last]
 
 
 def _averaging(config: Config) -> list[Callback]:
@@ -116,15 +150,6 @@ def _averaging(config: Config) -> list[Callback]:
 def _early_stopping(config: Config) -> list[Callback]:
     patience = config.train.early_stopping_patience
     return [] if patience is None else [EarlyStopping(MONITOR, patience=patience, mode="max")]
-
-
-def _write_model(checkpoint: Path, path: Path) -> None:
-    """Keep only the network's weights of a lightning checkpoint (the averaged ones where EMA is on)."""
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    prefix = "model."
-    weights = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-    with whole_file(path) as temporary:
-        torch.save(weights, temporary)
 
 
 def _quiet_lightning() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import time
 from collections.abc import Hashable
@@ -15,6 +16,7 @@ from lightning.pytorch.callbacks import Callback
 
 from maskfold.provenance import whole_file
 from maskfold.report.curves import plot_history
+from maskfold.training.module import FoldModule
 
 
 class HistoryCallback(Callback):
@@ -35,21 +37,23 @@ class HistoryCallback(Callback):
         """Start the epoch's clock."""
         self.started = time.monotonic()
 
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write the epoch's row."""
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write the epoch's row; by now the epoch's validation is done, where it has one."""
         if not trainer.is_global_zero:
             return
-        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        assert isinstance(pl_module, FoldModule)
         row: dict[Hashable, Any] = {
             "epoch": trainer.current_epoch,
-            "train_loss": figures.pop("train_loss"),
-            "valid_loss": figures.pop("valid_loss"),
-            "valid_metric": figures.pop("valid_metric"),
+            "train_loss": pl_module.mean_train_loss(),
+            "valid_loss": math.nan,
+            "valid_metric": math.nan,
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
             "seconds": round(time.monotonic() - self.started, 2),
             "peak_memory_mb": round(_peak_memory_mb()),
         }
-        row.update(figures)
+        if (trainer.current_epoch + 1) % pl_module.config.train.validate_every == 0:
+            figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+            row |= {name: value for name, value in figures.items() if name.startswith(("valid_", "dice_"))}
         self.rows.append(row)
         with whole_file(self.history_csv) as temporary:
             pd.DataFrame(self.rows).to_csv(temporary, index=False)
@@ -63,13 +67,12 @@ class HistoryCallback(Callback):
     def _print(self, row: dict[Hashable, Any], epochs: int) -> None:
         seconds = sum(past["seconds"] for past in self.rows) / len(self.rows)
         left = seconds * (epochs - 1 - row["epoch"])
-        classes = " ".join(f"{value:.2f}" for key, value in row.items() if str(key).startswith("dice_"))
-        print(
-            f"  {self.title} epoch {row['epoch'] + 1}/{epochs}: loss {row['train_loss']:.3f} (validation "
-            f"{row['valid_loss']:.3f}), metric {row['valid_metric']:.4f}, Dice where not empty {classes}, "
-            f"{row['seconds']:.0f} s, {left / 60:.0f} min left",
-            flush=True,
-        )
+        line = f"  {self.title} epoch {row['epoch'] + 1}/{epochs}: loss {row['train_loss']:.3f}"
+        if not math.isnan(row["valid_metric"]):
+            classes = " ".join(f"{value:.2f}" for key, value in row.items() if str(key).startswith("dice_"))
+            line += f" (validation {row['valid_loss']:.3f}), metric {row['valid_metric']:.4f}"
+            line += f", Dice where not empty {classes}"
+        print(f"{line}, {row['seconds']:.0f} s, {left / 60:.0f} min left", flush=True)
 
 
 def _peak_memory_mb() -> float:

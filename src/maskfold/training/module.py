@@ -8,45 +8,93 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from maskfold.config import Config
 from maskfold.data.competition import Competition
-from maskfold.data.transforms import pad_to, padded_size, resize_masks
+from maskfold.data.dataset import Sample
+from maskfold.data.transforms import pad_to, resize_masks
 from maskfold.inference import ImageBatch, original_size_maps
 from maskfold.losses import SegmentationLoss
-from maskfold.models import STRIDE, SegmentationModel
+from maskfold.models import SegmentationModel
+from maskfold.training.schedule import decoder_rate, encoder_rate, rate_over_training
 from maskfold.training.validation import ValidationScores
 
 MONITOR = "valid_metric"
 
 
+class TrainingError(RuntimeError):
+    """A training that cannot go on; the message says what happened, where, and what to change."""
+
+
 class FoldModule(L.LightningModule):
     """The network, its loss, its optimiser, and the competition metric on whole validation images."""
 
-    def __init__(self, model: SegmentationModel, config: Config, fold: int, competition: Competition) -> None:
+    def __init__(
+        self,
+        model: SegmentationModel,
+        config: Config,
+        fold: int,
+        competition: Competition,
+        train_image_ids: list[str],
+    ) -> None:
         super().__init__()
         self.model = model
         self.config = config
         self.fold = fold
         self.masks = competition.masks
         self.class_names = competition.class_names
+        self.train_image_ids = train_image_ids
         self.loss = SegmentationLoss(config.train.loss)
         self.scores = ValidationScores(config.tuning.metric)
         self.valid_losses: list[tuple[float, int]] = []
         self.train_losses: list[Tensor] = []
+        self.last_images: Tensor | None = None
 
     def on_train_epoch_start(self) -> None:
         """Seed dropout and its like anew, so that a resumed epoch draws what an undisturbed one draws."""
         torch.manual_seed(epoch_seed(self.config.seed, self.fold, self.current_epoch + 1) + self.global_rank)
         self.train_losses = []
+        learns = self.current_epoch >= self.config.train.frozen_encoder_epochs
+        encoder = self.model.network.encoder
+        assert isinstance(encoder, nn.Module)
+        encoder.train(learns)  # batch norm keeps its statistics too
+        for parameter in self.model.encoder_parameters():
+            parameter.requires_grad_(learns)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _index: int) -> Tensor:
-        """The loss of a batch of crops: pixels (B, in_channels, h, w) uint8 and masks (B, C, h, w) uint8."""
-        pixels, masks = batch
-        loss = self.loss(self.model(pixels), masks)
+    def training_step(self, batch: Sample, index: int) -> Tensor:
+        """The loss of a batch of crops: pixels (B, h, w, in_channels) uint8 and masks (B, h, w, C) uint8."""
+        self._stop_on_broken_loss(index)
+        pixels, masks = batch.pixels.permute(0, 3, 1, 2), batch.masks.permute(0, 3, 1, 2)
+        loss: Tensor = self.loss(self.model(pixels), masks)
         self.train_losses.append(loss.detach())
+        assert isinstance(batch.image, Tensor)
+        self.last_images = batch.image
         return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Log the epoch's mean loss for the history."""
+        self._stop_on_broken_loss(len(self.train_losses))
+        self.log("train_loss", self.mean_train_loss())
+
+    def mean_train_loss(self) -> float:
+        """Of the batches of the epoch so far, on this process."""
+        return float(torch.stack(self.train_losses).mean())
+
+    def _stop_on_broken_loss(self, index: int) -> None:
+        """Raise TrainingError when the loss of the batch before this one was NaN or infinite.
+
+        One batch late, because asking for the newest loss would make the CPU wait for the GPU at every step.
+        """
+        if not self.train_losses or self.last_images is None or bool(torch.isfinite(self.train_losses[-1])):
+            return
+        names = [self.train_image_ids[row] for row in self.last_images.tolist()]
+        raise TrainingError(
+            f"fold {self.fold}, epoch {self.current_epoch + 1}, batch {index}: the loss is "
+            f"{self.train_losses[-1].item()}. Images of the batch: {', '.join(names)}. The checkpoints of the epochs "
+            "before are kept. Lower train.learning_rate or train.gradient_clip, or set train.precision to '32'; if it "
+            "happens in the first batches, look at these images."
+        )
 
     def on_validation_epoch_start(self) -> None:
         """Forget the scores of the epoch before."""
@@ -64,7 +112,7 @@ class FoldModule(L.LightningModule):
             self.scores.add(prob_map, truth)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the epoch's figures for the history, the checkpoints and early stopping."""
+        """Log the figures of the validation for the history, the checkpoints and early stopping."""
         images = sum(count for _, count in self.valid_losses)
         self.log("valid_loss", sum(loss * count for loss, count in self.valid_losses) / images)
         # Every process scores all validation images, so each already holds the same value.
@@ -72,35 +120,34 @@ class FoldModule(L.LightningModule):
         for name, dice in zip(self.class_names, self.scores.non_empty_dice(), strict=True):
             if not math.isnan(dice):
                 self.log(f"dice_{name}", dice)
-        if self.train_losses:
-            self.log("train_loss", torch.stack(self.train_losses).mean())
 
     def configure_optimizers(self) -> Any:
-        """AdamW with the encoder's own rate, linear warm-up and cosine decay to zero, step by step."""
+        """AdamW with the encoder's own rate, and the schedules of all stages, step by step."""
         train = self.config.train
         encoder = self.model.encoder_parameters()
         in_encoder = {id(parameter) for parameter in encoder}
         others = [parameter for parameter in self.model.parameters() if id(parameter) not in in_encoder]
         groups = [
-            {"params": others, "lr": train.learning_rate},
-            {"params": encoder, "lr": train.encoder_learning_rate or train.learning_rate},
+            {"params": others, "lr": decoder_rate(train)},
+            {"params": encoder, "lr": encoder_rate(train)},
         ]
         optimizer = torch.optim.AdamW(groups, weight_decay=train.weight_decay)
-        steps = int(self.trainer.estimated_stepping_batches)
-        warmup = min(steps - 1, round(train.schedule.warmup_epochs * steps / train.epochs))
-
-        def factor(step: int) -> float:
-            if step < warmup:
-                return (step + 1) / (warmup + 1)
-            return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
-
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        if train.schedule.kind == "plateau":
+            plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+                optimizer, "max", factor=train.schedule.plateau_factor, patience=train.schedule.plateau_patience
+            )
+            every = {"interval": "epoch", "frequency": train.validate_every, "monitor": MONITOR}
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, **every}}
+        stages = train.stages()
+        steps = self.trainer.datamodule.steps_per_epoch()  # type: ignore[attr-defined]
+        factors = [rate_over_training(stages, steps, rate) for rate in (decoder_rate, encoder_rate)]
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factors)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
 def _network_masks(truths: list[np.ndarray], batch: ImageBatch) -> np.ndarray:
     """Truths (C, H, W) brought to the network's size: (B, C, h, w) uint8, padded as the images are."""
-    size = padded_size(*batch.inner_sizes[0], STRIDE)
+    size = (batch.pixels.shape[2], batch.pixels.shape[3])
     resized = [resize_masks(truth, inner) for truth, inner in zip(truths, batch.inner_sizes, strict=True)]
     return np.stack([pad_to(mask.transpose(1, 2, 0), size, mirror=True).transpose(2, 0, 1) for mask in resized])
 

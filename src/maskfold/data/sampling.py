@@ -1,0 +1,151 @@
+"""Which images an epoch draws: every draw is a function of (seed, fold, epoch) alone.
+
+So the draws do not depend on how many processes share them or on where a killed training resumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from maskfold.config import SamplingConfig, SubsetConfig, TrainConfig
+
+ANY_CLASS = -1
+
+
+class Draw(NamedTuple):
+    """One training sample to make: the `number`-th draw of an epoch shows training image `image`.
+
+    target: the class a crop that favours defects shows; ANY_CLASS leaves the choice to the image.
+    """
+
+    epoch: int
+    number: int
+    image: int
+    target: int
+
+
+class EpochSampler(Sampler[Draw]):
+    """The draws of an epoch, by the sampling of the stage the epoch belongs to.
+
+    presence: (images, classes) bool, which classes each training image shows. Under several processes each takes every
+    world-th draw, so that together they cover the epoch; where the draws do not divide evenly, the first ones are made
+    once more, because processes with unequal numbers of batches would wait for each other for ever. Lightning calls
+    `set_epoch`.
+    """
+
+    def __init__(
+        self, presence: np.ndarray, train: TrainConfig, seed: int, fold: int, rank: int = 0, world: int = 1
+    ) -> None:
+        self.presence, self.stages = presence, train.stages()
+        self.seed, self.fold, self.rank, self.world = seed, fold, rank, world
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose draws come next."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return draws_of(self.presence, self.stages[stage_at(self.stages, self.epoch)[0]], self.world)
+
+    def __iter__(self) -> Iterator[Draw]:
+        rng = np.random.default_rng([self.seed, self.fold, self.epoch])
+        index, epoch_in_stage = stage_at(self.stages, self.epoch)
+        sampling, epochs = self.stages[index].sampling, self.stages[index].epochs
+        share = share_at(sampling, epoch_in_stage, epochs)
+        images, targets = draw_images(self.presence, sampling, share, rng)
+        for number in range(self.rank, len(self) * self.world, self.world):
+            row = number % len(images)
+            yield Draw(self.epoch, number, int(images[row]), int(targets[row]))
+
+
+def stage_at(stages: list[TrainConfig], epoch: int) -> tuple[int, int]:
+    """(stage, epoch within it) of an epoch of the whole training, all counted from 0."""
+    for index, stage in enumerate(stages):
+        if epoch < stage.epochs:
+            return index, epoch
+        epoch -= stage.epochs
+    return len(stages) - 1, stages[-1].epochs  # lightning asks once more after the last epoch
+
+
+def draws_of(presence: np.ndarray, stage: TrainConfig, world: int = 1) -> int:
+    """How many draws of an epoch each of `world` processes makes."""
+    return -(-(stage.sampling.draws_per_epoch or len(presence)) // world)
+
+
+def share_at(sampling: SamplingConfig, epoch: int, epochs: int) -> float | None:
+    """The share of non-empty images at an epoch of `epochs`: in equal steps from the first share to the final one."""
+    first, final = sampling.non_empty_share, sampling.final_non_empty_share
+    if first is None or final is None:
+        return first
+    return first + (final - first) * min(epoch, epochs - 1) / max(1, epochs - 1)
+
+
+def draw_images(
+    presence: np.ndarray, sampling: SamplingConfig, share: float | None, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """The images of an epoch in random order, and the class each is drawn for (ANY_CLASS without class balance).
+
+    presence: (images, classes) bool. Two (draws,) int64 arrays. Within its kind (empty, non-empty, or its class) each
+    image is drawn as often as every other, but for one.
+    """
+    count = sampling.draws_per_epoch or len(presence)
+    shows = presence.any(axis=1)
+    shown, empty = np.flatnonzero(shows), np.flatnonzero(~shows)
+    if not len(shown) or (share is None and not sampling.class_balance):
+        images = _repeat(np.arange(len(presence)), count, rng)
+        return images, np.full(count, ANY_CLASS)
+    wanted = count if not len(empty) else round((shows.mean() if share is None else share) * count)
+    if sampling.class_balance:
+        images, targets = _balanced(presence, wanted, sampling.class_balance, rng)
+    else:
+        images, targets = _repeat(shown, wanted, rng), np.full(wanted, ANY_CLASS)
+    images = np.concatenate([images, _repeat(empty, count - wanted, rng)])
+    targets = np.concatenate([targets, np.full(count - wanted, ANY_CLASS)])
+    order = rng.permutation(count)
+    return images[order], targets[order]
+
+
+def _balanced(
+    presence: np.ndarray, count: int, balance: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """`count` non-empty images, class by class: a class with n images has a part proportional to n ** (1 - balance)."""
+    images_of = presence.sum(axis=0)
+    weight = np.where(images_of > 0, np.maximum(images_of, 1.0) ** (1 - balance), 0.0)
+    ends = np.round(np.cumsum(weight) / weight.sum() * count).astype(int)
+    quotas = np.diff(ends, prepend=0)
+    images = [_repeat(np.flatnonzero(presence[:, index]), quota, rng) for index, quota in enumerate(quotas)]
+    return np.concatenate(images), np.repeat(np.arange(len(quotas)), quotas)
+
+
+def _repeat(images: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """`count` of `images`, each as often as every other but for one, in random order."""
+    if not count:
+        return images[:0]
+    rounds = -(-count // len(images))
+    return np.concatenate([rng.permutation(images) for _ in range(rounds)])[:count]
+
+
+def subset_rows(presence: np.ndarray, subset: SubsetConfig | None, seed: int, fold: int) -> np.ndarray:
+    """Rows of the training images that take part, ascending: all, or a balanced subset.
+
+    presence: (images, classes) bool. The rarest class chooses first; an image counts for every class it shows. After
+    the Severstal notebooks that train on 500 empty images and at least 125 of each class.
+    """
+    if subset is None:
+        return np.arange(len(presence))
+    rng = np.random.default_rng([seed, fold])
+    shows = presence.any(axis=1)
+    empty = rng.permutation(np.flatnonzero(~shows))[: subset.empty]
+    if subset.per_class is None:
+        return np.sort(np.concatenate([empty, np.flatnonzero(shows)]))
+    chosen = np.zeros(len(presence), dtype=bool)
+    chosen[empty] = True
+    for index in np.argsort(presence.sum(axis=0), kind="stable"):
+        candidates = rng.permutation(np.flatnonzero(presence[:, index] & ~chosen))
+        missing = subset.per_class - int((presence[:, index] & chosen).sum())
+        chosen[candidates[: max(0, missing)]] = True
+    return np.flatnonzero(chosen)

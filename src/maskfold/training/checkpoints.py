@@ -1,0 +1,49 @@
+"""From the checkpoints of a finished training to the weights OOF and test use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+_PREFIX = "model."
+
+
+def chosen_weights(folder: Path, select: Literal["best", "last", "top"]) -> dict[str, Tensor]:
+    """The network's state dict (averaged where EMA is on): of the best checkpoint, the last, or the mean of the top.
+
+    folder: of one fold, with last.ckpt and the best-*.ckpt that are still kept.
+    """
+    last = torch.load(folder / "last.ckpt", map_location="cpu", weights_only=True)
+    if select == "last":
+        return _network(last)
+    ranked = _ranked_names(last)[: 1 if select == "best" else None]
+    return mean_weights([_network(torch.load(folder / name, map_location="cpu", weights_only=True)) for name in ranked])
+
+
+def _ranked_names(checkpoint: dict[str, dict[str, dict[str, dict[str, Tensor]]]]) -> list[str]:
+    """File names of the kept best checkpoints, best first and of equals the earlier, as the last one remembers them."""
+    scores = next(state["best_k_models"] for state in checkpoint["callbacks"].values() if state.get("best_k_models"))
+    # sorted() keeps the order of equals, and the scores are kept in the order of the epochs.
+    return [Path(path).name for path in sorted(scores, key=lambda path: -float(scores[path]))]
+
+
+def _network(checkpoint: dict[str, dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The network's weights of a lightning checkpoint."""
+    state = checkpoint["state_dict"]
+    return {name.removeprefix(_PREFIX): value for name, value in state.items() if name.startswith(_PREFIX)}
+
+
+def mean_weights(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The mean of several state dicts of one network; counters (integers) come from the first.
+
+    After Izmailov et al. 2018 (stochastic weight averaging); batch norm statistics are averaged like weights.
+    """
+    mean = dict(states[0])
+    for name, value in mean.items():
+        if value.is_floating_point():
+            mean[name] = torch.stack([state[name].double() for state in states]).mean(dim=0).to(value.dtype)
+    return mean

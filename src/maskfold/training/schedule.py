@@ -1,0 +1,63 @@
+"""The learning rate, step by step, over all stages of a training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from maskfold.config import ScheduleConfig, TrainConfig
+
+ONE_CYCLE_RISE = 0.3  # of the steps; with ONE_CYCLE_START the numbers of torch's OneCycleLR (Smith & Topin, 2018)
+ONE_CYCLE_START = 1 / 25
+
+
+def rate_factor(schedule: ScheduleConfig, step: int, steps: int, steps_per_epoch: int) -> float:
+    """What the learning rate is multiplied by at `step` (from 0) of a stage of `steps`."""
+    if schedule.kind == "one_cycle":
+        rise = max(1, round(ONE_CYCLE_RISE * steps))
+        if step < rise:
+            return _cosine(ONE_CYCLE_START, 1.0, step / rise)
+        return _cosine(1.0, schedule.final_factor, (step - rise) / max(1, steps - rise))
+    if schedule.kind == "plateau":
+        return 1.0
+    warmup = min(steps - 1, round(schedule.warmup_epochs * steps_per_epoch))
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    if schedule.kind == "constant":
+        return 1.0
+    return _cosine(1.0, schedule.final_factor, (step - warmup) / max(1, steps - warmup))
+
+
+def _cosine(start: float, end: float, progress: float) -> float:
+    """From `start` at progress 0 to `end` at 1 along half a cosine."""
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def rate_over_training(
+    stages: Sequence[TrainConfig], steps_per_epoch: Sequence[int], rate: Callable[[TrainConfig], float]
+) -> Callable[[int], float]:
+    """Step of the whole training -> factor on the rate the first stage begins with.
+
+    steps_per_epoch: of the optimiser, one a stage; rate: a stage's peak learning rate (the encoder's or the others').
+    """
+
+    def factor(step: int) -> float:
+        for stage, per_epoch in zip(stages, steps_per_epoch, strict=True):
+            steps = stage.epochs * per_epoch
+            if step < steps:
+                return rate(stage) / rate(stages[0]) * rate_factor(stage.schedule, step, steps, per_epoch)
+            step -= steps
+        # LambdaLR asks once more after the last step, when nothing is learned any more.
+        return rate(stages[-1]) / rate(stages[0]) * rate_factor(stages[-1].schedule, steps, steps, per_epoch)
+
+    return factor
+
+
+def encoder_rate(stage: TrainConfig) -> float:
+    """The encoder's peak learning rate."""
+    return stage.encoder_learning_rate or stage.learning_rate
+
+
+def decoder_rate(stage: TrainConfig) -> float:
+    """The peak learning rate of everything but the encoder."""
+    return stage.learning_rate
