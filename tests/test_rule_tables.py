@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from test_surface import GRID, images
 
+from maskfold import curve_store
 from maskfold.metrics import PLANES, class_score, mask_areas
 from maskfold.postprocess import MaskRule, TripletRule, apply_rule
-from maskfold.rule_tables import best_triplets, mask_tables, triplet_table
+from maskfold.rule_tables import _top_blocks, best_triplets, mask_tables, triplet_table
 from maskfold.surface import total
 from maskfold.tables import fold_tables
 
@@ -45,3 +46,34 @@ def test_triplets(metric):
     for bottom in range(1, 256, 9):
         scores = total([triplet_table(table, 0, bottom) for table in tables]).scores()
         assert scores.max() <= both.score
+
+
+@pytest.mark.parametrize("metric", ["dice", "pooled_dice"])
+def test_best_triplets_are_the_first_best_of_all_settings(metric):
+    tables = [fold_tables(images(seed), metric, GRID, 8, 2, 1) for seed in (14, 15, 16)]
+    fold_sets = [[0, 1, 2], [1, 2]]
+    of_bottom = [[triplet_table(table, 1, bottom) for table in tables] for bottom in range(1, 256)]
+    for folds, best in zip(fold_sets, best_triplets(tables, 1, fold_sets), strict=True):
+        scores = np.stack([total([by_fold[fold] for fold in folds]).scores() for by_fold in of_bottom])
+        assert best.score == scores.max()
+        # Of equal ones that of the lowest top, then of the largest area, then of the lowest bottom.
+        bottoms, tops, columns = np.nonzero(scores == scores.max())
+        assert min(zip(tops + 1, -columns, bottoms + 1, strict=True)) == (best.top, -best.column, best.bottom)
+
+
+def test_neither_blocks_nor_chunks_change_anything(monkeypatch):
+    found = []
+    for chunk_maps, block_bytes in ((256, 2**27), (256, 2**24), (5, 2**27), (3, 1)):
+        monkeypatch.setattr(curve_store, "CHUNK_MAPS", chunk_maps)
+        tables = [fold_tables(images(seed, count=20), "dice", GRID, 8, 2, 1) for seed in (17, 18)]
+        triplets = best_triplets(tables, 0, [[0, 1], [0], [1]], block_bytes)
+        found.append((triplets, mask_tables(tables[0], 0)[0].sums.tobytes()))
+    assert len(set(map(str, found))) == 1
+
+
+@pytest.mark.parametrize("pairs", [0, 1, 255, 8224, 255 * 255])
+def test_blocks_of_tops_cover_all_within_the_memory(pairs):
+    blocks = list(_top_blocks(pairs))
+    assert [top for first, last in blocks for top in range(first, last + 1)] == list(range(1, 256))
+    assert all(first == last or (last + 1 - first) * last <= pairs for first, last in blocks)
+    assert len(blocks) == {0: 255, 8224: 5, 255 * 255: 1}.get(pairs, len(blocks))

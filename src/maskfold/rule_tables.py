@@ -1,68 +1,110 @@
-"""Exact tables of the `mask` and `triplet` rules, from cumulative histograms."""
+"""Exact tables of the `mask` and `triplet` rules, from cumulative histograms that stream from disk."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from maskfold.compiled import compiled
-from maskfold.metrics import FIXED_ONE, PLANES, plane_values
-from maskfold.surface import Curves, FoldTables, ScoreTable
+from maskfold.metrics import FIXED_ONE, PLANES, plane_value
+from maskfold.surface import FoldTables, ScoreTable
+
+# Adding up triplets takes five passes over the maps of Severstal's folds with this much memory; more gains nothing.
+_BLOCK_BYTES = 128 * 2**20
 
 
 @dataclass(frozen=True)
-class ClassCurves:
-    """One class's maps on one fold, ready for look-ups.
+class MapGains:
+    """Some maps of one class on one fold, ready for look-ups.
 
-    gate_level: (n,); predicted: (n, 255) px at the thresholds 1..255; gains: (planes, n, 255) int64, what the mask at a
-    threshold adds to each plane over the blank prediction.
+    gate_level: (n,) int64; column: (n, 255) int64, the largest minimum area of the grid that a map's area at the
+    thresholds 1..255 reaches; gains: (planes, n, 255) int64, what the mask at a threshold adds to each plane over the
+    blank prediction.
     """
 
     gate_level: np.ndarray
-    predicted: np.ndarray
+    column: np.ndarray
     gains: np.ndarray
 
-    @classmethod
-    def of(cls, curves: Curves, metric: str) -> ClassCurves:
-        """From the curves of one class."""
-        overlap, predicted = curves.areas()
-        true_area = curves.true_area[:, None]
-        gains = [
-            plane_values(plane, overlap, predicted, true_area) - plane_values(plane, 0, 0, true_area)
-            for plane in PLANES[metric]
-        ]
-        return cls(curves.gate_level, predicted, np.stack(gains))
+
+def map_gains(tables: FoldTables, class_index: int) -> Iterator[MapGains]:
+    """The maps of one class on one fold, a chunk at a time."""
+    planes = np.array(PLANES[tables.metric])
+    for records in tables.curves.chunks(class_index):
+        column = np.empty((len(records), 255), dtype=np.int64)
+        gains = np.empty((len(planes), len(records), 255), dtype=np.int64)
+        histograms = np.ascontiguousarray(records["histograms"])
+        true_area = records["true_area"].astype(np.int64)
+        _look_up(histograms, true_area, planes, tables.area_grid, column, gains)
+        yield MapGains(records["gate_level"].astype(np.int64), column, gains)
+
+
+@compiled
+def _look_up(
+    histograms: np.ndarray,
+    true_area: np.ndarray,
+    planes: np.ndarray,
+    grid: np.ndarray,
+    column: np.ndarray,
+    gains: np.ndarray,
+) -> None:
+    """Fill `column` and `gains` of `MapGains`; histograms: (n, 2, 256) int32."""
+    for one_map in range(len(histograms)):
+        predicted = 0
+        overlap = 0
+        reached = 0
+        for level in range(255, 0, -1):
+            predicted += histograms[one_map, 0, level]
+            overlap += histograms[one_map, 1, level]
+            while reached + 1 < len(grid) and grid[reached + 1] <= predicted:
+                reached += 1
+            column[one_map, level - 1] = reached
+            for index, plane in enumerate(planes):
+                value = plane_value(plane, overlap, predicted, true_area[one_map])
+                gains[index, one_map, level - 1] = value - plane_value(plane, 0, 0, true_area[one_map])
 
 
 def mask_tables(tables: FoldTables, class_index: int) -> list[ScoreTable]:
     """The tables of the `mask` rule for one class on one fold, one a gate level."""
-    curves = ClassCurves.of(tables.curves.of_class(class_index), tables.metric)
-    levels, planes, grid = tables.differences.shape[1], len(curves.gains), tables.area_grid
-    steps = np.zeros((levels, planes, 255, len(grid)), dtype=np.int64)
-    bins = np.searchsorted(grid, curves.predicted, side="right") - 1
-    for plane in range(planes):
-        np.add.at(steps[:, plane], (curves.gate_level[:, None], np.arange(255)[None], bins), curves.gains[plane])
-    sums = steps[..., ::-1].cumsum(axis=-1)[..., ::-1] + tables.blank[class_index][:, :, None, None]
+    _, levels, planes, _, columns = tables.differences.shape
+    steps = np.zeros((levels, planes, 255, columns), dtype=np.int64)
+    for maps in map_gains(tables, class_index):
+        _add_steps(maps.gate_level, maps.column, maps.gains, steps)
+    sums = _sums_from_right(steps) + tables.blank[class_index][:, :, None, None]
     numbers = zip(sums, *(array[class_index] for array in (tables.blank, tables.images, tables.true_area)), strict=True)
     return [
-        ScoreTable(tables.metric, grid, table, blank, int(images), int(true_area))
+        ScoreTable(tables.metric, tables.area_grid, table, blank, int(images), int(true_area))
         for table, blank, images, true_area in numbers
     ]
 
 
 def triplet_table(tables: FoldTables, class_index: int, bottom: int) -> ScoreTable:
     """The table of the `triplet` rule of one class on one fold for one bottom threshold: rows are top thresholds."""
-    curves = ClassCurves.of(tables.curves.of_class(class_index), tables.metric)
-    bins = np.searchsorted(tables.area_grid, curves.predicted, side="right") - 1
-    steps = np.zeros((len(curves.gains), 255, len(tables.area_grid)), dtype=np.int64)
-    for plane, gains in enumerate(curves.gains):
-        np.add.at(steps[plane], (np.arange(255)[None], bins), gains[:, bottom - 1, None])
+    _, _, planes, _, columns = tables.differences.shape
+    steps = np.zeros((1, planes, 255, columns), dtype=np.int64)
+    for maps in map_gains(tables, class_index):
+        gains = np.repeat(maps.gains[:, :, bottom - 1, None], 255, axis=2)
+        _add_steps(np.zeros_like(maps.gate_level), maps.column, gains, steps)
     whole = tables.table(class_index)
-    sums = steps[..., ::-1].cumsum(axis=-1)[..., ::-1] + whole.blank[:, None, None]
+    sums = _sums_from_right(steps[0]) + whole.blank[:, None, None]
     sums[:, : bottom - 1] = whole.blank[:, None, None]  # a top below the bottom is no triplet
     return ScoreTable(tables.metric, tables.area_grid, sums, whole.blank, whole.images, whole.true_area)
+
+
+@compiled
+def _add_steps(gate_level: np.ndarray, column: np.ndarray, gains: np.ndarray, steps: np.ndarray) -> None:
+    """Add the maps of a `MapGains` to (gate levels, planes, 255, columns) int64, each where its area lies."""
+    for one_map, level in enumerate(gate_level):
+        for plane in range(len(gains)):
+            for row in range(255):
+                steps[level, plane, row, column[one_map, row]] += gains[plane, one_map, row]
+
+
+def _sums_from_right(steps: np.ndarray) -> np.ndarray:
+    """What a minimum area keeps: the maps in its column and in those of all larger areas."""
+    return steps[..., ::-1].cumsum(axis=-1)[..., ::-1]
 
 
 @dataclass(frozen=True)
@@ -75,28 +117,30 @@ class Triplet:
     score: float
 
 
-def best_triplets(tables: Sequence[FoldTables], class_index: int, fold_sets: Sequence[Sequence[int]]) -> list[Triplet]:
+def best_triplets(
+    tables: Sequence[FoldTables],
+    class_index: int,
+    fold_sets: Sequence[Sequence[int]],
+    block_bytes: int = _BLOCK_BYTES,
+) -> list[Triplet]:
     """The best (top, minimum area, bottom) of one class on each set of folds: all 255 x bins x 255 are looked at.
 
-    One top threshold at a time, with the maps in falling order of their area there: as the minimum area shrinks they
-    join one by one, and running sums hold the scores of all bottom thresholds.
+    A block of top thresholds at a time: gains of all maps add up by fold, top, column of their area there, and bottom;
+    running sums from the last column down then hold the scores of all settings. block_bytes: memory for these sums,
+    exceeded where a single top needs more; the maps are read once a block.
     """
-    metric, grid = tables[0].metric, tables[0].area_grid
-    of_folds = [ClassCurves.of(table.curves.of_class(class_index), metric) for table in tables]
-    fold_of_map = np.concatenate([np.full(len(curves.gate_level), k) for k, curves in enumerate(of_folds)])
-    gains = np.concatenate([curves.gains for curves in of_folds], axis=1)
-    predicted = np.concatenate([curves.predicted for curves in of_folds])
+    metric = tables[0].metric
     whole = [table.table(class_index) for table in tables]
     sets = [_union([whole[fold] for fold in folds]) for folds in fold_sets]
-    members = np.array([[fold in folds for fold in range(len(tables))] for folds in fold_sets], dtype=np.int64)
+    members = np.array([[fold in folds for fold in range(len(tables))] for folds in fold_sets])
     blank = np.stack([union.blank for union in sets])
     true_area = np.array([union.true_area for union in sets])
     best = np.zeros((len(sets), 4))  # value, top, column, bottom
     best[:, 0] = -1
-    for top in range(1, 256):
-        bins = np.searchsorted(grid, predicted[:, top - 1], side="right") - 1
-        order = np.argsort(-bins, kind="stable")
-        _best_of_top(top, order, bins, fold_of_map, gains, members, blank, true_area, len(grid) - 1, best)
+    pair_bytes = 8 * len(tables) * len(PLANES[metric]) * len(tables[0].area_grid)
+    for first, last in _top_blocks(block_bytes // pair_bytes):
+        sums, occupied = _block_sums(tables, class_index, first, last)
+        _best_of_block(first, sums, occupied, members, blank, true_area, best)
     scores = [
         value if metric == "pooled_dice" else value / (union.images * FIXED_ONE)
         for value, union in zip(best[:, 0], sets, strict=True)
@@ -105,57 +149,96 @@ def best_triplets(tables: Sequence[FoldTables], class_index: int, fold_sets: Seq
     return [Triplet(top, column, bottom, float(score)) for (top, column, bottom), score in rows]
 
 
+def _top_blocks(pairs: int) -> Iterator[tuple[int, int]]:
+    """First and last top threshold of blocks that hold at most `pairs` (top, bottom) pairs, or a single top each.
+
+    The bottoms of a block are those up to its last top.
+    """
+    first = 1
+    while first <= 255:
+        last = first
+        while last < 255 and (last + 2 - first) * (last + 1) <= pairs:
+            last += 1
+        yield first, last
+        first = last + 1
+
+
+def _block_sums(tables: Sequence[FoldTables], class_index: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+    """The gains of all maps at the top thresholds first..last, and where there are any.
+
+    Returns (folds, planes, tops, columns, bottoms) int64 and (folds, tops, columns) bool.
+    """
+    folds, tops, columns = len(tables), last + 1 - first, len(tables[0].area_grid)
+    sums = np.zeros((folds, len(PLANES[tables[0].metric]), tops, columns, last), dtype=np.int64)
+    occupied = np.zeros((folds, tops, columns), dtype=np.bool_)
+    for fold, table in enumerate(tables):
+        for maps in map_gains(table, class_index):
+            _add_block(first, maps.column, maps.gains, sums[fold], occupied[fold])
+    return sums, occupied
+
+
 @compiled
-def _best_of_top(
-    top: int,
-    order: np.ndarray,
-    bins: np.ndarray,
-    fold_of_map: np.ndarray,
-    gains: np.ndarray,
+def _add_block(first: int, column: np.ndarray, gains: np.ndarray, sums: np.ndarray, occupied: np.ndarray) -> None:
+    """Add the maps of a `MapGains` to the sums of one fold; see `_block_sums`."""
+    planes, tops = sums.shape[:2]
+    for index in range(tops):
+        top = first + index
+        for one_map in range(len(column)):
+            place = column[one_map, top - 1]
+            occupied[index, place] = True
+            for plane in range(planes):
+                for bottom in range(top):
+                    sums[plane, index, place, bottom] += gains[plane, one_map, bottom]
+
+
+@compiled
+def _best_of_block(
+    first: int,
+    sums: np.ndarray,
+    occupied: np.ndarray,
     members: np.ndarray,
     blank: np.ndarray,
     true_area: np.ndarray,
-    last_column: int,
     best: np.ndarray,
 ) -> None:
-    """Improve `best` (sets, 4: value, top, column, bottom) by the settings of one top threshold.
+    """Improve `best` (sets, 4: value, top, column, bottom) by the settings of a block of top thresholds.
 
-    order: maps by falling bin; gains: (planes, maps, 255); members: (sets, folds) 0 or 1; blank: (sets, planes).
+    sums, occupied: as `_block_sums` gives them; members: (sets, folds) bool; blank: (sets, planes).
     """
-    sets, folds = members.shape
-    planes = len(gains)
-    running = np.zeros((folds, planes, top), dtype=np.int64)
-    of_set = np.zeros((planes, top), dtype=np.int64)
-    joined = 0
-    column = last_column
-    while True:
-        for one_set in range(sets):
+    sets, planes = blank.shape
+    folds, _, tops, columns, bottoms = sums.shape
+    running = np.empty((planes, bottoms), dtype=np.int64)
+    for one_set in range(sets):
+        for index in range(tops):
+            top = first + index
             for plane in range(planes):
-                for bottom in range(top):
-                    of_set[plane, bottom] = blank[one_set, plane]
+                running[plane] = blank[one_set, plane]
+            _improve(top, columns - 1, running, true_area[one_set], best[one_set])
+            for column in range(columns - 1, -1, -1):
+                changed = False
                 for fold in range(folds):
-                    if members[one_set, fold]:
-                        for bottom in range(top):
-                            of_set[plane, bottom] += running[fold, plane, bottom]
-            for bottom in range(top):
-                value = float(of_set[0, bottom])
-                if planes == 2:
-                    total = of_set[1, bottom] + true_area[one_set]
-                    value = 2.0 * of_set[0, bottom] / total if total > 0 else 1.0
-                if value > best[one_set, 0]:
-                    best[one_set, 0] = value
-                    best[one_set, 1] = top
-                    best[one_set, 2] = column
-                    best[one_set, 3] = bottom + 1
-        if joined == len(order):
-            return
-        column = bins[order[joined]]
-        while joined < len(order) and bins[order[joined]] == column:
-            one_map = order[joined]
-            for plane in range(planes):
-                for bottom in range(top):
-                    running[fold_of_map[one_map], plane, bottom] += gains[plane, one_map, bottom]
-            joined += 1
+                    if members[one_set, fold] and occupied[fold, index, column]:
+                        changed = True
+                        for plane in range(planes):
+                            for bottom in range(top):
+                                running[plane, bottom] += sums[fold, plane, index, column, bottom]
+                if changed:
+                    _improve(top, column, running, true_area[one_set], best[one_set])
+
+
+@compiled
+def _improve(top: int, column: int, running: np.ndarray, true_area: int, best: np.ndarray) -> None:
+    """Improve `best` (value, top, column, bottom) by all bottoms up to `top`; running: (planes, bottoms) int64."""
+    for bottom in range(top):
+        value = float(running[0, bottom])
+        if len(running) == 2:
+            total = running[1, bottom] + true_area
+            value = 2.0 * running[0, bottom] / total if total > 0 else 1.0
+        if value > best[0]:
+            best[0] = value
+            best[1] = top
+            best[2] = column
+            best[3] = bottom + 1
 
 
 def _union(tables: Sequence[ScoreTable]) -> ScoreTable:

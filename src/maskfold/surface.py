@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 
+from maskfold.curve_store import Curves, write_member
 from maskfold.metrics import FIXED_ONE, PLANES, pooled
 from maskfold.provenance import whole_file
 
 THRESHOLDS = np.arange(1, 256)
+LAYOUT = 2  # of the file; a file of another one is stale even where changes of the code are accepted
 _STORED = ("area_grid", "blank", "images", "true_area")
-_CURVES = ("gate_level", "curve_true_area", "histograms")
 
 
 def area_grid(largest_map_px: int, dense_areas: int, growth: float) -> np.ndarray:
@@ -85,52 +86,13 @@ class ScoreTable:
 
 
 @dataclass
-class Curves:
-    """Cumulative histograms of single maps: what the `mask` and `triplet` rules need to know of them.
-
-    Only maps with a pixel above zero are kept. class_index, gate_level, true_area: (n,) int64; histograms: (n, 2, 256)
-    int32, how many pixels and how many true pixels have each level.
-    """
-
-    class_index: np.ndarray
-    gate_level: np.ndarray
-    true_area: np.ndarray
-    histograms: np.ndarray
-
-    @classmethod
-    def of(cls, rows: Sequence[tuple[int, int, int, np.ndarray]]) -> Curves:
-        """From (class index, gate level, true area, (2, 256) histogram) of each map."""
-        numbers = np.array([row[:3] for row in rows], dtype=np.int64).reshape(-1, 3)
-        histograms = np.array([row[3] for row in rows], dtype=np.int32).reshape(-1, 2, 256)
-        return cls(numbers[:, 0], numbers[:, 1], numbers[:, 2], histograms)
-
-    def joined(self, other: Curves) -> Curves:
-        """These maps, then the other's."""
-        pairs = zip(self.arrays(), other.arrays(), strict=True)
-        return Curves(*(np.concatenate(pair) for pair in pairs))
-
-    def arrays(self) -> tuple[np.ndarray, ...]:
-        """All arrays, in the order of the constructor."""
-        return self.class_index, self.gate_level, self.true_area, self.histograms
-
-    def of_class(self, class_index: int) -> Curves:
-        """The maps of one class."""
-        chosen = self.class_index == class_index
-        return Curves(*(array[chosen] for array in self.arrays()))
-
-    def areas(self) -> tuple[np.ndarray, np.ndarray]:
-        """Intersection and predicted area at the thresholds 1..255: two (n, 255) int64 arrays."""
-        above = self.histograms[:, :, :0:-1].cumsum(axis=2, dtype=np.int64)[:, :, ::-1]
-        return above[:, 1], above[:, 0]
-
-
-@dataclass
 class FoldTables:
     """The tables of all classes on one fold, as the pass fills them.
 
     differences: (classes, gate levels, planes, 256, bins) int64; their cumulative sum from the last level and bin down
     plus `blank` is the table. blank: (classes, gate levels, planes) int64; images, true_area: (classes, gate levels)
-    int64. There is one gate level without classification probabilities, and 33 (0, 1/32, …, 1) with them.
+    int64. There is one gate level without classification probabilities, and 33 (0, 1/32, …, 1) with them. curves: the
+    single maps, on disk.
     """
 
     metric: str
@@ -152,7 +114,7 @@ class FoldTables:
             np.zeros((classes, gate_levels, planes), dtype=np.int64),
             np.zeros((classes, gate_levels), dtype=np.int64),
             np.zeros((classes, gate_levels), dtype=np.int64),
-            Curves.of([]),
+            Curves(),
         )
 
     def add(self, other: FoldTables) -> None:
@@ -161,7 +123,7 @@ class FoldTables:
             raise ValueError("tables of different metrics or area grids do not add")
         for own, more in zip(self._sums(), other._sums(), strict=True):
             own += more
-        self.curves = self.curves.joined(other.curves)
+        self.curves += other.curves
 
     def _sums(self) -> tuple[np.ndarray, ...]:
         return self.differences, self.blank, self.images, self.true_area
@@ -186,26 +148,23 @@ class FoldTables:
 
     def save(self, path: Path) -> None:
         """Write to an npz file, whole or not at all; differences are mostly zero and compress well."""
-        arrays: dict[str, Any] = {name: getattr(self, name) for name in _STORED}
-        for index, differences in enumerate(self.differences):
-            arrays[f"differences_{index}"] = differences
-            _, *curves = self.curves.of_class(index).arrays()
-            arrays |= {f"{name}_{index}": array for name, array in zip(_CURVES, curves, strict=True)}
-        with whole_file(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, metric=np.array(self.metric), **arrays)
+        with whole_file(path) as temporary, ZipFile(temporary, "w") as archive:
+            write_member(archive, "metric", np.array(self.metric), compress=False)
+            for name in _STORED:
+                write_member(archive, name, getattr(self, name), compress=True)
+            for index, differences in enumerate(self.differences):
+                write_member(archive, f"differences_{index}", differences, compress=True)
+                self.curves.write(archive, index)
 
     @classmethod
     def load(cls, path: Path, classes: Sequence[int] | None = None) -> FoldTables:
-        """Read what `save` wrote: all classes, or only some, which then are numbered anew."""
+        """Read what `save` wrote: all classes, or only some, which then are numbered anew; the curves stay there."""
         with np.load(path) as stored:
             grid, *sums = (stored[name] for name in _STORED)
             chosen = list(range(len(sums[0])) if classes is None else classes)
-            curves = Curves.of([])
-            for number, index in enumerate(chosen):
-                arrays = [stored[f"{name}_{index}"] for name in _CURVES]
-                curves = curves.joined(Curves(np.full(len(arrays[0]), number), *arrays))
             differences = np.stack([stored[f"differences_{index}"] for index in chosen])
             blank, images, true_area = (array[chosen] for array in sums)
+            curves = Curves(((path, tuple(chosen)),))
             return cls(str(stored["metric"]), grid, differences, blank, images, true_area, curves)
 
 

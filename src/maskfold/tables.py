@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from queue import SimpleQueue
 
 import numpy as np
 
 from maskfold.component_tree import ComponentPass
+from maskfold.curve_store import CurveSpill
 from maskfold.data.competition import DataError
 from maskfold.executor import map_threads
 from maskfold.metrics import PLANES, plane_value
 from maskfold.oof_truth import JudgedImage
 from maskfold.postprocess import GATE_STEPS, gate_level
-from maskfold.surface import Curves, FoldTables
+from maskfold.surface import FoldTables
 
 CurveRow = tuple[int, int, int, np.ndarray]
 
@@ -58,21 +60,33 @@ class TableBuilder:
     """Fills tables with several threads; the same tables, bit for bit, with any number of them."""
 
     def __init__(
-        self, metric: str, grid: np.ndarray, connectivity: int, classes: int, gated: bool, threads: int
+        self,
+        metric: str,
+        grid: np.ndarray,
+        connectivity: int,
+        classes: int,
+        gated: bool,
+        threads: int,
+        spill_folder: Path | None = None,
     ) -> None:
-        """grid: minimum areas as `surface.area_grid` makes them; gated: keep the gate levels apart."""
+        """grid: minimum areas as `surface.area_grid` makes them; gated: keep the gate levels apart.
+
+        spill_folder: where the curves wait on disk; None: where the system keeps temporary files.
+        """
         self.threads = threads
+        self._new_spill = partial(CurveSpill, spill_folder, classes)
+        self._spill = self._new_spill()
         self._workers = [_Worker(metric, grid, connectivity, classes, gated) for _ in range(threads)]
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
         for worker in self._workers:
             self._idle.put(worker)
-        self._curves: list[CurveRow] = []
 
     def add(self, images: Iterable[JudgedImage]) -> None:
         """Add all classes of some images."""
         # Which thread adds an image is chance, but sums do not tell, and the curves come in the order of the images.
         for rows in map_threads(self._add_one, images, self.threads):
-            self._curves += rows
+            for row in rows:
+                self._spill.add(*row)
 
     def _add_one(self, image: JudgedImage) -> list[CurveRow]:
         worker = self._idle.get()
@@ -86,8 +100,8 @@ class TableBuilder:
         whole, *others = [worker.take_tables() for worker in self._workers]
         for other in others:
             whole.add(other)
-        whole.curves = Curves.of(self._curves)
-        self._curves = []
+        whole.curves = self._spill.finish()
+        self._spill = self._new_spill()
         return whole
 
 
@@ -98,8 +112,9 @@ def fold_tables(
     connectivity: int,
     classes: int,
     threads: int,
+    spill_folder: Path | None = None,
 ) -> FoldTables:
-    """The tables of all classes over some images.
+    """The tables of all classes over some images, which are read once; memory does not grow with their number.
 
     Gate levels are kept apart when the images have classification probabilities. Raises DataError when only some do.
     """
@@ -107,6 +122,6 @@ def fold_tables(
     first = next(stream, None)
     if first is None:
         return FoldTables.empty(metric, grid, classes, 1)
-    builder = TableBuilder(metric, grid, connectivity, classes, first.oof.class_prob is not None, threads)
+    builder = TableBuilder(metric, grid, connectivity, classes, first.oof.class_prob is not None, threads, spill_folder)
     builder.add(chain([first], stream))
     return builder.finish()

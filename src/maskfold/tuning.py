@@ -24,7 +24,7 @@ from maskfold.provenance import Provenance, StaleError, code_version, file_hash,
 from maskfold.report.surfaces import plot_surface
 from maskfold.score_report import print_scores
 from maskfold.study import open_study, record_finishing
-from maskfold.surface import FoldTables, area_grid, total
+from maskfold.surface import LAYOUT, FoldTables, area_grid, total
 from maskfold.tables import fold_tables
 
 _TABLE_SETTINGS = {"metric", "connectivity", "dense_areas", "area_growth"}
@@ -146,7 +146,7 @@ def _make_tables(
     largest = largest_map_px(competition)
     made_from = Provenance(
         "tune_thresholds",
-        {"tuning": tuning.model_dump(include=_TABLE_SETTINGS), "largest_map_px": largest},
+        {"tuning": tuning.model_dump(include=_TABLE_SETTINGS), "largest_map_px": largest, "layout": LAYOUT},
         {name: value for name, value in inputs.items() if name == f"fold{fold}" or name.startswith("label")},
         code_version("maskfold.tables"),
     )
@@ -156,8 +156,9 @@ def _make_tables(
     count = len(read_image_ids(paths.oof_parquet(fold)))
     judged = tracked(iter_judged(paths.oof_parquet(fold), fold, competition), count, f"exact tables, fold {fold}")
     classes = len(competition.class_names)
-    tables = fold_tables(judged, tuning.metric, grid, tuning.connectivity, classes, available_cores())
-    tables.save(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cores = available_cores()
+    fold_tables(judged, tuning.metric, grid, tuning.connectivity, classes, cores, path.parent).save(path)
     made_from.write(path)
 
 
