@@ -96,7 +96,7 @@ def test_resized_images_come_back_near_what_they_were(tiny_competition):
 
 def test_batches_hold_images_of_one_padded_size():
     sizes = [(40, 64), (64, 64), (50, 90), (33, 33), (64, 64)]
-    assert plan_batches(sizes, 2) == [[0, 1], [2], [3, 4]]
+    assert plan_batches(sizes, 2, 32) == [[0, 1], [2], [3, 4]]
 
 
 @pytest.mark.parametrize("names", [(), ("hflip",), ("hflip", "vflip"), ("rot180",)])

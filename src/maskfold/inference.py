@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from maskfold.config import Config, InferenceConfig, ModelConfig
 from maskfold.data.image_files import read_image
 from maskfold.data.transforms import network_size, pad_to, padded_size, resize_image
-from maskfold.models import STRIDE, SegmentationModel
+from maskfold.models import SegmentationModel
 
 
 class Prediction(NamedTuple):
@@ -80,13 +80,13 @@ def fast_bf16(device: torch.device) -> bool:
 class BatchDataset(Dataset[ImageBatch]):
     """Batches of images that share a padded size; batch i is always the same images, whoever loads it."""
 
-    def __init__(self, images: pd.DataFrame, model: ModelConfig, batch_size: int) -> None:
-        self.model = model
+    def __init__(self, images: pd.DataFrame, model: ModelConfig, inference: InferenceConfig) -> None:
+        self.model, self.pad_multiple = model, inference.pad_multiple
         self.image_ids = images["image_id"].tolist()
         self.paths = images["path"].tolist()
         pairs = zip(images["height"].tolist(), images["width"].tolist(), strict=True)
         self.inner_sizes = [network_size(height, width, model.resize) for height, width in pairs]
-        self.batches = plan_batches(self.inner_sizes, batch_size)
+        self.batches = plan_batches(self.inner_sizes, inference.batch_size, inference.pad_multiple)
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -94,7 +94,7 @@ class BatchDataset(Dataset[ImageBatch]):
     def __getitem__(self, index: int) -> ImageBatch:
         rows = self.batches[index]
         inner_sizes = [self.inner_sizes[row] for row in rows]
-        size = padded_size(*inner_sizes[0], STRIDE)
+        size = padded_size(*inner_sizes[0], self.pad_multiple)
         images = [read_image(self.paths[row], self.model.in_channels) for row in rows]
         padded = [
             pad_to(resize_image(image, inner), size, mirror=True)
@@ -109,12 +109,12 @@ class BatchDataset(Dataset[ImageBatch]):
         )
 
 
-def plan_batches(inner_sizes: Sequence[tuple[int, int]], batch_size: int) -> list[list[int]]:
+def plan_batches(inner_sizes: Sequence[tuple[int, int]], batch_size: int, pad_multiple: int) -> list[list[int]]:
     """Rows grouped by padded size, at most `batch_size` a batch, in order of their first image."""
     batches: list[list[int]] = []
     open_batches: dict[tuple[int, int], list[int]] = {}
     for row, inner in enumerate(inner_sizes):
-        size = padded_size(*inner, STRIDE)
+        size = padded_size(*inner, pad_multiple)
         batch = open_batches.get(size)
         if batch is None or len(batch) == batch_size:
             batch = open_batches[size] = []
@@ -126,7 +126,7 @@ def plan_batches(inner_sizes: Sequence[tuple[int, int]], batch_size: int) -> lis
 def batch_loader(images: pd.DataFrame, config: Config, device: torch.device) -> DataLoader[ImageBatch]:
     """A loader of whole images for inference; decoding runs beside the network."""
     return DataLoader(
-        BatchDataset(images, config.model, config.inference.batch_size),
+        BatchDataset(images, config.model, config.inference),
         batch_size=None,
         num_workers=loader_workers(config, device),
         pin_memory=device.type == "cuda",

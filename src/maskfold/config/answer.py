@@ -14,6 +14,7 @@ class InferenceConfig(Section):
 
     tta: tuple[Literal["hflip", "vflip", "rot180"], ...] = ("hflip",)  # the untouched image always takes part
     batch_size: int = Field(16, ge=1)
+    pad_multiple: int = Field(32, ge=32, multiple_of=32)  # px; sides are padded to it; coarser: fewer, fuller batches
     shard_images: int = Field(256, ge=1)  # test images a shard; a killed run continues at the last whole shard
 
     @model_validator(mode="after")
