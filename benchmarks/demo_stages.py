@@ -10,7 +10,6 @@ claim; exits 1 when a claim does not hold.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import subprocess
@@ -19,6 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
+
+from claims import claim
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SECOND_RUN_SECONDS = 20.0
@@ -52,12 +53,6 @@ def run_stage(stage: str, arguments: list[str]) -> Cost:
             log.seek(0)
             raise RuntimeError(f"{stage} failed:\n{log.read()}")
     return Cost(time.monotonic() - started, usage.ru_maxrss / 1024)
-
-
-def claim(text: str, value: float, bar: float, holds: bool) -> bool:
-    """Print one claim as JSON; returns whether it holds."""
-    print(json.dumps({"claim": text, "value": round(value, 3), "bar": bar, "holds": holds}))
-    return holds
 
 
 def main() -> int:
