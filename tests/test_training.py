@@ -5,11 +5,22 @@ import pandas as pd
 import pytest
 import torch
 
-from maskfold.config import Config, FoldsConfig, ModelConfig, RleCsvData, TrainConfig
+from maskfold.config import (
+    Config,
+    FoldsConfig,
+    ModelConfig,
+    RleCsvData,
+    SamplingConfig,
+    ScheduleConfig,
+    TrainConfig,
+    TrainStage,
+)
 from maskfold.paths import RunPaths
 from maskfold.provenance import Provenance
+from maskfold.training.errors import TrainingError
 from maskfold.training.fit import train_fold
 from maskfold.training.history import HistoryCallback
+from maskfold.training.module import FoldModule
 from maskfold.training.validation import ValidationScores
 
 MADE_FROM = Provenance("train", {}, {}, "c0de")
@@ -85,6 +96,94 @@ def test_a_changed_setting_starts_anew_and_early_stopping_stops(tmp_path, tiny_c
     history = pd.read_csv(RunPaths.of(changed).history_csv(0))
     assert history["epoch"].iloc[0] == 0
     assert len(history) < 8
+
+
+STAGED = {
+    "epochs": 2,
+    "then": (
+        TrainStage(epochs=1, crop_size="whole", batch_size=3),
+        TrainStage(epochs=1, learning_rate=1e-4, sampling=SamplingConfig(draws_per_epoch=8)),
+    ),
+    "accumulate_batches": 2,
+    "top_k": 2,
+    "select": "top",
+}
+
+
+def test_stages_change_crops_batches_and_rates_and_resume_to_the_same_weights(
+    tmp_path, tiny_competition, folds, monkeypatch
+):
+    undisturbed = train(config_of(tmp_path, "undisturbed", **STAGED), tiny_competition, folds)
+    history = pd.read_csv(RunPaths.of(config_of(tmp_path, "undisturbed")).history_csv(0))
+    assert len(history) == 4
+    seen = []
+    step = FoldModule.training_step
+
+    def watched(self, batch, index):
+        seen.append((self.current_epoch, tuple(batch.pixels.shape[:3])))
+        return step(self, batch, index)
+
+    def power_cut(self, trainer, pl_module):
+        if trainer.current_epoch == 2:
+            raise SystemExit
+
+    cut_off = config_of(tmp_path, "cut_off", **STAGED)
+    with monkeypatch.context() as patch:
+        patch.setattr(FoldModule, "training_step", watched)
+        with monkeypatch.context() as inner:
+            inner.setattr(HistoryCallback, "on_train_epoch_start", power_cut, raising=True)
+            with pytest.raises(SystemExit):
+                train(cut_off, tiny_competition, folds)
+        resumed = train(cut_off, tiny_competition, folds)
+    assert all(torch.equal(undisturbed[name], resumed[name]) for name in undisturbed)
+    shapes = {epoch: [shape for at, shape in seen if at == epoch] for epoch in range(4)}
+    assert shapes[0] == [(2, 32, 64)] * 3
+    assert shapes[2] == [(3, 64, 96)] * 2
+    assert shapes[3] == [(3, 64, 96)] * 2
+
+
+def test_a_frozen_encoder_stays_as_it_came(tmp_path, tiny_competition, folds):
+    frozen = train(config_of(tmp_path, "a", epochs=1, frozen_encoder_epochs=1), tiny_competition, folds)
+    thawed = train(config_of(tmp_path, "b", epochs=2, frozen_encoder_epochs=1), tiny_competition, folds)
+    longer = train(config_of(tmp_path, "c", epochs=2, frozen_encoder_epochs=2), tiny_competition, folds)
+    encoder = [name for name in frozen if name.startswith("network.encoder.")]
+    assert any("running_mean" in name for name in encoder)
+    assert all(torch.equal(frozen[name], longer[name]) for name in encoder)
+    assert not all(torch.equal(frozen[name], thawed[name]) for name in encoder)
+    decoder = "network.segmentation_head.0.weight"
+    assert not torch.equal(frozen[decoder], longer[decoder])
+
+
+def test_validation_every_second_epoch_and_plateau(tmp_path, tiny_competition, folds, monkeypatch):
+    monkeypatch.setattr(ValidationScores, "mean", lambda self: 0.5)  # never better, so the rate falls
+    schedule = ScheduleConfig(kind="plateau", plateau_patience=0, plateau_factor=0.5)
+    config = config_of(tmp_path, epochs=6, validate_every=2, schedule=schedule, learning_rate=1e-3)
+    train(config, tiny_competition, folds)
+    history = pd.read_csv(RunPaths.of(config).history_csv(0))
+    assert history["valid_metric"].notna().tolist() == [False, True] * 3
+    assert history["learning_rate"].tolist() == [1e-3] * 4 + [5e-4] * 2
+
+
+def test_a_loss_that_is_no_number_stops_with_the_images_and_keeps_the_last_checkpoint(
+    tmp_path, tiny_competition, folds, monkeypatch
+):
+    step = FoldModule.training_step
+
+    def broken(self, batch, index):
+        loss = step(self, batch, index)
+        if self.current_epoch == 1 and index == 1:
+            self.train_losses[-1] = loss.detach() * torch.nan
+        return loss
+
+    monkeypatch.setattr(FoldModule, "training_step", broken)
+    config = config_of(tmp_path, epochs=3)
+    with pytest.raises(
+        TrainingError, match=r"fold 0, epoch 2, batch 2: the loss is nan. Images of the batch: train\d+"
+    ):
+        train(config, tiny_competition, folds)
+    folder = RunPaths.of(config).fold(0)
+    assert torch.load(folder / "last.ckpt", weights_only=True)["epoch"] == 0
+    assert not RunPaths.of(config).model(0).exists()
 
 
 def test_validation_scores_by_hand():

@@ -24,8 +24,9 @@ from maskfold.paths import RunPaths, display
 from maskfold.provenance import Provenance, whole_file
 from maskfold.training.checkpoints import chosen_weights
 from maskfold.training.data import FoldData
+from maskfold.training.errors import TrainingError
 from maskfold.training.history import HistoryCallback
-from maskfold.training.module import MONITOR, FoldModule, TrainingError, epoch_seed
+from maskfold.training.module import MONITOR, FoldModule, epoch_seed
 
 
 def train_fold(

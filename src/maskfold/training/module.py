@@ -17,14 +17,11 @@ from maskfold.data.transforms import pad_to, resize_masks
 from maskfold.inference import ImageBatch, original_size_maps
 from maskfold.losses import SegmentationLoss
 from maskfold.models import SegmentationModel
+from maskfold.training.errors import TrainingError
 from maskfold.training.schedule import decoder_rate, encoder_rate, rate_over_training
 from maskfold.training.validation import ValidationScores
 
 MONITOR = "valid_metric"
-
-
-class TrainingError(RuntimeError):
-    """A training that cannot go on; the message says what happened, where, and what to change."""
 
 
 class FoldModule(L.LightningModule):
