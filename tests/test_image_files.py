@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from maskfold.data.competition import DataError
-from maskfold.data.image_files import check_images, list_images, read_image
+from maskfold.data.image_files import check_channels, check_images, list_images, read_image, read_stored
+from maskfold.data.transforms import resize_image
 
 COLOUR = np.zeros((2, 3, 3), np.uint8)
 COLOUR[..., 2] = 200  # red, as OpenCV orders it
@@ -54,3 +55,74 @@ def test_the_check_reports_every_bad_file_and_the_size_of_the_good(tmp_path):
     assert headers == {tmp_path / "good.png": (2, 3, 200)}
     assert len(problems) == 1
     assert "bad.png" in problems[0]
+
+
+def test_four_channels_of_a_png_come_as_rgba_and_16_bits_are_scaled(tmp_path):
+    path = tmp_path / "a.png"
+    cv2.imwrite(str(path), np.dstack([COLOUR, np.full((2, 3), 9, np.uint8)]))
+    assert read_image(path, 4)[0, 0].tolist() == [200, 0, 0, 9]
+    assert read_image(path, 3)[0, 0].tolist() == [200, 0, 0]
+    cv2.imwrite(str(path), np.full((2, 3, 4), [129, 128, 257, 65535], np.uint16))
+    assert read_image(path, 4)[0, 0].tolist() == [1, 0, 1, 255]  # 65535 / 255 = 257; OpenCV has red last
+
+
+@pytest.mark.parametrize("channels", [2, 6])
+def test_arrays_and_pages_keep_their_channels(tmp_path, channels):
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 5, channels), dtype=np.uint8)
+    array, pages = tmp_path / "a.npy", tmp_path / "b.tif"
+    np.save(array, pixels)
+    cv2.imwritemulti(str(pages), [np.ascontiguousarray(pixels[:, :, i]) for i in range(channels)])
+    for path in (array, pages):
+        np.testing.assert_array_equal(read_image(path, channels), pixels)
+        np.testing.assert_array_equal(read_stored(path), pixels)
+    headers, problems = check_images([array, pages])
+    assert problems == []
+    assert headers[array] == headers[pages] == (4, 5, pixels.max())
+    assert check_channels([array, pages], channels) == []
+    expected = f"found {channels} channels, expected 3 channels as in model.in_channels"
+    assert check_channels([array, pages], 3) == [f"{array}: {expected}", f"{pages}: {expected}"]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (np.zeros((2, 3, 4), np.float32), "found float32 of shape (2, 3, 4), expected uint8"),
+        (np.zeros((1, 2, 3, 4), np.uint8), "found uint8 of shape (1, 2, 3, 4), expected uint8"),
+        (b"no array", "cannot be decoded"),
+        (b"", "cannot be decoded"),
+    ],
+    ids=["floats", "four axes", "text", "empty"],
+)
+def test_arrays_that_are_no_images_say_why(tmp_path, content, reason):
+    path = tmp_path / "a.npy"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        np.save(path, content)
+    with pytest.raises(DataError) as error:
+        read_image(path, 4)
+    assert f"{path}: {reason}" in str(error.value)
+
+
+def test_a_tiff_of_floats_or_of_unequal_pages_is_refused(tmp_path):
+    path = tmp_path / "a.tif"
+    cv2.imwrite(str(path), np.zeros((2, 3), np.float32))
+    with pytest.raises(DataError, match="found float32 values, expected 8 or 16 bits"):
+        read_image(path, 2)
+    cv2.imwritemulti(str(path), [np.zeros((2, 3), np.uint8), np.zeros((4, 4), np.uint8)])
+    with pytest.raises(DataError, match="all grey and of one size"):
+        read_image(path, 2)
+
+
+def test_a_png_of_other_channels_names_what_it_holds(tmp_path):
+    path = tmp_path / "a.png"
+    cv2.imwrite(str(path), COLOUR)
+    with pytest.raises(DataError, match=r"a\.png: found 3 channels, expected 5 channels"):
+        read_image(path, 5)
+
+
+@pytest.mark.parametrize("size", [(3, 4), (20, 30), (3, 30)])
+def test_many_channels_are_resized_each_as_it_would_be_alone(size):
+    image = np.random.default_rng(0).integers(0, 256, (10, 12, 6), dtype=np.uint8)
+    alone = [resize_image(image[:, :, [channel]], size) for channel in range(6)]
+    np.testing.assert_array_equal(resize_image(image, size), np.concatenate(alone, axis=2))
