@@ -40,6 +40,16 @@ def test_round_trip(tmp_path, class_prob):
         read_oof_image(path, "nowhere")
 
 
+def test_an_image_may_lie_in_two_row_groups(tmp_path):
+    path = tmp_path / "fold1.parquet"
+    images = write(path, count=7)
+    pq.write_table(pq.read_table(path), path, row_group_size=4)  # an image has three rows
+    assert pq.ParquetFile(path).num_row_groups == 6
+    read = {image.image_id: image.prob for image in iter_oof(path)}
+    assert list(read) == list(images)
+    assert all(np.array_equal(read[name], prob) for name, (prob, _) in images.items())
+
+
 def test_nothing_is_left_of_an_interrupted_write(tmp_path):
     path = tmp_path / "fold0.parquet"
     with pytest.raises(KeyboardInterrupt), OofWriter(path, 1) as writer:

@@ -105,14 +105,27 @@ def image_count(path: Path, class_count: int) -> int:
 def iter_oof(path: Path) -> Iterator[OofImage]:
     """The images of an OOF file in its order, a few in memory at a time. Raises DataError when it is malformed."""
     rows: list[dict[str, Any]] = []
-    batches = _open(path).iter_batches(batch_size=_BATCH_ROWS)
-    for row in _rows(batches, path):
-        if rows and row["image_id"] != rows[0]["image_id"]:
+    try:
+        for row in _rows(_batches(_open(path)), path):
+            if rows and row["image_id"] != rows[0]["image_id"]:
+                yield _image(rows, path)
+                rows = []
+            rows.append(row)
+        if rows:
             yield _image(rows, path)
-            rows = []
-        rows.append(row)
-    if rows:
-        yield _image(rows, path)
+    finally:
+        rows.clear()
+        # Else pyarrow keeps what reading has used beside whatever comes next.
+        pa.default_memory_pool().release_unused()
+
+
+def _batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+    """The rows of a file, a few at a time.
+
+    Row group by row group: told to read them all, pyarrow holds several at once; measured, 175 MB against 96.
+    """
+    for group in range(file.num_row_groups):
+        yield from file.iter_batches(batch_size=_BATCH_ROWS, row_groups=[group])
 
 
 def read_oof_image(path: Path, image_id: str) -> OofImage:
