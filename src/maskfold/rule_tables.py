@@ -139,8 +139,8 @@ def best_triplets(
     best[:, 0] = -1
     pair_bytes = 8 * len(tables) * len(PLANES[metric]) * len(tables[0].area_grid)
     for first, last in _top_blocks(block_bytes // pair_bytes):
-        sums, occupied = _block_sums(tables, class_index, first, last)
-        _best_of_block(first, sums, occupied, members, blank, true_area, best)
+        # No name for the sums here, or those of the block before would stay until these are whole.
+        _best_of_block(first, *_block_sums(tables, class_index, first, last), members, blank, true_area, best)
     scores = [
         value if metric == "pooled_dice" else value / (union.images * FIXED_ONE)
         for value, union in zip(best[:, 0], sets, strict=True)
