@@ -54,15 +54,19 @@ class SeverstalOof:
 
     def image(self, index: int) -> JudgedImage:
         """One image: (4, 256, 1600) probabilities and truth; images past the real ones are mirrored copies."""
-        repeat, source = divmod(index, len(self.image_ids))
-        pairs = [self._map(index, class_id, self.image_ids[source], repeat) for class_id in range(CLASSES)]
-        prob, truth = (np.stack(maps) for maps in zip(*pairs, strict=True))
+        truth = self.truth(index)
+        prob = np.stack([self._prob(index, class_id, truth[class_id]) for class_id in range(CLASSES)])
         return JudgedImage(OofImage(f"{index:05d}", index % 5, prob, None), truth)
 
-    def _map(self, index: int, class_id: int, image_id: str, repeat: int) -> tuple[np.ndarray, np.ndarray]:
-        """(prob, truth) of one class."""
+    def truth(self, index: int) -> np.ndarray:
+        """The truth of one image: (4, 256, 1600) uint8."""
+        repeat, source = divmod(index, len(self.image_ids))
+        image_id = self.image_ids[source]
+        return np.stack([self._mask(self.runs.get((image_id, class_id)), repeat) for class_id in range(CLASSES)])
+
+    def _prob(self, index: int, class_id: int, truth: np.ndarray) -> np.ndarray:
+        """The probabilities of one class, (256, 1600) uint8."""
         rng = np.random.default_rng([self.seed, index, class_id])
-        truth = self._mask(self.runs.get((image_id, class_id)), repeat)
         top, left = rng.integers(_POOL[0] - HEIGHT), rng.integers(_POOL[1] - WIDTH)
         prob = self.noise[top : top + HEIGHT, left : left + WIDTH].copy()
         if truth.any():
@@ -74,7 +78,7 @@ class SeverstalOof:
             start = rng.integers(WIDTH - 100)
             keep[:, start : start + rng.integers(20, 100)] = 1
             prob = cv2.max(prob, _soft(shape * keep, rng.uniform(0.3, 0.8), rng))
-        return prob, truth
+        return prob
 
     def _mask(self, runs: str | None, flips: int) -> np.ndarray:
         if runs is None:
