@@ -27,7 +27,7 @@ def main() -> None:
     """Predict and write."""
     args = parse_args()
     config = config_of(args)
-    make_submission(config, open_competition(config.data), args.accept_code_changes)
+    make_submission(config, open_competition(config.data, config.model.in_channels), args.accept_code_changes)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from maskfold.config import REPOSITORY
@@ -155,6 +156,22 @@ def test_a_submission_refuses_an_artefact_tuned_with_another_tta(clone, first_ru
     assert "tuned with TTA ['hflip'], the config says ['vflip']" in output
     assert "python src/predict_oof.py --config" in output
     assert (clone / "submissions/tiny.csv").read_bytes() == before
+
+
+def test_two_processes_train_one_model_together(clone, first_run, tmp_path):
+    settings = [f"output_root={tmp_path}", "train.devices=2", "train.accelerator=cpu", "train.epochs=4"]
+    for stage in ("make_folds", "train"):
+        fold = ["--fold", "0"] if stage == "train" else []
+        process = start_stage(clone, stage, "--set", *settings, "train.early_stopping_patience=4", *fold)
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, output
+    assert "MEMBER: 2/2" in output
+    assert output.count("fold 0 epoch 4/4") == 1  # one process speaks for both
+    history = pd.read_csv(tmp_path / "runs/tiny/fold0/history.csv")
+    assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
+    alone = pd.read_csv(clone / "runs/tiny/fold0/history.csv")
+    # Half the steps an epoch: not the same weights, but the same images and a loss of the same kind.
+    assert history["valid_loss"].iloc[-1] < 1.3 * alone["valid_loss"].iloc[-1]
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 import ttach
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
 
 from maskfold.config import Config, InferenceConfig, ModelConfig
 from maskfold.data.image_files import read_image
@@ -80,13 +80,13 @@ def fast_bf16(device: torch.device) -> bool:
 class BatchDataset(Dataset[ImageBatch]):
     """Batches of images that share a padded size; batch i is always the same images, whoever loads it."""
 
-    def __init__(self, images: pd.DataFrame, model: ModelConfig, inference: InferenceConfig) -> None:
-        self.model, self.pad_multiple = model, inference.pad_multiple
+    def __init__(self, images: pd.DataFrame, model: ModelConfig, batch_size: int, pad_multiple: int) -> None:
+        self.model, self.pad_multiple = model, pad_multiple
         self.image_ids = images["image_id"].tolist()
         self.paths = images["path"].tolist()
         pairs = zip(images["height"].tolist(), images["width"].tolist(), strict=True)
         self.inner_sizes = [network_size(height, width, model.resize) for height, width in pairs]
-        self.batches = plan_batches(self.inner_sizes, inference.batch_size, inference.pad_multiple)
+        self.batches = plan_batches(self.inner_sizes, batch_size, pad_multiple)
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -123,10 +123,15 @@ def plan_batches(inner_sizes: Sequence[tuple[int, int]], batch_size: int, pad_mu
     return batches
 
 
-def batch_loader(images: pd.DataFrame, config: Config, device: torch.device) -> DataLoader[ImageBatch]:
-    """A loader of whole images for inference; decoding runs beside the network."""
+def batch_loader(
+    images: pd.DataFrame, config: Config, device: torch.device, rank: int = 0, world: int = 1
+) -> DataLoader[ImageBatch]:
+    """A loader of whole images for inference; decoding runs beside the network. Process `rank` takes its share."""
+    # Small enough that every process has a batch: one without any would not answer when the others gather.
+    batch_size = min(config.inference.batch_size, max(1, len(images) // world))
+    batches = BatchDataset(images, config.model, batch_size, config.inference.pad_multiple)
     return DataLoader(
-        BatchDataset(images, config.model, config.inference),
+        Subset(batches, range(rank, len(batches), world)),
         batch_size=None,
         num_workers=loader_workers(config, device),
         pin_memory=device.type == "cuda",

@@ -143,7 +143,7 @@ def _mask_complaint(before: np.ndarray, after: np.ndarray) -> str | None:
 
 
 def _light() -> list[Transform]:  # 0.1 ms
-    return [A.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0.2, p=0.5)]
+    return [_lighting(0.2, p=0.5)]
 
 
 def _medium() -> list[Transform]:  # 0.6 ms
@@ -155,7 +155,7 @@ def _medium() -> list[Transform]:  # 0.6 ms
             border_mode=cv2.BORDER_REFLECT_101,
             p=0.5,
         ),
-        A.RandomBrightnessContrast(brightness_limit=0.25, contrast_limit=0.25, p=0.5),
+        _lighting(0.25, p=0.5),
         A.OneOf([A.GaussNoise(std_range=(0.01, 0.05)), A.GaussianBlur(blur_limit=(3, 5))], p=0.2),
     ]
 
@@ -170,8 +170,8 @@ def _heavy() -> list[Transform]:  # 1.2 ms
             border_mode=cv2.BORDER_REFLECT_101,
             p=0.7,
         ),
-        A.OneOf([_elastic(80), A.GridDistortion()], p=0.2),
-        A.RandomBrightnessContrast(brightness_limit=0.35, contrast_limit=0.35, p=0.6),
+        A.OneOf([_elastic(80), A.GridDistortion(border_mode=cv2.BORDER_REFLECT_101)], p=0.2),
+        _lighting(0.35, p=0.6),
         A.RandomGamma(gamma_limit=(70, 140), p=0.3),
         A.OneOf([A.GaussNoise(std_range=(0.01, 0.08)), A.GaussianBlur(blur_limit=(3, 7))], p=0.3),
         A.ImageCompression(quality_range=(50, 95), p=0.2),
@@ -190,9 +190,14 @@ def _people() -> list[Transform]:  # 1.0 ms
             p=0.6,
         ),
         _elastic(60, p=0.15),
-        A.RandomBrightnessContrast(brightness_limit=0.25, contrast_limit=0.25, p=0.5),
+        _lighting(0.25, p=0.5),
         A.ImageCompression(quality_range=(40, 95), p=0.3),
     ]
+
+
+def _lighting(limit: float, p: float) -> A.RandomBrightnessContrast:
+    """Brightness and contrast; by the mean, as a share of the largest value turns a dark image black."""
+    return A.RandomBrightnessContrast(brightness_limit=limit, contrast_limit=limit, brightness_by_max=False, p=p)
 
 
 def _elastic(alpha: float, p: float = 0.5) -> A.ElasticTransform:

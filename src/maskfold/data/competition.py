@@ -16,7 +16,11 @@ from maskfold.provenance import file_hash, folder_fingerprint
 class DataError(ValueError):
     """Bad input files; the message lists every problem found with file, row and reason."""
 
-    def __init__(self, problems: Sequence[str], shown: int = 50) -> None:
+    def __init__(self, problems: Sequence[str] | str, shown: int = 50) -> None:
+        if isinstance(problems, str):  # the whole message: torch makes a loader process's error anew from its text
+            self.problems = [problems]
+            super().__init__(problems)
+            return
         self.problems = list(problems)
         more = [f"… and {len(problems) - shown} more"] if len(problems) > shown else []
         lines = "\n".join(f"  {line}" for line in [*self.problems[:shown], *more])

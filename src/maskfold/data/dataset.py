@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from maskfold.config import ModelConfig, TrainConfig
-from maskfold.data.augmentation import augmentation
+from maskfold.data.augmentation import augment, augmentation
 from maskfold.data.competition import MaskSource
 from maskfold.data.image_files import read_image
 from maskfold.data.sampling import ANY_CLASS, Draw, stage_at
@@ -72,10 +72,8 @@ class TrainingDataset(Dataset[Sample]):
         top, left = crop_corner(masks.shape[1:], size, shown, rng)
         pixels = pad_to(image[top : top + size[0], left : left + size[1]], size, mirror=True)
         mask = pad_to(masks[:, top : top + size[0], left : left + size[1]].transpose(1, 2, 0), size, mirror=True)
-        augment = self.augmentations[stage]
-        augment.set_random_seed(int(rng.integers(2**31)))
-        sample = augment(image=np.ascontiguousarray(pixels), mask=np.ascontiguousarray(mask))
-        pixels, mask = np.ascontiguousarray(sample["image"]), np.ascontiguousarray(sample["mask"])
+        pixels, mask = augment(self.augmentations[stage], pixels, mask, rng)
+        pixels, mask = np.ascontiguousarray(pixels), np.ascontiguousarray(mask)
         return Sample(torch.from_numpy(pixels), torch.from_numpy(mask), draw.image)
 
     def _shown(self, masks: np.ndarray, target: int, share: float, rng: np.random.Generator) -> np.ndarray | None:

@@ -92,6 +92,14 @@ def read_stored(path: Path) -> np.ndarray:
     return image if order is None else np.ascontiguousarray(image[:, :, order])
 
 
+def read_for_display(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8 to look at: RGB, or of a file with other channels the first three."""
+    if path.suffix.lower() not in (*_TIFF, _ARRAY):
+        return read_image(path, 3)
+    image = read_stored(path)
+    return np.ascontiguousarray(image[:, :, :3] if image.shape[2] >= 3 else np.repeat(image[:, :, :1], 3, axis=2))
+
+
 def check_images(paths: list[Path]) -> tuple[dict[Path, ImageHeader], list[str]]:
     """Decode every file once and report all that fail.
 

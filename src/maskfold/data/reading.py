@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from maskfold.config import MaskFoldersData, RleCsvData
-from maskfold.data.competition import Competition
+from maskfold.data.competition import Competition, DataError
+from maskfold.data.image_files import check_channels
 from maskfold.data.mask_folders import open_mask_folders
 from maskfold.data.rle_csv import open_rle_csv
 
 
-def open_competition(data: RleCsvData | MaskFoldersData) -> Competition:
-    """The competition a config's data section describes, checked up front.
+def open_competition(data: RleCsvData | MaskFoldersData, channels: int | None = None) -> Competition:
+    """The competition a config's data section describes, checked up front; with `channels`, its images' channels too.
 
     Raises DataError with every problem found, each with file, row and reason.
     """
-    if isinstance(data, RleCsvData):
-        return open_rle_csv(data)
-    return open_mask_folders(data)
+    competition = open_rle_csv(data) if isinstance(data, RleCsvData) else open_mask_folders(data)
+    if channels is not None:
+        paths = [Path(path) for table in (competition.train, competition.test) for path in table["path"]]
+        problems = check_channels(paths, channels)
+        if problems:
+            raise DataError(problems)
+    return competition

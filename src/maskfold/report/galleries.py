@@ -10,7 +10,7 @@ import pandas as pd
 
 from maskfold.config import Config
 from maskfold.data.competition import Competition
-from maskfold.data.image_files import read_image
+from maskfold.data.image_files import read_for_display
 from maskfold.oof import read_oof_image
 from maskfold.paths import RunPaths
 from maskfold.postprocess import TunedArtefact, apply_rule
@@ -98,7 +98,7 @@ def _draw(
 ) -> None:
     index = competition.class_names.index(name)
     image_path = competition.train.set_index("image_id").loc[image_id, "path"]
-    image = read_image(Path(image_path), 3)
+    image = read_for_display(Path(image_path))
     oof = read_oof_image(RunPaths.of(config).oof_parquet(fold), image_id)
     class_prob = None if oof.class_prob is None else float(oof.class_prob[index])
     prediction = apply_rule(oof.prob[index], tuned.classes[index].rule, class_prob)

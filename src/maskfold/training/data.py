@@ -28,6 +28,7 @@ class FoldData(L.LightningDataModule):
         images = competition.train
         in_fold = images["image_id"].map(fold_of) == fold
         self.config, self.fold, self.first_epoch = config, fold, first_epoch
+        self.class_names = competition.class_names
         self.stages = config.train.stages()
         self.valid_images = images[in_fold].reset_index(drop=True)
         train_images = images[~in_fold].reset_index(drop=True)
@@ -38,6 +39,10 @@ class FoldData(L.LightningDataModule):
         self.dataset = TrainingDataset(
             self.train_images, competition.masks, config.train, config.model, config.seed, fold
         )
+
+    def classes_never_shown(self) -> list[str]:
+        """Names of the classes that no training image of this fold shows."""
+        return [name for name, shown in zip(self.class_names, self.presence.any(axis=0), strict=True) if not shown]
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Batches of augmented crops of the coming epoch's stage; under several processes, this process's share."""
@@ -72,9 +77,11 @@ class FoldData(L.LightningDataModule):
         return steps
 
     def val_dataloader(self) -> DataLoader[ImageBatch]:
-        """Batches of whole images."""
-        assert self.trainer is not None
-        return batch_loader(self.valid_images, self.config, self.trainer.strategy.root_device)
+        """Batches of whole images; under several processes, this process's share."""
+        trainer = self.trainer
+        assert trainer is not None
+        device = trainer.strategy.root_device
+        return batch_loader(self.valid_images, self.config, device, trainer.global_rank, trainer.world_size)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Move training batches; a validation batch moves its own pixels."""

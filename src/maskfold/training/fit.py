@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import sys
 import warnings
@@ -17,8 +16,10 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from maskfold.config import Config
+from maskfold.data.augmentation import check_augmentation
 from maskfold.data.competition import Competition
 from maskfold.inference import Runtime
+from maskfold.losses import check_loss
 from maskfold.models import build_model
 from maskfold.paths import RunPaths, display
 from maskfold.provenance import Provenance, whole_file
@@ -27,6 +28,13 @@ from maskfold.training.data import FoldData
 from maskfold.training.errors import TrainingError
 from maskfold.training.history import HistoryCallback
 from maskfold.training.module import MONITOR, FoldModule, epoch_seed
+from maskfold.training.processes import is_first_process
+
+
+def check_training(config: Config, competition: Competition) -> None:
+    """Raise ConfigError, before anything is trained, for a loss or augmentation that does not fit the competition."""
+    check_loss(config.train.loss, len(competition.class_names))
+    check_augmentation(config.train, config.model.in_channels)
 
 
 def train_fold(
@@ -50,6 +58,9 @@ def train_fold(
     if config.train.compile:
         model.network.compile()  # in place, so that the weights keep their names
     data = FoldData(config, competition, folds, fold, _first_epoch(resume_from))
+    if is_first_process():
+        for name in data.classes_never_shown():
+            print(f"train: warning: no training image of fold {fold} shows class {name}; it cannot be learned there")
     module = FoldModule(model, config, fold, competition, data.dataset.image_ids)
     trainer = _trainer(config, folder, HistoryCallback(paths.history_csv(fold), folder / "curves.png", f"fold {fold}"))
     try:
@@ -71,9 +82,10 @@ def _prepare_folder(folder: Path, made_from: Provenance, accept_code_changes: bo
     """Keep a cut-off training of the same provenance and return its last checkpoint; clear anything else."""
     marker, last = folder / "training_started", folder / "last.ckpt"
     if last.is_file() and not made_from.staleness(marker, accept_code_changes):
-        print(f"train: continuing {display(folder)} after its last finished epoch", flush=True)
+        if is_first_process():
+            print(f"train: continuing {display(folder)} after its last finished epoch", flush=True)
         return last
-    if os.environ.get("LOCAL_RANK", "0") != "0" or os.environ.get("NODE_RANK", "0") != "0":
+    if not is_first_process():
         return None  # the first process clears the folder for all
     if folder.exists():
         shutil.rmtree(folder)
@@ -162,5 +174,6 @@ def _quiet_lightning() -> None:
         r".*you defined a `validation_step`.*",
         r".*GPU available but not used.*",
         r".*isinstance\(treespec, LeafSpec\).*",  # torch's pytree, called by lightning
+        r".*It is recommended to use `self.log\(.*sync_dist=True\).*",  # all processes log the same, gathered values
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -8,6 +8,7 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from maskfold.config import Config
@@ -19,7 +20,7 @@ from maskfold.losses import SegmentationLoss
 from maskfold.models import SegmentationModel
 from maskfold.training.errors import TrainingError
 from maskfold.training.schedule import decoder_rate, encoder_rate, rate_over_training
-from maskfold.training.validation import ValidationScores
+from maskfold.training.validation import ValidationScores, gathered
 
 MONITOR = "valid_metric"
 
@@ -72,7 +73,7 @@ class FoldModule(L.LightningModule):
     def on_train_epoch_end(self) -> None:
         """Log the epoch's mean loss for the history."""
         self._stop_on_broken_loss(len(self.train_losses))
-        self.log("train_loss", self.mean_train_loss())
+        self.log("train_loss", self.mean_train_loss(), sync_dist=True)
 
     def mean_train_loss(self) -> float:
         """Of the batches of the epoch so far, on this process."""
@@ -94,9 +95,12 @@ class FoldModule(L.LightningModule):
         )
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the scores of the epoch before."""
+        """Forget the last scores; several processes take the batch norm statistics of the first one."""
         self.scores.reset()
         self.valid_losses = []
+        if dist.is_initialized():
+            for buffer in self.model.buffers():
+                dist.broadcast(buffer, 0)
 
     def validation_step(self, batch: ImageBatch, _index: int) -> None:
         """Score whole images at their original size, as the competition would, at threshold 0.5."""
@@ -110,13 +114,16 @@ class FoldModule(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the figures of the validation for the history, the checkpoints and early stopping."""
-        images = sum(count for _, count in self.valid_losses)
-        self.log("valid_loss", sum(loss * count for loss, count in self.valid_losses) / images)
-        # Every process scores all validation images, so each already holds the same value.
-        self.log(MONITOR, self.scores.mean())
-        for name, dice in zip(self.class_names, self.scores.non_empty_dice(), strict=True):
-            if not math.isnan(dice):
-                self.log(f"dice_{name}", dice)
+        self.scores.gather()
+        losses = gathered(self.valid_losses)
+        images = sum(count for _, count in losses)
+        # Gathered, so every process logs the same values: there is nothing to synchronise.
+        figures = {
+            "valid_loss": sum(loss * count for loss, count in losses) / images,
+            MONITOR: self.scores.mean(),
+            **{f"dice_{name}": d for name, d in zip(self.class_names, self.scores.non_empty_dice(), strict=True)},
+        }
+        self.log_dict({name: value for name, value in figures.items() if not math.isnan(value)}, rank_zero_only=False)
 
     def configure_optimizers(self) -> Any:
         """AdamW with the encoder's own rate, and the schedules of all stages, step by step."""

@@ -8,6 +8,7 @@ from maskfold.data.competition import Competition
 from maskfold.folds import read_folds
 from maskfold.paths import RunPaths, resolve
 from maskfold.provenance import Provenance, code_version, file_hash
+from maskfold.training.processes import is_first_process
 
 
 def train_folds(
@@ -21,16 +22,23 @@ def train_folds(
         raise UsageError(f"--fold {only_fold}: the config has folds 0 to {config.folds.count - 1}")
     folds = read_folds(config, competition)
     paths = RunPaths.of(config)
+    made_from = training_provenance(config, competition)
+    stale = {}
     for fold in range(config.folds.count) if only_fold is None else [only_fold]:
-        made_from = training_provenance(config, competition)
         reasons = made_from.staleness(paths.model(fold), accept_code_changes)
-        if not reasons:
+        if reasons:
+            stale[fold] = reasons
+        elif is_first_process():
             print(f"train: fold {fold} is fresh, skipped")
-            continue
-        # torch and lightning take seconds to import, and a fresh stage needs neither.
-        from maskfold.training.fit import train_fold
+    if not stale:
+        return
+    # torch and lightning take seconds to import, and a fresh stage needs neither.
+    from maskfold.training.fit import check_training, train_fold
 
-        print(f"train: fold {fold} of {config.folds.count}: {'; '.join(reasons)}", flush=True)
+    check_training(config, competition)
+    for fold, reasons in stale.items():
+        if is_first_process():
+            print(f"train: fold {fold} of {config.folds.count}: {'; '.join(reasons)}", flush=True)
         train_fold(config, competition, folds, fold, made_from, accept_code_changes)
 
 

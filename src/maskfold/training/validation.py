@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
+import torch.distributed as dist
 
 from maskfold.metrics import class_score, dice, mask_areas
 
 HALF = 128  # q/255 >= 0.5 for 8-bit probabilities
+
+Item = TypeVar("Item")
 
 
 class ValidationScores:
@@ -24,6 +29,10 @@ class ValidationScores:
         """One image: prob (C, H, W) uint8 and truth (C, H, W) uint8 in {0, 1}."""
         self.areas.append(np.array([mask_areas(p >= HALF, t) for p, t in zip(prob, truth, strict=True)]))
 
+    def gather(self) -> None:
+        """Take over the images that other processes scored, if there are any."""
+        self.areas = gathered(self.areas)
+
     def mean(self) -> float:
         """The metric, averaged over classes."""
         areas = np.stack(self.areas)  # (images, classes, 3)
@@ -37,3 +46,12 @@ class ValidationScores:
             shown = areas[areas[:, index, 2] > 0, index]
             scores.append(float(dice(*shown.T).mean()) if len(shown) else float("nan"))
         return scores
+
+
+def gathered(items: list[Item]) -> list[Item]:
+    """The items of all processes of a distributed training, those of the first process first."""
+    if not dist.is_initialized():
+        return items
+    parts: list[list[Item]] = [[] for _ in range(dist.get_world_size())]
+    dist.all_gather_object(parts, items)
+    return [item for part in parts for item in part]
