@@ -150,14 +150,15 @@ def _averaging(config: Config) -> list[Callback]:
     if decay is None:
         return []
 
-    def average(averaged: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
+    def average(averaged: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
         # The ramp lets the average forget the first, bad weights of a short training.
         now = min(decay, (1 + float(updates)) / (10 + float(updates)))
-        if not averaged.is_floating_point():
-            return current
-        return torch.lerp(current, averaged, now)
+        if averaged[0].is_floating_point():
+            torch._foreach_lerp_(averaged, current, 1 - now)  # all tensors in one call: a network has hundreds
+        else:
+            torch._foreach_copy_(averaged, current)
 
-    return [WeightAveraging(avg_fn=average)]
+    return [WeightAveraging(multi_avg_fn=average)]
 
 
 def _early_stopping(config: Config) -> list[Callback]:
