@@ -1,8 +1,8 @@
 """Train every fold of an experiment.
 
 Reads the competition's images and labels and folds/<name>.csv. Writes runs/<name>/fold<k>/: model.pt (the chosen
-weights), best.ckpt, last.ckpt, history.csv, curves.png and TensorBoard logs. A fold whose inputs have not changed is
-skipped; one that was cut off continues at its last finished epoch.
+weights), checkpoints, samples.png, history.csv, curves.png and TensorBoard logs; and runs/<name>/folds.csv, the folds
+side by side. A fold whose inputs have not changed is skipped; one that was cut off continues at its last finished epoch.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class RunPaths:
         return self.root / "runs" / self.name
 
     def fold(self, fold: int) -> Path:
-        """Folder of one fold's training: model.pt, best.ckpt, last.ckpt, history.csv, curves.png."""
+        """Folder of one fold's training: model.pt, checkpoints, samples.png, history.csv, curves.png."""
         return self.run / f"fold{fold}"
 
     def model(self, fold: int) -> Path:
@@ -53,6 +53,11 @@ class RunPaths:
     def history_csv(self, fold: int) -> Path:
         """One row an epoch: epoch, train_loss, valid_loss, valid_metric, learning_rate, seconds, peak_memory_mb."""
         return self.fold(fold) / "history.csv"
+
+    @property
+    def folds_summary_csv(self) -> Path:
+        """The trained folds side by side, one row each and their mean."""
+        return self.fold(0).parent / "folds.csv"
 
     @property
     def oof(self) -> Path:

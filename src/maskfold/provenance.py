@@ -28,6 +28,7 @@ _NOT_PART_OF_CODE_VERSION = {
     "maskfold.command_line",
     "maskfold.progress",
     "maskfold.training.history",
+    "maskfold.training.summary",
 }
 
 

@@ -9,6 +9,7 @@ from maskfold.folds import read_folds
 from maskfold.paths import RunPaths, resolve
 from maskfold.provenance import Provenance, code_version, file_hash
 from maskfold.training.processes import is_first_process
+from maskfold.training.summary import show_folds
 
 
 def train_folds(
@@ -31,6 +32,7 @@ def train_folds(
         elif is_first_process():
             print(f"train: fold {fold} is fresh, skipped")
     if not stale:
+        show_folds(config, write=False)
         return
     # torch and lightning take seconds to import, and a fresh stage needs neither.
     from maskfold.training.fit import check_training, train_fold
@@ -40,6 +42,8 @@ def train_folds(
         if is_first_process():
             print(f"train: fold {fold} of {config.folds.count}: {'; '.join(reasons)}", flush=True)
         train_fold(config, competition, folds, fold, made_from, accept_code_changes)
+    if is_first_process():
+        show_folds(config, write=True)
 
 
 def training_provenance(config: Config, competition: Competition) -> Provenance:

@@ -1,0 +1,69 @@
+"""The folds side by side, from their histories."""
+
+from __future__ import annotations
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from maskfold.config import Config
+from maskfold.paths import RunPaths
+from maskfold.provenance import whole_file
+from maskfold.report.curves import best_row, read_history
+
+
+def fold_summary(config: Config) -> pd.DataFrame:
+    """One row a trained fold: epochs, best epoch and metric, last losses and metric, Dice of each class, minutes, MB.
+
+    The Dice of a class is of the images that show it, at the last validated epoch, threshold 0.5. The last row is the
+    mean of the folds.
+    """
+    paths, rows = RunPaths.of(config), []
+    for fold in range(config.folds.count):
+        if not paths.history_csv(fold).is_file():
+            continue
+        history = read_history(paths.history_csv(fold))
+        best, validated = best_row(history), history[history["valid_metric"].notna()]
+        if best is None:
+            continue
+        last = validated.iloc[-1]
+        rows.append(
+            {
+                "fold": str(fold),
+                "epochs": len(history),
+                "best epoch": int(best["epoch"]) + 1,
+                "best metric": best["valid_metric"],
+                "metric": last["valid_metric"],
+                "loss": last["train_loss"],
+                "validation loss": last["valid_loss"],
+                **{str(name).replace("_", " ", 1): last[name] for name in history if str(name).startswith("dice_")},
+                "minutes": history["seconds"].sum() / 60,
+                "peak MB": history["peak_memory_mb"].max(),
+            }
+        )
+    table = pd.DataFrame(rows)
+    if len(table):
+        mean = {"fold": "mean", **table.drop(columns="fold").mean().to_dict()}
+        table = pd.concat([table, pd.DataFrame([mean])], ignore_index=True)
+    return table
+
+
+def show_folds(config: Config, write: bool) -> None:
+    """Print the folds side by side; with `write` also to runs/<name>/folds.csv."""
+    summary = fold_summary(config)
+    if summary.empty:
+        return
+    table = Table(*summary.columns)
+    for row in summary.itertuples(index=False):
+        table.add_row(*(value if isinstance(value, str) else _short(value) for value in row))
+    Console().print(table)
+    if write:
+        with whole_file(RunPaths.of(config).folds_summary_csv) as temporary:
+            summary.to_csv(temporary, index=False, float_format="%.6g")
+
+
+def _short(value: float) -> str:
+    """Whole numbers as they are, scores with four digits, larger figures with one."""
+    if float(value).is_integer():
+        return f"{value:.0f}"
+    return f"{value:.4f}" if abs(value) < 2 else f"{value:.1f}"
