@@ -55,7 +55,7 @@ def training_provenance(config: Config, competition: Competition) -> Provenance:
     settings = {
         "seed": config.seed,
         "model": config.model.model_dump(exclude={"encoder_weights"} if "encoder weights" in inputs else None),
-        "train": config.train.model_dump(exclude={"workers", "accelerator"}),
+        "train": config.train.model_dump(exclude={"workers", "accelerator", "cache"}),
         "metric": config.tuning.metric,
     }
     return Provenance("train", settings, inputs, code_version("maskfold.training.fit"))
