@@ -129,7 +129,7 @@ def test_a_missing_demo_says_how_to_make_it(monkeypatch, tmp_path):
 
 
 def test_the_check_is_remembered_and_renewed(root, monkeypatch, tmp_path):
-    monkeypatch.setattr("maskfold.data.image_files._MIN_INDEXED", 1)
+    monkeypatch.setattr("maskfold.data.file_index.MIN_INDEXED", 1)
     monkeypatch.setattr("maskfold.paths.REPOSITORY", tmp_path / "repository")
     open_competition(data_of(root))
     monkeypatch.setattr(

@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
 import pandas as pd
 
 from maskfold.data.competition import DataError
-from maskfold.paths import image_index
-from maskfold.provenance import whole_file
+from maskfold.data.file_index import FileIndex
+from maskfold.data.image_headers import read_declared
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".npy")
 _TIFF = (".tif", ".tiff")
 _ARRAY = ".npy"
 
-# Fewer images than this are decoded again faster than an index of them is worth keeping.
-_MIN_INDEXED = 200
+Check = Literal["auto", "decode", "header"]
+
+# Above this number of new files the check "auto" stops decoding: at 5 ms an image of 256x1600 px it would take minutes.
+MAX_DECODED = 20_000
+UNKNOWN_PEAK = -1
 
 # How OpenCV is told to convert to this many channels.
 _CONVERTED = {1: cv2.IMREAD_GRAYSCALE, 3: cv2.IMREAD_COLOR_RGB}
 
-_INDEX_COLUMNS = ("name", "size", "mtime_ns", "height", "width", "peak")
-
 
 class ImageHeader(NamedTuple):
-    """What the check found out about one image: its size and its brightest value (0..255, over all channels)."""
+    """What the check found out about one image.
+
+    height, width: px; peak: the brightest value (0..255, over all channels), UNKNOWN_PEAK where it was not decoded.
+    """
 
     height: int
     width: int
@@ -100,19 +104,24 @@ def read_for_display(path: Path) -> np.ndarray:
     return np.ascontiguousarray(image[:, :, :3] if image.shape[2] >= 3 else np.repeat(image[:, :, :1], 3, axis=2))
 
 
-def check_images(paths: list[Path]) -> tuple[dict[Path, ImageHeader], list[str]]:
-    """Decode every file once and report all that fail.
+def check_images(paths: Sequence[Path], check: Check = "decode") -> tuple[dict[Path, ImageHeader], list[str]]:
+    """Check every file once and report all that fail.
 
-    What was found is kept in an index under runs/ with size and modification time of each file, so that later stages
-    decode only what is new. Returns the header of each good file, and one problem a bad one.
+    check: "decode" decodes every file, "header" only reads the declared size and looks for the file's end (and decodes
+    where that leaves doubt), "auto" is "header" where more than MAX_DECODED files are new. What was found is kept in an
+    index under runs/ with size and modification time of each file, so that later stages look only at what is new.
+    Returns the header of each good file, and one problem a bad one.
     """
-    headers: dict[Path, ImageHeader] = {}
-    problems: list[str] = []
-    for folder in sorted({path.parent for path in paths}):
-        inside = [path for path in paths if path.parent == folder]
-        good, bad = _check_folder(folder, inside)
-        headers.update(good)
-        problems += bad
+    index = FileIndex(paths, "images", lambda finding: check != "decode" or not finding.endswith(f" {UNKNOWN_PEAK}"))
+    only_headers = check == "header" or (check == "auto" and len(index.new) > MAX_DECODED)
+    if check == "auto" and only_headers:
+        print(
+            f"{len(index.new)} images are new: their headers are checked, their pixels are not "
+            "(data.check: decode checks those too)",
+            file=sys.stderr,
+        )
+    problems = index.inspect_new(_inspect_header if only_headers else _inspect, "checking images")
+    headers = {path: ImageHeader(*map(int, finding.split())) for path, finding in index.found.items()}
     return headers, problems
 
 
@@ -132,9 +141,16 @@ def check_channels(paths: Sequence[Path], channels: int) -> list[str]:
 
 
 def image_table(
-    images: Mapping[str, Path], headers: Mapping[Path, ImageHeader], groups: Mapping[str, str] | None = None
+    images: Mapping[str, Path],
+    headers: Mapping[Path, ImageHeader],
+    groups: Mapping[str, str] | None = None,
+    valid: Container[str] | None = None,
 ) -> pd.DataFrame:
-    """A competition's image table: image_id, path (absolute, text), height, width (px), and group where given."""
+    """A competition's image table: image_id, path (absolute, text), height, width (px).
+
+    With `groups` it has the column group; with `valid`, the ids of the competition's own validation images, the column
+    split, which is "train" or "valid".
+    """
     sizes = [headers[path] for path in images.values()]
     columns = {
         "image_id": pd.Series(list(images), dtype="str"),
@@ -144,6 +160,9 @@ def image_table(
     }
     if groups is not None:
         columns["group"] = pd.Series([groups[image_id] for image_id in images], dtype="str")
+    if valid is not None:
+        splits = ["valid" if image_id in valid else "train" for image_id in images]
+        columns["split"] = pd.Series(splits, dtype="str")
     return pd.DataFrame(columns)
 
 
@@ -206,46 +225,17 @@ def _count(channels: int) -> str:
     return f"{channels} channel" + ("s" if channels != 1 else "")
 
 
-def _check_folder(folder: Path, paths: list[Path]) -> tuple[dict[Path, ImageHeader], list[str]]:
-    index_file = image_index(folder)
-    known = _read_index(index_file) if len(paths) >= _MIN_INDEXED else {}
-    stamps = {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in paths}
-    headers = {path: known[path.name, *stamps[path]] for path in paths if (path.name, *stamps[path]) in known}
-    new = [path for path in paths if path not in headers]
-    problems = []
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:  # decoding leaves Python's lock
-        for path, found in zip(new, pool.map(_inspect, new), strict=True):
-            if isinstance(found, str):
-                problems.append(found)
-            else:
-                headers[path] = found
-    if new and len(paths) >= _MIN_INDEXED:
-        _write_index(index_file, headers, stamps)
-    return headers, problems
+def _inspect(path: Path) -> str:
+    """The header of one image that decodes, as text. Raises DataError."""
+    read_declared(path)  # refuses what would not fit into memory
+    # 3 channels: a colour image whose chroma is damaged must not pass as a good grey one.
+    image = read_stored(path) if path.suffix.lower() in (*_TIFF, _ARRAY) else read_image(path, 3)
+    return f"{image.shape[0]} {image.shape[1]} {image.max()}"
 
 
-def _inspect(path: Path) -> ImageHeader | str:
-    """Header of one image, or the problem with it."""
-    try:
-        # 3 channels: a colour image whose chroma is damaged must not pass as a good grey one.
-        image = read_stored(path) if path.suffix.lower() in (*_TIFF, _ARRAY) else read_image(path, 3)
-    except DataError as error:
-        return error.problems[0]
-    return ImageHeader(image.shape[0], image.shape[1], int(image.max()))
-
-
-def _read_index(file: Path) -> dict[tuple[str, int, int], ImageHeader]:
-    """Earlier findings: (name, size, mtime) -> header; none where the index is missing or damaged."""
-    try:
-        table = pd.read_csv(file, dtype={"name": "str"}, keep_default_na=False)
-        columns = [table[column].tolist() for column in _INDEX_COLUMNS]
-    except (OSError, ValueError, KeyError):
-        return {}
-    return {(n, s, m): ImageHeader(h, w, p) for n, s, m, h, w, p in zip(*columns, strict=True)}
-
-
-def _write_index(file: Path, headers: dict[Path, ImageHeader], stamps: dict[Path, tuple[int, int]]) -> None:
-    rows = [(path.name, *stamps[path], *header) for path, header in sorted(headers.items())]
-    # The index only saves time; on a read-only disk every stage decodes the images again.
-    with contextlib.suppress(OSError), whole_file(file) as temporary:
-        pd.DataFrame(rows, columns=list(_INDEX_COLUMNS)).to_csv(temporary, index=False)
+def _inspect_header(path: Path) -> str:
+    """The header of one image that seems whole, as text; it is decoded where that is in doubt. Raises DataError."""
+    declared = read_declared(path)
+    if declared is None or not declared.whole:
+        return _inspect(path)
+    return f"{declared.height} {declared.width} {UNKNOWN_PEAK}"
