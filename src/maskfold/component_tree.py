@@ -80,11 +80,9 @@ def _distance2(first: int, second: int) -> int:
 
 
 class Scratch:
-    """Buffers of one thread, reused between maps and grown when a larger one comes."""
+    """Buffers of one thread, reused between maps and passes and grown when a larger map comes."""
 
-    def __init__(self, bins: int, planes: int) -> None:
-        self._bins = np.zeros((3, bins), dtype=np.int64)  # of the current map: area, overlap, list of occupied bins
-        self._steps = np.zeros((planes, bins), dtype=np.int64)
+    def __init__(self) -> None:
         self._pixels = 0
         self.buffers: tuple[Any, ...] = ()
 
@@ -95,7 +93,8 @@ class Scratch:
             return
         if pixels >= 2**30:
             raise ValueError(f"a map of {height} x {width} px is too large")
-        self._pixels = pixels
+        # In few large steps: the memory of many small ones stays with the process in pieces that fit nothing else.
+        pixels = self._pixels = max(pixels, min(2 * self._pixels, 2**24))
         prob, truth, pattern = (np.zeros((pixels // 8 + 2) * 8, dtype=np.uint8) for _ in range(3))
         # Memory that stays untouched, and so costs nothing, until active pixels fill it.
         label, active, entries, touched = (np.empty(pixels, dtype=np.int32) for _ in range(4))
@@ -114,22 +113,27 @@ class Scratch:
             pairs,
             components,
             touched,
-            self._bins,
-            self._steps,
         )
 
 
 class ComponentPass:
     """The component pass of one thread for one area grid, connectivity and set of planes."""
 
-    def __init__(self, area_grid: np.ndarray, connectivity: int, planes: Sequence[int]) -> None:
-        """area_grid: (bins,) int64, ascending from 0; planes: what to sum, see metrics.PLANES."""
+    def __init__(
+        self, area_grid: np.ndarray, connectivity: int, planes: Sequence[int], scratch: Scratch | None = None
+    ) -> None:
+        """area_grid: (bins,) int64, ascending from 0; planes: what to sum, see metrics.PLANES.
+
+        scratch: buffers that other passes of the same thread use too; None: its own.
+        """
         self.planes = np.array(planes, dtype=np.int64)
         # A look-up for every area: two bytes a pixel of the largest map; searching costs a third more time.
         areas = np.arange(area_grid[-1] + 1)
         self._bin_of_area = (np.searchsorted(area_grid, areas, side="right") - 1).astype(np.int16)
         self._links = link_tables(connectivity)
-        self._scratch = Scratch(len(area_grid), len(planes))
+        self._scratch = scratch or Scratch()
+        self._bins = np.zeros((3, len(area_grid)), dtype=np.int64)  # of the current map: area, overlap, occupied bins
+        self._steps = np.zeros((len(planes), len(area_grid)), dtype=np.int64)
 
     def add(self, prob: np.ndarray, truth: np.ndarray, differences: np.ndarray) -> np.ndarray:
         """Add one map to a table of differences.
@@ -150,7 +154,7 @@ class ComponentPass:
             self._bin_of_area,
             self.planes,
             *self._links,
-            self._scratch.buffers,
+            (*self._scratch.buffers, self._bins, self._steps),
             differences,
             histogram,
         )
@@ -160,8 +164,14 @@ class ComponentPass:
 class ComponentAreas:
     """The areas that several component settings leave on one map, all from one pass."""
 
-    def __init__(self, settings: Sequence[tuple[int, int]], connectivity: int, largest_map_px: int) -> None:
-        """settings: (threshold, min_area_px) pairs; largest_map_px: no map may have more pixels."""
+    def __init__(
+        self,
+        settings: Sequence[tuple[int, int]],
+        connectivity: int,
+        largest_map_px: int,
+        scratch: Scratch | None = None,
+    ) -> None:
+        """settings: (threshold, min_area_px) pairs; largest_map_px: no map may have more pixels; scratch: as above."""
         thresholds = np.unique([threshold for threshold, _ in settings])
         grid = np.unique([0, largest_map_px + 1, *(min(area, largest_map_px + 1) for _, area in settings)])
         # Levels between two thresholds are one level, so the pass sees few of them.
@@ -171,7 +181,7 @@ class ComponentAreas:
             for threshold, area in settings
         ]
         self._differences = np.zeros((2, LEVELS, len(grid)), dtype=np.int64)
-        self._pass = ComponentPass(grid, connectivity, (INTERSECTION, PREDICTED_AREA))
+        self._pass = ComponentPass(grid, connectivity, (INTERSECTION, PREDICTED_AREA), scratch)
 
     def areas(self, prob: np.ndarray, truth: np.ndarray) -> list[tuple[int, int]]:
         """(intersection, predicted area) in px of each setting; prob, truth: (H, W) uint8."""

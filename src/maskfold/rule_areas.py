@@ -8,7 +8,7 @@ from typing import TypeGuard
 
 import numpy as np
 
-from maskfold.component_tree import ComponentAreas
+from maskfold.component_tree import ComponentAreas, Scratch
 from maskfold.executor import map_threads
 from maskfold.oof_truth import JudgedImage
 from maskfold.postprocess import (
@@ -35,7 +35,8 @@ def rule_areas(
 
     def areas(image: JudgedImage) -> tuple[str, np.ndarray]:
         if not hasattr(of_thread, "judges"):
-            of_thread.judges = [_ClassJudge(of_class, largest_map_px) for of_class in rules]
+            scratch = Scratch()
+            of_thread.judges = [_ClassJudge(of_class, largest_map_px, scratch) for of_class in rules]
         return image.oof.image_id, np.stack([judge.areas(image, k) for k, judge in enumerate(of_thread.judges)])
 
     yield from map_threads(areas, images, threads)
@@ -44,7 +45,7 @@ def rule_areas(
 class _ClassJudge:
     """Applies the rules of one class; belongs to one thread."""
 
-    def __init__(self, rules: Sequence[AnyRule], largest_map_px: int) -> None:
+    def __init__(self, rules: Sequence[AnyRule], largest_map_px: int, scratch: Scratch) -> None:
         self.rules = rules
         self.lowest = min(lowest_threshold(rule) for rule in rules)
         distinct = dict.fromkeys(rules)
@@ -53,7 +54,7 @@ class _ClassJudge:
             plain = [rule for rule in distinct if is_plain(rule) and rule.connectivity == connectivity]
             if plain:
                 settings = [(rule.threshold, rule.min_area_px) for rule in plain]
-                self.shared.append((plain, ComponentAreas(settings, connectivity, largest_map_px)))
+                self.shared.append((plain, ComponentAreas(settings, connectivity, largest_map_px, scratch)))
         self.others = [rule for rule in distinct if not is_plain(rule)]
 
     def areas(self, image: JudgedImage, index: int) -> np.ndarray:
