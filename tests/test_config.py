@@ -39,7 +39,7 @@ def test_file_holds_only_departures_from_the_defaults(write):
         ("train: {crop_size: [100, 256]}", "sides must be multiples of 32, found [100, 256]"),
         ("train: {loss: {bce: 0, dice: 0}}", "every mask loss has weight 0"),
         ("model: {resize: {scale: 0.5, longest_side: 512}}", "give exactly one of scale, longest_side, size"),
-        ("inference: {tta: [hflip, vflip, rot180]}", "already hold rot180"),
+        ("inference: {tta: [hflip, vflip, rot180]}", "a view would be seen twice"),
         ("submission: {layout: image, columns: [a, b, c]}", "layout image has 2 columns, found 3"),
     ],
 )

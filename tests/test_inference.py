@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from maskfold.config import Config, InferenceConfig, ModelConfig, Resize, RleCsvData, TrainConfig
-from maskfold.inference import Runtime, plan_batches, predict_images, tta_views
+from maskfold.errors import InferenceError
+from maskfold.inference import Runtime, plan_batches, predict_images
 from maskfold.models import Outputs
 
 CPU = Runtime(torch.device("cpu"), bf16=False)
@@ -99,12 +100,28 @@ def test_batches_hold_images_of_one_padded_size():
     assert plan_batches(sizes, 2, 32) == [[0, 1], [2], [3, 4]]
 
 
-@pytest.mark.parametrize("names", [(), ("hflip",), ("hflip", "vflip"), ("rot180",)])
-def test_every_view_is_undone(names):
-    pixels = torch.arange(2 * 3 * 4, dtype=torch.float32).reshape(1, 2, 3, 4)
-    views = list(tta_views(InferenceConfig(tta=names)))
-    assert len(views) == 2 ** len(names)
-    assert torch.equal(views[0].augment_image(pixels), pixels)
-    seen = [view.augment_image(pixels) for view in views]
-    assert all(torch.equal(v.deaugment_mask(s), pixels) for v, s in zip(views, seen, strict=True))
-    assert len({tuple(s.flatten().tolist()) for s in seen}) == len(views)
+def test_a_batch_too_large_for_the_memory_is_halved(tiny_competition, monkeypatch):
+    class Small(Brightness):
+        def forward(self, pixels):
+            if len(pixels) > 1:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().forward(pixels)
+
+    config = config_of(inference=InferenceConfig(tta=(), pad_multiple=96))
+    whole, halved = (predict(tiny_competition, model, config) for model in (Brightness(), Small()))
+    assert all(np.array_equal(whole[name].prob, halved[name].prob) for name in whole)
+
+    def none_left(pixels):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(model := Brightness(), "forward", none_left)
+    with pytest.raises(InferenceError, match=r"image test0.png: the GPU's memory does not suffice for 96x96 px"):
+        predict(tiny_competition, model, config)
+
+
+def test_tiles_answer_as_the_whole_image_where_pixels_stand_alone(tiny_competition):
+    config = config_of(inference=InferenceConfig(tta=("hflip",), tile_size=(64, 64), tile_overlap=16))
+    plain = config_of(inference=InferenceConfig(tta=("hflip",)))
+    tiled, whole = (predict(tiny_competition, Brightness(), c) for c in (config, plain))
+    for name in whole:
+        assert np.abs(tiled[name].prob.astype(int) - whole[name].prob).max() <= 1

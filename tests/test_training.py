@@ -15,9 +15,9 @@ from maskfold.config import (
     TrainConfig,
     TrainStage,
 )
+from maskfold.errors import TrainingError
 from maskfold.paths import RunPaths
 from maskfold.provenance import Provenance
-from maskfold.training.errors import TrainingError
 from maskfold.training.fit import train_fold
 from maskfold.training.history import HistoryCallback
 from maskfold.training.module import FoldModule

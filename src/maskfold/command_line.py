@@ -17,8 +17,8 @@ if find_spec("pydantic") is None or find_spec("torch") is None:
 
 from maskfold.config import REPOSITORY, Config, ConfigError, load_config
 from maskfold.data.competition import DataError
+from maskfold.errors import InferenceError, TrainingError
 from maskfold.provenance import StaleError
-from maskfold.training.errors import TrainingError
 
 DEFAULT_CONFIG = REPOSITORY / "configs" / "demo.yaml"
 
@@ -64,7 +64,7 @@ def run_stage(stage: Callable[[], None]) -> None:
     """Run a stage; what a user can cause ends in one readable message and exit code 2, not in a traceback."""
     try:
         stage()
-    except (ConfigError, DataError, StaleError, TrainingError, UsageError) as error:
+    except (ConfigError, DataError, StaleError, TrainingError, InferenceError, UsageError) as error:
         sys.exit(_fail(str(error), 2))
     except OSError as error:
         if error.errno != errno.ENOSPC:

@@ -12,14 +12,16 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch
-import ttach
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from maskfold.config import Config, InferenceConfig, ModelConfig
 from maskfold.data.image_files import read_image
 from maskfold.data.transforms import network_size, pad_to, padded_size, resize_image
+from maskfold.errors import InferenceError
 from maskfold.models import SegmentationModel
+from maskfold.tiling import predict_tiled
+from maskfold.tta import tta_views
 
 
 class Prediction(NamedTuple):
@@ -44,6 +46,10 @@ class ImageBatch:
     pixels: Tensor
     sizes: list[tuple[int, int]]
     inner_sizes: list[tuple[int, int]]
+
+    def part(self, rows: slice) -> ImageBatch:
+        """Some of the images."""
+        return ImageBatch(self.image_ids[rows], self.pixels[rows], self.sizes[rows], self.inner_sizes[rows])
 
     def pin_memory(self) -> ImageBatch:
         """The same batch in page-locked memory, for copies that overlap with the GPU's work."""
@@ -152,46 +158,67 @@ def single_threaded(_worker: int) -> None:
     cv2.setNumThreads(0)
 
 
-def tta_views(config: InferenceConfig) -> ttach.Compose:
-    """All combinations of the configured flips and turns, the untouched image first."""
-    transforms = {
-        "hflip": ttach.HorizontalFlip(),
-        "vflip": ttach.VerticalFlip(),
-        "rot180": ttach.Rotate90(angles=[0, 180]),
-    }
-    return ttach.Compose([transforms[name] for name in config.tta])
+@dataclass(frozen=True)
+class Ensemble:
+    """Trained networks on their device, how much each counts (summing to 1), and how an image is shown to them."""
 
+    models: Sequence[SegmentationModel]
+    weights: Sequence[float]
+    inference: InferenceConfig
+    runtime: Runtime
 
-def predict_batch(
-    models: Sequence[SegmentationModel],
-    weights: Sequence[float],
-    batch: ImageBatch,
-    views: ttach.Compose,
-    runtime: Runtime,
-) -> list[Prediction]:
-    """The weighted mean probability over models and the plain mean over views, back at the original sizes.
+    def predict(self, batch: ImageBatch) -> list[Prediction]:
+        """The weighted mean probability over models and the plain mean over views, back at the original sizes.
 
-    weights: one a model, summing to 1.
-    """
-    pixels = batch.pixels.to(runtime.device, non_blocking=True)
-    mask_prob: Tensor | None = None
-    class_prob: Tensor | None = None
-    with torch.inference_mode(), runtime.autocast():
-        for view in views:
-            seen = view.augment_image(pixels).contiguous(memory_format=torch.channels_last)
-            for model, weight in zip(models, weights, strict=True):
-                outputs = model(seen)
-                share = weight / len(views)
-                # float() first: a sigmoid in bf16 has too few steps near 1 for 8-bit probabilities.
-                prob = view.deaugment_mask(outputs.mask_logits.float().sigmoid()) * share
-                mask_prob = prob if mask_prob is None else mask_prob.add_(prob)
-                if outputs.class_logits is not None:
-                    present = outputs.class_logits.float().sigmoid() * share
-                    class_prob = present if class_prob is None else class_prob.add_(present)
-    assert mask_prob is not None, "no model to predict with"
-    maps = original_size_maps(mask_prob, batch)
-    class_rows = [None] * len(maps) if class_prob is None else list(class_prob.cpu().numpy())
-    return [Prediction(*row) for row in zip(batch.image_ids, maps, class_rows, strict=True)]
+        When the GPU's memory does not suffice, the batch is halved. Raises InferenceError when one image is too much.
+        """
+        try:
+            return self._predict(batch)
+        except torch.OutOfMemoryError:
+            if len(batch.image_ids) == 1:
+                height, width = batch.pixels.shape[2:]
+                raise InferenceError(
+                    f"image {batch.image_ids[0]}: the GPU's memory does not suffice for {height}x{width} px; give "
+                    "inference.tile_size, or lower it (now "
+                    f"{'null' if self.inference.tile_size is None else list(self.inference.tile_size)})"
+                ) from None
+        torch.cuda.empty_cache()
+        middle = len(batch.image_ids) // 2
+        return [*self.predict(batch.part(slice(middle))), *self.predict(batch.part(slice(middle, None)))]
+
+    def _predict(self, batch: ImageBatch) -> list[Prediction]:
+        pixels = batch.pixels.to(self.runtime.device, non_blocking=True)
+        size = (pixels.shape[2], pixels.shape[3])
+        views = tta_views(self.inference.tta, size)
+        mask_prob: Tensor | None = None
+        class_prob: Tensor | None = None
+        with torch.inference_mode(), self.runtime.autocast():
+            for view in views:
+                seen = view.see(pixels).contiguous(memory_format=torch.channels_last)
+                for model, weight in zip(self.models, self.weights, strict=True):
+                    prob, present = self._probabilities(model, seen)
+                    share = weight / len(views)
+                    prob = view.undo(prob, size).mul(share)
+                    mask_prob = prob if mask_prob is None else mask_prob.add_(prob)
+                    if present is not None:
+                        class_prob = present * share if class_prob is None else class_prob.add_(present, alpha=share)
+        assert mask_prob is not None, "no model to predict with"
+        maps = original_size_maps(mask_prob, batch)
+        class_rows = [None] * len(maps) if class_prob is None else list(class_prob.cpu().numpy())
+        return [Prediction(*row) for row in zip(batch.image_ids, maps, class_rows, strict=True)]
+
+    def _probabilities(self, model: SegmentationModel, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Mask probabilities (B, C, h, w) and class probabilities (B, C) or None of one network, in tiles if so set."""
+
+        def whole(part: Tensor) -> tuple[Tensor, Tensor | None]:
+            outputs = model(part)
+            # float() first: a sigmoid in bf16 has too few steps near 1 for 8-bit probabilities.
+            present = None if outputs.class_logits is None else outputs.class_logits.float().sigmoid()
+            return outputs.mask_logits.float().sigmoid(), present
+
+        if self.inference.tile_size is None:
+            return whole(pixels)
+        return predict_tiled(whole, pixels, self.inference.tile_size, self.inference.tile_overlap)
 
 
 def original_size_maps(prob: Tensor, batch: ImageBatch) -> list[np.ndarray]:
@@ -215,6 +242,6 @@ def predict_images(
     """
     runtime = Runtime.of(config)
     ready = [model.to(runtime.device).eval() for model in models]
-    views = tta_views(config.inference)
+    ensemble = Ensemble(ready, weights, config.inference, runtime)
     for batch in batch_loader(images, config, runtime.device):
-        yield from predict_batch(ready, weights, batch, views, runtime)
+        yield from ensemble.predict(batch)

@@ -3,8 +3,18 @@
 A config file holds only departures from the defaults of these sections. Relative paths start at the repository.
 """
 
-from maskfold.config.answer import InferenceConfig, ReportConfig, SubmissionConfig, TuningConfig
-from maskfold.config.data import DataConfig, DemoConfig, FoldsConfig, MaskFoldersData, RleCsvData
+from maskfold.config.answer import TTA_SCALE, InferenceConfig, ReportConfig, SubmissionConfig, TuningConfig
+from maskfold.config.data import (
+    AutoData,
+    CocoData,
+    DataConfig,
+    DemoConfig,
+    FoldsConfig,
+    MaskFoldersData,
+    PathsCsvData,
+    RleColumns,
+    RleCsvData,
+)
 from maskfold.config.experiment import Config
 from maskfold.config.loading import REPOSITORY, load_config
 from maskfold.config.model import ModelConfig, Resize
@@ -20,6 +30,7 @@ from maskfold.config.train import (
 
 __all__ = [
     "REPOSITORY",
+    "TTA_SCALE",
     "Config",
     "ConfigError",
     "DataConfig",
@@ -29,8 +40,10 @@ __all__ = [
     "LossConfig",
     "MaskFoldersData",
     "ModelConfig",
+    "PathsCsvData",
     "ReportConfig",
     "Resize",
+    "RleColumns",
     "RleCsvData",
     "SamplingConfig",
     "ScheduleConfig",

@@ -18,6 +18,7 @@ from torch import Tensor
 from maskfold.config import Config
 from maskfold.data.augmentation import check_augmentation
 from maskfold.data.competition import Competition
+from maskfold.errors import TrainingError
 from maskfold.inference import Runtime
 from maskfold.losses import check_loss
 from maskfold.models import build_model
@@ -25,7 +26,6 @@ from maskfold.paths import RunPaths, display
 from maskfold.provenance import Provenance, whole_file
 from maskfold.training.checkpoints import chosen_weights
 from maskfold.training.data import FoldData
-from maskfold.training.errors import TrainingError
 from maskfold.training.history import HistoryCallback
 from maskfold.training.module import MONITOR, FoldModule, epoch_seed
 from maskfold.training.processes import is_first_process

@@ -15,10 +15,10 @@ from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.data.dataset import Sample
 from maskfold.data.transforms import pad_to, resize_masks
+from maskfold.errors import TrainingError
 from maskfold.inference import ImageBatch, original_size_maps
 from maskfold.losses import SegmentationLoss
 from maskfold.models import SegmentationModel
-from maskfold.training.errors import TrainingError
 from maskfold.training.schedule import decoder_rate, encoder_rate, rate_over_training
 from maskfold.training.validation import ValidationScores, gathered
 
