@@ -17,8 +17,12 @@ from typing import Any, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from maskfold.config.data import DataConfig
 from maskfold.config.experiment import Config
 from maskfold.config.section import ConfigError
+
+# The data formats, from the union of their sections.
+_FORMATS = [section.model_fields["format"].default for section in get_args(get_args(DataConfig)[0])]
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -114,7 +118,7 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
 
 def _describe(problem: Any) -> str:  # pydantic's ErrorDetails
     """One line for one pydantic error: the key, what was found and what was expected."""
-    location = [str(part) for part in problem["loc"] if part not in ("rle_csv", "mask_folders")]
+    location = _without_tags(problem["loc"])
     key = ".".join(location) or "config"
     if problem["type"] == "extra_forbidden":
         valid = _valid_keys(location[:-1], problem["loc"])
@@ -124,9 +128,20 @@ def _describe(problem: Any) -> str:  # pydantic's ErrorDetails
     if problem["type"] == "missing":
         return f"{key}: required, but not given"
     if problem["type"] == "union_tag_not_found":
-        return f"{key}.format: required; one of {problem['ctx'].get('discriminator', 'format')}: rle_csv, mask_folders"
+        return f"{key}.format: required; one of {', '.join(_FORMATS)}"
+    if problem["type"] == "union_tag_invalid":
+        found = str(problem["ctx"]["tag"])
+        near = difflib.get_close_matches(found, _FORMATS, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        return f"{key}.format: found {found!r}, expected one of {', '.join(_FORMATS)}{hint}"
     message = problem["msg"].removeprefix("Value error, ")
     return f"{key}: {message[0].lower()}{message[1:]} (found {json.dumps(problem['input'], default=str)})"
+
+
+def _without_tags(raw_location: tuple[int | str, ...]) -> list[str]:
+    """The key an error is about: pydantic puts the name of the data format behind `data`."""
+    parts = [str(part) for part in raw_location]
+    return [parts[0], *parts[2:]] if parts[:1] == ["data"] and parts[1:2] and parts[1] in _FORMATS else parts
 
 
 def _valid_keys(location: list[str], raw_location: tuple[int | str, ...]) -> list[str]:
