@@ -1,0 +1,132 @@
+"""What each piece of training is worth: variants of one config, same folds, same epochs, several seeds.
+
+Each variant changes one thing of the base. All stages from folds to tuning run as a user runs them, into
+ablation/<variant>-<seed>/; what is fresh is skipped, so that a stopped ablation continues. Prints a Markdown table: means
+over seeds, plus or minus half their spread, of the score at threshold 0.5, tuned and honest, and of the Dice where a class
+is shown. Ends with one line of JSON: no variant beats the base by more than the noise; exits 1 when one does.
+
+    python benchmarks/ablation.py --config configs/magnetic_tile.yaml --set data.root=/data/tiles --epochs 6 --jobs 2
+    python benchmarks/ablation.py --only base lovasz --seeds 0 1 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from typing import NamedTuple
+
+import numpy as np
+from claims import claim
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+STAGES = ("make_folds", "train", "predict_oof", "tune_thresholds")
+
+# Variant -> what it changes in the base, which is the config itself with fewer epochs and two folds.
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "base": (),
+    "random encoder": ("model.encoder_weights=null",),
+    "BCE": ("train.loss.dice=0",),
+    "BCE + log-Dice": ("train.loss.dice=0", "train.loss.log_dice=1"),
+    "focal": ("train.loss.bce=0", "train.loss.dice=0", "train.loss.focal=1"),
+    "Lovász": ("train.loss.bce=0", "train.loss.dice=0", "train.loss.lovasz=1"),
+    "BCE + Lovász": ("train.loss.dice=0", "train.loss.lovasz=1"),
+    "geometric mean": ("train.loss.bce=0", "train.loss.dice=0", "train.loss.dice_cross_entropy=1"),
+    "no sampling": (
+        "train.sampling.non_empty_share=null",
+        "train.sampling.class_balance=0.0",
+        "train.sampling.defect_crop_share=0.0",
+    ),
+    "no classification head": ("model.classification_head=false",),
+    "no EMA": ("train.ema_decay=null",),
+    "no TTA": ("inference.tta=[]",),
+}
+
+
+class Outcome(NamedTuple):
+    """Scores of one run, means over classes."""
+
+    default: float
+    tuned: float
+    honest: float
+    where_shown: float
+
+
+def run(variant: str, seed: int, arguments: list[str], folder: Path, cores: list[int]) -> Outcome:
+    """Every stage of one variant and seed on some cores. Raises RuntimeError with the log of a stage that fails."""
+    folder.mkdir(parents=True, exist_ok=True)
+    overrides = [f"output_root={folder}", f"seed={seed}", *VARIANTS[variant]]
+    for stage in STAGES:
+        with (folder / f"{stage}.log").open("w") as log:
+            command = [sys.executable, f"src/{stage}.py", *arguments, *overrides]
+            done = subprocess.run(
+                command, cwd=REPOSITORY, stdout=log, stderr=log, preexec_fn=lambda: os.sched_setaffinity(0, cores)
+            )
+        if done.returncode:
+            raise RuntimeError(f"{variant}, seed {seed}: {stage} failed; see {folder / stage}.log")
+    [artefact] = folder.glob("oof/*/postprocess.json")
+    tuned = json.loads(artefact.read_text())
+    shown = [entry["non_empty_dice"]["tuned"] for entry in tuned["classes"]]
+    scores = tuned["scores"]
+    where_shown = float(np.mean([value for value in shown if value is not None]))
+    return Outcome(scores["default"], scores["tuned"], scores["honest"], where_shown)
+
+
+def main() -> int:
+    """Run what is missing and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", default="configs/magnetic_tile.yaml")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, each with its share of the cores")
+    args = parser.parse_args()
+    settings = [
+        *args.set,
+        "folds.count=2",
+        f"train.epochs={args.epochs}",
+        "train.then=[]",
+        f"train.validate_every={args.epochs}",
+    ]
+    arguments = ["--config", args.config, "--set", *settings]
+    available = sorted(os.sched_getaffinity(0))
+    shares: SimpleQueue[list[int]] = SimpleQueue()
+    for part in np.array_split(available, args.jobs):
+        shares.put(part.tolist())
+
+    def one(job: tuple[str, int]) -> Outcome:
+        variant, seed = job
+        cores = shares.get()
+        try:
+            folder = REPOSITORY / "ablation" / f"{variant.replace(' ', '_').replace('+', 'and')}-{seed}"
+            outcome = run(variant, seed, arguments, folder, cores)
+        finally:
+            shares.put(cores)
+        print(f"{variant}, seed {seed}: honest {outcome.honest:.4f}", file=sys.stderr, flush=True)
+        return outcome
+
+    jobs = [(variant, seed) for seed in args.seeds for variant in args.only]
+    with ThreadPoolExecutor(args.jobs) as pool:
+        outcomes = dict(zip(jobs, pool.map(one, jobs), strict=True))
+    values = {variant: np.array([outcomes[variant, seed] for seed in args.seeds]) for variant in args.only}
+    print(f"| variant | {' | '.join(Outcome._fields)} |".replace("_", " "))
+    print("|---|" + "---:|" * len(Outcome._fields))
+    for variant, rows in values.items():
+        pairs = zip(rows.mean(axis=0), np.ptp(rows, axis=0) / 2, strict=True)
+        print(f"| {variant} | {' | '.join(f'{mean:.4f} ± {spread:.4f}' for mean, spread in pairs)} |")
+    if "base" not in values:
+        return 0
+    honest = {variant: rows[:, Outcome._fields.index("honest")] for variant, rows in values.items()}
+    noise = max(float(np.ptp(scores)) / 2 for scores in honest.values())
+    lead = float(honest["base"].mean() - max(scores.mean() for scores in honest.values()))
+    return 0 if claim("honest score of the base minus the best variant", lead, -noise, lead >= -noise) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
