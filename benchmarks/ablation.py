@@ -2,8 +2,9 @@
 
 Each variant changes one thing of the base. All stages from folds to tuning run as a user runs them, into
 ablation/<variant>-<seed>/; what is fresh is skipped, so that a stopped ablation continues. Prints a Markdown table:
-means over seeds, plus or minus half their spread, of the score at threshold 0.5, tuned and honest, and of the Dice where
-a class is shown. Ends with one line of JSON: no variant beats the base by more than the noise; exits 1 when one does.
+means over seeds, plus or minus half their spread, of the score at threshold 0.5, tuned and honest, and of the Dice
+where a class is shown. Ends with one line of JSON: no variant beats the base by more than the noise; exits 1 when one
+does.
 
     python benchmarks/ablation.py --config configs/magnetic_tile.yaml --set data.root=/data/tiles --epochs 6 --jobs 2
     python benchmarks/ablation.py --only base lovasz --seeds 0 1 2
