@@ -124,11 +124,9 @@ def _oof_hashes(config: Config) -> dict[str, str]:
 
 def _label_hashes(competition: Competition) -> dict[str, str]:
     """The hash of all labels and of how they are read; tuning never looks at the images themselves."""
-    digest = hashlib.sha256()
-    for path in competition.label_files:
-        digest.update(f"{path.name} {file_hash(path)}\n".encode())
-    reading = {name: getattr(competition.masks, name, None) for name in ("order", "threshold")}
-    return {"labels": digest.hexdigest(), "labels' reading": json.dumps(reading)}
+    labels = json.dumps(competition.label_inputs(), sort_keys=True)
+    order = getattr(competition.masks, "order", None)  # of foreign labels, which no config describes
+    return {"labels": hashlib.sha256(labels.encode()).hexdigest(), "labels' reading": json.dumps({"order": order})}
 
 
 def _class_tables(config: Config, class_index: int) -> list[FoldTables]:

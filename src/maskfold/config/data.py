@@ -135,7 +135,7 @@ class _MaskImages(_Data):
         return ()
 
 
-def _packed(colour: tuple) -> int:  # type: ignore[type-arg]
+def _packed(colour: tuple) -> int:
     red, green, blue = colour
     return int(red) * 65536 + int(green) * 256 + int(blue)
 

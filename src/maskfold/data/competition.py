@@ -41,8 +41,10 @@ class Competition:
     """A competition's images and labels.
 
     train, test: one row an image with columns image_id (as the competition writes it), path (absolute), height, width
-    (px), and in train, where there are groups, group. label_files: the files that define the labels. sample_submission:
-    the competition's own answer template where it has one.
+    (px), and in train, where there are groups, group, and where the competition has validation images of its own, split
+    ("train" or "valid"). label_files: the files that define the labels; mask_files: those that are images, and may be
+    many; reading: the settings that say how to read them, as JSON. sample_submission: the competition's own answer
+    template where it has one.
     """
 
     class_names: tuple[str, ...]
@@ -50,6 +52,8 @@ class Competition:
     test: pd.DataFrame
     masks: MaskSource
     label_files: tuple[Path, ...] = ()
+    mask_files: tuple[Path, ...] = ()
+    reading: str = ""
     sample_submission: Path | None = None
 
     def test_sizes(self) -> dict[str, tuple[int, int]]:
@@ -59,10 +63,21 @@ class Competition:
 
     def train_inputs(self) -> dict[str, str]:
         """Provenance of the training images and labels: label -> hash."""
-        return {
-            "training images": folder_fingerprint([Path(path) for path in self.train["path"]]),
-            **{f"label file {path.name}": file_hash(path) for path in self.label_files},
-        }
+        images = folder_fingerprint([Path(path) for path in self.train["path"]])
+        return {"training images": images, **self.label_inputs()}
+
+    def label_inputs(self) -> dict[str, str]:
+        """Provenance of the labels alone: label -> hash."""
+        names = [path.name for path in self.label_files]
+        inputs: dict[str, str] = {}
+        for path in self.label_files:
+            name = path.name if names.count(path.name) == 1 else f"{path.parent.name}/{path.name}"
+            inputs[f"label file {name}"] = file_hash(path)
+        if self.mask_files:
+            inputs["mask images"] = folder_fingerprint(list(self.mask_files))
+        if self.reading:
+            inputs["the reading of the labels"] = self.reading
+        return inputs
 
     def test_inputs(self) -> dict[str, str]:
         """Provenance of the test images and the sample file: label -> hash."""

@@ -58,5 +58,14 @@ def read_csv(path: Path, forms: Sequence[Sequence[str]] = ()) -> CsvTable:
     return CsvTable(path, header, rows)
 
 
+def header_of(path: Path) -> tuple[str, ...]:
+    """The column names of a csv file; none where it cannot be read, of which read_csv says why."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return tuple(field.strip() for field in next(csv.reader(file), []))
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return ()
+
+
 def _shown(forms: Sequence[Sequence[str]]) -> str:
     return " or ".join(",".join(form) for form in forms)

@@ -15,6 +15,7 @@ MAX_PIXELS = 2**28
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"IEND\xaeB\x60\x82"
+_NPY = b"\x93NUMPY"
 _JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _JPEG_TAIL = 4096  # bytes; cameras write a little behind the end of the image
 _NOT_FRAMES = {0xC4, 0xC8, 0xCC}  # of the markers C0 to CF, those that are no start of frame
@@ -37,15 +38,7 @@ def read_declared(path: Path) -> Declared | None:
     """
     try:
         with path.open("rb") as file:
-            start = file.read(32)
-            if start.startswith(_PNG):
-                found = _png(file, start)
-            elif start.startswith(_JPEG):
-                found = _jpeg(file)
-            elif start.startswith(b"\x93NUMPY"):
-                found = _npy(file)
-            else:
-                found = _tiff(file, start)
+            found = _declared(file)
     except OSError as error:
         raise DataError([f"{path}: cannot be read: {error.strerror}"]) from None
     except (ValueError, struct.error, IndexError):  # a header that ends too soon; decoding says what is wrong
@@ -58,6 +51,15 @@ def read_declared(path: Path) -> Declared | None:
             ]
         )
     return found
+
+
+def _declared(file: BinaryIO) -> Declared | None:
+    start = file.read(32)
+    if start.startswith(_PNG):
+        return _png(file, start)
+    if start.startswith(_JPEG):
+        return _jpeg(file)
+    return _npy(file) if start.startswith(_NPY) else _tiff(file, start)
 
 
 def _png(file: BinaryIO, start: bytes) -> Declared:

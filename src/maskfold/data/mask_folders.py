@@ -1,78 +1,118 @@
-"""Reader for photos in one folder and one mask image of the same stem a photo in another: the people layout."""
+"""Reader for photos in one folder and mask images in another, whose names follow from the photos'."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
 from pathlib import Path
-
-import numpy as np
 
 from maskfold.config import MaskFoldersData
 from maskfold.data.competition import Competition
-from maskfold.data.image_files import ImageHeader, check_images, image_table, read_image
-from maskfold.data.problems import Problems, check_sample, checked_groups, data_root, images_by_id
+from maskfold.data.image_files import SUFFIXES, check_images, image_table, list_images
+from maskfold.data.mask_files import FileMasks, MaskCode, check_mask_files, spot_check
+from maskfold.data.problems import Problems, check_sample, checked_groups, data_root, images_by_id, pooled, reading_of
 
-
-@dataclass(frozen=True)
-class FileMasks:
-    """Reads the mask file of an image when asked; picklable. A pixel at `threshold` (1..255) or above is on."""
-
-    files: Mapping[str, Path]
-    threshold: int
-
-    def __call__(self, image_id: str) -> np.ndarray:
-        """(1, H, W) uint8 in {0, 1} of a training image; KeyError for any other."""
-        grey = read_image(self.files[image_id], 1)
-        return (grey[None, :, :, 0] >= self.threshold).astype(np.uint8)
+Masks = dict[str, list[Path | None]]  # image_id -> its one mask file, or one a class
 
 
 def open_mask_folders(data: MaskFoldersData) -> Competition:
-    """Read and check the whole competition; the image id is the file's stem.
+    """Read and check the whole competition.
 
-    Raises DataError with all problems together: truncated or unreadable files, ambiguous stems, photos without a mask
-    and masks without a photo, masks of another size, masks that are all off at the threshold, and what is wrong with
-    the groups and the sample file.
+    Raises DataError with all problems together: truncated or unreadable files, ambiguous names, photos without a mask
+    and masks without a photo, masks of another size, masks that are all off at the threshold, values that belong to no
+    class, and what is wrong with the groups and the sample file.
     """
     root, problems = data_root(data.root), Problems()
-    train = images_by_id(root / data.train_images, True, problems)
-    masks = images_by_id(root / data.train_masks, True, problems)
-    test = images_by_id(None if data.test_images is None else root / data.test_images, True, problems)
-    headers, bad_images = check_images([*train.values(), *masks.values(), *test.values()])
+    train, masks = _pairs(data, root / data.train_images, root / data.train_masks, problems)
+    valid: dict[str, Path] = {}
+    if data.valid_images is not None and data.valid_masks is not None:
+        valid, valid_masks = _pairs(data, root / data.valid_images, root / data.valid_masks, problems)
+        train, masks, valid_ids = pooled(train, valid, masks, valid_masks)
+    test = _photos(data, None if data.test_images is None else root / data.test_images, problems)
+    files = [file for own in masks.values() for file in own if file is not None]
+    headers, bad_images = check_images([*train.values(), *files, *test.values()], data.check)
     problems += bad_images
-    problems += _pair_problems(train, masks, headers, data.mask_threshold)
+    problems += check_mask_files(data, {key: (train[key], own) for key, own in masks.items()}, headers)
     groups = checked_groups(root, data.groups_csv, train, problems)
     sample = check_sample(root, data.sample_submission, data.class_names, test, problems)
     problems.raise_any()
+    sizes = {image_id: headers[path][:2] for image_id, path in train.items()}
+    texts = {key: tuple(None if file is None else str(file) for file in own) for key, own in masks.items()}
+    source = FileMasks(texts, sizes, MaskCode.of(data))
+    problems += spot_check(source, list(train), [headers[file] for file in files])
+    problems.raise_any()
     return Competition(
         class_names=data.class_names,
-        train=image_table(train, headers, groups),
+        train=image_table(train, headers, groups, valid_ids if valid else None),
         test=image_table(test, headers),
-        masks=FileMasks(masks, data.mask_threshold),
-        label_files=(*masks.values(), *(() if data.groups_csv is None else (root / data.groups_csv,))),
+        masks=source,
+        label_files=() if data.groups_csv is None else (root / data.groups_csv,),
+        mask_files=tuple(files),
+        reading=reading_of(data),
         sample_submission=sample,
     )
 
 
-def _pair_problems(
-    train: Mapping[str, Path], masks: Mapping[str, Path], headers: Mapping[Path, ImageHeader], threshold: int
-) -> list[str]:
-    """Photos and masks that do not match; `headers` lacks the files that cannot be read."""
-    if not train or not masks:  # a folder is missing or empty, which is reported already
-        return []
-    problems = [f"{path}: no mask of this name in the mask folder" for key, path in train.items() if key not in masks]
-    problems += [f"{path}: a mask without its photo" for key, path in masks.items() if key not in train]
-    for key in train.keys() & masks.keys():
-        photo, mask = headers.get(train[key]), headers.get(masks[key])
-        if photo is not None and mask is not None and photo[:2] != mask[:2]:
+def _photos(data: MaskFoldersData, folder: Path | None, problems: Problems) -> dict[str, Path]:
+    """image_id -> photo of a folder, masks in the same folder left out."""
+    pattern = None if data.image_name == "{stem}" else _expression(data.image_name, ())
+    images = images_by_id(folder, data.image_id == "stem", problems, pattern)
+    if folder is not None and not images and not problems:
+        problems.append(f"{folder}: no file is named like data.image_name={data.image_name!r}")
+    return images
+
+
+def _pairs(data: MaskFoldersData, photos: Path, masks: Path, problems: Problems) -> tuple[dict[str, Path], Masks]:
+    """The photos and masks of a split, paired by what {stem} stands for."""
+    expression = _expression(data.mask_name, data.class_names)
+    images = _photos(data, photos, problems)
+    if photos == masks:
+        images = {key: path for key, path in images.items() if not expression.fullmatch(path.name)}
+    found = _mask_files(data, masks, expression, photos == masks, problems)
+    if not images or not found:  # a folder is missing or empty, which is reported already
+        return images, {key: [None] for key in images}
+    classes = data.class_names if "{class}" in data.mask_name else ("",)
+    photo_pattern = _expression(data.image_name, ())
+    pairs: Masks = {}
+    for key, path in images.items():
+        match = photo_pattern.fullmatch(path.name)
+        assert match is not None, path  # _photos keeps no others
+        pairs[key] = [found.pop((match["stem"], name), None) for name in classes]
+        if not any(pairs[key]) and data.missing_masks == "refuse":
+            wanted = data.mask_name.replace("{stem}", match["stem"])
             problems.append(
-                f"{masks[key]}: the mask is {mask.height}x{mask.width} px (height x width), "
-                f"its photo {photo.height}x{photo.width}"
+                f"{path}: no mask of this name in the mask folder (expected {wanted}); "
+                "set data.missing_masks: empty if it shows nothing"
             )
-    peaks = [headers[path].peak for path in masks.values() if path in headers]
-    if peaks and max(peaks) < threshold:
-        problems.append(
-            f"{next(iter(masks.values())).parent}: no mask shows anything: the brightest value of all is {max(peaks)}, "
-            f"below data.mask_threshold={threshold}"
-        )
-    return sorted(problems)
+    problems += sorted(f"{path}: a mask without its photo" for path in found.values())
+    return images, pairs
+
+
+def _mask_files(
+    data: MaskFoldersData, folder: Path, expression: re.Pattern[str], shared: bool, problems: Problems
+) -> dict[tuple[str, str], Path]:
+    """(stem, class or "") -> mask file. `shared`: the folder holds the photos too, so other names are theirs."""
+    head, slash, _ = data.mask_name.rpartition("/")
+    inner = [head.replace("{class}", name) for name in data.class_names] if slash else [""]
+    files: dict[tuple[str, str], Path] = {}
+    for part in dict.fromkeys(inner):
+        for path in problems.attempt(lambda part=part: list_images(folder / part), list[Path]()):  # type: ignore[misc]
+            match = expression.fullmatch(f"{part}{slash}{path.name}")
+            if match is None:
+                if not shared:
+                    problems.append(f"{path}: is not named like data.mask_name={data.mask_name!r}")
+                continue
+            key = (match["stem"], match.groupdict().get("class") or "")
+            other = files.setdefault(key, path)
+            if other != path:
+                problems.append(f"{path}: the mask of {key[0]!r} is ambiguous, {other.name} is one too")
+    return files
+
+
+def _expression(pattern: str, class_names: tuple[str, ...]) -> re.Pattern[str]:
+    """What a name pattern matches; {class} is one of the class names, the longest that fits."""
+    names = sorted(class_names, key=len, reverse=True)
+    text = re.escape(pattern)
+    text = text.replace(re.escape("{stem}"), "(?P<stem>.+)")
+    text = text.replace(re.escape("{class}"), f"(?P<class>{'|'.join(map(re.escape, names))})")
+    suffix = "" if pattern.lower().endswith(SUFFIXES) else r"\.[^.]+"
+    return re.compile(text + suffix)
