@@ -4,6 +4,7 @@ A config file holds only departures from the defaults of these sections. Relativ
 """
 
 from maskfold.config.answer import TTA_SCALE, InferenceConfig, ReportConfig, SubmissionConfig, TuningConfig
+from maskfold.config.blend import BlendConfig, Combine, blend_problems
 from maskfold.config.data import (
     AutoData,
     CocoData,
@@ -32,7 +33,9 @@ __all__ = [
     "REPOSITORY",
     "TTA_SCALE",
     "AutoData",
+    "BlendConfig",
     "CocoData",
+    "Combine",
     "Config",
     "ConfigError",
     "DataConfig",
@@ -55,5 +58,6 @@ __all__ = [
     "TrainConfig",
     "TrainStage",
     "TuningConfig",
+    "blend_problems",
     "load_config",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from maskfold.config.answer import InferenceConfig, ReportConfig, SubmissionConfig, TuningConfig
+from maskfold.config.blend import BlendConfig
 from maskfold.config.data import DataConfig, DemoConfig, FoldsConfig
 from maskfold.config.model import ModelConfig
 from maskfold.config.section import Section
@@ -26,3 +27,8 @@ class Config(Section):
     tuning: TuningConfig = TuningConfig()
     submission: SubmissionConfig = SubmissionConfig()
     report: ReportConfig = ReportConfig()
+    blend: BlendConfig | None = None  # of other experiments; then there is nothing to train
+
+
+BlendConfig.model_rebuild(_types_namespace={"Config": Config})
+Config.model_rebuild()

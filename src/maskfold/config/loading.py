@@ -17,6 +17,7 @@ from typing import Any, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from maskfold.config.blend import SHARED_KEYS, blend_problems
 from maskfold.config.data import DataConfig
 from maskfold.config.experiment import Config
 from maskfold.config.section import ConfigError
@@ -46,7 +47,7 @@ _Loader.add_implicit_resolver(
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
-    """Load a config file, what it extends, and `key=value` overrides on top.
+    """Load a config file, what it extends, and `key=value` overrides on top; of a blend its members too.
 
     Raises ConfigError naming the file and every problem found.
     """
@@ -54,12 +55,46 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     tree = _read_tree(path, seen=())
     for override in overrides:
         _apply_override(tree, override)
+    _load_members(tree, path, overrides)
     # JSON mode of pydantic lets a list stand for a tuple while strings and numbers stay strict.
     try:
-        return Config.model_validate_json(json.dumps(tree, default=str))
+        config = Config.model_validate_json(json.dumps(tree, default=str))
+        problems = blend_problems(config)
     except ValidationError as error:
-        lines = "\n".join(f"  {_describe(problem)}" for problem in error.errors())
-        raise ConfigError(f"{path}: the config cannot be used:\n{lines}") from None
+        problems = [_describe(problem) for problem in error.errors()]
+    if problems:
+        lines = "\n".join(f"  {line}" for line in problems)
+        raise ConfigError(f"{path}: the config cannot be used:\n{lines}")
+    return config
+
+
+def _load_members(tree: dict[str, Any], path: Path, overrides: Sequence[str]) -> None:
+    """Put the members of a blend in place of their files' names; overrides of what they share reach them too."""
+    blend = tree.get("blend")
+    files = blend.get("members") if isinstance(blend, dict) else None
+    if not isinstance(blend, dict) or not isinstance(files, list):
+        return
+    shared = [line for line in overrides if _is_shared(line.partition("=")[0].strip())]
+    members, problems = [], []
+    for file in files:
+        try:
+            members.append(_member(path.resolve().parent / file, shared) if isinstance(file, str) else file)
+        except ConfigError as error:
+            problems.append(str(error))
+    if problems:
+        raise ConfigError(f"{path}: blend.members cannot be used:\n" + "\n".join(problems))
+    tree["blend"] = {**blend, "members": members}
+
+
+def _is_shared(key: str) -> bool:
+    return any(key == shared or key.startswith(f"{shared}.") for shared in SHARED_KEYS)
+
+
+def _member(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """A member of a blend as JSON."""
+    if _read_tree(path, seen=()).get("blend") is not None:
+        raise ConfigError(f"{path}: is a blend itself; name its members instead")
+    return load_config(path, overrides).model_dump(mode="json")
 
 
 def _read_tree(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
