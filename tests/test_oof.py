@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from maskfold.data.competition import DataError
-from maskfold.oof import OofWriter, iter_oof, read_image_ids, read_metadata, read_oof_image
+from maskfold.oof import OofReader, OofWriter, iter_oof, read_image_ids, read_metadata, read_oof_image
 
 
 def write(path, count=40, class_prob=True):
@@ -48,6 +48,23 @@ def test_an_image_may_lie_in_two_row_groups(tmp_path):
     read = {image.image_id: image.prob for image in iter_oof(path)}
     assert list(read) == list(images)
     assert all(np.array_equal(read[name], prob) for name, (prob, _) in images.items())
+
+
+@pytest.mark.parametrize("row_group_size", [4, 1000])  # an image has three rows
+def test_any_image_at_any_time_with_little_kept(tmp_path, row_group_size):
+    path = tmp_path / "fold1.parquet"
+    images = write(path, count=30)
+    pq.write_table(pq.read_table(path), path, row_group_size=row_group_size)
+    with OofReader(path, kept_bytes=5000) as reader:
+        assert reader.image_ids == list(images)
+        for name in np.random.default_rng(1).permutation([*images] * 3).tolist():
+            image = reader.image(name)
+            assert image.image_id == name and np.array_equal(image.prob, images[name][0])
+            assert np.array_equal(image.class_prob, images[name][1])
+            kept = [table.nbytes for table in reader._groups.values()]
+            assert len(kept) == 1 or sum(kept) <= 5000
+        with pytest.raises(DataError, match="no image nowhere"):
+            reader.image("nowhere")
 
 
 def test_nothing_is_left_of_an_interrupted_write(tmp_path):

@@ -6,6 +6,7 @@ docs/formats.md. Read and written in batches, so memory does not grow with the n
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -136,6 +137,53 @@ def read_oof_image(path: Path, image_id: str) -> OofImage:
     if not rows:
         raise DataError([f"{path}: no image {image_id}"])
     return _image(rows, path)
+
+
+class OofReader(AbstractContextManager["OofReader"]):
+    """Random access to the images of an OOF file; the row groups read last stay in memory."""
+
+    def __init__(self, path: Path, kept_bytes: int) -> None:
+        """kept_bytes: how much stays in memory; one image's row groups at least. Raises DataError when malformed."""
+        self.path = path
+        self.kept_bytes = kept_bytes
+        self._file = _open(path)
+        names = self._file.read(columns=["image_id"]).column("image_id").to_pylist()
+        self._rows_of: dict[str, list[int]] = {}
+        for row, name in enumerate(names):
+            self._rows_of.setdefault(name, []).append(row)
+        metadata = self._file.metadata
+        self._ends = np.cumsum([metadata.row_group(group).num_rows for group in range(self._file.num_row_groups)])
+        self._groups: OrderedDict[int, pa.Table] = OrderedDict()
+
+    @property
+    def image_ids(self) -> list[str]:
+        """The images, in the order of the file."""
+        return list(self._rows_of)
+
+    def image(self, image_id: str) -> OofImage:
+        """One image. Raises DataError when it is not there."""
+        if image_id not in self._rows_of:
+            raise DataError([f"{self.path}: no image {image_id}"])
+        rows = [row for index in self._rows_of[image_id] for row in _rows(self._row(index).to_batches(), self.path)]
+        return _image(rows, self.path)
+
+    def _row(self, index: int) -> pa.Table:
+        group = int(np.searchsorted(self._ends, index, side="right"))
+        if group in self._groups:
+            self._groups.move_to_end(group)
+        else:
+            self._groups[group] = self._file.read_row_group(group)
+            while len(self._groups) > 1 and sum(table.nbytes for table in self._groups.values()) > self.kept_bytes:
+                self._groups.popitem(last=False)
+        table = self._groups[group]
+        return table.slice(index - int(self._ends[group]) + table.num_rows, 1)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._groups.clear()
+        self._file.close()
+        pa.default_memory_pool().release_unused()
 
 
 def _open(path: Path) -> pq.ParquetFile:
