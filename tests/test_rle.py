@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from maskfold.rle import RleError, area, decode, encode
+from maskfold.rle import RleError, area, decode, encode, parse_runs
 
 # 1 0 1
 # 1 1 0
@@ -39,6 +39,79 @@ def test_round_trip(mask, order):
     assert np.array_equal(decode(encode(mask, order), *mask.shape, order), mask)
 
 
+def by_definition(mask, order):
+    """Run lengths pixel by pixel."""
+    runs, before = [], 0
+    for number, pixel in enumerate(mask.ravel("F" if order == "column" else "C"), 1):
+        if pixel and not before:
+            runs.append([number, 0])
+        if pixel:
+            runs[-1][1] += 1
+        before = pixel
+    return " ".join(str(number) for run in runs for number in run)
+
+
+@pytest.mark.parametrize("order", ["column", "row"])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 200), (200, 1), (64, 64), (63, 65), (70, 131), (129, 8), (256, 40)])
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.99, 1.0])
+def test_every_size_and_density_agrees_with_the_definition(shape, share, order):
+    mask = (np.random.default_rng(0).random(shape) < share).astype(np.uint8)
+    text = by_definition(mask, order)
+    assert encode(mask, order) == text
+    found = decode(text, *shape, order)
+    assert np.array_equal(found, mask)
+    assert found.dtype == np.uint8
+    assert found.flags.c_contiguous
+
+
+@pytest.mark.parametrize("order", ["column", "row"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda mask: mask.astype(bool),
+        lambda mask: mask * np.uint8(255),
+        lambda mask: mask.astype(np.int64) * -256,  # its lowest byte is zero
+        lambda mask: np.asfortranarray(mask),
+        lambda mask: np.repeat(np.repeat(mask, 2, 0), 3, 1)[::2, ::3],
+        lambda mask: np.stack([mask, mask])[1],
+    ],
+    ids=["bool", "255", "int64", "columns in memory", "strided", "one of a stack"],
+)
+def test_any_dtype_and_memory_order_gives_the_same_text(change, order):
+    mask = (np.random.default_rng(1).random((67, 70)) < 0.4).astype(np.uint8)
+    assert encode(change(mask), order) == by_definition(mask, order)
+
+
+def test_numbers_of_every_length_are_written():
+    mask = np.zeros((1, 12_345_678), np.uint8)
+    for start, length in ((1, 9), (99, 1), (100, 10), (1000, 999), (10_000, 10_000), (100_000, 1_000_000)):
+        mask[0, start - 1 : start - 1 + length] = 1
+    mask[0, -1] = 1
+    text = "1 9 99 11 1000 999 10000 10000 100000 1000000 12345678 1"
+    assert encode(mask, "row") == encode(mask, "column") == text
+    assert np.array_equal(decode(text, *mask.shape), mask)
+
+
+def test_blanks_between_numbers_are_those_of_split():
+    assert parse_runs(" 01\t2\n\x0b5\r\x0c\x1c1 ").tolist() == [[1, 2], [5, 1]]
+    assert parse_runs(" ").shape == (0, 2)
+
+
+@given(st.text(alphabet="0123 -x\u0663\xa0\t", max_size=12), st.sampled_from(["column", "row"]))
+def test_a_text_is_read_or_refused_but_never_half_read(text, order):
+    try:
+        runs = parse_runs(text, 20)
+    except RleError:
+        with pytest.raises(RleError):
+            decode(text, 4, 5, order)
+        return
+    flat = np.zeros(20, np.uint8)
+    for start, length in runs:
+        flat[start - 1 : start - 1 + length] = 1
+    assert np.array_equal(decode(text, 4, 5, order).ravel("F" if order == "column" else "C"), flat)
+    assert runs.ravel().tolist() == [int(word) for word in text.split()]
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -52,6 +125,9 @@ def test_round_trip(mask, order):
         ("1 3 2 1", "run 2 starts at 2, but run 1 reaches to 3: they overlap"),
         ("5 3", "run 1 reaches to pixel 7, but the image has 6 pixels"),
         ("1 99999999999999999999", "a number of 20 digits"),
+        ("1 2\xa03", "3 numbers, but starts and lengths come in pairs"),
+        ("\u0661 2", "number 1 is '\u0661', not a whole number"),
+        ("999999999999999999 999999999999999999", "run 1 reaches to pixel 1999999999999999997"),
     ],
 )
 def test_a_bad_text_is_refused_with_the_reason(text, reason):

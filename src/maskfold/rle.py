@@ -1,19 +1,20 @@
 """Run-length encoding of masks as Kaggle writes it: one-based "start length" pairs, column- or row-major.
 
 Severstal, airbus and most Kaggle competitions number the pixels down the columns ("column"); PicsArt's and some
-others along the rows ("row"). The empty text is the empty mask.
+others along the rows ("row"). The empty text is the empty mask. The work is done by rle_loops.py.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NoReturn
 
 import numpy as np
 
+from maskfold.rle_loops import MAX_DIGITS, encode_columns, encode_rows, fill_columns, fill_rows, parse
+
 Order = Literal["column", "row"]
 
-# int64 holds every number of 18 digits; longer ones are out of any image's range anyway.
-_MAX_DIGITS = 18
+_UNBOUNDED = 2**63 - 1
 
 
 class RleError(ValueError):
@@ -28,12 +29,12 @@ def encode(mask: np.ndarray, order: Order = "column") -> str:
     """
     if mask.ndim != 2:
         raise ValueError(f"a mask to encode has shape (H, W); found {mask.shape}")
-    flat = np.zeros(mask.size + 2, dtype=np.int8)
-    flat[1:-1] = (mask.T if order == "column" else mask).ravel() != 0
-    edges = np.flatnonzero(np.diff(flat))  # on at 0, 2, …; off at 1, 3, …
-    edges[1::2] -= edges[::2]
-    edges[::2] += 1
-    return " ".join(map(str, edges.tolist()))
+    pixels = mask.view(np.uint8) if mask.dtype in (np.uint8, np.bool_) else (mask != 0).view(np.uint8)
+    if order == "column" and not mask.flags.f_contiguous:
+        text, length = encode_columns(np.ascontiguousarray(pixels))
+    else:
+        text, length = encode_rows(np.ascontiguousarray(pixels.T if order == "column" else pixels).reshape(-1))
+    return str(text[:length].data, "ascii")
 
 
 def parse_runs(text: str, pixels: int | None = None) -> np.ndarray:
@@ -42,12 +43,9 @@ def parse_runs(text: str, pixels: int | None = None) -> np.ndarray:
     pixels: H * W of the mask the runs must fit in; None leaves the upper bound unchecked. Returns (runs, 2) int64:
     one-based start and length, sorted, not overlapping (runs may touch). Raises RleError.
     """
-    words = text.split()
-    if not words:
-        return np.empty((0, 2), dtype=np.int64)
-    _check_words(words)
-    runs = np.array(words, dtype=np.int64).reshape(-1, 2)
-    _check_runs(runs, pixels)
+    runs, good = parse(_bytes(text), _UNBOUNDED if pixels is None else pixels)
+    if not good:
+        _raise_reason(text, pixels)
     return runs
 
 
@@ -57,24 +55,30 @@ def decode(text: str, height: int, width: int, order: Order = "column") -> np.nd
     Returns (height, width) uint8 in {0, 1}, C-contiguous. Raises RleError when the text has an odd count of numbers,
     something that is no number, runs that are unsorted, overlap, are empty or leave the image.
     """
-    runs = parse_runs(text, height * width)
-    counts = np.empty(2 * len(runs) + 1, dtype=np.int64)  # off, on, off, …, off
-    starts, ends = runs[:, 0] - 1, runs[:, 0] - 1 + runs[:, 1]
-    counts[1::2] = runs[:, 1]
-    counts[0:-1:2] = starts
-    counts[2:-1:2] -= ends[:-1]
-    counts[-1] = height * width - (ends[-1] if len(runs) else 0)
-    values = np.zeros(len(counts), dtype=np.uint8)
-    values[1::2] = 1
-    flat = np.repeat(values, counts)
-    if order == "row":
-        return flat.reshape(height, width)
-    return np.ascontiguousarray(flat.reshape(width, height).T)
+    mask = np.zeros((height, width), dtype=np.uint8)
+    if text and not (fill_columns(_bytes(text), mask) if order == "column" else fill_rows(_bytes(text), mask.ravel())):
+        _raise_reason(text, height * width)
+    return mask
 
 
 def area(text: str) -> int:
     """How many pixels an RLE text switches on. Raises RleError."""
     return int(parse_runs(text)[:, 1].sum())
+
+
+def _bytes(text: str) -> np.ndarray:
+    """(bytes,) uint8 of a text; what is neither ASCII nor a blank becomes "?", which is no number either."""
+    if not text.isascii():
+        text = " ".join(text.split())
+    return np.frombuffer(text.encode("ascii", "replace"), dtype=np.uint8)
+
+
+def _raise_reason(text: str, pixels: int | None) -> NoReturn:
+    """Raise RleError with what is wrong with a bad text, slowly and in words."""
+    words = text.split()
+    _check_words(words)
+    _check_runs(np.array(words, dtype=np.int64).reshape(-1, 2), pixels)
+    raise AssertionError(f"a good text was refused: {text!r}")
 
 
 def _check_words(words: list[str]) -> None:
@@ -88,7 +92,7 @@ def _check_words(words: list[str]) -> None:
         raise RleError(f"number {position} is {word!r}, {'below zero' if below_zero else 'not a whole number'}")
     if len(words) % 2:
         raise RleError(f"{len(words)} numbers, but starts and lengths come in pairs")
-    if len(joined) > _MAX_DIGITS and max(map(len, words)) > _MAX_DIGITS:
+    if len(joined) > MAX_DIGITS and max(map(len, words)) > MAX_DIGITS:
         raise RleError(f"a number of {max(map(len, words))} digits, out of any image's range")
 
 
