@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from maskfold.config import Config
+from maskfold.config import Config, ModelConfig
 from maskfold.data.competition import Competition
 from maskfold.ensemble import fold_names, model_hashes
 from maskfold.executor import run_jobs
@@ -118,25 +118,34 @@ class ShardJob(NamedTuple):
 
 def _predict_shard(job: ShardJob) -> None:
     """Make one shard of answer rows."""
-    # torch takes seconds to import, and a fresh stage does not need it.
-    from maskfold.inference import predict_images
-
-    weights = [job.tuned.ensemble_weights[name] for name in fold_names(job.config)]
-    predictions = predict_images(_fold_models(job.config), weights, job.images, job.config)
-    rows = _answer_rows(tracked(predictions, len(job.images), job.title), job.tuned, job.config.submission.order)
+    rows = answer_images(job.config, job.tuned, job.images, job.title)
     with whole_file(job.path) as temporary:
         rows.to_parquet(temporary, index=False)
     job.made_from.write(job.path)
 
 
-@cache
-def _fold_models(config: Config) -> list[SegmentationModel]:
-    """The trained models of all folds, loaded once a process."""
-    from maskfold.models import load_model
+def answer_images(config: Config, tuned: TunedArtefact, images: pd.DataFrame, title: str) -> pd.DataFrame:
+    """From image files to run lengths with all folds: image_id, class_index, rle, in the order of the batches.
+
+    images: image_id, path, height, width. The models stay loaded for the next call of this process.
+    """
+    # torch takes seconds to import, and a fresh stage does not need it.
+    from maskfold.inference import predict_images
 
     paths = RunPaths.of(config)
-    folds = range(config.folds.count)
-    return [load_model(paths.model(fold), config.model, len(config.data.class_names)) for fold in folds]
+    weights = [tuned.ensemble_weights[name] for name in fold_names(config)]
+    files = tuple(paths.model(fold) for fold in range(config.folds.count))
+    models = _loaded_models(files, config.model, len(config.data.class_names))
+    predictions = predict_images(models, weights, images, config)
+    return _answer_rows(tracked(predictions, len(images), title), tuned, config.submission.order)
+
+
+@cache
+def _loaded_models(files: tuple[Path, ...], model: ModelConfig, class_count: int) -> list[SegmentationModel]:
+    """The trained models of all folds, loaded once a process; a whole config may hold a dict and has no hash."""
+    from maskfold.models import load_model
+
+    return [load_model(file, model, class_count) for file in files]
 
 
 def _answer_rows(predictions: Iterable[Prediction], tuned: TunedArtefact, order: Order) -> pd.DataFrame:
