@@ -27,7 +27,7 @@ def open_mask_folders(data: MaskFoldersData) -> Competition:
     if data.valid_images is not None and data.valid_masks is not None:
         valid, valid_masks = _pairs(data, root / data.valid_images, root / data.valid_masks, problems)
         train, masks, valid_ids = pooled(train, valid, masks, valid_masks)
-    test = _photos(data, None if data.test_images is None else root / data.test_images, problems)
+    test = photos(data, None if data.test_images is None else root / data.test_images, problems)
     files = [file for own in masks.values() for file in own if file is not None]
     headers, bad_images = check_images([*train.values(), *files, *test.values()], data.check)
     problems += bad_images
@@ -52,7 +52,7 @@ def open_mask_folders(data: MaskFoldersData) -> Competition:
     )
 
 
-def _photos(data: MaskFoldersData, folder: Path | None, problems: Problems) -> dict[str, Path]:
+def photos(data: MaskFoldersData, folder: Path | None, problems: Problems) -> dict[str, Path]:
     """image_id -> photo of a folder, masks in the same folder left out."""
     pattern = None if data.image_name == "{stem}" else _expression(data.image_name, ())
     images = images_by_id(folder, data.image_id == "stem", problems, pattern)
@@ -64,7 +64,7 @@ def _photos(data: MaskFoldersData, folder: Path | None, problems: Problems) -> d
 def _pairs(data: MaskFoldersData, photos: Path, masks: Path, problems: Problems) -> tuple[dict[str, Path], Masks]:
     """The photos and masks of a split, paired by what {stem} stands for."""
     expression = _expression(data.mask_name, data.class_names)
-    images = _photos(data, photos, problems)
+    images = photos(data, photos, problems)
     if photos == masks:
         images = {key: path for key, path in images.items() if not expression.fullmatch(path.name)}
     found = _mask_files(data, masks, expression, photos == masks, problems)
