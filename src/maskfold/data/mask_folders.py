@@ -27,7 +27,7 @@ def open_mask_folders(data: MaskFoldersData) -> Competition:
     if data.valid_images is not None and data.valid_masks is not None:
         valid, valid_masks = _pairs(data, root / data.valid_images, root / data.valid_masks, problems)
         train, masks, valid_ids = pooled(train, valid, masks, valid_masks)
-    test = photos(data, None if data.test_images is None else root / data.test_images, problems)
+    test = photos_in(data, None if data.test_images is None else root / data.test_images, problems)
     files = [file for own in masks.values() for file in own if file is not None]
     headers, bad_images = check_images([*train.values(), *files, *test.values()], data.check)
     problems += bad_images
@@ -52,7 +52,7 @@ def open_mask_folders(data: MaskFoldersData) -> Competition:
     )
 
 
-def photos(data: MaskFoldersData, folder: Path | None, problems: Problems) -> dict[str, Path]:
+def photos_in(data: MaskFoldersData, folder: Path | None, problems: Problems) -> dict[str, Path]:
     """image_id -> photo of a folder, masks in the same folder left out."""
     pattern = None if data.image_name == "{stem}" else _expression(data.image_name, ())
     images = images_by_id(folder, data.image_id == "stem", problems, pattern)
@@ -64,7 +64,7 @@ def photos(data: MaskFoldersData, folder: Path | None, problems: Problems) -> di
 def _pairs(data: MaskFoldersData, photos: Path, masks: Path, problems: Problems) -> tuple[dict[str, Path], Masks]:
     """The photos and masks of a split, paired by what {stem} stands for."""
     expression = _expression(data.mask_name, data.class_names)
-    images = photos(data, photos, problems)
+    images = photos_in(data, photos, problems)
     if photos == masks:
         images = {key: path for key, path in images.items() if not expression.fullmatch(path.name)}
     found = _mask_files(data, masks, expression, photos == masks, problems)
@@ -75,7 +75,7 @@ def _pairs(data: MaskFoldersData, photos: Path, masks: Path, problems: Problems)
     pairs: Masks = {}
     for key, path in images.items():
         match = photo_pattern.fullmatch(path.name)
-        assert match is not None, path  # _photos keeps no others
+        assert match is not None, path  # photos_in keeps no others
         pairs[key] = [found.pop((match["stem"], name), None) for name in classes]
         if not any(pairs[key]) and data.missing_masks == "refuse":
             wanted = data.mask_name.replace("{stem}", match["stem"])
