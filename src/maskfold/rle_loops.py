@@ -7,12 +7,15 @@ down the columns while the mask is read along its rows, and decoding marks where
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 
 from maskfold.compiled import compiled, inlined
 
 _WORD = 64
+_zeros_below: Any = trailing_zeros  # called with a word alone, which its own signature does not say
 # int64 holds every number of 18 digits; longer ones are out of any image's range anyway.
 MAX_DIGITS = 18
 _END, _BAD = -1, -2
@@ -124,7 +127,7 @@ def _with_room(text: np.ndarray, length: int) -> np.ndarray:
 def _write_changes(text: np.ndarray, length: int, start: int, changes: np.uint64, first: int) -> tuple[int, int]:
     """Write the runs that end in a word; returns the length of the text and the start of an open run, or -1."""
     while changes != 0:
-        pixel = first + trailing_zeros(changes)
+        pixel = first + _zeros_below(changes)
         changes &= changes - _ONE
         if start < 0:
             start = pixel
@@ -266,7 +269,7 @@ def _next_number(text: np.ndarray, at: int) -> tuple[int, int]:
         return _END, at
     first, number = at, 0
     while at < len(text) and _ZERO <= text[at] < _ZERO + 10:
-        number = 10 * number + (np.int64(text[at]) - _ZERO)
+        number = 10 * number + (text[at] - _ZERO)
         at += 1
     if at == first or at - first > MAX_DIGITS or (at < len(text) and not _is_blank(text[at])):
         return _BAD, at
