@@ -64,7 +64,7 @@ def test_file_hash_is_sha256(tmp_path):
 
 def test_code_version_follows_imports_and_ignores_comments(monkeypatch):
     sources = {"maskfold.a": "from maskfold.b import f\n", "maskfold.b": "def f():\n    return 1\n"}
-    monkeypatch.setattr(provenance, "_source", lambda name: sources[name])
+    monkeypatch.setattr(provenance, "source_of", lambda name: sources[name])
     monkeypatch.setattr(provenance, "_is_module", lambda name: name in sources)
     first = code_version.__wrapped__("maskfold.a")
     sources["maskfold.b"] = '# why\ndef f():\n    """One."""\n    return 1\n'
@@ -74,7 +74,7 @@ def test_code_version_follows_imports_and_ignores_comments(monkeypatch):
 
 
 def test_code_version_of_training_covers_the_losses_but_not_the_report():
-    modules = provenance._imports_of("maskfold.training.fit")
+    modules = provenance.imported_modules("maskfold.training.fit")
     assert "maskfold.losses" in modules
     assert "maskfold.config" not in modules
     assert not any(name.startswith("maskfold.report.page") for name in modules)

@@ -11,7 +11,7 @@ import ast
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -120,21 +120,21 @@ def folder_fingerprint(paths: list[Path]) -> str:
 def code_version(module: str) -> str:
     """Hash of a maskfold module and of every maskfold module it imports, blind to comments and layout."""
     digest = hashlib.sha256()
-    for name in sorted(_imports_of(module)):
+    for name in sorted(imported_modules(module, _NOT_PART_OF_CODE_VERSION)):
         digest.update(f"{name}\0{_syntax(name)}\n".encode())
     return digest.hexdigest()[:16]
 
 
-def _imports_of(module: str) -> set[str]:
-    """`module` and all maskfold modules it imports, directly or not."""
+def imported_modules(module: str, leaving_out: Collection[str] = ()) -> set[str]:
+    """`module` and all maskfold modules it imports, directly or not; those left out lead no further."""
     found: set[str] = set()
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name in found or name in _NOT_PART_OF_CODE_VERSION:
+        if name in found or name in leaving_out:
             continue
         found.add(name)
-        for node in ast.walk(ast.parse(_source(name))):
+        for node in ast.walk(ast.parse(source_of(name))):
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("maskfold"):
                 children = [f"{node.module}.{alias.name}" for alias in node.names]
                 submodules = [child for child in children if _is_module(child)]
@@ -148,7 +148,8 @@ def _is_module(name: str) -> bool:
     return _file_of(name) is not None
 
 
-def _source(module: str) -> str:
+def source_of(module: str) -> str:
+    """The text of a maskfold module."""
     path = _file_of(module)
     assert path is not None, module
     return path.read_text(encoding="utf-8")
@@ -165,7 +166,7 @@ def _file_of(module: str) -> Path | None:
 
 
 def _syntax(module: str) -> str:
-    tree = ast.parse(_source(module))
+    tree = ast.parse(source_of(module))
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if (
