@@ -74,7 +74,7 @@ def test_code_version_follows_imports_and_ignores_comments(monkeypatch):
 
 
 def test_code_version_of_training_covers_the_losses_but_not_the_report():
-    modules = provenance.imported_modules("maskfold.training.fit")
+    modules = provenance.imported_modules("maskfold.training.fit", provenance._NOT_PART_OF_CODE_VERSION)
     assert "maskfold.losses" in modules
     assert "maskfold.config" not in modules
     assert not any(name.startswith("maskfold.report.page") for name in modules)
