@@ -63,6 +63,37 @@ def test_a_misspelt_key_of_the_data_section_knows_its_format(write):
         load_config(write(folders), ["data.train_mask=masks"])
 
 
+@pytest.mark.parametrize(
+    ("data", "answer"),
+    [
+        (
+            "{format: cocoo, root: x}",
+            "data.format: found 'cocoo', expected one of rle_csv, mask_folders, paths_csv, coco",
+        ),
+        ("{root: x, class_names: [a]}", "data.format: required; one of rle_csv, mask_folders"),
+        ("{format: coco, root: x, class_names: [a], train_jsn: y}", "did you mean data.train_json?"),
+        ("{format: auto, root: x, order: row}", "data.order: unknown key; valid keys: class_names"),
+        ("{format: rle_csv, root: x, class_names: [a], columns: {img: y}}", "data.columns.img: unknown key"),
+        (
+            "{format: rle_csv, root: x, class_names: [a, b], columns: {image: i, rle: r}}",
+            "several classes need class_name",
+        ),
+        ("{format: rle_csv, root: x, class_names: [a], columns: {rle: r}}", "give exactly one of image, image_class"),
+        ("{format: coco, root: x, class_names: [a], merge: {b: all}}", "merge: b is not among class_names"),
+        ("{format: mask_folders, root: x, mask_name: a.png}", "mask_name: expected {stem} once"),
+        ("{format: mask_folders, root: x, class_names: [a, b]}", "several classes need labels: class_index or colour"),
+        ("{format: mask_folders, root: x, class_colours: {mask: [1, 2, 3]}}", "class_colours goes with labels: colour"),
+        ("{format: mask_folders, root: x, labels: colour}", "labels: colour needs class_colours"),
+        ("{format: mask_folders, root: x, labels: class_index, class_values: {mask: 0}}", "the background, share one"),
+        ("{format: paths_csv, root: x, class_names: [a, a]}", "a name is given twice"),
+    ],
+)
+def test_data_sections_of_every_format_say_what_is_wrong(write, data, answer):
+    with pytest.raises(ConfigError) as error:
+        load_config(write(f"name: x\ndata: {data}\n"))
+    assert answer in str(error.value)
+
+
 def test_extends_merges_section_by_section(write):
     write(MINIMAL + "train: {epochs: 3, batch_size: 4}\n", "base.yaml")
     config = load_config(write("extends: base.yaml\nname: y\ntrain: {epochs: 5}\n"))

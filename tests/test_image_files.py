@@ -1,11 +1,22 @@
 """Reading images: grey and colour, jpg and png, 16 bits, transparency, and files that are no images."""
 
+import struct
+import zlib
+
 import cv2
 import numpy as np
 import pytest
 
 from maskfold.data.competition import DataError
-from maskfold.data.image_files import check_channels, check_images, list_images, read_image, read_stored
+from maskfold.data.image_files import (
+    UNKNOWN_PEAK,
+    check_channels,
+    check_images,
+    list_images,
+    read_image,
+    read_stored,
+)
+from maskfold.data.image_headers import read_declared
 from maskfold.data.transforms import resize_image
 
 COLOUR = np.zeros((2, 3, 3), np.uint8)
@@ -126,3 +137,42 @@ def test_many_channels_are_resized_each_as_it_would_be_alone(size):
     image = np.random.default_rng(0).integers(0, 256, (10, 12, 6), dtype=np.uint8)
     alone = [resize_image(image[:, :, [channel]], size) for channel in range(6)]
     np.testing.assert_array_equal(resize_image(image, size), np.concatenate(alone, axis=2))
+
+
+def png_that_declares(path, height, width):
+    """A png of a few hundred bytes whose header claims height x width px."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = b"IDAT" + zlib.compress(bytes(10_000))
+    chunks = [header, data, b"IEND"]
+    parts = [struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+
+
+@pytest.mark.parametrize("check", ["decode", "header"])
+def test_a_file_that_would_fill_the_memory_is_refused_unread(tmp_path, check, monkeypatch):
+    path = tmp_path / "bomb.png"
+    png_that_declares(path, 30_000, 30_000)
+    monkeypatch.setattr("cv2.imdecode", lambda *_: pytest.fail("decoded"))
+    _, problems = check_images([path], check)
+    assert "bomb.png: declares 30000x30000 px" in problems[0]
+    assert "cut it into tiles" in problems[0]
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.npy", "a.tif"])
+def test_headers_tell_the_size_without_decoding(tmp_path, name):
+    path = tmp_path / name
+    pixels = np.random.default_rng(0).integers(0, 255, (37, 53, 3), dtype=np.uint8)
+    np.save(path, pixels) if name.endswith("npy") else cv2.imwrite(str(path), pixels)
+    assert read_declared(path) == (37, 53, name != "a.tif")  # of a TIFF only decoding tells
+    path.write_bytes(path.read_bytes()[:-10])
+    declared = read_declared(path)
+    assert declared is None or not declared.whole
+
+
+def test_a_header_check_decodes_only_where_the_end_is_missing(tmp_path):
+    for name in ("good", "cut"):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), COLOUR)
+    (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:-30])
+    headers, problems = check_images([tmp_path / "good.png", tmp_path / "cut.png"], "header")
+    assert headers == {tmp_path / "good.png": (2, 3, UNKNOWN_PEAK)}
+    assert "cut.png: cannot be decoded" in problems[0]

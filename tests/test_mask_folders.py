@@ -1,8 +1,9 @@
-"""The reader of photos and mask folders: pairs by stem, thresholds, and every bad pair reported together."""
+"""The reader of photos and mask folders: names, kinds of masks, and every bad pair reported together."""
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from maskfold.config import MaskFoldersData
 from maskfold.data.competition import DataError
@@ -66,3 +67,132 @@ def test_masks_of_zeros_and_ones_are_answered_with_the_threshold(root):
         cv2.imwrite(str(root / f"train_mask/{name}.png"), (mask > 0).astype(np.uint8))
     assert "the brightest value of all is 1, below data.mask_threshold=128" in problems_of(root)
     assert open_competition(data_of(root, mask_threshold=1)).masks("1").sum() == 8
+
+
+LABELS = np.zeros((4, 6), np.uint8)
+LABELS[1:3, 2:5], LABELS[3, 0] = 1, 2
+
+
+def relabel(root, pixels, name="1.png"):
+    """Mask 1 becomes `pixels`, mask 2 blank."""
+    for old in (root / "train_mask").iterdir():
+        old.unlink()
+    cv2.imwrite(str(root / "train_mask" / name), pixels)
+    cv2.imwrite(str(root / "train_mask/2.png"), np.zeros((5, 5), np.uint8))
+
+
+def masks_of(root, **changes):
+    return open_competition(MaskFoldersData(root=str(root), **changes)).masks
+
+
+def test_class_indices_are_told_apart(root):
+    relabel(root, LABELS)
+    masks = masks_of(root, class_names=("cat", "dog"), labels="class_index")
+    assert masks("1").sum(axis=(1, 2)).tolist() == [6, 1]
+    assert masks("2").sum() == 0
+    merged = masks_of(root, class_names=("pet",), labels="class_index", class_values={"pet": (1, 2)})
+    assert merged("1").sum() == 7
+
+
+def test_palette_masks_give_their_indices(root):
+    relabel(root, LABELS)
+    image = Image.fromarray(LABELS, mode="P")
+    image.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])
+    image.save(root / "train_mask/1.png")
+    assert masks_of(root, class_names=("a", "b"), labels="class_index")("1")[1, 3, 0] == 1
+
+
+def test_a_value_of_no_class_is_named_once_with_its_cure(root):
+    relabel(root, np.where(LABELS == 2, 255, LABELS).astype(np.uint8))
+    problems = problems_of(root, labels="class_index")
+    assert "1.png: the value 255 belongs to no class (1 of 2 masks have it)" in problems
+    assert "data.background_values if it is none" in problems
+    masks = masks_of(root, labels="class_index", class_names=("x",), background_values=(0, 255))
+    assert masks("1").sum() == 6
+
+
+def test_colours_are_told_apart_in_png_and_jpg(root):
+    colours = {"red": (255, 0, 0), "sky": (0, 128, 255)}
+    pixels = np.zeros((64, 96, 3), np.uint8)
+    pixels[8:32, 8:80], pixels[40:60, 8:80] = (0, 0, 255), (255, 128, 0)  # OpenCV has blue first
+    cv2.imwrite(str(root / "train/1.jpg"), np.zeros((64, 96, 3), np.uint8))
+    for name in ("1.png", "1.jpg"):
+        relabel(root, pixels, name)
+        masks = masks_of(root, class_names=("red", "sky"), labels="colour", class_colours=colours)("1")
+        areas = masks.sum(axis=(1, 2))
+        np.testing.assert_allclose(areas, [24 * 72, 20 * 72], rtol=0.05)
+        assert masks[0, 12:28, 12:76].all()
+        assert masks[1, 44:56, 12:76].all()
+    answer = problems_of(
+        root, labels="colour", class_colours={"person": (250, 0, 0)}, background_colours=((255, 0, 0),)
+    )
+    assert "jpg masks smear the colour [255, 0, 0] and the colour [250, 0, 0] into each other" in answer
+
+
+def test_jpg_masks_are_cut_at_the_threshold(root):
+    pixels = np.zeros((64, 96), np.uint8)
+    pixels[8:32, 8:80] = 255
+    cv2.imwrite(str(root / "train/1.jpg"), np.zeros((64, 96, 3), np.uint8))
+    relabel(root, pixels, "1.jpeg")
+    assert masks_of(root)("1").sum() == 24 * 72
+
+
+def test_names_follow_patterns_even_in_one_folder(root):
+    for name in ("7_sat.jpg", "8_sat.jpg"):
+        cv2.imwrite(str(root / "train" / name), np.zeros((4, 6, 3), np.uint8))
+        cv2.imwrite(str(root / "train" / name.replace("sat.jpg", "mask.png")), LABELS * 255)
+    competition = open_competition(
+        data_of(root, train_masks="train", image_name="{stem}_sat.jpg", mask_name="{stem}_mask.png", test_images=None)
+    )
+    assert competition.train["image_id"].tolist() == ["7", "8"]
+    assert competition.masks("8").sum() == 7
+
+
+def test_a_folder_or_a_name_a_class(root):
+    for name in ("cat", "dog"):
+        (root / "masks" / name).mkdir(parents=True)
+    cv2.imwrite(str(root / "masks/cat/1.png"), (LABELS == 1) * np.uint8(255))
+    cv2.imwrite(str(root / "masks/dog/1.png"), (LABELS == 2) * np.uint8(255))
+    changes = {"class_names": ("cat", "dog"), "train_masks": "masks", "mask_name": "{class}/{stem}"}
+    with pytest.raises(DataError, match=r"2.JPG: no mask of this name .* set data.missing_masks: empty"):
+        masks_of(root, **changes)
+    assert masks_of(root, **changes, missing_masks="empty")("1").sum(axis=(1, 2)).tolist() == [6, 1]
+    for name in ("cat", "dog"):
+        (root / "masks" / name / "1.png").rename(root / f"masks/1_{name}.png")
+    changes["mask_name"] = "{stem}_{class}"
+    assert masks_of(root, **changes, missing_masks="empty")("1").sum(axis=(1, 2)).tolist() == [6, 1]
+
+
+def test_masks_of_another_size_are_resized_only_on_demand(root):
+    relabel(root, np.kron(LABELS > 0, np.ones((2, 2))).astype(np.uint8) * 255)
+    assert "the mask is 8x12 px (height x width), its photo 4x6; set data.resize_masks: true" in problems_of(root)
+    np.testing.assert_array_equal(masks_of(root, resize_masks=True)("1")[0], LABELS > 0)
+    relabel(root, np.full((6, 4), 255, np.uint8))
+    assert "its sides are swapped" in problems_of(root, resize_masks=True)
+
+
+def test_validation_photos_join_under_names_of_their_own(root):
+    for folder in ("valid", "valid_mask"):
+        (root / folder).mkdir()
+        cv2.imwrite(str(root / folder / "1.png"), np.full((3, 3), 255, np.uint8))
+    competition = open_competition(data_of(root, valid_images="valid", valid_masks="valid_mask"))
+    assert competition.train["image_id"].tolist() == ["1", "2", "valid/1"]
+    assert competition.masks("valid/1").sum() == 9
+
+
+def test_many_files_are_checked_by_header_and_some_masks_are_read(root, monkeypatch):
+    relabel(root, LABELS)  # ones and twos, all below the threshold
+    assert "none of 2 masks shows anything" in problems_of(root, check="header")
+    (root / "train/1.jpg").write_bytes((root / "train/1.jpg").read_bytes()[:-40])
+    assert "1.jpg: cannot be decoded" in problems_of(root, check="header")
+    monkeypatch.setattr("maskfold.data.image_files.MAX_DECODED", 1)
+    assert "1.jpg: cannot be decoded" in problems_of(root)
+
+
+def test_masks_that_change_are_new_inputs(root):
+    inputs = open_competition(data_of(root)).train_inputs()
+    relabel(root, LABELS * 255)
+    again = open_competition(data_of(root)).train_inputs()
+    assert {key for key in inputs if inputs[key] != again[key]} == {"mask images"}
+    reread = open_competition(data_of(root, mask_threshold=1)).train_inputs()
+    assert {key for key in again if reread[key] != again[key]} == {"the reading of the labels"}

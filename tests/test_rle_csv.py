@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from maskfold.config import RleCsvData
+from maskfold.config import RleColumns, RleCsvData
 from maskfold.data.competition import DataError
 from maskfold.data.reading import open_competition
 
@@ -65,6 +65,8 @@ def test_groups_join_the_training_table(root):
     ("row", "answer"),
     [
         ("d.jpg,1,1 2", "row 4: there is no training image 'd.jpg'"),
+        ("A.JPEG,1,1 2", "row 4: there is no training image 'A.JPEG'; there is 'a.jpg'"),
+        ("a.jpg,2,-1", "if it stands for an empty mask, set data.empty_token: '-1'"),
         ("../a.jpg,1,1 2", "row 4: image id '../a.jpg' climbs out of its folder"),
         ("a.jpg,9,1 2", "row 4: unknown class '9'; data.class_names has 1, 2"),
         ("a.jpg,1,5 1", "row 4: 'a.jpg', class 1 is in row 2 already"),
@@ -139,3 +141,46 @@ def test_the_check_is_remembered_and_renewed(root, monkeypatch, tmp_path):
     monkeypatch.undo()
     (root / "train_images/a.jpg").write_bytes(b"changed")
     assert any("a.jpg: cannot be decoded" in p for p in problems_of(root))
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("label,image,runs\n1,a.jpg,1 2\n2,b.png,3 1\n", {"image": "image", "class_name": "label", "rle": "runs"}),
+        ("key,runs\na.jpg_1,1 2\nb.png_2,3 1\n", {"image_class": "key", "rle": "runs"}),
+        ("id,one,two\na.jpg,1 2,-1\nb.png,-1,3 1\n", {"image": "id", "rle_of": {"2": "two", "1": "one"}}),
+    ],
+    ids=["long", "joined", "wide"],
+)
+def test_columns_of_any_name_and_form(root, text, columns):
+    (root / "train.csv").write_text(text)
+    masks = open_competition(data_of(root, columns=RleColumns(**columns), empty_token="-1")).masks
+    assert masks("a.jpg").sum(axis=(1, 2)).tolist() == [2, 0]
+    assert masks("b.png")[1, 2, 0] == 1
+
+
+def test_rows_of_one_class_are_objects_only_where_the_config_says_so(root):
+    (root / "train.csv").write_text("img,rle\na.jpg,1 2\na.jpg,2 3\n")
+    (root / "sample_submission.csv").write_text("img,rle\nt.jpg,\n")
+    data = RleCsvData(root=str(root), class_names=("ship",), columns=RleColumns(image="img", rle="rle"))
+    with pytest.raises(DataError, match=r"row 3: .* is in row 2 already; if each row is an object"):
+        open_competition(data)
+    joined = open_competition(data.model_copy(update={"several_rows": "union"}))
+    assert joined.masks("a.jpg").sum() == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [("A.JPG", "differs from A.JPG only by case"), ("a.jpeg", "a.jpg: its name differs"), ("n\nl.jpg", "a line break")],
+)
+def test_names_that_may_be_mixed_up_are_refused(root, name, answer):
+    cv2.imwrite(str(root / "x.jpg"), np.zeros((4, 6, 3), np.uint8))
+    (root / "x.jpg").rename(root / "train_images" / name)
+    problems = "\n".join(problems_of(root))
+    assert answer in problems or "by jpg/jpeg" in problems
+
+
+def test_ids_that_need_quotes(root):
+    (root / "train_images/a.jpg").rename(root / "train_images/NA, the 1st.jpg")
+    (root / "train.csv").write_text('ImageId,ClassId,EncodedPixels\n"NA, the 1st.jpg",1,1 2\n')
+    assert open_competition(data_of(root)).masks("NA, the 1st.jpg").sum() == 2

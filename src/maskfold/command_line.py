@@ -17,6 +17,7 @@ if find_spec("pydantic") is None or find_spec("torch") is None:
 
 from maskfold.config import REPOSITORY, Config, ConfigError, load_config
 from maskfold.data.competition import DataError
+from maskfold.data.recognition import with_recognised_data
 from maskfold.errors import InferenceError, TrainingError
 from maskfold.provenance import StaleError
 
@@ -57,7 +58,7 @@ def stage_parser(description: str, examples: str) -> argparse.ArgumentParser:
 def config_of(args: argparse.Namespace) -> Config:
     """The config the parsed arguments ask for."""
     path = args.config if args.config.exists() else REPOSITORY / args.config
-    return load_config(path, [override for group in args.overrides for override in group])
+    return with_recognised_data(load_config(path, [override for group in args.overrides for override in group]))
 
 
 def run_stage(stage: Callable[[], None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 from maskfold.config import MaskFoldersData
@@ -95,7 +96,7 @@ def _mask_files(
     inner = [head.replace("{class}", name) for name in data.class_names] if slash else [""]
     files: dict[tuple[str, str], Path] = {}
     for part in dict.fromkeys(inner):
-        for path in problems.attempt(lambda part=part: list_images(folder / part), list[Path]()):  # type: ignore[misc]
+        for path in problems.attempt(partial(list_images, folder / part), list[Path]()):
             match = expression.fullmatch(f"{part}{slash}{path.name}")
             if match is None:
                 if not shared:

@@ -76,6 +76,14 @@ def images_by_id(
     return images
 
 
+def image_names(folder: Path) -> list[str]:
+    """The names of the images right in a folder, sorted; none where there is no such folder."""
+    try:
+        return [path.name for path in list_images(folder)]
+    except DataError:
+        return []
+
+
 def _writable(name: str) -> bool:
     """Whether a name can stand in a csv of UTF-8, one line a row."""
     try:

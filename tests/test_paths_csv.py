@@ -1,0 +1,57 @@
+"""The reader of a csv of paths: ids, classes, groups, and every row that names a file that is not there."""
+
+import cv2
+import numpy as np
+import pytest
+
+from maskfold.config import PathColumns, PathsCsvData
+from maskfold.data.competition import DataError
+from maskfold.data.reading import open_competition
+
+
+@pytest.fixture
+def root(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        cv2.imwrite(str(tmp_path / folder / "1.jpg"), np.zeros((4, 6, 3), np.uint8))
+        cv2.imwrite(str(tmp_path / folder / "1 mask,left.png"), np.full((4, 6), 255, np.uint8))
+    return tmp_path
+
+
+def data_of(root, text, **changes):
+    (root / "train.csv").write_text(text)
+    return PathsCsvData(root=str(root), **changes)
+
+
+def problems_of(root, text, **changes):
+    with pytest.raises(DataError) as error:
+        open_competition(data_of(root, text, **changes))
+    return "\n".join(error.value.problems)
+
+
+def test_ids_groups_and_names_that_need_quotes(root):
+    text = 'id,image,mask,who\nx,a/1.jpg,"a/1 mask,left.png",p\ny,b/1.jpg,,q\n'
+    competition = open_competition(data_of(root, text, columns=PathColumns(id="id", group="who"), test_images="b"))
+    assert competition.train["image_id"].tolist() == ["x", "y"]
+    assert competition.train["group"].tolist() == ["p", "q"]
+    assert competition.masks("x").sum() == 24
+    assert competition.masks("y").sum() == 0  # a blank mask is an empty one
+
+
+def test_a_column_a_class(root):
+    text = 'image,cat,dog\na/1.jpg,,"a/1 mask,left.png"\n'
+    columns = PathColumns(mask=None, mask_of={"dog": "dog", "cat": "cat"})
+    masks = open_competition(data_of(root, text, columns=columns, class_names=("cat", "dog"))).masks
+    assert masks("1").sum(axis=(1, 2)).tolist() == [0, 24]
+
+
+def test_bad_rows_are_reported_together(root):
+    problems = problems_of(root, "image,mask\na/1.jpg,none.png\nb/1.jpg,\n,\nc/2.jpg,\n,x\n")
+    for answer in (
+        "row 2: there is no file",
+        "row 3: image id '1' is in row 2 already; name a column of ids in data.columns.id",
+        "row 5: there is no file",
+        "row 6: no path in column image",
+    ):
+        assert answer in problems
+    assert "found the header photo,mask; expected image,mask" in problems_of(root, "photo,mask\na/1.jpg,\n")

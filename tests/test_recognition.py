@@ -1,0 +1,149 @@
+"""data.format: auto: what each kind of folder is taken for, and folders that may be several things or nothing."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from maskfold.config import AutoData, CocoData, MaskFoldersData, PathsCsvData, RleCsvData
+from maskfold.data.competition import DataError
+from maskfold.data.reading import open_competition
+from maskfold.data.recognition import recognised
+from maskfold.rle import encode
+
+SQUARE = np.zeros((12, 16), np.uint8)
+SQUARE[2:9, 3:12] = 1
+
+
+@pytest.fixture(autouse=True)
+def no_index(tmp_path, monkeypatch):
+    monkeypatch.setattr("maskfold.paths.REPOSITORY", tmp_path / "repository")
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "mine"
+
+
+def images(root, folder, names, pixels=SQUARE * 90):
+    (root / folder).mkdir(parents=True, exist_ok=True)
+    for name in names:
+        cv2.imwrite(str(root / folder / name), pixels)
+
+
+def auto(root, *class_names):
+    return AutoData(root=str(root), class_names=class_names)
+
+
+@pytest.mark.parametrize("order", ["column", "row"])
+def test_severstal_is_run_lengths_and_the_pixel_order_is_seen(root, order, capsys):
+    images(root, "train_images", ["a.jpg", "b.jpg"])
+    images(root, "test_images", ["t.jpg"])
+    (root / "train.csv").write_text(f"ImageId,ClassId,EncodedPixels\na.jpg,1,{encode(SQUARE, order)}\nb.jpg,2,3 1\n")
+    (root / "sample_submission.csv").write_text("ImageId,ClassId,EncodedPixels\nt.jpg,1,\nt.jpg,2,\n")
+    found = recognised(auto(root))
+    assert isinstance(found, RleCsvData)
+    assert (found.class_names, found.order, found.test_images) == (("1", "2"), order, "test_images")
+    np.testing.assert_array_equal(open_competition(found).masks("a.jpg")[0], SQUARE)
+    told = capsys.readouterr().out
+    assert f"taken for run lengths in train.csv, {order} by {order}; the same in words" in told
+    assert "format: rle_csv" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "classes"),
+    [
+        ("id,rle_mask\na,{rle}\nb,\n", ("mask",)),
+        ("id,cat,dog\na,{rle},\nb,,3 1\n", ("cat", "dog")),
+        ("Image_Label,Runs\na_Fish,{rle}\na_Gravel,\nb_Fish,\nb_Gravel,3 1\n", ("Fish", "Gravel")),
+        ("ImageId,EncodedPixels\na.png,{rle}\na.png,190 2\nb.png,\n", ("mask",)),
+    ],
+    ids=["one class", "wide", "joined", "an object a row"],
+)
+def test_other_columns_are_understood(root, text, classes):
+    images(root, "train", ["a.png", "b.png"])
+    (root / "train.csv").write_text(text.format(rle=encode(SQUARE)))
+    competition = open_competition(auto(root))
+    assert competition.class_names == classes
+    assert competition.masks(competition.train["image_id"][0])[0, 2:9, 3:12].all()
+
+
+def test_the_people_layout_with_validation_folders(root):
+    for folder in ("train", "valid", "test"):
+        images(root, folder, [f"{folder}{n}.jpg" for n in range(3)])
+        if folder != "test":
+            images(root, f"{folder}_mask", [f"{folder}{n}.png" for n in range(3)], SQUARE * 255)
+    found = recognised(auto(root, "person"))
+    assert isinstance(found, MaskFoldersData)
+    assert (found.valid_masks, found.test_images, found.labels) == ("valid_mask", "test", "binary")
+    competition = open_competition(found)
+    assert competition.train["split"].tolist() == ["train"] * 3 + ["valid"] * 3
+    assert competition.masks("valid2").sum() == SQUARE.sum()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "labels", "classes"),
+    [
+        (SQUARE * 3 + np.eye(12, 16, dtype=np.uint8), "class_index", ("class_1", "class_3", "class_4")),
+        (np.dstack([SQUARE * 0, SQUARE * 128, SQUARE * 255]), "colour", ("colour_ff8000",)),
+        (SQUARE, "binary", ("mask",)),
+    ],
+)
+def test_the_kind_of_mask_is_seen_in_the_pixels(root, pixels, labels, classes):
+    images(root, "imgs", ["a.jpg", "b.jpg"])
+    images(root, "masks", ["a_mask.png", "b_mask.png"], pixels)
+    found = recognised(auto(root))
+    assert isinstance(found, MaskFoldersData)
+    assert (found.labels, found.class_names, found.mask_name) == (labels, classes, "{stem}_mask")
+    assert open_competition(found).masks("a").any(axis=(1, 2)).all()
+
+
+def test_one_folder_a_class(root):
+    images(root, "photos", ["a.jpg", "b.jpg"])
+    images(root, "masks/cat", ["a.png"], SQUARE * 255)
+    images(root, "masks/dog", ["b.png", "a.png"], SQUARE * 255)
+    competition = open_competition(auto(root))
+    assert competition.class_names == ("cat", "dog")
+    assert competition.masks("b").any(axis=(1, 2)).tolist() == [False, True]
+
+
+def test_the_cigarette_layout_is_coco(root):
+    for split in ("train", "val"):
+        images(root, f"{split}/images", ["00.jpg"])
+        image = {"id": 0, "file_name": "00.jpg", "height": 12, "width": 16}
+        annotation = {"id": 1, "image_id": 0, "category_id": 1, "segmentation": [[1, 1, 5, 1, 5, 5]]}
+        content = {"images": [image], "annotations": [annotation], "categories": [{"id": 1, "name": "butt"}]}
+        (root / split / "coco_annotations.json").write_text(json.dumps(content))
+    images(root, "real_test", ["r.jpg"])
+    found = recognised(auto(root))
+    assert isinstance(found, CocoData)
+    assert (found.valid_json, found.test_images) == ("val/coco_annotations.json", "real_test")
+    assert open_competition(found).train["image_id"].tolist() == ["00.jpg", "valid/00.jpg"]
+
+
+def test_a_csv_of_paths(root):
+    images(root, "x", ["a.jpg"])
+    images(root, "y", ["1.png"], SQUARE * 255)
+    (root / "list.csv").write_text("photo,mask_path\nx/a.jpg,y/1.png\n")
+    found = recognised(auto(root))
+    assert isinstance(found, PathsCsvData)
+    assert open_competition(found).masks("a").sum() == SQUARE.sum()
+
+
+def test_a_folder_that_may_be_two_things_lists_both(root):
+    images(root, "train/images", ["a.png", "b.png"])
+    images(root, "train/masks", ["a.png", "b.png"], SQUARE * 255)
+    (root / "train.csv").write_text(f"id,rle_mask\na,{encode(SQUARE)}\nb,\n")
+    with pytest.raises(DataError) as error:
+        recognised(auto(root))
+    text = str(error.value)
+    assert "may be 2 things; write down which in the config" in text
+    assert "format: rle_csv" in text
+    assert "format: mask_folders" in text
+
+
+def test_a_folder_without_labels_says_what_it_holds(root):
+    images(root, "train", ["a.png"])
+    with pytest.raises(DataError, match=r"found no labels; .*The folder holds train/"):
+        recognised(auto(root))
