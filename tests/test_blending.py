@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from maskfold.blending.choice import BlendChoice
 from maskfold.blending.combining import combine_class_probs, combine_maps
+from maskfold.blending.sample import sample_images
+from maskfold.config import BlendConfig, Config, InferenceConfig
+from maskfold.data.competition import DataError
+from maskfold.ensemble import model_hashes, oof_provenance
+from maskfold.final_prediction import checked_artefact
+from maskfold.folds import make_folds, read_folds
+from maskfold.oof import OofWriter, iter_oof
+from maskfold.oof_prediction import predict_oof
+from maskfold.paths import RunPaths
+from maskfold.provenance import StaleError
+from maskfold.training.stage import train_folds
+from maskfold.tuning import tune
 
 
 def maps(*rows):
@@ -60,3 +74,166 @@ def test_class_probabilities_are_the_mean_of_the_members_that_have_one():
     assert np.array_equal(combine_class_probs([first, second], (1, 0)), first)
     assert combine_class_probs([None, None], (1, 3)) is None
     assert combine_class_probs([first, None], (0, 1)) is None
+
+
+@pytest.fixture
+def blend(tmp_path, tiny_competition):
+    """A blend of two experiments with folds, stand-ins for weights, and OOF: one sees well, one in another order."""
+    common = {
+        "output_root": str(tmp_path / "out"),
+        "data": {"format": "rle_csv", "root": "unused", "class_names": ("bright", "dark")},
+        "folds": {"count": 3},
+        "tuning": {"trials": 2, "bootstrap_samples": 100},
+    }
+    members = [Config.model_validate({"name": name, **common}) for name in ("sharp", "dull")]
+    members[1] = members[1].model_copy(update={"inference": InferenceConfig(tta=("vflip",))})
+    config = Config.model_validate({"name": "both", **common})
+    config = config.model_copy(update={"blend": BlendConfig(members=tuple(members), weights="greedy", trials=4)})
+    for member in members:
+        make_folds(member, tiny_competition)
+        train(member, "first")
+        predict(member, tiny_competition)
+    make_folds(config, tiny_competition)
+    return config
+
+
+def train(member, weights):
+    for fold in range(3):
+        path = RunPaths.of(member).model(fold)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{weights} {fold}")
+
+
+def predict(member, competition):
+    """Write the OOF of a member as its stage would."""
+    paths, rng = RunPaths.of(member), np.random.default_rng(len(member.name))
+    folds = read_folds(member, competition)
+    for fold, made_from in enumerate(oof_provenance(member, competition)):
+        metadata = {"checkpoint": made_from.inputs["model"], "tta": ",".join(member.inference.tta)}
+        ids = folds.loc[folds["fold"] == fold, "image_id"].tolist()
+        with OofWriter(paths.oof_parquet(fold), 2, metadata) as writer:
+            for image_id in ids if member.name == "sharp" else ids[::-1]:
+                truth = competition.masks(image_id)
+                noise = rng.normal(0, 10 if member.name == "sharp" else 60, truth.shape)
+                prob = np.clip(np.rint(60 + 90.0 * truth + noise), 0, 255).astype(np.uint8)
+                writer.write(image_id, fold, prob, np.array([0.25, 0.5], np.float32) if member.name == "dull" else None)
+        made_from.write(paths.oof_parquet(fold))
+
+
+def test_a_blend_has_an_oof_of_its_own_and_is_tuned_like_a_model(blend, tiny_competition, capsys):
+    predict_oof(blend, tiny_competition)
+    output = capsys.readouterr().out
+    assert "12 of 12 OOF images" in output
+    for title in ("sharp alone", "dull alone", "equal weights", "greedy"):
+        assert title in output
+    choice = BlendChoice.read(RunPaths.of(blend).blend_json)
+    weights = [choice.weights[name] for name in ("sharp", "dull")]
+    assert sum(weights) == pytest.approx(1) and weights[0] >= 0.5
+    for fold in range(3):
+        parts = {
+            member.name: {image.image_id: image for image in iter_oof(RunPaths.of(member).oof_parquet(fold))}
+            for member in blend.blend.members
+        }
+        blended = list(iter_oof(RunPaths.of(blend).oof_parquet(fold)))
+        assert [image.image_id for image in blended] == list(parts["sharp"])
+        for image in blended:
+            both = [parts[name][image.image_id].prob for name in ("sharp", "dull")]
+            assert np.array_equal(image.prob, combine_maps(both, weights, "mean"))
+            if weights[1]:
+                assert image.class_prob.tolist() == [0.25, 0.5]
+    artefact = tune(blend, tiny_competition)
+    assert artefact.combine == "mean" and artefact.ensemble_weights == choice.weights
+    assert artefact.tta == ("sharp/hflip", "dull/vflip")
+    assert artefact.checkpoints == model_hashes(blend) and len(artefact.checkpoints) == 6
+    assert checked_artefact(blend) == artefact
+
+
+def test_a_fresh_blend_is_skipped_and_made_again_to_the_byte(blend, tiny_competition, capsys):
+    files = [RunPaths.of(blend).blend_json, *(RunPaths.of(blend).oof_parquet(fold) for fold in range(3))]
+    predict_oof(blend, tiny_competition)
+    before = [file.read_bytes() for file in files]
+    capsys.readouterr()
+    predict_oof(blend, tiny_competition)
+    assert capsys.readouterr().out.count("fresh, skipped") == 4
+    for file in files:
+        file.unlink()
+    predict_oof(blend, tiny_competition)
+    assert [file.read_bytes() for file in files] == before
+
+
+def test_a_retrained_member_makes_the_blend_stale_everywhere(blend, tiny_competition):
+    predict_oof(blend, tiny_competition)
+    tune(blend, tiny_competition)
+    dull = blend.blend.members[1]
+    train(dull, "second")
+    with pytest.raises(StaleError) as error:
+        checked_artefact(blend)
+    assert "other models than the trained ones (dull/fold0, dull/fold1, dull/fold2)" in str(error.value)
+    commands = ["predict_oof.py --config configs/dull", "predict_oof.py --config configs/both", "tune_thresholds.py"]
+    places = [str(error.value).index(command) for command in commands]
+    assert places == sorted(places) and "configs/sharp" not in str(error.value)
+    with pytest.raises(StaleError, match=r"dull, OOF of fold 0: model changed; run .*configs/dull\.yaml"):
+        predict_oof(blend, tiny_competition)
+    predict(dull, tiny_competition)
+    predict_oof(blend, tiny_competition)
+    tune(blend, tiny_competition)
+    assert checked_artefact(blend).checkpoints == model_hashes(blend)
+
+
+def changed(blend, **blend_keys):
+    return blend.model_copy(update={"blend": blend.blend.model_copy(update=blend_keys)})
+
+
+def test_an_artefact_of_another_blend_is_refused(blend, tiny_competition):
+    predict_oof(blend, tiny_competition)
+    tune(blend, tiny_competition)
+    with pytest.raises(StaleError, match="combined by mean, the config says vote"):
+        checked_artefact(changed(blend, combine="vote"))
+    dull = blend.blend.members[1].model_copy(update={"inference": InferenceConfig(tta=())})
+    with pytest.raises(StaleError, match=r"tuned with TTA .*'dull/vflip'.*, the config says \['sharp/hflip'\]"):
+        checked_artefact(changed(blend, members=(blend.blend.members[0], dull)))
+
+
+def test_everything_a_member_lacks_is_told_at_once(blend, tiny_competition):
+    sharp, dull = blend.blend.members
+    RunPaths.of(sharp).oof_parquet(2).unlink()
+    RunPaths.of(dull).model(1).unlink()
+    with pytest.raises(StaleError) as error:
+        predict_oof(blend, tiny_competition)
+    assert "sharp, OOF of fold 2: fold2.parquet does not exist yet" in str(error.value)
+    assert "folds [1] are not trained yet" in str(error.value) and "train.py --config configs/dull" in str(error.value)
+    assert not RunPaths.of(blend).blend_json.exists()
+
+
+def test_members_on_other_folds_are_refused(blend, tiny_competition):
+    dull = blend.blend.members[1]
+    path = RunPaths.of(dull).folds_csv
+    folds = pd.read_csv(path)
+    folds["fold"] = (folds["fold"] + 1) % 3
+    folds.to_csv(path, index=False)
+    with pytest.raises(DataError, match=r"12 images are in other folds of dull than of sharp.*copy .*sharp\.csv to"):
+        make_folds(blend, tiny_competition)
+    path.unlink()
+    with pytest.raises(StaleError, match=r"make_folds\.py --config configs/dull"):
+        make_folds(blend, tiny_competition)
+
+
+def test_training_a_blend_only_says_what_its_members_lack(blend, tiny_competition, capsys):
+    RunPaths.of(blend.blend.members[1]).model(1).unlink()
+    train_folds(blend, tiny_competition)
+    output = capsys.readouterr().out
+    assert "sharp: 3 of 3 folds trained\n" in output
+    assert "dull: 2 of 3 folds trained; run `python src/train.py --config configs/dull.yaml`" in output
+
+
+def test_a_sample_holds_every_fold_and_no_more_than_its_bound(blend, tiny_competition):
+    whole = sample_images(blend, tiny_competition)
+    assert sorted(image.image_id for image in whole) == sorted(tiny_competition.train["image_id"])
+    bound = 3 * 2 * 2 * 64 * 64  # two images a fold, or three small ones
+    some = sample_images(changed(blend, sample_px=bound), tiny_competition)
+    assert {image.fold for image in some} == {0, 1, 2} and 6 <= len(some) < 12
+    for fold in range(3):
+        assert sum(image.truth.size for image in some if image.fold == fold) <= bound // 3
+    assert [len(sample_images(changed(blend, sample_px=1), tiny_competition))] == [3]
+    for image in whole:
+        assert image.members.shape == (2, *image.truth.shape)

@@ -1,10 +1,21 @@
-"""The trained folds of a run: which there are, and how much each counts."""
+"""The trained folds that answer together: which there are, how much each counts, and what OOF was predicted with."""
 
 from __future__ import annotations
 
-from maskfold.config import Config
+import json
+from dataclasses import dataclass
+from typing import cast
+
+from maskfold.config import Combine, Config
+from maskfold.data.competition import Competition
+from maskfold.oof import read_metadata
 from maskfold.paths import RunPaths, display
-from maskfold.provenance import StaleError, file_hash
+from maskfold.provenance import Provenance, StaleError, code_version, file_hash
+
+
+def experiments(config: Config) -> tuple[Config, ...]:
+    """The experiments that are trained for a config: the members of a blend, else the config itself."""
+    return (config,) if config.blend is None else config.blend.members
 
 
 def fold_names(config: Config) -> list[str]:
@@ -19,12 +30,105 @@ def equal_weights(config: Config) -> dict[str, float]:
 
 
 def model_hashes(config: Config) -> dict[str, str]:
-    """`fold0` -> SHA-256 of its weights, for every fold. Raises StaleError when one is missing."""
+    """`fold0`, of a blend `<member>/fold0`, -> SHA-256 of its weights. StaleError when any is missing."""
+    found, problems = {}, []
+    for run in experiments(config):
+        paths = RunPaths.of(run)
+        missing = [fold for fold in range(run.folds.count) if not paths.model(fold).is_file()]
+        if missing:
+            problems.append(
+                f"{display(paths.run)}: folds {missing} are not trained yet; "
+                f"run `python src/train.py --config configs/{run.name}.yaml`"
+            )
+            continue
+        for fold, name in enumerate(fold_names(run)):
+            found[_of_run(config, run, name)] = file_hash(paths.model(fold))
+    if problems:
+        raise StaleError("\n".join(problems))
+    return found
+
+
+def tta_of(config: Config) -> tuple[str, ...]:
+    """The views beside the untouched image; `<member>/<view>` of a blend."""
+    return tuple(_of_run(config, run, view) for run in experiments(config) for view in run.inference.tta)
+
+
+def _of_run(config: Config, run: Config, name: str) -> str:
+    return name if config.blend is None else f"{run.name}/{name}"
+
+
+def inference_settings(config: Config) -> dict[str, object]:
+    """The config values, beside the weights, that decide what the trained folds predict for an image."""
+    if config.blend is not None:
+        return {run.name: inference_settings(run) for run in config.blend.members} | {"combine": config.blend.combine}
+    return {
+        "model": config.model.model_dump(exclude={"encoder_weights"}),
+        "inference": config.inference.model_dump(exclude={"shard_images"}),
+        "precision": config.train.precision,
+    }
+
+
+def oof_provenance(config: Config, competition: Competition) -> list[Provenance]:
+    """What the OOF of each fold of an experiment is made from.
+
+    Raises StaleError when folds or a model are missing.
+    """
     paths = RunPaths.of(config)
-    missing = [fold for fold in range(config.folds.count) if not paths.model(fold).is_file()]
-    if missing:
-        raise StaleError(
-            f"{display(paths.run)}: folds {missing} are not trained yet; "
-            f"run `python src/train.py --config configs/{config.name}.yaml`"
-        )
-    return {name: file_hash(paths.model(fold)) for fold, name in enumerate(fold_names(config))}
+    inputs = {"folds": file_hash(paths.folds_csv), "images": competition.train_inputs()["training images"]}
+    settings, code = inference_settings(config), code_version("maskfold.inference")
+    return [
+        Provenance("predict_oof", settings, {**inputs, "model": digest}, code)
+        for digest in model_hashes(config).values()
+    ]
+
+
+@dataclass(frozen=True)
+class OofOrigin:
+    """What a run's OOF was predicted with, as its files say.
+
+    weights: fold0 -> weight of a test prediction, of a blend member -> weight; checkpoints: fold0, of a blend
+    <member>/fold0, -> SHA-256 of the weights; combine: how the members of a blend were combined.
+    """
+
+    tta: tuple[str, ...]
+    weights: dict[str, float]
+    checkpoints: dict[str, str]
+    combine: Combine | None
+
+
+def blended_metadata(
+    tta: tuple[str, ...], checkpoints: dict[str, str], weights: dict[str, float], combine: Combine
+) -> dict[str, str]:
+    """What the OOF file of a blend's fold says about itself; checkpoints: member -> SHA-256 of its fold's weights."""
+    return {
+        "tta": ",".join(tta),
+        "checkpoints": json.dumps(checkpoints),
+        "weights": json.dumps(weights),
+        "combine": combine,
+    }
+
+
+def oof_origin(config: Config) -> OofOrigin:
+    """What the OOF files of a run say they were predicted with. Raises StaleError when its folds disagree."""
+    paths = RunPaths.of(config)
+    stored = {name: read_metadata(paths.oof_parquet(fold)) for fold, name in enumerate(fold_names(config))}
+    for key, what in (("tta", "TTA"), ("combine", "ways to combine members"), ("weights", "weights of the members")):
+        found = sorted({metadata.get(key, "") for metadata in stored.values()})
+        if len(found) > 1:
+            raise StaleError(
+                f"{display(paths.oof)}: the folds were predicted with different {what} "
+                f"({', '.join(map(repr, found))}); run `python src/predict_oof.py --config configs/{config.name}.yaml`"
+            )
+    first = next(iter(stored.values()))
+    checkpoints = {}
+    for fold, metadata in stored.items():
+        if "checkpoint" in metadata:
+            checkpoints[fold] = metadata["checkpoint"]
+        for member, digest in json.loads(metadata.get("checkpoints", "{}")).items():
+            checkpoints[f"{member}/{fold}"] = digest
+    return OofOrigin(
+        tta=tuple(view for view in first.get("tta", "").split(",") if view),
+        weights=json.loads(first["weights"]) if "weights" in first else equal_weights(config),
+        checkpoints=checkpoints,
+        combine=cast("Combine | None", first.get("combine")),
+    )

@@ -6,19 +6,17 @@ continues at the first shard that is missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from maskfold.config import Config, ModelConfig
+from maskfold.config import Config
 from maskfold.data.competition import Competition
-from maskfold.ensemble import fold_names, model_hashes
+from maskfold.ensemble import inference_settings, model_hashes, tta_of
 from maskfold.executor import run_jobs
-from maskfold.oof_prediction import inference_settings
 from maskfold.paths import RunPaths, display
 from maskfold.postprocess import TunedArtefact, apply_rule
 from maskfold.progress import tracked
@@ -28,7 +26,6 @@ from maskfold.submission import encode_image, write_submission
 
 if TYPE_CHECKING:
     from maskfold.inference import Prediction
-    from maskfold.models import SegmentationModel
 
 
 def make_submission(config: Config, competition: Competition, accept_code_changes: bool = False) -> None:
@@ -68,19 +65,32 @@ def checked_artefact(config: Config) -> TunedArtefact:
         )
     tuned = TunedArtefact.read(paths.postprocess_json)
     problems = []
-    if tuned.checkpoints != model_hashes(config):
-        problems.append("it was tuned on other models than the trained ones")
-    if tuple(tuned.tta) != config.inference.tta:
-        problems.append(f"it was tuned with TTA {list(tuned.tta)}, the config says {list(config.inference.tta)}")
+    hashes, views = model_hashes(config), tta_of(config)
+    changed = sorted(name for name in {*hashes, *tuned.checkpoints} if hashes.get(name) != tuned.checkpoints.get(name))
+    if changed:
+        problems.append(f"it was tuned on other models than the trained ones ({', '.join(changed)})")
+    if tuned.tta != views:
+        problems.append(f"it was tuned with TTA {list(tuned.tta)}, the config says {list(views)}")
+    combine = None if config.blend is None else config.blend.combine
+    if tuned.combine != combine:
+        problems.append(f"its members were combined by {tuned.combine}, the config says {combine}")
     names = [entry.class_name for entry in tuned.classes]
     if names != list(config.data.class_names):
         problems.append(f"it is for the classes {names}, the config names {list(config.data.class_names)}")
     if problems:
+        runs = [*_stale_members(config, changed), config]
+        stages = [f"predict_oof.py --config configs/{run.name}.yaml" for run in runs] + [f"tune_thresholds.py {option}"]
+        commands = [f"`python src/{stage}`" for stage in stages]
         raise StaleError(
-            f"{display(paths.postprocess_json)} does not fit: {'; '.join(problems)}; run "
-            f"`python src/predict_oof.py {option}`, then `python src/tune_thresholds.py {option}`"
+            f"{display(paths.postprocess_json)} does not fit: {'; '.join(problems)}; run {', then '.join(commands)}"
         )
     return tuned
+
+
+def _stale_members(config: Config, changed: Sequence[str]) -> list[Config]:
+    """The members of a blend with a model among `changed` (<member>/fold0, …)."""
+    names = {name.partition("/")[0] for name in changed}
+    return [] if config.blend is None else [member for member in config.blend.members if member.name in names]
 
 
 def _finished_shards(
@@ -127,25 +137,14 @@ def _predict_shard(job: ShardJob) -> None:
 def answer_images(config: Config, tuned: TunedArtefact, images: pd.DataFrame, title: str) -> pd.DataFrame:
     """From image files to run lengths with all folds: image_id, class_index, rle, in the order of the batches.
 
-    images: image_id, path, height, width. The models stay loaded for the next call of this process.
+    Of a blend with all folds of its members. images: image_id, path, height, width. The models stay loaded for the next
+    call of this process.
     """
     # torch takes seconds to import, and a fresh stage does not need it.
-    from maskfold.inference import predict_images
+    from maskfold.ensemble_prediction import predict_ensemble
 
-    paths = RunPaths.of(config)
-    weights = [tuned.ensemble_weights[name] for name in fold_names(config)]
-    files = tuple(paths.model(fold) for fold in range(config.folds.count))
-    models = _loaded_models(files, config.model, len(config.data.class_names))
-    predictions = predict_images(models, weights, images, config)
+    predictions = predict_ensemble(config, tuned.ensemble_weights, images)
     return _answer_rows(tracked(predictions, len(images), title), tuned, config.submission.order)
-
-
-@cache
-def _loaded_models(files: tuple[Path, ...], model: ModelConfig, class_count: int) -> list[SegmentationModel]:
-    """The trained models of all folds, loaded once a process; a whole config may hold a dict and has no hash."""
-    from maskfold.models import load_model
-
-    return [load_model(file, model, class_count) for file in files]
 
 
 def _answer_rows(predictions: Iterable[Prediction], tuned: TunedArtefact, order: Order) -> pd.DataFrame:

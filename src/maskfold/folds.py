@@ -12,7 +12,7 @@ from maskfold.data.competition import Competition, DataError
 from maskfold.fold_assignment import assign_units
 from maskfold.paths import RunPaths, display
 from maskfold.progress import tracked
-from maskfold.provenance import Provenance, StaleError, code_version, record_path, whole_file
+from maskfold.provenance import Provenance, StaleError, code_version, file_hash, record_path, whole_file
 
 EMPTY = "empty"
 _COVERAGE_BINS = 4  # of the non-empty images, where there is one class only
@@ -21,20 +21,26 @@ _COVERAGE_BINS = 4  # of the non-empty images, where there is one class only
 def make_folds(config: Config, competition: Competition, accept_code_changes: bool = False) -> None:
     """Write folds/<name>.csv unless it is fresh, and show how even the folds are.
 
-    A csv without a record beside it was put there by hand: it is checked and kept.
+    The folds of a blend are those of its members. A csv without a record beside it was put there by hand: it is checked
+    and kept.
     """
     path = RunPaths.of(config).folds_csv
-    made_from = Provenance(
-        "make_folds",
-        {"seed": config.seed, "folds": config.folds.model_dump(), "classes": competition.class_names},
-        competition.train_inputs(),
-        code_version("maskfold.folds"),
-    )
+    settings: dict[str, object] = {"folds": config.folds.model_dump(), "classes": competition.class_names}
+    if config.blend is None:
+        made_from = Provenance(
+            "make_folds", {"seed": config.seed, **settings}, competition.train_inputs(), code_version("maskfold.folds")
+        )
+    else:
+        members = {member.name: file_hash(RunPaths.of(member).folds_csv) for member in _with_folds(config)}
+        made_from = Provenance("make_folds", settings, members, code_version("maskfold.folds"))
     given = path.is_file() and not record_path(path).is_file()
     reasons = [] if given else made_from.staleness(path, accept_code_changes)
     if reasons:
         print(f"make_folds: {'; '.join(reasons)}")
-        folds = stratified_folds(competition, config.folds.count, config.seed)
+        if config.blend is None:
+            folds = stratified_folds(competition, config.folds.count, config.seed)
+        else:
+            folds = shared_folds(config, competition)
         check_folds(folds, competition, config.folds.count, "the folds just made")
         with whole_file(path) as temporary:
             folds.to_csv(temporary, index=False)
@@ -107,15 +113,56 @@ def read_folds(config: Config, competition: Competition) -> pd.DataFrame:
     """The checked folds of a run. Raises StaleError when there are none, DataError when they do not fit."""
     path = RunPaths.of(config).folds_csv
     if not path.is_file():
-        raise StaleError(
-            f"{display(path)}: no folds yet; run `python src/make_folds.py --config configs/{config.name}.yaml`"
-        )
+        raise StaleError(_no_folds(config))
     folds = pd.read_csv(path, dtype={"image_id": str, "stratum": str, "group": str})
     missing = {"image_id", "fold"} - set(folds.columns)
     if missing:
         raise DataError([f"{display(path)}: no column {', '.join(sorted(missing))}; found {list(folds.columns)}"])
     check_folds(folds, competition, config.folds.count, display(path))
     return folds
+
+
+def shared_folds(config: Config, competition: Competition) -> pd.DataFrame:
+    """The folds of a blend's members, which must be one and the same.
+
+    Raises StaleError when a member has none yet, DataError naming the images that lie in different folds.
+    """
+    first, *others = _with_folds(config)
+    folds = read_folds(first, competition)
+    problems = []
+    for member in others:
+        theirs = read_folds(member, competition)
+        if not same_folds(folds, theirs):
+            moved = folds.merge(theirs, on="image_id").query("fold_x != fold_y")
+            row = moved.iloc[0]
+            problems.append(
+                f"{len(moved)} images are in other folds of {member.name} than of {first.name}, {row['image_id']} in "
+                f"fold {row['fold_y']} instead of {row['fold_x']}; copy {display(RunPaths.of(first).folds_csv)} to "
+                f"{display(RunPaths.of(member).folds_csv)} and train {member.name} on it"
+            )
+    if problems:
+        raise DataError(problems)
+    return folds
+
+
+def same_folds(folds: pd.DataFrame, others: pd.DataFrame) -> bool:
+    """Whether two tables put the same images into the same folds."""
+    one, other = (table.set_index("image_id")["fold"].sort_index() for table in (folds, others))
+    return bool(one.equals(other))
+
+
+def _with_folds(config: Config) -> tuple[Config, ...]:
+    """The members of a blend, all of which have folds. Raises StaleError otherwise."""
+    assert config.blend is not None, "a blend"
+    missing = [member for member in config.blend.members if not RunPaths.of(member).folds_csv.is_file()]
+    if missing:
+        raise StaleError("\n".join(_no_folds(member) for member in missing))
+    return config.blend.members
+
+
+def _no_folds(config: Config) -> str:
+    path = display(RunPaths.of(config).folds_csv)
+    return f"{path}: no folds yet; run `python src/make_folds.py --config configs/{config.name}.yaml`"
 
 
 def check_folds(folds: pd.DataFrame, competition: Competition, count: int, source: str) -> None:

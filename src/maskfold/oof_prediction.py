@@ -9,29 +9,30 @@ import pandas as pd
 
 from maskfold.config import Config
 from maskfold.data.competition import Competition
-from maskfold.ensemble import model_hashes
+from maskfold.ensemble import oof_provenance
 from maskfold.executor import run_jobs
 from maskfold.folds import read_folds
 from maskfold.oof import OofWriter
 from maskfold.paths import RunPaths, display
 from maskfold.progress import tracked
-from maskfold.provenance import Provenance, code_version, file_hash
+from maskfold.provenance import Provenance
 
 
 def predict_oof(config: Config, competition: Competition, accept_code_changes: bool = False) -> None:
-    """Predict each fold's validation images with the model that has not seen them, into the OOF store."""
+    """Predict each fold's validation images with the model that has not seen them, into the OOF store.
+
+    Of a blend, the OOF of its members is combined.
+    """
+    if config.blend is not None:
+        # numba takes a second to import, and an experiment does not need it here.
+        from maskfold.blending.stage import blend_oof
+
+        blend_oof(config, competition, accept_code_changes)
+        return
     paths = RunPaths.of(config)
     fold_of = competition.train["image_id"].map(read_folds(config, competition).set_index("image_id")["fold"])
-    hashes = model_hashes(config)
-    inputs = {"folds": file_hash(paths.folds_csv), "images": competition.train_inputs()["training images"]}
     jobs = []
-    for fold in range(config.folds.count):
-        made_from = Provenance(
-            "predict_oof",
-            inference_settings(config),
-            {**inputs, "model": hashes[f"fold{fold}"]},
-            code_version("maskfold.inference"),
-        )
+    for fold, made_from in enumerate(oof_provenance(config, competition)):
         reasons = made_from.staleness(paths.oof_parquet(fold), accept_code_changes)
         print(
             f"predict_oof: fold {fold} {'is due: ' + '; '.join(reasons) if reasons else 'is fresh, skipped'}",
@@ -68,12 +69,3 @@ def _predict_fold(job: FoldJob) -> Path:
             writer.write(prediction.image_id, job.fold, prediction.prob, prediction.class_prob)
     job.made_from.write(path)
     return path
-
-
-def inference_settings(config: Config) -> dict[str, object]:
-    """The config values, beside the weights, that decide what a model predicts for an image."""
-    return {
-        "model": config.model.model_dump(exclude={"encoder_weights"}),
-        "inference": config.inference.model_dump(exclude={"shard_images"}),
-        "precision": config.train.precision,
-    }

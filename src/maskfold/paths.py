@@ -69,6 +69,11 @@ class RunPaths:
         return self.oof / f"fold{fold}.parquet"
 
     @property
+    def blend_json(self) -> Path:
+        """The weights of a blend's members."""
+        return self.oof / "blend.json"
+
+    @property
     def postprocess_json(self) -> Path:
         """The tuned artefact."""
         return self.oof / "postprocess.json"

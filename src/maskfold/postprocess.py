@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from maskfold.config import Combine
 from maskfold.provenance import StaleError, whole_file
 
 Threshold = Annotated[int, Field(ge=1, le=255)]
@@ -254,9 +255,10 @@ class TunedArtefact(_Strict):
     metric: str
     classes: tuple[TunedClass, ...]
     scores: Scores  # means over classes; tuned and honest count the default where that was kept
-    tta: tuple[str, ...]
-    ensemble_weights: dict[str, float]  # fold0 -> weight
-    checkpoints: dict[str, str]  # fold0 -> SHA-256 of the weights the OOF was predicted with
+    tta: tuple[str, ...]  # views; of a blend <member>/<view>
+    ensemble_weights: dict[str, float]  # fold0 -> weight; of a blend member -> weight
+    combine: Combine | None = None  # of a blend: how its members' probabilities become one
+    checkpoints: dict[str, str]  # fold0 (of a blend <member>/fold0) -> SHA-256 of the weights OOF was predicted with
     oof: dict[str, str]  # fold0 -> SHA-256 of the OOF file
 
     def write(self, path: Path) -> None:

@@ -11,11 +11,11 @@ import numpy as np
 from maskfold.choosing import ClassChoice, choose_rule
 from maskfold.config import Config
 from maskfold.data.competition import Competition
-from maskfold.ensemble import equal_weights
+from maskfold.ensemble import oof_origin
 from maskfold.executor import available_cores
 from maskfold.finishing import choose_finishes
 from maskfold.judgement import image_table, judge_rules, tuned_class
-from maskfold.oof import read_image_ids, read_metadata
+from maskfold.oof import read_image_ids
 from maskfold.oof_truth import check_complete, iter_judged, largest_map_px
 from maskfold.paths import RunPaths, display
 from maskfold.postprocess import Scores, TunedArtefact, TunedClass
@@ -162,14 +162,7 @@ def _make_tables(
 
 def _artefact(config: Config, classes: Sequence[TunedClass]) -> TunedArtefact:
     """The tuned artefact; what the OOF was predicted with comes from the OOF files themselves."""
-    paths = RunPaths.of(config)
-    stored = {f"fold{fold}": read_metadata(paths.oof_parquet(fold)) for fold in range(config.folds.count)}
-    views = sorted({metadata.get("tta", "") for metadata in stored.values()})
-    if len(views) > 1:
-        raise StaleError(
-            f"{display(paths.oof)}: the folds were predicted with different TTA ({', '.join(map(repr, views))}); "
-            f"run `python src/predict_oof.py --config configs/{config.name}.yaml`"
-        )
+    origin = oof_origin(config)
     used = [entry.scores.tuned if entry.adopted else entry.scores.default for entry in classes]
     honest = [entry.scores.honest if entry.adopted else entry.scores.default for entry in classes]
     return TunedArtefact(
@@ -182,8 +175,9 @@ def _artefact(config: Config, classes: Sequence[TunedClass]) -> TunedArtefact:
             tuned=float(np.mean(used)),
             honest=float(np.mean(honest)),
         ),
-        tta=tuple(view for view in views[0].split(",") if view),
-        ensemble_weights=equal_weights(config),
-        checkpoints={name: metadata["checkpoint"] for name, metadata in stored.items() if "checkpoint" in metadata},
+        tta=origin.tta,
+        ensemble_weights=origin.weights,
+        combine=origin.combine,
+        checkpoints=origin.checkpoints,
         oof=_oof_hashes(config),
     )

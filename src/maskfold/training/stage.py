@@ -5,6 +5,7 @@ from __future__ import annotations
 from maskfold.command_line import UsageError
 from maskfold.config import Config
 from maskfold.data.competition import Competition
+from maskfold.ensemble import experiments
 from maskfold.folds import read_folds
 from maskfold.paths import RunPaths, resolve
 from maskfold.provenance import Provenance, code_version, file_hash
@@ -21,6 +22,9 @@ def train_folds(
     """
     if only_fold is not None and not 0 <= only_fold < config.folds.count:
         raise UsageError(f"--fold {only_fold}: the config has folds 0 to {config.folds.count - 1}")
+    if config.blend is not None:
+        _show_members(config)
+        return
     folds = read_folds(config, competition)
     paths = RunPaths.of(config)
     made_from = training_provenance(config, competition)
@@ -44,6 +48,16 @@ def train_folds(
         train_fold(config, competition, folds, fold, made_from, accept_code_changes)
     if is_first_process():
         show_folds(config, write=True)
+
+
+def _show_members(config: Config) -> None:
+    """Say that a blend has nothing to train, and how far its members are."""
+    print("train: nothing to train: a blend answers with the folds of its members")
+    for member in experiments(config):
+        trained = sum(RunPaths.of(member).model(fold).is_file() for fold in range(member.folds.count))
+        whole = trained == member.folds.count
+        missing = "" if whole else f"; run `python src/train.py --config configs/{member.name}.yaml`"
+        print(f"train: {member.name}: {trained} of {member.folds.count} folds trained{missing}")
 
 
 def training_provenance(config: Config, competition: Competition) -> Provenance:

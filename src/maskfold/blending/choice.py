@@ -1,0 +1,118 @@
+"""The weights of a blend as they are kept and shown: blend.json and the table of what each member is worth."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from maskfold.blending.scores import Weights
+from maskfold.blending.weights import ChosenWeights, Method, Scores, alone, choose_weights, equal
+from maskfold.config import BlendConfig, Combine, Config
+from maskfold.provenance import whole_file
+
+_WIDTH = 110  # of a file or pipe, where nothing wraps lines
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ScoredWeights(_Strict):
+    """Weights in the order of the members, and their scores on the sampled images.
+
+    tuned: with the best setting of every class; honest: with settings, and where they were searched weights, chosen on
+    the other folds.
+    """
+
+    title: str
+    weights: tuple[float, ...]
+    tuned: float
+    honest: float
+
+
+class BlendChoice(_Strict):
+    """blend.json: how much each member counts, and what that rests on."""
+
+    combine: Combine
+    method: Method
+    metric: str
+    weights: dict[str, float]  # member -> weight, summing to 1
+    adopted: bool  # whether searched weights replace equal ones
+    reason: str
+    scores: tuple[ScoredWeights, ...]  # each member alone, equal weights, and what the search found
+    sampled_images: int
+    images: int
+
+    def write(self, path: Path) -> None:
+        """Write the file whole or not at all."""
+        with whole_file(path) as temporary:
+            temporary.write_text(json.dumps(self.model_dump(mode="json"), indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> BlendChoice | None:
+        """Read the file; None when it is damaged or of another version."""
+        try:
+            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, ValidationError):
+            return None
+
+
+def choose_blend(config: Config, scores: Scores, sampled_images: int, images: int) -> BlendChoice:
+    """Choose the weights, and score what they are chosen from."""
+    blend = _blend_of(config)
+    names = [member.name for member in blend.members]
+    chosen = choose_weights(scores, len(names), blend.weights, blend.trials, config.seed)
+    singles = [alone(index, len(names)) for index in range(len(names))]
+    rows = [_scored(scores, f"{name} alone", weights) for name, weights in zip(names, singles, strict=True)]
+    rows.append(_scored(scores, "equal weights", equal(len(names))))
+    if chosen.candidate != equal(len(names)):
+        rows.append(_searched(scores, blend.weights, chosen))
+    return BlendChoice(
+        combine=blend.combine,
+        method=blend.weights,
+        metric=config.tuning.metric,
+        weights=dict(zip(names, chosen.weights, strict=True)),
+        adopted=chosen.adopted,
+        reason=chosen.reason,
+        scores=tuple(rows),
+        sampled_images=sampled_images,
+        images=images,
+    )
+
+
+def _blend_of(config: Config) -> BlendConfig:
+    assert config.blend is not None, "a blend"
+    return config.blend
+
+
+def _scored(scores: Scores, title: str, weights: Weights) -> ScoredWeights:
+    honest = scores.honest([weights] * scores.folds).score
+    return ScoredWeights(title=title, weights=weights, tuned=float(scores.of(weights).peaks[0]), honest=honest)
+
+
+def _searched(scores: Scores, title: str, chosen: ChosenWeights) -> ScoredWeights:
+    tuned = float(scores.of(chosen.candidate).peaks[0])
+    return ScoredWeights(title=title, weights=chosen.candidate, tuned=tuned, honest=chosen.candidate_honest)
+
+
+def print_choice(name: str, choice: BlendChoice) -> None:
+    """Print each member alone, the blends, and which weights are used."""
+    terminal = Console()
+    console = terminal if terminal.is_terminal else Console(width=_WIDTH)
+    print(f"{name}: {choice.metric} of the component rule on {choice.sampled_images} of {choice.images} OOF images")
+    table = Table(f"{choice.combine} of", "weights")
+    for column in ("tuned", "honest"):
+        table.add_column(column, justify="right")
+    for row in choice.scores:
+        weights = " / ".join(f"{weight:.2f}" for weight in row.weights)
+        table.add_row(row.title, weights, f"{row.tuned:.4f}", f"{row.honest:.4f}")
+    console.print(table)
+    used = ", ".join(f"{member} {weight:.3f}" for member, weight in choice.weights.items())
+    print(f"predict_oof: weights in use: {used} ({choice.reason})")
+    best = max(choice.scores, key=lambda row: row.honest)
+    if best.title.endswith(" alone"):
+        print(f"predict_oof: {best.title} has the best honest score; the blend may not be worth its time")

@@ -1,0 +1,45 @@
+"""One fold's OOF of a blend: the maps of its members, image by image."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+from maskfold.blending.combining import combine_class_probs, combine_maps
+from maskfold.config import Config
+from maskfold.oof import OofReader, OofWriter, image_count, iter_oof
+from maskfold.paths import RunPaths
+from maskfold.progress import tracked
+from maskfold.provenance import Provenance
+
+_KEPT_BYTES = 2**28  # of all members' OOF files together
+
+
+class BlendJob(NamedTuple):
+    """One fold's OOF of a blend; weights: member -> weight; metadata: what the file shall say about itself."""
+
+    config: Config
+    fold: int
+    weights: dict[str, float]
+    metadata: dict[str, str]
+    made_from: Provenance
+
+
+def blend_fold(job: BlendJob) -> Path:
+    """Combine one fold's OOF of all members; returns its path. A few images are in memory at a time."""
+    blend, class_count = job.config.blend, len(job.config.data.class_names)
+    assert blend is not None, "a blend"
+    path = RunPaths.of(job.config).oof_parquet(job.fold)
+    first, *others = [RunPaths.of(member).oof_parquet(job.fold) for member in blend.members]
+    weights = [job.weights[member.name] for member in blend.members]
+    with ExitStack() as stack:
+        # In the order of the first member; the others may have met the images in another one.
+        readers = [stack.enter_context(OofReader(other, _KEPT_BYTES // len(others))) for other in others]
+        writer = stack.enter_context(OofWriter(path, class_count, job.metadata))
+        for image in tracked(iter_oof(first), image_count(first, class_count), f"fold {job.fold}"):
+            parts = [image, *(reader.image(image.image_id) for reader in readers)]
+            prob = combine_maps([part.prob for part in parts], weights, blend.combine)
+            writer.write(image.image_id, job.fold, prob, combine_class_probs([p.class_prob for p in parts], weights))
+    job.made_from.write(path)
+    return path
