@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 import lightning as L
@@ -43,6 +44,12 @@ class FoldData(L.LightningDataModule):
     def classes_never_shown(self) -> list[str]:
         """Names of the classes that no training image of this fold shows."""
         return [name for name, shown in zip(self.class_names, self.presence.any(axis=0), strict=True) if not shown]
+
+    def first_samples(self, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The first samples of the first epoch: pixels (h, w, channels) and masks (h, w, C), uint8."""
+        draws = islice(EpochSampler(self.presence, self.config.train, self.config.seed, self.fold), count)
+        samples = [self.dataset[draw] for draw in draws]
+        return [(sample.pixels.numpy(), sample.masks.numpy()) for sample in samples]
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Batches of augmented crops of the coming epoch's stage; under several processes, this process's share."""

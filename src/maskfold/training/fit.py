@@ -24,6 +24,7 @@ from maskfold.losses import check_loss
 from maskfold.models import build_model
 from maskfold.paths import RunPaths, display
 from maskfold.provenance import Provenance, whole_file
+from maskfold.report.samples import MOST_SAMPLES, draw_samples
 from maskfold.training.checkpoints import chosen_weights
 from maskfold.training.data import FoldData
 from maskfold.training.history import HistoryCallback
@@ -61,6 +62,8 @@ def train_fold(
     if is_first_process():
         for name in data.classes_never_shown():
             print(f"train: warning: no training image of fold {fold} shows class {name}; it cannot be learned there")
+        title = f"{config.name}, fold {fold}: the first samples, as the network is given them"
+        draw_samples(data.first_samples(MOST_SAMPLES), competition.class_names, folder / "samples.png", title)
     module = FoldModule(model, config, fold, competition, data.dataset.image_ids)
     trainer = _trainer(config, folder, HistoryCallback(paths.history_csv(fold), folder / "curves.png", f"fold {fold}"))
     try:

@@ -1,0 +1,35 @@
+"""The picture of augmented samples: tints and outlines by hand, equal bytes, any number of channels."""
+
+import cv2
+import numpy as np
+import pytest
+
+from maskfold.report.samples import CLASS_COLOURS, draw_samples, painted
+
+
+def sample(channels=3, size=(40, 60), classes=2):
+    pixels = np.full((*size, channels), 100, np.uint8)
+    masks = np.zeros((*size, classes), np.uint8)
+    masks[10:20, 10:20, 0] = 1
+    return pixels, masks
+
+
+def test_a_mask_is_tinted_inside_and_outlined_in_its_colour():
+    picture = painted(*sample(), (40, 60))
+    assert picture[0, 0].tolist() == [100, 100, 100]
+    assert picture[10, 15].tolist() == list(CLASS_COLOURS[0])
+    assert picture[15, 15].tolist() == [round(75 + 0.25 * value) for value in CLASS_COLOURS[0]]
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 5])
+def test_any_number_of_channels_is_drawn_and_equal_samples_give_equal_bytes(tmp_path, channels):
+    for name in ("a.png", "b.png"):
+        draw_samples([sample(channels)] * 5, ["one", "_two"], tmp_path / name, "title")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert cv2.imread(str(tmp_path / "a.png")).shape[1] == 1200
+
+
+def test_nothing_to_draw_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="expected at least one sample"):
+        draw_samples([], ["one"], tmp_path / "a.png", "title")
+    assert not list(tmp_path.iterdir())
