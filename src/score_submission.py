@@ -1,7 +1,8 @@
 """Score a submission against known answers, class by class: the judge of the demo.
 
-Reads a submission and a csv of truth in the same form, one row for every image and class. Prints mean Dice per class,
-the answer that leaves every mask empty beside it, and Dice where the truth is not empty. Writes nothing.
+Reads a submission and the truth, each in any layout that docs/formats.md shows and complete for every image and class.
+Prints mean Dice per class, the answer that leaves every mask empty beside it, and Dice where the truth is not empty.
+Writes nothing.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ EXAMPLES = """\
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = stage_parser("Score a submission against known answers.", EXAMPLES)
-    parser.add_argument("--truth", type=Path, metavar="CSV", help="default: truth/test.csv below data.root")
-    parser.add_argument("--submission", type=Path, metavar="CSV", help="default: submissions/<name>.csv")
+    parser.add_argument("--truth", type=Path, metavar="FILE", help="default: truth/test.csv below data.root")
+    parser.add_argument("--submission", type=Path, metavar="FILE", help="csv, json or folder (default: this run's)")
     return parser.parse_args()
 
 

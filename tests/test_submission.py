@@ -2,14 +2,24 @@
 
 import dataclasses
 import itertools
+import json
 
+import cv2
 import numpy as np
 import pytest
+from pycocotools import mask as coco_mask
+from pydantic import ValidationError
 
+from maskfold import answer_coco, answer_masks
+from maskfold.answer_coco import coco_runs
+from maskfold.answer_form import Answers, answer_file
 from maskfold.config import Config, RleCsvData, SubmissionConfig
 from maskfold.data.competition import DataError
+from maskfold.data.sample_file import read_sample_file
+from maskfold.paths import RunPaths
+from maskfold.provenance import whole_folder
 from maskfold.scoring import score_submission
-from maskfold.submission import encode_image, write_submission
+from maskfold.submission import AnswerRow, encode_image, read_answers, write_submission
 
 
 @pytest.fixture
@@ -99,3 +109,204 @@ def test_scores_against_known_answers_by_hand(rows, tiny_competition, tmp_path):
     assert scores.loc["bright", "score"] == pytest.approx((0.6 + 4) / 5)
     assert scores.loc["bright", "all_empty"] == pytest.approx(4 / 5)
     assert scores.loc["dark", "score"] == 1
+
+
+def numbered(competition, names):
+    """The competition with other image ids."""
+    test = competition.test.assign(image_id=names)
+    return dataclasses.replace(competition, test=test, class_names=("person",))
+
+
+SQUARE = "3 2 43 2"  # rows 2 and 3 of the first two columns of a 40 px high image; 64 px wide in row order
+
+
+@pytest.mark.parametrize(
+    ("ids", "config", "expected"),
+    [
+        (["a", "b", "c", "d", "e"], {"order": "column"}, "id,rle_mask\na,3 2 43 2\nb,\nc,\nd,\ne,\n"),  # TGS
+        (["0", "1", "2", "3", "4"], {"order": "row"}, "id,rle_mask\n0,3 2 43 2\n1,\n2,\n3,\n4,\n"),  # people
+        (
+            ["a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"],  # cigarette butts
+            {"order": "row", "image_names": "index", "empty_token": "-"},
+            "id,rle_mask\n0,3 2 43 2\n1,-\n2,-\n3,-\n4,-\n",
+        ),
+        (
+            ["a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"],
+            {"columns": ("img", "pixels"), "image_names": "stem", "empty_token": "1 1"},
+            "img,pixels\na,3 2 43 2\nb,1 1\nc,1 1\nd,1 1\ne,1 1\n",
+        ),
+    ],
+    ids=["TGS", "people", "index", "1 1"],
+)
+def test_one_row_an_image_in_every_form(ids, config, expected, tiny_competition, tmp_path):
+    competition = numbered(tiny_competition, ids)
+    path = tmp_path / "submissions" / "x.csv"
+    settings = SubmissionConfig(layout="image", **config)
+    answers = [(image_id, 0, SQUARE if image_id == ids[0] else "") for image_id in ids]
+    write_submission(answers, competition, settings, path)
+    assert path.read_text() == expected
+    found = read_answers(path, answer_file(competition, settings))
+    assert found == Answers({(image_id, 0): text for image_id, _, text in answers})
+
+
+@pytest.mark.parametrize(
+    ("sample_names", "naming"),
+    [
+        (["test0.png", "test1.png", "test2.png", "test3.png", "test4.png"], "id"),
+        (["test0", "test1", "test2", "test3", "test4"], "id"),
+        (["0", "1", "2", "3", "4"], "index"),
+    ],
+)
+def test_the_sample_file_says_what_images_are_called(sample_names, naming, tiny_competition, tmp_path):
+    competition = numbered(tiny_competition, tiny_competition.test["image_id"].tolist())
+    sample = tmp_path / "sample.csv"
+    sample.write_text("\n".join(["id,rle_mask", *[f"{name}," for name in sample_names[::-1]]]) + "\n")
+    competition = dataclasses.replace(competition, sample_submission=sample)
+    answers = [(image_id, 0, f"{number + 1} 1") for number, image_id in enumerate(competition.test["image_id"])]
+    lines = written(answers, competition, tmp_path, layout="image", image_names=naming)
+    assert lines == ["id,rle_mask", *[f"{sample_names[k]},{k + 1} 1" for k in (4, 3, 2, 1, 0)]]
+
+
+def test_numbers_in_a_sample_file_are_not_guessed_at(tiny_competition, tmp_path):
+    sample = tmp_path / "sample.csv"
+    sample.write_text("id,rle_mask\n0,\n1,\n2,\n3,\n4,\n")
+    competition = dataclasses.replace(tiny_competition, class_names=("person",), sample_submission=sample)
+    assert len(read_sample_file(sample, ("person",), competition.test["image_id"]).rows) == 5  # the reader lets it pass
+    with pytest.raises(DataError, match=r"'0'; its images are numbers; .* set submission.image_names: index"):
+        answer_file(competition, SubmissionConfig(layout="image"))
+
+
+COCO = r"""[{"image_id": 7, "category_id": 3, "segmentation": {"size": [40, 64], "counts": "0X11iNe^2"}, "score": 0.75},
+{"image_id": 9, "category_id": 1, "segmentation": {"size": [50, 90], "counts": "22`\\4"}, "score": 1.0}]
+"""
+
+
+def test_coco_results(tiny_competition, tmp_path):
+    """By hand: counts 0, 40, 1, 1, 2518 and 2, 2, 4496; from the fourth on differences; five bits a character."""
+    sample = tmp_path / "image_info.json"
+    images = [{"id": 7 + k, "file_name": f"test{k}.png"} for k in range(5)]
+    categories = [{"id": 3, "name": "bright"}, {"id": 1, "name": "dark"}, {"id": 2, "name": "other"}]
+    sample.write_text(json.dumps({"images": images, "categories": categories}))
+    competition = dataclasses.replace(tiny_competition, sample_submission=sample)
+    config, path = SubmissionConfig(layout="coco_json"), tmp_path / "x.json"
+    masks = {("test0.png", 0): ("1 40 42 1", 0.75), ("test2.png", 1): ("3 2", 1.0)}
+    keys = itertools.product(competition.test["image_id"], (0, 1))
+    answers = [AnswerRow(*key, *masks.get(key, ("", 0.0))) for key in keys]
+    write_submission(answers, competition, config, path)
+    results = json.loads(path.read_text())
+    assert [(r["image_id"], r["category_id"], r["score"]) for r in results] == [(7, 3, 0.75), (9, 1, 1.0)]
+    decoded = coco_mask.decode(results[0]["segmentation"])
+    assert decoded.shape == (40, 64)
+    assert np.flatnonzero(decoded.ravel("F")).tolist() == [*range(40), 41]
+    found = read_answers(path, answer_file(competition, config))
+    assert found == Answers({tuple(row[:2]): row.runs for row in answers})
+    assert path.read_text() == COCO
+
+
+def test_a_folder_of_masks_for_every_class(rows, tiny_competition, tmp_path):
+    path = tmp_path / "submissions" / "x"
+    (path / "left over").mkdir(parents=True)
+    config = SubmissionConfig(layout="mask_folder", mask_value=1)
+    write_submission(rows, tiny_competition, config, path)
+    files = sorted(str(file.relative_to(path)) for file in path.rglob("*.png"))
+    assert files == sorted(f"{name}/test{k}.png" for name in ("bright", "dark") for k in range(5))
+    assert list(path.parent.iterdir()) == [path]
+    mask = cv2.imread(str(path / "bright/test0.png"), cv2.IMREAD_UNCHANGED)
+    assert (mask.shape, mask.dtype) == ((40, 64), np.uint8)
+    assert np.argwhere(mask.T == 1).tolist() == [[0, 0], [0, 1], [0, 2], [0, 9], [0, 10]]  # "1 3 10 2"
+    assert mask.sum() == 5
+    assert read_answers(path, answer_file(tiny_competition, config)) == Answers(
+        {(image_id, index): text for image_id, index, text in rows}
+    )
+
+
+def test_one_class_needs_no_folder_of_its_own(tiny_competition, tmp_path):
+    competition = numbered(tiny_competition, tiny_competition.test["image_id"].tolist())
+    answers = [(image_id, 0, "5 1") for image_id in competition.test["image_id"]]
+    write_submission(answers, competition, SubmissionConfig(layout="mask_folder", image_names="index"), tmp_path / "x")
+    assert sorted(file.name for file in (tmp_path / "x").iterdir()) == [f"{k}.png" for k in range(5)]
+    assert cv2.imread(str(tmp_path / "x/3.png"), cv2.IMREAD_UNCHANGED)[4, 0] == 255
+
+
+@pytest.mark.parametrize("layout", ["coco_json", "mask_folder"])
+def test_what_reads_back_differently_never_gets_its_name(layout, rows, tiny_competition, tmp_path, monkeypatch):
+    monkeypatch.setattr(answer_coco, "coco_runs", lambda text, h, w: coco_runs("1 1", h, w))
+    monkeypatch.setattr(answer_masks, "decode", lambda text, h, w, order: np.ones((h, w), np.uint8))
+    path = tmp_path / "submissions" / "x"
+    with pytest.raises(DataError, match="reads back differently"):
+        write_submission(rows, tiny_competition, SubmissionConfig(layout=layout), path)
+    assert not list(path.parent.iterdir())
+
+
+def test_a_folder_is_replaced_whole_or_kept(rows, tiny_competition, tmp_path):
+    path = tmp_path / "x"
+    path.mkdir()
+    (path / "old").touch()
+    with pytest.raises(DataError, match="missing"):
+        write_submission(rows[1:], tiny_competition, SubmissionConfig(layout="mask_folder"), path)
+    assert [file.name for file in path.iterdir()] == ["old"]
+    path.rename(tmp_path / ".x.old")  # killed between the two renames
+    with pytest.raises(RuntimeError), whole_folder(path):
+        raise RuntimeError
+    assert [file.name for file in path.iterdir()] == ["old"]
+
+
+@pytest.mark.parametrize(
+    ("change", "answer"),
+    [
+        ({"image_id": 99}, "result 1: there is no test image with the image_id 99"),
+        ({"image_id": True}, "image_id True"),
+        ({"category_id": 9}, "unknown category_id 9; there are 1, 2"),
+        ({"score": "high"}, "score is 'high', expected a number"),
+        ({"segmentation": [[1, 1, 5, 1, 5, 5]]}, "expected {size, counts}"),
+        ({"segmentation": {"size": [40, 64], "counts": [2560]}}, "counts as a compressed text"),
+        ({"segmentation": {"size": [64, 40], "counts": "1"}}, "size [64, 40]"),
+        ({"segmentation": {"size": [40, 64], "counts": "22"}}, "4 pixels together, but its image has 2560"),
+    ],
+)
+def test_bad_coco_results_are_named(change, answer, tiny_competition, tmp_path):
+    result = {"image_id": 0, "category_id": 1, "segmentation": coco_runs("3 2", 40, 64), "score": 1}
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps([{**result, **change}]))
+    config = SubmissionConfig(layout="coco_json", image_names="index")
+    found = read_answers(path, answer_file(tiny_competition, config))
+    assert len(found.problems) == 1
+    assert answer in found.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "answer"),
+    [
+        ({"layout": "coco_json", "order": "row"}, "column-major"),
+        ({"layout": "mask_folder", "empty_token": "-1"}, "no csv"),
+        ({"layout": "image", "category_ids": (1,)}, "goes with layout coco_json"),
+        ({"layout": "coco_json", "category_ids": (1, 1)}, "given twice"),
+        ({"layout": "image", "columns": ("a",)}, "has 2 columns, found 1"),
+    ],
+)
+def test_settings_that_do_not_fit_the_layout_are_refused(settings, answer):
+    with pytest.raises(ValidationError, match=answer):
+        SubmissionConfig(**settings)
+
+
+def test_a_form_that_does_not_fit_the_competition_is_refused(tiny_competition):
+    for settings, answer in (
+        ({"layout": "image"}, "no room for 2 classes"),
+        ({"layout": "coco_json", "category_ids": (1, 2, 3)}, "3 categories for 2 classes"),
+    ):
+        with pytest.raises(DataError, match=answer):
+            answer_file(tiny_competition, SubmissionConfig(**settings))
+    twins = tiny_competition.test.assign(image_id=["a.jpg", "a.png", "b", "c", "d"])
+    with pytest.raises(DataError, match="two test images get the same name"):
+        answer_file(dataclasses.replace(tiny_competition, test=twins), SubmissionConfig(layout="mask_folder"))
+
+
+def test_every_layout_is_scored_alike(rows, tiny_competition, tmp_path):
+    truth = tmp_path / "truth.csv"
+    write_submission(rows, tiny_competition, SubmissionConfig(), truth)
+    data = RleCsvData(root="x", class_names=("bright", "dark"))
+    for layout in ("image_class_id", "coco_json", "mask_folder"):
+        submission = SubmissionConfig(layout=layout)
+        config = Config(name="x", output_root=str(tmp_path), data=data, submission=submission)
+        write_submission(rows, tiny_competition, submission, RunPaths.of(config).submission(layout))
+        assert score_submission(config, tiny_competition, truth=truth)["score"].tolist() == [1, 1]

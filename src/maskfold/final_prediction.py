@@ -10,9 +10,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import cv2
 import numpy as np
 import pandas as pd
 
+from maskfold.answer_form import answer_file
 from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.ensemble import inference_settings, model_hashes, tta_of
@@ -34,6 +36,8 @@ def make_submission(config: Config, competition: Competition, accept_code_change
         print("make_submission: nothing to do: the config names no test images (data.test_images), skipped")
         return
     paths = RunPaths.of(config)
+    submission = paths.submission(config.submission.layout)
+    answer_file(competition, config.submission)  # what does not fit is better known before hours of prediction
     tuned = checked_artefact(config)
     made_from = Provenance(
         "make_submission",
@@ -41,18 +45,16 @@ def make_submission(config: Config, competition: Competition, accept_code_change
         {**competition.test_inputs(), **model_hashes(config), "postprocess.json": file_hash(paths.postprocess_json)},
         code_version("maskfold.final_prediction"),
     )
-    reasons = made_from.staleness(paths.submission_csv, accept_code_changes)
+    reasons = made_from.staleness(submission, accept_code_changes)
     if not reasons:
-        print(f"make_submission: {display(paths.submission_csv)} is fresh, skipped")
+        print(f"make_submission: {display(submission)} is fresh, skipped")
         return
     print(f"make_submission: {'; '.join(reasons)}", flush=True)
     shards = _finished_shards(config, competition, tuned, made_from, accept_code_changes)
     rows = (row for shard in shards for row in pd.read_parquet(shard).itertuples(index=False, name=None))
-    write_submission(rows, competition, config.submission, paths.submission_csv)
-    made_from.write(paths.submission_csv)
-    print(
-        f"make_submission: wrote {display(paths.submission_csv)}, {len(competition.test)} images, decoded and checked"
-    )
+    write_submission(rows, competition, config.submission, submission)
+    made_from.write(submission)
+    print(f"make_submission: wrote {display(submission)}, {len(competition.test)} images, decoded and checked")
 
 
 def checked_artefact(config: Config) -> TunedArtefact:
@@ -148,7 +150,7 @@ def answer_images(config: Config, tuned: TunedArtefact, images: pd.DataFrame, ti
 
 
 def _answer_rows(predictions: Iterable[Prediction], tuned: TunedArtefact, order: Order) -> pd.DataFrame:
-    """Post-processed and encoded predictions: image_id, class_index, rle."""
+    """Post-processed and encoded predictions: image_id, class_index, rle, score (mean probability of the mask)."""
     rows = []
     for image_id, prob_maps, class_prob in predictions:
         present = [None] * len(prob_maps) if class_prob is None else class_prob.tolist()
@@ -156,5 +158,7 @@ def _answer_rows(predictions: Iterable[Prediction], tuned: TunedArtefact, order:
             apply_rule(prob, entry.rule, gate)
             for prob, entry, gate in zip(prob_maps, tuned.classes, present, strict=True)
         ]
-        rows += [(image_id, index, text) for index, text in enumerate(encode_image(np.stack(masks), order))]
-    return pd.DataFrame(rows, columns=["image_id", "class_index", "rle"])
+        texts = encode_image(np.stack(masks), order)
+        scores = [cv2.mean(prob, mask=mask)[0] / 255 for prob, mask in zip(prob_maps, masks, strict=True)]
+        rows += [(image_id, index, text, scores[index]) for index, text in enumerate(texts)]
+    return pd.DataFrame(rows, columns=["image_id", "class_index", "rle", "score"])

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from maskfold.config import REPOSITORY, Config
+from maskfold.config import REPOSITORY, Config, Layout
 
 
 def resolve(path: str | Path) -> Path:
@@ -96,10 +96,20 @@ class RunPaths:
         """The Optuna study of the tuning stage."""
         return self.oof / "study.sqlite3"
 
+    def submission(self, layout: Layout) -> Path:
+        """The answer: a csv, a json, or a folder of masks."""
+        suffix = {"coco_json": ".json", "mask_folder": ""}.get(layout, ".csv")
+        return self.root / "submissions" / f"{self.name}{suffix}"
+
     @property
     def submission_csv(self) -> Path:
-        """The answer file."""
-        return self.root / "submissions" / f"{self.name}.csv"
+        """The answer where it is a csv."""
+        return self.submission("image")
+
+    @property
+    def comparison(self) -> Path:
+        """Folder of the page that shows where two answers differ; no run's name holds a dot."""
+        return self.root / "reports" / f"{self.name}.compare"
 
     @property
     def submission_shards(self) -> Path:

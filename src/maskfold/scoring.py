@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from maskfold.answer_form import AnswerFile, AnswerKey, answer_file
 from maskfold.config import Config
 from maskfold.data.competition import Competition, DataError
-from maskfold.data.sample_file import SampleFile, read_sample_file
 from maskfold.metrics import class_score, dice, mask_areas
-from maskfold.paths import RunPaths, display, resolve
-from maskfold.rle import RleError, decode
+from maskfold.paths import RunPaths, resolve
+from maskfold.rle import decode
+from maskfold.submission import read_answers
 
 
 def score_submission(
@@ -24,14 +25,14 @@ def score_submission(
 
     Raises DataError with all problems when either file does not fit the test images.
     """
-    submission = submission or RunPaths.of(config).submission_csv
+    submission = submission or RunPaths.of(config).submission(config.submission.layout)
     truth = truth or resolve(config.data.root) / "truth" / "test.csv"
-    predicted, true = (read_answers(path, competition, config.submission.empty_token) for path in (submission, truth))
-    sizes = competition.test_sizes()
+    answer = answer_file(competition, config.submission)
+    predicted, true = (_readable(path, answer) for path in (submission, truth))
     rows = []
     for index, name in enumerate(competition.class_names):
         areas = []
-        for image_id, size in sizes.items():
+        for image_id, size in answer.sizes.items():
             masks = [decode(answers[image_id, index], *size, config.submission.order) for answers in (predicted, true)]
             areas.append(mask_areas(*masks))
         columns = pd.DataFrame(areas, columns=["intersection", "predicted", "true"])
@@ -49,31 +50,12 @@ def score_submission(
     return pd.DataFrame(rows)
 
 
-def read_answers(path: Path, competition: Competition, empty_token: str = "") -> dict[tuple[str, int], str]:
-    """(image_id, class index) -> run lengths of a submission or truth csv, checked against the test images."""
-    if not path.is_file():
-        raise DataError([f"{display(path)}: no such file; `python src/make_submission.py` writes submissions"])
-    form = read_sample_file(path, competition.class_names, set(competition.test["image_id"]))
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        texts = [row[form.rle_column] or "" for row in csv.DictReader(file)]
-    answers = dict(zip(form.rows, ["" if text == empty_token else text for text in texts], strict=True))
-    problems = _range_problems(path, form, answers, competition)
-    if problems:
-        raise DataError(problems)
-    return answers
-
-
-def _range_problems(
-    path: Path, form: SampleFile, answers: dict[tuple[str, int], str], competition: Competition
-) -> list[str]:
-    sizes = competition.test_sizes()
-    problems = []
-    for number, (image_id, class_index) in enumerate(form.rows, 2):
-        try:
-            decode(answers[image_id, class_index], *sizes[image_id])
-        except RleError as error:
-            problems.append(f"{display(path)}, row {number}: {error}")
-    return problems
+def _readable(path: Path, answer: AnswerFile) -> Mapping[AnswerKey, str]:
+    """The run lengths of a submission or truth; its order and header are the judge's business, not the score's."""
+    found = read_answers(path, answer)
+    if found.problems:
+        raise DataError(found.problems)
+    return found.runs
 
 
 def print_scores(scores: pd.DataFrame) -> None:

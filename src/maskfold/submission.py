@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from maskfold.answer_csv import read_csv_answers, write_csv
+from maskfold.answer_form import AnswerFile, AnswerKey, Answers, answer_file
+from maskfold.answer_masks import read_mask_answers, write_masks
 from maskfold.config import SubmissionConfig
 from maskfold.data.competition import Competition, DataError
-from maskfold.data.sample_file import SampleFile, read_sample_file
 from maskfold.paths import display
-from maskfold.provenance import whole_file
+from maskfold.provenance import whole_file, whole_folder
 from maskfold.rle import Order, RleError, decode, encode, parse_runs
 
-AnswerRow = tuple[str, int, str]  # image_id, class index, run lengths
+
+class AnswerRow(NamedTuple):
+    """The mask of one test image and class: run lengths, "" for a blank one, and how sure it is, 0..1."""
+
+    image_id: str
+    class_index: int
+    runs: str
+    score: float = 1.0
 
 
 def encode_image(masks: np.ndarray, order: Order) -> list[str]:
@@ -32,60 +42,77 @@ def encode_image(masks: np.ndarray, order: Order) -> list[str]:
     return texts
 
 
-def write_submission(rows: Iterable[AnswerRow], competition: Competition, config: SubmissionConfig, path: Path) -> None:
+def write_submission(
+    rows: Iterable[AnswerRow | tuple[str, int, str] | tuple[str, int, str, float]],
+    competition: Competition,
+    config: SubmissionConfig,
+    path: Path,
+) -> None:
     """Write the answer whole or not at all.
 
-    rows: one for every test image and class, in any order. The file has the rows, order and columns of the sample file;
-    without one, the order of the test images and the columns of the config. What was written is read back and compared
-    before it gets its name. Raises DataError with everything that is missing, unknown, double or out of range.
+    rows: fields of an AnswerRow for every test image and class, in any order. The file has the rows, order and columns
+    of the sample file; without one, the order of the test images and the columns of the config. What was written is
+    read back and compared before it gets its name. Raises DataError with everything that is missing, unknown, double or
+    out of range.
     """
-    form = answer_form(competition, config)
-    answers = _checked_answers(rows, competition, form)
-    with whole_file(path) as temporary:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(form.columns)
-            for image_id, class_index in form.rows:
-                text = answers[image_id, class_index] or config.empty_token
-                writer.writerow(_fields(form, image_id, competition.class_names[class_index], text))
-        _check_written(temporary, form, competition.class_names, answers, config.empty_token)
+    answer = answer_file(competition, config)
+    answers = _checked(rows, answer)
+    runs = {key: row.runs for key, row in answers.items()}
+    with _whole(path, answer) as temporary:
+        if answer.form.layout == "coco_json":
+            from maskfold.answer_coco import write_coco  # pycocotools is wanted by this layout alone
+
+            write_coco(temporary, runs, {key: row.score for key, row in answers.items()}, answer)
+        elif answer.form.layout == "mask_folder":
+            write_masks(temporary, runs, answer)
+        else:
+            write_csv(temporary, runs, answer)
+        _check_written(_read(temporary, answer.form.layout, answer), runs, answer, path)
 
 
-def answer_form(competition: Competition, config: SubmissionConfig) -> SampleFile:
-    """The columns and rows the answer must have: the sample file's, or without one all test images and classes."""
-    if competition.sample_submission is not None:
-        return read_sample_file(
-            competition.sample_submission, competition.class_names, set(competition.test["image_id"])
-        )
-    columns = config.column_names
-    rows = [(image, index) for image in competition.test["image_id"] for index in range(len(competition.class_names))]
-    if config.layout == "image" and len(competition.class_names) != 1:
-        raise DataError([f"submission.layout image has no room for {len(competition.class_names)} classes"])
-    class_column = columns[1] if config.layout == "image_class_columns" else None
-    return SampleFile(config.layout, columns, columns[0], class_column, columns[-1], tuple(rows))
+def read_answers(path: Path, answer: AnswerFile) -> Answers:
+    """What an answer file of any layout says, told by its suffix, or by being a folder.
+
+    Raises DataError only where there is no such file; what is wrong with it stands in the Answers.
+    """
+    if path.is_dir():
+        return _read(path, "mask_folder", answer)
+    if not path.is_file():
+        raise DataError([f"{display(path)}: no such file; `python src/make_submission.py` writes submissions"])
+    return _read(path, "coco_json" if path.suffix.lower() == ".json" else "csv", answer)
 
 
-def _checked_answers(
-    rows: Iterable[AnswerRow], competition: Competition, form: SampleFile
-) -> dict[tuple[str, int], str]:
-    """(image_id, class index) -> run lengths, exactly the rows of the form, every one within its image."""
-    sizes = competition.test_sizes()
-    wanted, answers, problems = set(form.rows), dict[tuple[str, int], str](), list[str]()
-    for image_id, class_index, text in rows:
-        place = f"prediction for {image_id}, class {competition.class_names[class_index]}"
-        if (image_id, class_index) in answers:
+def _read(path: Path, layout: str, answer: AnswerFile) -> Answers:
+    if layout == "coco_json":
+        from maskfold.answer_coco import read_coco_answers
+
+        return read_coco_answers(path, answer)
+    return read_mask_answers(path, answer) if layout == "mask_folder" else read_csv_answers(path, answer)
+
+
+def _whole(path: Path, answer: AnswerFile) -> AbstractContextManager[Path]:
+    return whole_folder(path) if answer.form.layout == "mask_folder" else whole_file(path)
+
+
+def _checked(rows: Iterable[tuple], answer: AnswerFile) -> dict[AnswerKey, AnswerRow]:
+    """The answer of every row of the form, each within its image."""
+    wanted, answers, problems = set(answer.form.rows), dict[AnswerKey, AnswerRow](), list[str]()
+    for row in (AnswerRow(*fields) for fields in rows):
+        key = (row.image_id, row.class_index)
+        place = f"prediction for {row.image_id}, class {answer.class_names[row.class_index]}"
+        if key in answers:
             problems.append(f"{place}: made twice")
-        elif (image_id, class_index) not in wanted:
+        elif key not in wanted:
             problems.append(f"{place}: the sample file has no such row")
         else:
             try:
-                parse_runs(text, math.prod(sizes[image_id]))
+                parse_runs(row.runs, math.prod(answer.sizes[row.image_id]))
             except RleError as error:
                 problems.append(f"{place}: {error}")
-        answers[image_id, class_index] = text
+        answers[key] = row
     problems += [
-        f"prediction for {image_id}, class {competition.class_names[class_index]}: missing"
-        for image_id, class_index in form.rows
+        f"prediction for {image_id}, class {answer.class_names[class_index]}: missing"
+        for image_id, class_index in answer.form.rows
         if (image_id, class_index) not in answers
     ]
     if problems:
@@ -93,29 +120,20 @@ def _checked_answers(
     return answers
 
 
-def _fields(form: SampleFile, image_id: str, class_name: str, text: str) -> list[str]:
-    """The fields of one row, in the order of the form's columns."""
-    image = f"{image_id}_{class_name}" if form.layout == "image_class_id" else image_id
-    by_column = {form.image_column: image, form.rle_column: text}
-    if form.class_column is not None:
-        by_column[form.class_column] = class_name
-    return [by_column[column] for column in form.columns]
+def _check_written(found: Answers, runs: Mapping[AnswerKey, str], answer: AnswerFile, path: Path) -> None:
+    """Compare what a judge would read with what was meant. Raises DataError."""
+    problems = [*found.problems, *found.form_problems]
+    problems += [
+        f"{display(path)}: {answer.place(key)} reads back differently from what was written; is the disk in order?"
+        for key in answer.form.rows
+        if not problems and not _same_mask(found.runs[key], runs[key], key, answer)
+    ]
+    if problems:
+        raise DataError(problems)
 
 
-def _check_written(
-    path: Path,
-    form: SampleFile,
-    class_names: Sequence[str],
-    answers: dict[tuple[str, int], str],
-    empty_token: str,
-) -> None:
-    """Read the file back as a judge would and compare every row with what it should say."""
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.reader(file)
-        header = tuple(next(reader))
-        count = 0
-        for (image_id, class_index), found in zip(form.rows, reader, strict=True):
-            text = answers[image_id, class_index] or empty_token
-            count += found == _fields(form, image_id, class_names[class_index], text)
-    if header != form.columns or count != len(form.rows):
-        raise DataError([f"{display(path)}: reads back differently from what was written; is the disk in order?"])
+def _same_mask(found: str, meant: str, key: AnswerKey, answer: AnswerFile) -> bool:
+    if found == meant or {found, meant} == {"", answer.config.empty_token}:  # a token such as "1 1" may also be a mask
+        return True
+    size, order = answer.sizes[key[0]], answer.config.order
+    return np.array_equal(decode(found, *size, order), decode(meant, *size, order))

@@ -3,7 +3,15 @@
 A config file holds only departures from the defaults of these sections. Relative paths start at the repository.
 """
 
-from maskfold.config.answer import TTA_SCALE, InferenceConfig, ReportConfig, SubmissionConfig, TuningConfig
+from maskfold.config.answer import (
+    TTA_SCALE,
+    ImageNames,
+    InferenceConfig,
+    Layout,
+    ReportConfig,
+    SubmissionConfig,
+    TuningConfig,
+)
 from maskfold.config.blend import BlendConfig, Combine, blend_problems
 from maskfold.config.data import (
     AutoData,
@@ -42,7 +50,9 @@ __all__ = [
     "DataConfig",
     "DemoConfig",
     "FoldsConfig",
+    "ImageNames",
     "InferenceConfig",
+    "Layout",
     "LossConfig",
     "MaskFoldersData",
     "ModelConfig",

@@ -27,11 +27,12 @@ class CsvTable:
         return [(number, tuple(fields[place] for place in places)) for number, fields in self.rows]
 
 
-def read_csv(path: Path, forms: Sequence[Sequence[str]] = ()) -> CsvTable:
+def read_csv(path: Path, forms: Sequence[Sequence[str]] = (), row_problems: list[str] | None = None) -> CsvTable:
     """Read a csv file; a byte order mark is fine, fields are stripped, the header is row 1.
 
-    forms: sets of column names; the header must hold all of one of them, in any order. Raises DataError with all
-    problems: no such file, not UTF-8, an unknown header, rows with too few or too many fields.
+    forms: sets of column names; the header must hold all of one of them, in any order. row_problems: where given, it
+    takes up rows with too few or too many fields, which are left out. Raises DataError with all problems: no such file,
+    not UTF-8, an unknown header, rows of the wrong length.
     """
     if not path.is_file():
         raise DataError([f"{path}: no such file"])
@@ -53,9 +54,11 @@ def read_csv(path: Path, forms: Sequence[Sequence[str]] = ()) -> CsvTable:
         for number, fields in rows
         if len(fields) != len(header)
     ]
-    if problems:
+    if problems and row_problems is None:
         raise DataError(problems)
-    return CsvTable(path, header, rows)
+    if row_problems is not None:
+        row_problems += problems
+    return CsvTable(path, header, tuple(row for row in rows if len(row[1]) == len(header)))
 
 
 def header_of(path: Path) -> tuple[str, ...]:

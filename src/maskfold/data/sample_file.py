@@ -1,24 +1,26 @@
-"""A competition's sample submission: which rows the answer must have, in which order."""
+"""A competition's sample submission: which rows the answer must have, in which order, and what it calls the images."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import NamedTuple
 
+from maskfold.config import ImageNames, Layout
 from maskfold.data.competition import DataError
 from maskfold.data.csv_files import CsvTable, read_csv
-
-Layout = Literal["image_class_id", "image_class_columns", "image"]
+from maskfold.data.image_naming import ids_by_name, unlisted
+from maskfold.data.sample_json import read_sample_json
 
 
 @dataclass(frozen=True)
 class SampleFile:
-    """The rows a submission must have.
+    """The form a submission must have.
 
-    columns: header of the file, as it stands; image_column, class_column (None but in layout image_class_columns),
-    rle_column: names among them; rows: image_id and class index, in the order of the file.
+    columns: header of a csv, as it stands; image_column, class_column (None but in layout image_class_columns),
+    rle_column: names among them, "" where it is no csv; rows: image_id and class index, in the order of the file;
+    names: image_id -> what the file calls it; category_ids: of the classes, in coco_json.
     """
 
     layout: Layout
@@ -27,57 +29,79 @@ class SampleFile:
     class_column: str | None
     rle_column: str
     rows: tuple[tuple[str, int], ...]
+    names: Mapping[str, str] = field(default_factory=dict)
+    category_ids: tuple[int, ...] = ()
 
 
-def read_sample_file(path: Path, class_names: Sequence[str], image_ids: Collection[str]) -> SampleFile:
+class Roles(NamedTuple):
+    """What the columns of an answer csv are for."""
+
+    layout: Layout
+    image_column: str
+    class_column: str | None
+    rle_column: str
+
+
+EXPECTED = "image, class and run lengths (ImageId,ClassId,EncodedPixels), or ImageId_ClassId,EncodedPixels, or id,rle"
+
+
+def read_sample_file(
+    path: Path, class_names: Sequence[str], image_ids: Iterable[str], naming: ImageNames | None = None
+) -> SampleFile:
     """Read a sample submission and check it against the test images.
 
-    The layout is told by the header: three columns, one of them naming a class; or two, `ImageId_ClassId` or one row
-    an image. Raises DataError with all problems: no such csv, unknown classes, images that are not among `image_ids`,
-    images that are not in the file, rows given twice.
+    A csv's layout is told by the header: three columns, one of them naming a class; or two, `ImageId_ClassId` or one
+    row an image. A json lists images, and perhaps categories, as COCO does. image_ids: sorted by file name; naming:
+    submission.image_names, None where numbers may be places in that order. Raises DataError with all problems: no such
+    file, unknown classes, images that are not among `image_ids`, images that are not in the file, rows given twice.
     """
+    known = list(image_ids)
+    if path.suffix.lower() == ".json":
+        sample = read_sample_json(path, class_names, known, naming)
+        return SampleFile("coco_json", (), "", None, "", sample.rows, sample.names, sample.category_ids)
     table = read_csv(path)
-    roles = _roles(table.header)
+    roles = csv_roles(table.header)
     if roles is None:
-        raise DataError([f"{path}, row 1: found the header {','.join(table.header)}; expected {_EXPECTED}"])
-    layout, image_column, class_column, rle_column = roles
-    numbered, problems = _rows(table, layout, image_column, class_column, tuple(class_names))
-    problems += _mismatches(path, numbered, class_names, set(image_ids))
+        raise DataError([f"{path}, row 1: found the header {','.join(table.header)}; expected {EXPECTED}"])
+    numbered, problems = _rows(table, roles, tuple(class_names))
+    ids, hint = ids_by_name({name for _, name, _ in numbered}, known, naming)
+    problems += _mismatches(path, numbered, class_names, ids, hint)
+    problems += unlisted(path, known, {ids.get(name) for _, name, _ in numbered}, "has no row") if not hint else []
     if problems:
         raise DataError(problems)
-    rows = tuple((image_id, class_index) for _, image_id, class_index in numbered)
-    return SampleFile(layout, table.header, image_column, class_column, rle_column, rows)
+    rows = tuple((ids[name], class_index) for _, name, class_index in numbered)
+    names = {ids[name]: name for _, name, _ in numbered}
+    return SampleFile(roles.layout, table.header, roles.image_column, roles.class_column, roles.rle_column, rows, names)
 
 
-_EXPECTED = "image, class and run lengths (ImageId,ClassId,EncodedPixels), or ImageId_ClassId,EncodedPixels, or id,rle"
-
-
-def _roles(header: tuple[str, ...]) -> tuple[Layout, str, str | None, str] | None:
-    """Layout, image column, class column, run length column."""
+def csv_roles(header: tuple[str, ...]) -> Roles | None:
+    """What the columns of an answer csv are for, told by their names; None for no such csv."""
     if len(header) == 2:
         both = header[0].lower().replace("_", "") == "imageidclassid"
-        return ("image_class_id" if both else "image", header[0], None, header[1])
+        return Roles("image_class_id" if both else "image", header[0], None, header[1])
     class_columns = [name for name in header if "class" in name.lower()]
     if len(header) == 3 and len(class_columns) == 1:
         image_column, rle_column = [name for name in header if name not in class_columns]
-        return ("image_class_columns", image_column, class_columns[0], rle_column)
+        return Roles("image_class_columns", image_column, class_columns[0], rle_column)
     return None
 
 
-def _rows(
-    table: CsvTable, layout: Layout, image_column: str, class_column: str | None, class_names: tuple[str, ...]
-) -> tuple[list[tuple[int, str, int]], list[str]]:
-    """(row number, image_id, class index) of the good rows, and the problems of the others."""
-    columns = [image_column] if class_column is None else [image_column, class_column]
+def image_and_class(fields: Sequence[str], roles: Roles, class_names: Sequence[str]) -> tuple[str, str]:
+    """What a row calls its image, and its class; fields: the image column's and, where there is one, the class's."""
+    if roles.layout == "image_class_id":
+        name, _, class_name = fields[0].rpartition("_")
+        return name, class_name
+    return fields[0], class_names[0] if roles.class_column is None else fields[1]
+
+
+def _rows(table: CsvTable, roles: Roles, class_names: tuple[str, ...]) -> tuple[list[tuple[int, str, int]], list[str]]:
+    """(row number, image as written, class index) of the good rows, and the problems of the others."""
+    columns = [roles.image_column] if roles.class_column is None else [roles.image_column, roles.class_column]
     rows, problems = [], []
     for number, fields in table.select(columns):
-        image_id, class_name = fields[0], class_names[0]
-        if layout == "image_class_id":
-            image_id, _, class_name = fields[0].rpartition("_")
-        elif layout == "image_class_columns":
-            class_name = fields[1]
+        name, class_name = image_and_class(fields, roles, class_names)
         if class_name in class_names:
-            rows.append((number, image_id, class_names.index(class_name)))
+            rows.append((number, name, class_names.index(class_name)))
         else:
             known = ", ".join(class_names)
             problems.append(f"{table.path}, row {number}: unknown class {class_name!r}; data.class_names has {known}")
@@ -85,16 +109,14 @@ def _rows(
 
 
 def _mismatches(
-    path: Path, rows: list[tuple[int, str, int]], class_names: Sequence[str], image_ids: set[str]
+    path: Path, rows: list[tuple[int, str, int]], class_names: Sequence[str], ids: Mapping[str, str], hint: str
 ) -> list[str]:
-    problems: list[str] = []
+    problems = []
     first: dict[tuple[str, int], int] = {}
-    for number, image_id, class_index in rows:
-        if image_id not in image_ids:
-            problems.append(f"{path}, row {number}: there is no test image {image_id!r}")
-        earlier = first.setdefault((image_id, class_index), number)
+    for number, name, class_index in rows:
+        if name not in ids:
+            problems.append(f"{path}, row {number}: there is no test image {name!r}{hint}")
+        earlier = first.setdefault((name, class_index), number)
         if earlier != number:
-            problems.append(f"{path}, row {number}: {image_id!r}, class {class_names[class_index]} is in row {earlier}")
-    listed = {image_id for _, image_id, _ in rows}
-    problems += [f"{path}: test image {image_id!r} has no row" for image_id in sorted(image_ids - listed)]
+            problems.append(f"{path}, row {number}: {name!r}, class {class_names[class_index]} is in row {earlier}")
     return problems
