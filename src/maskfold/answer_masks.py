@@ -43,29 +43,31 @@ def read_mask_answers(folder: Path, answer: AnswerFile) -> Answers:
         if not file.is_file():
             found.problems.append(f"{display(file)}: no mask for {answer.place(key)}")
             continue
-        problem, mask = _read_mask(file, answer.sizes[key[0]], answer.config.mask_value)
+        try:
+            pixels = read_stored(file)
+        except DataError as error:
+            found.problems += error.problems
+            continue
+        problem = _mask_problem(pixels, answer.sizes[key[0]], answer.config.mask_value)
         if problem:
             found.problems.append(f"{display(file)}: {problem}")
         else:
-            found.runs[key] = encode(mask, answer.config.order)
+            found.runs[key] = encode(pixels[:, :, 0], answer.config.order)
     strangers = sorted(path for path in folder.rglob("*") if path.is_file() and path not in files)
     found.form_problems += [f"{display(path)}: belongs to no test image and class" for path in strangers]
     return found
 
 
-def _read_mask(file: Path, size: tuple[int, int], value: int) -> tuple[str, np.ndarray]:
-    """What is wrong with a mask file, or "", and its (H, W) pixels."""
-    try:
-        pixels = read_stored(file)
-    except DataError as error:
-        return "; ".join(error.problems), np.zeros(size, np.uint8)
-    if pixels.shape != (*size, 1):
-        height, width, channels = pixels.shape
+def _mask_problem(pixels: np.ndarray, size: tuple[int, int], value: int) -> str | None:
+    """What is wrong with the (H, W, channels) pixels of a mask that should be of `size`, all 0 or `value`."""
+    height, width, channels = pixels.shape
+    if channels != 1:
+        return f"found {channels} channels, expected grey"
+    if (height, width) != size:
+        return f"found {height}x{width} px (height x width), expected {size[0]}x{size[1]}"
+    values = np.unique(pixels).tolist()
+    if not set(values) <= {0, value}:
         return (
-            f"found {height}x{width} px (height x width) in {channels} channels, expected {size[0]}x{size[1]} in grey",
-            pixels,
+            f"found the values {', '.join(map(str, values[:8]))}; expected 0 and {value} only (submission.mask_value)"
         )
-    values = np.unique(pixels)
-    if not set(values.tolist()) <= {0, value}:
-        return f"found the values {', '.join(map(str, values[:8]))}; expected 0 and {value} only", pixels
-    return "", pixels[:, :, 0]
+    return None

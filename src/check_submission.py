@@ -1,0 +1,42 @@
+"""Check an answer file, ours or not, as a judge would, and compare it with another.
+
+Reads FILE (csv, json or folder of masks), the competition's sample file, the training labels, and the OOF scores where
+there are any. Prints every problem with its row (rows and their order, runs that are not positive, sorted, in range or
+overlap, classes), and the share of non-empty masks beside that of the training images: far from it is a warning. With
+--against writes reports/<name>.compare/index.html, the images in which two files differ most. The exit code is 0 only
+when a judge would accept FILE.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from maskfold.command_line import config_of, run_stage, stage_parser
+from maskfold.data.reading import open_competition
+from maskfold.submission_check import check_submission
+
+EXAMPLES = """\
+  python src/check_submission.py submissions/demo.csv
+  python src/check_submission.py other.csv --config configs/severstal.yaml
+  python src/check_submission.py new.csv --against old.csv --config configs/severstal.yaml   where do they differ?"""
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    parser = stage_parser("Check an answer file as a judge would, and compare it with another.", EXAMPLES)
+    parser.add_argument("file", type=Path, metavar="FILE", help="csv, COCO results json, or folder of png masks")
+    parser.add_argument("--against", type=Path, metavar="OTHER", help="another answer file to compare with")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Check."""
+    args = parse_args()
+    config = config_of(args)
+    sys.exit(0 if check_submission(config, open_competition(config.data), args.file, args.against) else 1)
+
+
+if __name__ == "__main__":
+    run_stage(main)
