@@ -1,0 +1,242 @@
+"""Bundles for offline machines: the same bytes as at home, without network and in a fresh environment."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from maskfold.bundle import export_bundle, needed_versions
+from maskfold.bundle_manifest import Manifest
+from maskfold.command_line import UsageError
+from maskfold.config import Config
+from maskfold.data.demo_files import make_demo_data
+from maskfold.data.reading import open_competition
+from maskfold.ensemble import equal_weights, model_hashes
+from maskfold.final_prediction import make_submission
+from maskfold.models import build_model
+from maskfold.offline import answer_test_images
+from maskfold.paths import RunPaths
+from maskfold.postprocess import ComponentRule, Pair, Scores, TunedArtefact, TunedClass
+from maskfold.provenance import StaleError
+
+NAMES = ("1", "2", "3", "4")
+SCORES = Scores(all_empty=0, default=0, tuned=0, honest=0)
+
+
+def write_run(folder):
+    """A demo competition, and two random networks with rules as if they had been trained and tuned on it."""
+    config = Config.model_validate(
+        {
+            "name": "tiny",
+            "output_root": str(folder),
+            "data": {"format": "rle_csv", "root": str(folder / "data"), "class_names": NAMES},
+            "demo": {"train_images": 8, "test_images": 12, "width": 128},
+            "folds": {"count": 2},
+            "model": {
+                "encoder": "tu-mobilenetv3_small_050",
+                "encoder_weights": None,
+                "decoder_channels": (32, 24, 16, 8, 8),
+                "classification_head": True,
+            },
+            "train": {"accelerator": "cpu"},
+            "inference": {"shard_images": 5, "batch_size": 4},
+        }
+    )
+    make_demo_data(config)
+    paths = RunPaths.of(config)
+    for fold in range(config.folds.count):
+        torch.manual_seed(fold)
+        paths.model(fold).parent.mkdir(parents=True)
+        torch.save(build_model(config.model, len(NAMES)).state_dict(), paths.model(fold))
+    paths.folds_csv.parent.mkdir()
+    paths.folds_csv.write_text("image_id,fold\nabc.jpg,0\n")
+    write_rules(config)
+    return config
+
+
+def write_rules(config):
+    rule = ComponentRule(threshold=126, min_area_px=9)
+    pair = Pair(default=None, tuned=None)
+    shared = {"rule": rule, "tuned_rule": rule, "adopted": True, "reason": "", "scores": SCORES, "true_share": 0.5}
+    classes = tuple(TunedClass(class_name=n, non_empty_dice=pair, predicted_share=pair, **shared) for n in NAMES)
+    TunedArtefact(
+        name=config.name,
+        metric="dice",
+        classes=classes,
+        scores=SCORES,
+        tta=config.inference.tta,
+        ensemble_weights=equal_weights(config),
+        checkpoints=model_hashes(config),
+        oof={},
+    ).write(RunPaths.of(config).postprocess_json)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The run, and the bytes that make_submission answers with."""
+    config = write_run(tmp_path_factory.mktemp("home"))
+    make_submission(config, open_competition(config.data, config.model.in_channels))
+    answer = RunPaths.of(config).submission_csv.read_bytes()
+    assert sum(line.count(b" ") for line in answer.splitlines()) > 100, "the masks show something"
+    return config, answer
+
+
+@pytest.fixture(scope="module")
+def bundle(run, tmp_path_factory):
+    return export_bundle(run[0], tmp_path_factory.mktemp("exports") / "tiny")
+
+
+def inputs_of(config):
+    data = Path(config.data.root)
+    return data / "test_images", data / "sample_submission.csv"
+
+
+def names_in(folder):
+    return [path.name for path in folder.iterdir()]
+
+
+def fresh_packages(wheels, folder):
+    """A folder of packages that holds what wheels.txt lists, and nothing else."""
+    folder.mkdir()
+    for line in wheels.read_text().splitlines():
+        distribution = metadata.distribution(line.partition("==")[0])
+        for top in {file.parts[0] for file in distribution.files} - {"..", "__pycache__"}:
+            if not (folder / top).exists():
+                (folder / top).symlink_to(distribution.locate_file(top))
+    return folder
+
+
+def predict(bundle, packages, *arguments, without=(), cwd):
+    """predict.py of a bundle as a process that knows no packages but those."""
+    python = [sys._base_executable, "-S", "-s", str(bundle / "predict.py")]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(packages), "HOME": str(cwd)}
+    return subprocess.run(
+        [*without, *python, *map(str, arguments)], cwd=cwd, env=environment, capture_output=True, text=True
+    )
+
+
+def test_a_bundle_answers_without_network_as_at_home_byte_for_byte(run, bundle, tmp_path):
+    without_network = ["unshare", "-rn"]
+    if not shutil.which("unshare") or subprocess.run([*without_network, "true"], capture_output=True).returncode:
+        pytest.skip("unshare -rn is not allowed here, so the network cannot be taken away")
+    config, answer = run
+    unpacked, work = tmp_path / "unpacked", tmp_path / "work"
+    shutil.copytree(bundle, unpacked)
+    work.mkdir()
+    images, sample = inputs_of(config)
+    result = predict(
+        unpacked,
+        fresh_packages(unpacked / "wheels.txt", tmp_path / "packages"),
+        *("--images", images, "--sample", sample, "--out", "answers/submission.csv", "--budget-minutes", "0.000001"),
+        without=without_network,
+        cwd=work,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (work / "answers/submission.csv").read_bytes() == answer
+    assert names_in(work / "answers") == ["submission.csv"]
+    assert "minutes for 12 images" in result.stdout
+    assert "over the budget of 1e-06" in result.stderr
+    assert "inference.tta is now: hflip" in result.stderr
+    assert "each of the 2 models" in result.stderr
+
+
+def test_damaged_and_missing_files_are_named_before_any_work(bundle, tmp_path):
+    shutil.copytree(bundle, tmp_path / "copy")
+    weights = tmp_path / "copy/runs/tiny/fold1/model.pt"
+    damaged = bytearray(weights.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    weights.write_bytes(damaged)
+    (tmp_path / "copy/config.json").unlink()
+    result = predict(tmp_path / "copy", tmp_path / "none", "--images", "x", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "runs/tiny/fold1/model.pt is damaged" in result.stderr
+    assert "config.json is missing" in result.stderr
+    assert "fold0" not in result.stderr
+
+
+def test_missing_packages_are_named_with_the_command_that_brings_them(bundle, tmp_path):
+    result = predict(bundle, tmp_path / "none", "--images", "x", cwd=tmp_path)
+    assert result.returncode == 2
+    assert f"torch=={metadata.version('torch').partition('+')[0]}" in result.stderr
+    assert "pip install --no-index --find-links" in result.stderr
+
+
+def test_half_precision_halves_the_weights_and_says_so(run, bundle, tmp_path, capsys):
+    config, answer = run
+    half = export_bundle(config, tmp_path / "half", half=True)
+    assert "may differ" in capsys.readouterr().out
+    assert "may differ" in (half / "README.txt").read_text()
+    file = "runs/tiny/fold0/model.pt"
+    assert (half / file).stat().st_size < 0.6 * (bundle / file).stat().st_size
+    assert Manifest.read(half).precision == "float16"
+    answer_test_images(half, *inputs_of(config), tmp_path / "half.csv")
+    rows = [text.decode().splitlines() for text in (answer, (tmp_path / "half.csv").read_bytes())]
+    assert [row.rpartition(",")[0] for row in rows[0]] == [row.rpartition(",")[0] for row in rows[1]]
+
+
+def test_what_is_there_already_is_refused_and_only_a_bundle_is_replaced(run, bundle, tmp_path):
+    with pytest.raises(UsageError, match="--overwrite"):
+        export_bundle(run[0], bundle)
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(UsageError, match="no bundle to replace"):
+        export_bundle(run[0], tmp_path / "photos", overwrite=True)
+    before = Manifest.read(bundle).weights
+    assert export_bundle(run[0], bundle, overwrite=True) == bundle
+    assert Manifest.read(bundle).weights == before
+    assert names_in(bundle.parent) == [bundle.name]
+
+
+def test_a_zip_holds_what_the_manifest_lists(run, bundle, tmp_path):
+    archive = export_bundle(run[0], tmp_path / "tiny", zipped=True)
+    assert names_in(tmp_path) == [archive.name] == ["tiny.zip"]
+    with zipfile.ZipFile(archive) as file:
+        names = {name for name in file.namelist() if not name.endswith("/")}
+    assert names == {"MANIFEST.json", *Manifest.read(bundle).files}
+    assert not any("__pycache__" in name for name in names)
+
+
+def test_an_untuned_run_is_not_exported(run, tmp_path):
+    config = run[0].model_copy(update={"inference": run[0].inference.model_copy(update={"tta": ("vflip",)})})
+    with pytest.raises(StaleError, match="tuned with TTA"):
+        export_bundle(config, tmp_path / "tiny")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_config_names_no_folder_of_this_machine_and_nothing_to_download(run, bundle):
+    text = (bundle / "config.json").read_text()
+    assert run[0].output_root not in text
+    assert json.loads(text)["model"]["encoder_weights"] is None
+
+
+def test_the_packages_are_those_of_inference():
+    versions = needed_versions()
+    assert {"torch", "torchvision", "timm", "numba", "opencv-python-headless", "llvmlite"} <= versions.keys()
+    assert not {"lightning", "optuna", "matplotlib", "albumentations", "pytest"} & versions.keys()
+
+
+def test_the_notebook_is_a_notebook_that_calls_predict(bundle):
+    notebook = json.loads((bundle / "notebook.ipynb").read_text())
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+    assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])
+    code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    for source in code:
+        compile(source, "cell", "exec")
+    assert 'rglob("test_images")' in code[0]
+    assert "predict(IMAGES, SAMPLE" in code[1]
+
+
+def test_a_wrong_sample_file_is_refused_before_any_prediction(run, bundle, tmp_path):
+    images, sample = inputs_of(run[0])
+    rows = pd.read_csv(sample)
+    rows.iloc[4:].to_csv(tmp_path / "sample.csv", index=False)
+    with pytest.raises(ValueError, match="has no row"):
+        answer_test_images(bundle, images, tmp_path / "sample.csv", tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
