@@ -121,19 +121,21 @@ class _Scan:
         if not isinstance(annotation, dict) or not {"id", "image_id", "category_id"} <= annotation.keys():
             self.problems.append(f"{self.path}, byte {item.offset}: an annotation needs id, image_id and category_id")
             return
-        place = f"{self.path}, annotation {annotation['id']}:"
         row = self.images.get(_key(annotation["image_id"]))
         if row is None:
-            self.problems.append(f"{place} there is no image {annotation['image_id']!r}")
+            self._complain(annotation, f"there is no image {annotation['image_id']!r}")
             return
         problem = segment_problem(annotation, self.sizes[2 * row], self.sizes[2 * row + 1])
         if problem is not None:
-            self.problems.append(f"{place} (image {self.file_names[row]}) {problem}")
+            self._complain(annotation, f"(image {self.file_names[row]}) {problem}")
         crowd = annotation.get("iscrowd", 0)
         if crowd not in (0, 1):
-            self.problems.append(f"{place} iscrowd is {crowd!r}, expected 0 or 1")
+            self._complain(annotation, f"iscrowd is {crowd!r}, expected 0 or 1")
         code = self.category_codes.setdefault(_key(annotation["category_id"]), len(self.category_codes))
         self.rows.extend((row, code, int(crowd == 1), item.offset, item.length, hash(_key(annotation["id"]))))
+
+    def _complain(self, annotation: Mapping[str, Any], reason: str) -> None:
+        self.problems.append(f"{self.path}, annotation {annotation['id']}: {reason}")
 
     def _entry(self, item: Item, keys: tuple[str, ...]) -> dict[str, Any] | None:
         """The item's value, or None with a problem where keys are missing."""
