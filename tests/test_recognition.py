@@ -42,10 +42,12 @@ def test_severstal_is_run_lengths_and_the_pixel_order_is_seen(root, order, capsy
     images(root, "test_images", ["t.jpg"])
     (root / "train.csv").write_text(f"ImageId,ClassId,EncodedPixels\na.jpg,1,{encode(SQUARE, order)}\nb.jpg,2,3 1\n")
     (root / "sample_submission.csv").write_text("ImageId,ClassId,EncodedPixels\nt.jpg,1,\nt.jpg,2,\n")
+    (root / "groups.csv").write_text("ImageId,GroupId\na.jpg,x\nb.jpg,x\n")
     found = recognised(auto(root))
     assert isinstance(found, RleCsvData)
     assert (found.class_names, found.order, found.test_images) == (("1", "2"), order, "test_images")
     np.testing.assert_array_equal(open_competition(found).masks("a.jpg")[0], SQUARE)
+    assert open_competition(found).train["group"].tolist() == ["x", "x"]
     told = capsys.readouterr().out
     assert f"taken for run lengths in train.csv, {order} by {order}; the same in words" in told
     assert "format: rle_csv" in told

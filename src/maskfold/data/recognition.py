@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from maskfold.config import AutoData, CocoData, Config, MaskFoldersData, PathsCsvData, RleCsvData
 from maskfold.data.competition import DataError
+from maskfold.data.csv_files import header_of
 from maskfold.data.json_stream import stream_items
 from maskfold.data.problems import data_root, image_names
 from maskfold.data.recognition_csv import csvs_of_paths, csvs_of_runs
@@ -20,6 +21,7 @@ Found = RleCsvData | MaskFoldersData | PathsCsvData | CocoData
 Sketch = tuple[str, dict[str, object]]  # a sentence's end, and the section without root
 
 _TRAIN, _VALID, _TEST = ("train",), ("val", "valid", "validation"), ("test",)
+_GROUPS = "groups.csv"
 _MASK_WORDS = ("mask", "label", "annot", "gt", "seg")
 
 
@@ -70,7 +72,9 @@ def _section(data: AutoData, section: dict[str, object]) -> Found:
 
 def _values(data: AutoData, section: dict[str, object]) -> dict[str, object]:
     named = {"class_names": data.class_names} if data.class_names else {}
-    return {"format": section["format"], "root": data.root, **section, **named}
+    groups_csv = data_root(data.root) / _GROUPS
+    groups = {"groups_csv": _GROUPS} if {"ImageId", "GroupId"} <= set(header_of(groups_csv)) else {}
+    return {"format": section["format"], "root": data.root, **section, **named, **groups}
 
 
 def _as_yaml(data: AutoData, section: dict[str, object]) -> str:
