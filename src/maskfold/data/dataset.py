@@ -6,6 +6,8 @@ training resumed.
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import gettempdir
 from typing import NamedTuple
 
 import numpy as np
@@ -17,14 +19,13 @@ from torch.utils.data import Dataset
 from maskfold.config import ModelConfig, TrainConfig
 from maskfold.data.augmentation import augment, augmentation
 from maskfold.data.competition import MaskSource
-from maskfold.data.image_files import read_image
+from maskfold.data.image_cache import ImageCache
 from maskfold.data.sampling import ANY_CLASS, Draw, stage_at
 from maskfold.data.transforms import (
     crop_corner,
     network_size,
     pad_to,
     padded_size,
-    resize_image,
     resize_masks,
 )
 from maskfold.models import STRIDE
@@ -46,12 +47,22 @@ class TrainingDataset(Dataset[Sample]):
     """Augmented crops of training images, of the crop size of the stage the draw's epoch belongs to."""
 
     def __init__(
-        self, images: pd.DataFrame, masks: MaskSource, train: TrainConfig, model: ModelConfig, seed: int, fold: int
+        self,
+        images: pd.DataFrame,
+        masks: MaskSource,
+        train: TrainConfig,
+        model: ModelConfig,
+        seed: int,
+        fold: int,
+        folder: Path | None = None,
     ) -> None:
+        """folder: where a cache on disk is made; None: where the system keeps temporary files."""
         self.image_ids = images["image_id"].tolist()
-        self.paths = images["path"].tolist()
         self.masks = masks
-        self.model = model
+        sizes = list(zip(images["height"].tolist(), images["width"].tolist(), strict=True))
+        self.cache = ImageCache(
+            images["path"].tolist(), sizes, model, train.cache, folder or Path(gettempdir()), train.devices
+        )
         self.seed, self.fold = seed, fold
         self.stages = train.stages()
         self.augmentations = [augmentation(stage) for stage in self.stages]
@@ -63,10 +74,8 @@ class TrainingDataset(Dataset[Sample]):
     def __getitem__(self, draw: Draw) -> Sample:
         rng = np.random.default_rng([self.seed, self.fold, draw.epoch, draw.number, draw.image])
         stage, _ = stage_at(self.stages, draw.epoch)
-        image = read_image(self.paths[draw.image], self.model.in_channels)
-        masks = self.masks(self.image_ids[draw.image])
-        size = network_size(image.shape[0], image.shape[1], self.model.resize)
-        image, masks = resize_image(image, size), resize_masks(masks, size)
+        image = self.cache.image(draw.image)
+        masks = resize_masks(self.masks(self.image_ids[draw.image]), (image.shape[0], image.shape[1]))
         size = self.crop_sizes[stage]
         shown = self._shown(masks, draw.target, self.stages[stage].sampling.defect_crop_share, rng)
         top, left = crop_corner(masks.shape[1:], size, shown, rng)

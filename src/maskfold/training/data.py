@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -22,8 +23,15 @@ class FoldData(L.LightningDataModule):
     """The loaders of one fold: augmented crops to train on, whole images to validate on."""
 
     def __init__(
-        self, config: Config, competition: Competition, folds: pd.DataFrame, fold: int, first_epoch: int
+        self,
+        config: Config,
+        competition: Competition,
+        folds: pd.DataFrame,
+        fold: int,
+        first_epoch: int,
+        folder: Path | None = None,
     ) -> None:
+        """first_epoch: where the training begins or resumes; folder: of the fold, for a cache on disk."""
         super().__init__()
         fold_of = folds.set_index("image_id")["fold"]
         images = competition.train
@@ -38,7 +46,7 @@ class FoldData(L.LightningDataModule):
         rows = subset_rows(presence, config.train.sampling.subset, config.seed, fold)
         self.train_images, self.presence = train_images.iloc[rows].reset_index(drop=True), presence[rows]
         self.dataset = TrainingDataset(
-            self.train_images, competition.masks, config.train, config.model, config.seed, fold
+            self.train_images, competition.masks, config.train, config.model, config.seed, fold, folder
         )
 
     def classes_never_shown(self) -> list[str]:

@@ -58,7 +58,7 @@ def train_fold(
     model = build_model(config.model, len(competition.class_names))
     if config.train.compile:
         model.network.compile()  # in place, so that the weights keep their names
-    data = FoldData(config, competition, folds, fold, _first_epoch(resume_from))
+    data = FoldData(config, competition, folds, fold, _first_epoch(resume_from), folder)
     if is_first_process():
         for name in data.classes_never_shown():
             print(f"train: warning: no training image of fold {fold} shows class {name}; it cannot be learned there")
