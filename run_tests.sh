@@ -9,6 +9,7 @@ source ./setup_venv.sh
 
 make_venv
 install_requirements requirements-dev.txt 1
+install_requirements requirements-onnx.txt 1
 
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .

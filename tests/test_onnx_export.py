@@ -1,0 +1,113 @@
+"""Trained folds as ONNX: the same probabilities as torch at any size, or no file at all."""
+
+import json
+
+import pytest
+import torch
+
+from maskfold import onnx_export
+from maskfold.command_line import UsageError
+from maskfold.config import Config
+from maskfold.models import Outputs, build_model, load_model
+from maskfold.onnx_export import FoldMean, default_size, export_onnx
+from maskfold.paths import RunPaths
+from maskfold.provenance import StaleError
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Two random folds of a small network with a classification head."""
+    config = Config.model_validate(
+        {
+            "name": "tiny",
+            "output_root": str(tmp_path),
+            "data": {"format": "rle_csv", "root": "x", "class_names": ("a", "b")},
+            "folds": {"count": 2},
+            "model": {
+                "encoder": "tu-mobilenetv3_small_050",
+                "encoder_weights": None,
+                "decoder_channels": (16, 16, 8, 8, 8),
+                "classification_head": True,
+            },
+        }
+    )
+    for fold in range(2):
+        torch.manual_seed(fold)
+        path = RunPaths.of(config).model(fold)
+        path.parent.mkdir(parents=True)
+        torch.save(build_model(config.model, 2).state_dict(), path)
+    return config
+
+
+def need_onnx():
+    pytest.importorskip("onnxscript", reason="install requirements-onnx.txt to test the ONNX export")
+    return pytest.importorskip("onnxruntime", reason="install requirements-onnx.txt to test the ONNX export")
+
+
+def test_the_fold_mean_answers_as_torch_at_any_size(config, tmp_path, capsys):
+    runtime = need_onnx()
+    path = tmp_path / "mean.onnx"
+    export_onnx(config, path, None, (64, 96), "uint8")
+    output = capsys.readouterr().out
+    assert "64x96 px" in output
+    assert "96x160 px" in output
+    assert "batch, height, width" in output
+    session = runtime.InferenceSession(path)
+    images = torch.randint(0, 256, (1, 3, 32, 128), dtype=torch.uint8)
+    models = [load_model(RunPaths.of(config).model(fold), config.model, 2).eval() for fold in range(2)]
+    with torch.inference_mode():
+        single = [model(images) for model in models]
+    masks, classes = session.run(["prob", "class_prob"], {"pixels": images.numpy()})
+    expected = sum(outputs.mask_logits.sigmoid() for outputs in single) / 2
+    assert torch.allclose(torch.from_numpy(masks), expected, atol=1e-4)
+    expected = sum(outputs.class_logits.sigmoid() for outputs in single) / 2
+    assert torch.allclose(torch.from_numpy(classes), expected, atol=1e-4)
+    about = json.loads(session.get_modelmeta().custom_metadata_map["maskfold"])
+    assert about["class_names"] == ["a", "b"]
+
+
+def test_one_fold_of_one_size_takes_floats_and_a_wrong_answer_leaves_nothing(config, tmp_path, monkeypatch, capsys):
+    need_onnx()
+    path = tmp_path / "exports" / "fold1.onnx"
+    export_onnx(config, path, 1, (64, 64), "float32", fixed=True)
+    assert "free to choose: batch\n" in capsys.readouterr().out
+    before = path.read_bytes()
+    monkeypatch.setattr(onnx_export, "_difference", lambda *_: float("nan"))
+    with pytest.raises(UsageError, match="answers otherwise"):
+        export_onnx(config, path, 1, (64, 64), "float32", fixed=True)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_what_cannot_be_exported_is_said(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_export, "PACKAGES", ("no_such_package",))
+    with pytest.raises(UsageError, match="no_such_package; install with: pip install -r requirements-onnx"):
+        export_onnx(config, tmp_path / "x.onnx", None, (64, 64), "uint8")
+    monkeypatch.setattr(onnx_export, "PACKAGES", ())
+    with pytest.raises(UsageError, match="multiples of 32, found 64 60"):
+        export_onnx(config, tmp_path / "x.onnx", None, (64, 60), "uint8")
+    with pytest.raises(UsageError, match="the folds 0 to 1, found 2"):
+        export_onnx(config, tmp_path / "x.onnx", 2, (64, 64), "uint8")
+    RunPaths.of(config).model(1).unlink()
+    with pytest.raises(StaleError, match="no such weights"):
+        export_onnx(config, tmp_path / "x.onnx", None, (64, 64), "uint8")
+    assert not list(tmp_path.glob("*.onnx"))
+
+
+def test_the_size_to_trace_with_follows_the_config(config):
+    assert default_size(config) == (256, 256)
+    crops = config.train.model_copy(update={"crop_size": (64, 320)})
+    assert default_size(config.model_copy(update={"train": crops})) == (64, 320)
+
+
+def test_the_mean_is_a_mean():
+    class Constant(torch.nn.Module):
+        def __init__(self, logit):
+            super().__init__()
+            self.logit = logit
+
+        def forward(self, pixels):
+            return Outputs(torch.full((1, 1, 2, 2), self.logit), None)
+
+    [prob] = FoldMean([Constant(100.0), Constant(-100.0), Constant(0.0)])(torch.zeros(1, 3, 2, 2))
+    assert prob.unique().tolist() == [0.5]
