@@ -91,11 +91,13 @@ def test_a_cut_off_training_continues_to_the_same_weights(tmp_path, tiny_competi
 def test_a_changed_setting_starts_anew_and_early_stopping_stops(tmp_path, tiny_competition, folds):
     config = config_of(tmp_path, epochs=2)
     train(config, tiny_competition, folds)
+    before = RunPaths.of(config).model(0).read_bytes()
     changed = config_of(tmp_path, epochs=8, learning_rate=1e-9, ema_decay=None, early_stopping_patience=1)
     train_fold(changed, tiny_competition, folds, 0, Provenance("train", {"learning_rate": 1e-9}, {}, "c0de"))
     history = pd.read_csv(RunPaths.of(changed).history_csv(0))
     assert history["epoch"].iloc[0] == 0
     assert len(history) < 8
+    assert (tmp_path / "runs/x/fold0.previous/model.pt").read_bytes() == before
 
 
 STAGED = {

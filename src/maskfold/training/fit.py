@@ -82,7 +82,10 @@ def train_fold(
 
 
 def _prepare_folder(folder: Path, made_from: Provenance, accept_code_changes: bool) -> Path | None:
-    """Keep a cut-off training of the same provenance and return its last checkpoint; clear anything else."""
+    """Keep a cut-off training of the same provenance and return its last checkpoint; clear the folder otherwise.
+
+    A finished training, hours of work perhaps, is not thrown away: it moves to <folder>.previous.
+    """
     marker, last = folder / "training_started", folder / "last.ckpt"
     if last.is_file() and not made_from.staleness(marker, accept_code_changes):
         if is_first_process():
@@ -90,7 +93,12 @@ def _prepare_folder(folder: Path, made_from: Provenance, accept_code_changes: bo
         return last
     if not is_first_process():
         return None  # the first process clears the folder for all
-    if folder.exists():
+    if (folder / "model.pt").is_file():
+        previous = folder.with_name(f"{folder.name}.previous")
+        shutil.rmtree(previous, ignore_errors=True)
+        folder.rename(previous)
+        print(f"train: what was trained before is kept in {display(previous)}", flush=True)
+    elif folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     marker.touch()
