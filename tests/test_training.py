@@ -61,7 +61,8 @@ def test_the_loss_falls_and_every_artefact_is_there(tmp_path, tiny_competition, 
     assert history["train_loss"].iloc[-1] < 0.8 * history["train_loss"].iloc[0]
     assert {"dice_bright", "dice_dark", "valid_metric", "learning_rate", "seconds"} <= set(history.columns)
     folder = paths.fold(0)
-    assert all((folder / name).is_file() for name in ("best-005.ckpt", "last.ckpt", "curves.png", "samples.png", "model.pt"))
+    names = ("best-005.ckpt", "last.ckpt", "curves.png", "samples.png", "model.pt")
+    assert all((folder / name).is_file() for name in names)
     assert list((folder / "tensorboard").glob("events.*"))
 
 
