@@ -1,11 +1,11 @@
 """Processor seconds and memory of opening a competition of many images, the first time and again.
 
 Draws small photos (every file its own bytes), a label csv with a mask for each, a folder of mask images, and COCO jsons
-with five polygons an image, into a temporary folder; opens each in a process of its own, and reads masks from it. Processor
-seconds are those of all threads together, so that they hold on a busy machine too: on an idle one the clock shows fewer.
-The first opening of more than 20,000 images looks at headers only, as data.check: auto does; --check decode decodes them.
-With --json-mb also a COCO json of that size. Prints a table and one line of JSON a claim; exits 1 when one does not
-hold.
+with five polygons an image, into a temporary folder; opens each in a process of its own, and reads masks from it.
+Processor seconds are those of all threads together, so that they hold on a busy machine too: on an idle one the clock
+shows fewer. The first opening of over 20,000 images looks at headers only, as data.check: auto does; --check decode
+decodes them. With --json-mb also a COCO json of that size. Prints a table and a line of JSON a claim; exits 1 when one
+does not hold.
 
     python benchmarks/opening.py
     python benchmarks/opening.py --images 100000 --json-mb 1024
