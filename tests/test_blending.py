@@ -5,15 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+from maskfold import ensemble_prediction
 from maskfold.blending.choice import BlendChoice
 from maskfold.blending.combining import combine_class_probs, combine_maps
 from maskfold.blending.sample import sample_images
-from maskfold.config import BlendConfig, Config, InferenceConfig
+from maskfold.config import BlendConfig, Config, InferenceConfig, ModelConfig, Resize, TrainConfig
 from maskfold.data.competition import DataError
-from maskfold.ensemble import model_hashes, oof_provenance
+from maskfold.ensemble import model_hashes, oof_metadata, oof_provenance
+from maskfold.ensemble_prediction import predict_ensemble
 from maskfold.final_prediction import checked_artefact
 from maskfold.folds import make_folds, read_folds
+from maskfold.models import Outputs
 from maskfold.oof import OofWriter, iter_oof
 from maskfold.oof_prediction import predict_oof
 from maskfold.paths import RunPaths
@@ -109,7 +113,7 @@ def predict(member, competition):
     paths, rng = RunPaths.of(member), np.random.default_rng(len(member.name))
     folds = read_folds(member, competition)
     for fold, made_from in enumerate(oof_provenance(member, competition)):
-        metadata = {"checkpoint": made_from.inputs["model"], "tta": ",".join(member.inference.tta)}
+        metadata = oof_metadata(member, made_from.inputs["model"])
         ids = folds.loc[folds["fold"] == fold, "image_id"].tolist()
         with OofWriter(paths.oof_parquet(fold), 2, metadata) as writer:
             for image_id in ids if member.name == "sharp" else ids[::-1]:
@@ -189,6 +193,9 @@ def test_an_artefact_of_another_blend_is_refused(blend, tiny_competition):
     tune(blend, tiny_competition)
     with pytest.raises(StaleError, match="combined by mean, the config says vote"):
         checked_artefact(changed(blend, combine="vote"))
+    sharp = blend.blend.members[0].model_copy(update={"model": ModelConfig(resize=Resize(scale=0.5))})
+    with pytest.raises(StaleError, match=r"sharp/model\.resize: None, the config says .*0\.5"):
+        checked_artefact(changed(blend, members=(sharp, blend.blend.members[1])))
     dull = blend.blend.members[1].model_copy(update={"inference": InferenceConfig(tta=())})
     with pytest.raises(StaleError, match=r"tuned with TTA .*'dull/vflip'.*, the config says \['sharp/hflip'\]"):
         checked_artefact(changed(blend, members=(blend.blend.members[0], dull)))
@@ -237,3 +244,37 @@ def test_a_sample_holds_every_fold_and_no_more_than_its_bound(blend, tiny_compet
     assert [len(sample_images(changed(blend, sample_px=1), tiny_competition))] == [3]
     for image in whole:
         assert image.members.shape == (2, *image.truth.shape)
+
+
+class Always(torch.nn.Module):
+    """A network that says one probability everywhere, and counts the images it has seen."""
+
+    def __init__(self, prob, present):
+        super().__init__()
+        self.logit, self.present, self.seen = float(np.log(prob / (1 - prob))), present, 0
+
+    def forward(self, pixels):
+        self.seen += len(pixels)
+        logits = torch.full((len(pixels), 2, *pixels.shape[2:]), self.logit)
+        return Outputs(logits, torch.zeros(len(pixels), 2) if self.present else None)
+
+
+@pytest.mark.parametrize(("weights", "expected"), [((0.5, 0.5), 140), ((0.25, 0.75), 172), ((1, 0), 77)])
+def test_test_images_are_combined_from_rounded_means_of_folds(blend, tiny_competition, monkeypatch, weights, expected):
+    # In 255ths: the folds have the means 77.4, rounded to 77, and 204.4, rounded to 204. 0.5 * (77 + 204) = 140.5, to
+    # the even 140, where the unrounded 140.9 would be 141; and 0.25 * 77 + 0.75 * 204 = 172.25, not 172.65.
+    networks = {
+        "sharp": [Always((77.4 + more) / 255, False) for more in (-20, 0, 20)],
+        "dull": [Always(204.4 / 255, True)] * 3,
+    }
+    monkeypatch.setattr(ensemble_prediction, "_models", lambda files, *_: networks[files[0].parts[-3]])
+    monkeypatch.setattr(ensemble_prediction, "_CHUNK_PX", 20_000)  # of two images
+    train = TrainConfig(precision="32", accelerator="cpu", workers=0)
+    members = tuple(member.model_copy(update={"train": train}) for member in blend.blend.members)
+    given = dict(zip(("sharp", "dull"), weights, strict=True))
+    answers = list(predict_ensemble(changed(blend, members=members), given, tiny_competition.test))
+    assert [answer.image_id for answer in answers] == tiny_competition.test["image_id"].tolist()
+    for answer, size in zip(answers, tiny_competition.test[["height", "width"]].to_numpy(), strict=True):
+        assert answer.prob.shape == (2, *size) and (answer.prob == expected).all()
+        assert (answer.class_prob is None) if weights[1] == 0 else answer.class_prob.tolist() == [0.5, 0.5]
+    assert (networks["dull"][0].seen > 0) == (weights[1] > 0)

@@ -12,6 +12,13 @@ from maskfold.oof import read_metadata
 from maskfold.paths import RunPaths, display
 from maskfold.provenance import Provenance, StaleError, code_version, file_hash
 
+_SAME_IN_ALL_FOLDS = {
+    "tta": "TTA",
+    "predicted_with": "networks or sizes",
+    "combine": "ways to combine members",
+    "weights": "weights of the members",
+}
+
 
 def experiments(config: Config) -> tuple[Config, ...]:
     """The experiments that are trained for a config: the members of a blend, else the config itself."""
@@ -68,6 +75,17 @@ def inference_settings(config: Config) -> dict[str, object]:
     }
 
 
+def network_settings(config: Config) -> dict[str, object]:
+    """What the same weights must be used with to predict the same: `model.resize` -> value; of a blend `<member>/…`."""
+    found: dict[str, object] = {}
+    for run in experiments(config):
+        model = run.model.model_dump(mode="json", exclude={"encoder_weights", "classification_dropout"})
+        tiles = run.inference.model_dump(mode="json", include={"tile_size", "tile_overlap", "pad_multiple"})
+        found |= {_of_run(config, run, f"model.{key}"): value for key, value in model.items()}
+        found |= {_of_run(config, run, f"inference.{key}"): value for key, value in tiles.items()}
+    return found
+
+
 def oof_provenance(config: Config, competition: Competition) -> list[Provenance]:
     """What the OOF of each fold of an experiment is made from.
 
@@ -87,24 +105,35 @@ class OofOrigin:
     """What a run's OOF was predicted with, as its files say.
 
     weights: fold0 -> weight of a test prediction, of a blend member -> weight; checkpoints: fold0, of a blend
-    <member>/fold0, -> SHA-256 of the weights; combine: how the members of a blend were combined.
+    <member>/fold0, -> SHA-256 of the weights; combine: how the members of a blend were combined; predicted_with: the
+    `network_settings`, where the files hold them.
     """
 
     tta: tuple[str, ...]
     weights: dict[str, float]
     checkpoints: dict[str, str]
     combine: Combine | None
+    predicted_with: dict[str, object] | None
 
 
-def blended_metadata(
-    tta: tuple[str, ...], checkpoints: dict[str, str], weights: dict[str, float], combine: Combine
-) -> dict[str, str]:
-    """What the OOF file of a blend's fold says about itself; checkpoints: member -> SHA-256 of its fold's weights."""
+def oof_metadata(config: Config, checkpoint: str) -> dict[str, str]:
+    """What the OOF file of an experiment's fold says about itself; checkpoint: SHA-256 of the fold's weights."""
     return {
-        "tta": ",".join(tta),
+        "checkpoint": checkpoint,
+        "tta": ",".join(tta_of(config)),
+        "predicted_with": json.dumps(network_settings(config)),
+    }
+
+
+def blended_metadata(config: Config, checkpoints: dict[str, str], weights: dict[str, float]) -> dict[str, str]:
+    """What the OOF file of a blend's fold says about itself; checkpoints: member -> SHA-256 of its fold's weights."""
+    assert config.blend is not None, "a blend"
+    return {
+        "tta": ",".join(tta_of(config)),
+        "predicted_with": json.dumps(network_settings(config)),
         "checkpoints": json.dumps(checkpoints),
         "weights": json.dumps(weights),
-        "combine": combine,
+        "combine": config.blend.combine,
     }
 
 
@@ -112,7 +141,7 @@ def oof_origin(config: Config) -> OofOrigin:
     """What the OOF files of a run say they were predicted with. Raises StaleError when its folds disagree."""
     paths = RunPaths.of(config)
     stored = {name: read_metadata(paths.oof_parquet(fold)) for fold, name in enumerate(fold_names(config))}
-    for key, what in (("tta", "TTA"), ("combine", "ways to combine members"), ("weights", "weights of the members")):
+    for key, what in _SAME_IN_ALL_FOLDS.items():
         found = sorted({metadata.get(key, "") for metadata in stored.values()})
         if len(found) > 1:
             raise StaleError(
@@ -130,5 +159,6 @@ def oof_origin(config: Config) -> OofOrigin:
         tta=tuple(view for view in first.get("tta", "").split(",") if view),
         weights=json.loads(first["weights"]) if "weights" in first else equal_weights(config),
         checkpoints=checkpoints,
+        predicted_with=json.loads(first.get("predicted_with", "null")),
         combine=cast("Combine | None", first.get("combine")),
     )

@@ -17,7 +17,7 @@ import pandas as pd
 from maskfold.answer_form import answer_file
 from maskfold.config import Config
 from maskfold.data.competition import Competition
-from maskfold.ensemble import inference_settings, model_hashes, tta_of
+from maskfold.ensemble import inference_settings, model_hashes, network_settings, tta_of
 from maskfold.executor import run_jobs
 from maskfold.paths import RunPaths, display
 from maskfold.postprocess import TunedArtefact, apply_rule
@@ -73,6 +73,12 @@ def checked_artefact(config: Config) -> TunedArtefact:
         problems.append(f"it was tuned on other models than the trained ones ({', '.join(changed)})")
     if tuned.tta != views:
         problems.append(f"it was tuned with TTA {list(tuned.tta)}, the config says {list(views)}")
+    told = tuned.predicted_with or {}
+    problems += [
+        f"it was tuned with {key}: {told[key]}, the config says {value}"
+        for key, value in network_settings(config).items()
+        if key in told and told[key] != value
+    ]
     combine = None if config.blend is None else config.blend.combine
     if tuned.combine != combine:
         problems.append(f"its members were combined by {tuned.combine}, the config says {combine}")

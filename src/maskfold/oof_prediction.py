@@ -9,7 +9,7 @@ import pandas as pd
 
 from maskfold.config import Config
 from maskfold.data.competition import Competition
-from maskfold.ensemble import oof_provenance
+from maskfold.ensemble import oof_metadata, oof_provenance
 from maskfold.executor import run_jobs
 from maskfold.folds import read_folds
 from maskfold.oof import OofWriter
@@ -62,7 +62,7 @@ def _predict_fold(job: FoldJob) -> Path:
     config, paths = job.config, RunPaths.of(job.config)
     path, class_count = paths.oof_parquet(job.fold), len(config.data.class_names)
     model = load_model(paths.model(job.fold), config.model, class_count)
-    metadata = {"checkpoint": job.made_from.inputs["model"], "tta": ",".join(config.inference.tta)}
+    metadata = oof_metadata(config, job.made_from.inputs["model"])
     with OofWriter(path, class_count, metadata) as writer:
         predictions = predict_images([model], [1.0], job.images, config)
         for prediction in tracked(predictions, len(job.images), f"fold {job.fold}"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
@@ -258,6 +258,7 @@ class TunedArtefact(_Strict):
     tta: tuple[str, ...]  # views; of a blend <member>/<view>
     ensemble_weights: dict[str, float]  # fold0 -> weight; of a blend member -> weight
     combine: Combine | None = None  # of a blend: how its members' probabilities become one
+    predicted_with: dict[str, Any] | None = None  # `ensemble.network_settings`; null for OOF of other pipelines
     checkpoints: dict[str, str]  # fold0 (of a blend <member>/fold0) -> SHA-256 of the weights OOF was predicted with
     oof: dict[str, str]  # fold0 -> SHA-256 of the OOF file
 

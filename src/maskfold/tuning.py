@@ -178,6 +178,7 @@ def _artefact(config: Config, classes: Sequence[TunedClass]) -> TunedArtefact:
         tta=origin.tta,
         ensemble_weights=origin.weights,
         combine=origin.combine,
+        predicted_with=origin.predicted_with,
         checkpoints=origin.checkpoints,
         oof=_oof_hashes(config),
     )

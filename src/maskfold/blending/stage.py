@@ -8,7 +8,7 @@ from maskfold.blending.sample import sample_images
 from maskfold.blending.scores import BlendScores
 from maskfold.config import BlendConfig, Config
 from maskfold.data.competition import Competition
-from maskfold.ensemble import blended_metadata, model_hashes, oof_provenance, tta_of
+from maskfold.ensemble import blended_metadata, model_hashes, oof_provenance
 from maskfold.executor import run_jobs
 from maskfold.folds import read_folds, same_folds, shared_folds
 from maskfold.oof_truth import largest_map_px
@@ -40,7 +40,7 @@ def blend_oof(config: Config, competition: Competition, accept_code_changes: boo
         print(f"predict_oof: fold {fold} {state}", flush=True)
         if reasons:
             checkpoints = {member.name: models[f"{member.name}/fold{fold}"] for member in blend.members}
-            metadata = blended_metadata(tta_of(config), checkpoints, choice.weights, blend.combine)
+            metadata = blended_metadata(config, checkpoints, choice.weights)
             jobs.append(BlendJob(config, fold, choice.weights, metadata, made_from))
     for path in run_jobs(blend_fold, jobs):
         print(f"predict_oof: wrote {display(path)}", flush=True)
