@@ -114,7 +114,8 @@ def read_folds(config: Config, competition: Competition) -> pd.DataFrame:
     path = RunPaths.of(config).folds_csv
     if not path.is_file():
         raise StaleError(_no_folds(config))
-    folds = pd.read_csv(path, dtype={"image_id": str, "stratum": str, "group": str})
+    # keep_default_na: an image may be called NA.
+    folds = pd.read_csv(path, dtype={"image_id": str, "stratum": str, "group": str}, keep_default_na=False)
     missing = {"image_id", "fold"} - set(folds.columns)
     if missing:
         raise DataError([f"{display(path)}: no column {', '.join(sorted(missing))}; found {list(folds.columns)}"])

@@ -119,7 +119,7 @@ def _oof_counts(image_scores: Path) -> dict[str, Counts]:
     """class_name -> images that the adopted rule predicts as not empty; empty where nothing is tuned yet."""
     if not image_scores.is_file():
         return {}
-    scores = pd.read_csv(image_scores, dtype={"class_name": str})
+    scores = pd.read_csv(image_scores, dtype={"class_name": str}, keep_default_na=False)
     groups = (scores["adopted_area"] > 0).groupby(scores["class_name"])
     return {str(name): Counts(int(group.sum()), len(group)) for name, group in groups}
 
