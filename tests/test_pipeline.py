@@ -46,13 +46,13 @@ def clone(tmp_path_factory):
     return folder
 
 
-def run_all(clone, *arguments, cwd="/"):
-    command = ["bash", str(clone / "run_all.sh"), str(clone / "configs" / "tiny.yaml"), *arguments]
+def run_all(clone, *arguments, cwd="/", name="tiny"):
+    command = ["bash", str(clone / "run_all.sh"), str(clone / "configs" / f"{name}.yaml"), *arguments]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
 
 
-def start_stage(clone, stage, *arguments):
-    command = [sys.executable, f"src/{stage}.py", "--config", "configs/tiny.yaml", *arguments]
+def start_stage(clone, stage, *arguments, name="tiny"):
+    command = [sys.executable, f"src/{stage}.py", "--config", f"configs/{name}.yaml", *arguments]
     return subprocess.Popen(command, cwd=clone, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -172,6 +172,58 @@ def test_two_processes_train_one_model_together(clone, first_run, tmp_path):
     alone = pd.read_csv(clone / "runs/tiny/fold0/history.csv")
     # Half the steps an epoch: not the same weights, but the same images and a loss of the same kind.
     assert history["valid_loss"].iloc[-1] < 1.3 * alone["valid_loss"].iloc[-1]
+
+
+OTHER = """\
+extends: tiny.yaml
+name: other
+model: {architecture: FPN, decoder_channels: null}
+train: {epochs: 2}
+inference: {tta: [vflip]}
+"""
+BLEND = """\
+extends: tiny.yaml
+name: both
+blend: {members: [tiny.yaml, other.yaml], weights: greedy, trials: 3}
+"""
+
+
+def run_stages(clone, name, *stages):
+    for stage in stages:
+        process = start_stage(clone, stage, name=name)
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, output
+
+
+def test_two_experiments_answer_together_until_one_is_retrained(clone, first_run):
+    (clone / "configs/other.yaml").write_text(OTHER)
+    (clone / "configs/both.yaml").write_text(BLEND)
+    run_stages(clone, "other", "make_folds", "train", "predict_oof")
+    first = run_all(clone, name="both")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "nothing to train" in first.stdout and "weights in use: tiny" in first.stdout
+    answer = clone / "submissions/both.csv"
+    sample = (clone / "data/tiny/sample_submission.csv").read_text().splitlines()
+    rows = answer.read_text().splitlines()
+    assert [row.rpartition(",")[0] for row in rows] == [row.rpartition(",")[0] for row in sample]
+    assert "a blend of" in (clone / "reports/both/index.html").read_text()
+    folders = [clone / "oof/both", clone / "submissions", clone / "reports/both"]
+    before = hashes_below(*folders)
+    again = run_all(clone, name="both")
+    assert again.returncode == 0 and again.stdout.count("fresh") >= 6, again.stdout + again.stderr
+    assert hashes_below(*folders) == before
+    answer.unlink()
+    shutil.rmtree(clone / "runs/both")
+    run_stages(clone, "both", "make_submission")
+    assert hashes_below(*folders) == before
+    (clone / "configs/other.yaml").write_text(OTHER.replace("epochs: 2", "epochs: 1"))
+    run_stages(clone, "other", "train")
+    process = start_stage(clone, "make_submission", name="both")
+    output, _ = process.communicate()
+    assert process.returncode == 2
+    assert "tuned on other models than the trained ones (other/fold0, other/fold1)" in output
+    assert "`python src/predict_oof.py --config configs/other.yaml`, then" in output
+    assert hashes_below(*folders) == before
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import pandas as pd
@@ -13,6 +14,7 @@ import yaml
 from maskfold import __version__
 from maskfold.config import Config
 from maskfold.data.competition import Competition
+from maskfold.ensemble import experiments
 from maskfold.paths import RunPaths, display
 from maskfold.postprocess import TunedArtefact
 from maskfold.provenance import Provenance, StaleError, code_version, file_hash
@@ -22,6 +24,8 @@ from maskfold.score_report import rule_text
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 _PACKAGES = ("torch", "lightning", "segmentation-models-pytorch", "timm", "albumentations", "optuna", "numpy", "pandas")
+
+_WHERE: dict[str, Any] = {"output_root": True, "blend": {"members": {"__all__": {"output_root"}}}}  # not what it shows
 
 
 def make_report(config: Config, competition: Competition, accept_code_changes: bool = False) -> None:
@@ -33,7 +37,7 @@ def make_report(config: Config, competition: Competition, accept_code_changes: b
     tuned = TunedArtefact.read(paths.postprocess_json)
     made_from = Provenance(
         "make_report",
-        {"config": config.model_dump(mode="json", exclude={"output_root"})},
+        {"config": config.model_dump(mode="json", exclude=_WHERE)},
         _inputs(config, paths) | competition.train_inputs(),
         code_version("maskfold.report.stage"),
     )
@@ -57,11 +61,11 @@ def make_report(config: Config, competition: Competition, accept_code_changes: b
 
 def _inputs(config: Config, paths: RunPaths) -> dict[str, str]:
     files = [paths.postprocess_json, paths.image_scores_csv]
-    files += [paths.history_csv(fold) for fold in range(config.folds.count)]
+    files += [RunPaths.of(run).history_csv(fold) for run, fold in _trained(config)]
     missing = [display(file) for file in files if not file.is_file()]
     if missing:
         raise StaleError(f"no report without {', '.join(missing)}; run `bash run_all.sh configs/{config.name}.yaml`")
-    names = {f"{file.parent.name}/{file.name}": file_hash(file) for file in files}
+    names = {f"{file.parent.parent.name}/{file.parent.name}/{file.name}": file_hash(file) for file in files}
     return names | {"page template": file_hash(TEMPLATE)}
 
 
@@ -76,7 +80,8 @@ def _write_page(config: Config, competition: Competition, tuned: TunedArtefact, 
         tuned=tuned,
         rules=[rule_text(entry.rule) for entry in tuned.classes],
         images=len(competition.train),
-        folds=_folds(config, paths, folder),
+        folds=_folds(config, folder),
+        fold_count=config.folds.count,
         surfaces=_surfaces(paths, tuned, folder),
         galleries=draw_galleries(config, competition, tuned, scores, folder),
         config=yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False),
@@ -85,19 +90,26 @@ def _write_page(config: Config, competition: Competition, tuned: TunedArtefact, 
     (folder / "index.html").write_text(page, encoding="utf-8")
 
 
-def _folds(config: Config, paths: RunPaths, folder: Path) -> list[dict[str, object]]:
-    """What each fold's history says, and its curves copied beside the page."""
+def _trained(config: Config) -> list[tuple[Config, int]]:
+    """Every trained fold: of the run itself, or of all members of a blend."""
+    return [(run, fold) for run in experiments(config) for fold in range(run.folds.count)]
+
+
+def _folds(config: Config, folder: Path) -> list[dict[str, object]]:
+    """What each trained fold's history says, and its curves copied beside the page."""
     rows: list[dict[str, object]] = []
-    for fold in range(config.folds.count):
+    for run, fold in _trained(config):
+        paths = RunPaths.of(run)
+        name = str(fold) if config.blend is None else f"{run.name} {fold}"
         history = read_history(paths.history_csv(fold))
-        used = history.iloc[-1] if config.train.select == "last" else best_row(history)
+        used = history.iloc[-1] if run.train.select == "last" else best_row(history)
         assert used is not None, "a history without a metric"
-        curves = f"curves-fold{fold}.png"
+        curves = f"curves-fold{fold}.png" if config.blend is None else f"curves-{run.name}-fold{fold}.png"
         shutil.copyfile(paths.fold(fold) / "curves.png", folder / curves)
         dice = {name: used.get(f"dice_{name}", float("nan")) for name in config.data.class_names}
         rows.append(
             {
-                "fold": fold,
+                "fold": name,
                 "epoch": int(used["epoch"]) + 1,
                 "epochs": len(history),
                 "metric": used["valid_metric"],
