@@ -16,10 +16,10 @@ import torch
 from maskfold.bundle import export_bundle, needed_versions
 from maskfold.bundle_manifest import Manifest
 from maskfold.command_line import UsageError
-from maskfold.config import Config
+from maskfold.config import BlendConfig, Config
 from maskfold.data.demo_files import make_demo_data
 from maskfold.data.reading import open_competition
-from maskfold.ensemble import equal_weights, model_hashes
+from maskfold.ensemble import equal_weights, model_hashes, tta_of
 from maskfold.final_prediction import make_submission
 from maskfold.models import build_model
 from maskfold.offline import answer_test_images
@@ -62,21 +62,22 @@ def write_run(folder):
     return config
 
 
-def write_rules(config):
+def write_rules(config, **of_blend):
     rule = ComponentRule(threshold=126, min_area_px=9)
     pair = Pair(default=None, tuned=None)
     shared = {"rule": rule, "tuned_rule": rule, "adopted": True, "reason": "", "scores": SCORES, "true_share": 0.5}
     classes = tuple(TunedClass(class_name=n, non_empty_dice=pair, predicted_share=pair, **shared) for n in NAMES)
-    TunedArtefact(
-        name=config.name,
-        metric="dice",
-        classes=classes,
-        scores=SCORES,
-        tta=config.inference.tta,
-        ensemble_weights=equal_weights(config),
-        checkpoints=model_hashes(config),
-        oof={},
-    ).write(RunPaths.of(config).postprocess_json)
+    values = {
+        "name": config.name,
+        "metric": "dice",
+        "classes": classes,
+        "scores": SCORES,
+        "tta": tta_of(config),
+        "ensemble_weights": equal_weights(config),
+        "checkpoints": model_hashes(config),
+        "oof": {},
+    }
+    TunedArtefact(**(values | of_blend)).write(RunPaths.of(config).postprocess_json)
 
 
 @pytest.fixture(scope="module")
@@ -123,10 +124,19 @@ def predict(bundle, packages, *arguments, without=(), cwd):
     )
 
 
+READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+
+
+def without_network(folder):
+    """How a command line begins that runs without network and, where mounts are allowed, with `folder` read-only."""
+    read_only = ["unshare", "-rnm", "sh", "-c", READ_ONLY, str(folder)]
+    for prefix in (read_only, ["unshare", "-rn"]):
+        if shutil.which("unshare") and not subprocess.run([*prefix, "true"], capture_output=True).returncode:
+            return prefix
+    pytest.skip("unshare -rn is not allowed here, so the network cannot be taken away")
+
+
 def test_a_bundle_answers_without_network_as_at_home_byte_for_byte(run, bundle, tmp_path):
-    without_network = ["unshare", "-rn"]
-    if not shutil.which("unshare") or subprocess.run([*without_network, "true"], capture_output=True).returncode:
-        pytest.skip("unshare -rn is not allowed here, so the network cannot be taken away")
     config, answer = run
     unpacked, work = tmp_path / "unpacked", tmp_path / "work"
     shutil.copytree(bundle, unpacked)
@@ -136,7 +146,7 @@ def test_a_bundle_answers_without_network_as_at_home_byte_for_byte(run, bundle, 
         unpacked,
         fresh_packages(unpacked / "wheels.txt", tmp_path / "packages"),
         *("--images", images, "--sample", sample, "--out", "answers/submission.csv", "--budget-minutes", "0.000001"),
-        without=without_network,
+        without=without_network(unpacked),
         cwd=work,
     )
     assert result.returncode == 0, result.stdout + result.stderr
@@ -180,6 +190,25 @@ def test_half_precision_halves_the_weights_and_says_so(run, bundle, tmp_path, ca
     answer_test_images(half, *inputs_of(config), tmp_path / "half.csv")
     rows = [text.decode().splitlines() for text in (answer, (tmp_path / "half.csv").read_bytes())]
     assert [row.rpartition(",")[0] for row in rows[0]] == [row.rpartition(",")[0] for row in rows[1]]
+
+
+def test_a_blend_travels_with_the_weights_of_all_its_members(run, tmp_path):
+    first, _ = run
+    second = first.model_copy(
+        update={"name": "second", "inference": first.inference.model_copy(update={"tta": ("vflip",)})}
+    )
+    shutil.copytree(RunPaths.of(first).run / "fold0", RunPaths.of(second).fold(1))
+    shutil.copytree(RunPaths.of(first).run / "fold1", RunPaths.of(second).fold(0))
+    blend = first.model_copy(
+        update={"name": "both", "blend": BlendConfig(members=(first, second), combine="geometric")}
+    )
+    shutil.copyfile(RunPaths.of(first).folds_csv, RunPaths.of(blend).folds_csv)
+    write_rules(blend, ensemble_weights={"tiny": 0.75, "second": 0.25}, combine="geometric")
+    make_submission(blend, open_competition(blend.data))
+    bundle = export_bundle(blend, tmp_path / "both")
+    assert Manifest.read(bundle).weights.keys() == {"tiny/fold0", "tiny/fold1", "second/fold0", "second/fold1"}
+    answer_test_images(bundle, *inputs_of(blend), tmp_path / "both.csv")
+    assert (tmp_path / "both.csv").read_bytes() == RunPaths.of(blend).submission_csv.read_bytes()
 
 
 def test_what_is_there_already_is_refused_and_only_a_bundle_is_replaced(run, bundle, tmp_path):
