@@ -13,7 +13,6 @@ one does not hold.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -28,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 import cv2
 import numpy as np
 import optuna
+from claims import claim
 from severstal_oof import ALL_IMAGES, CLASSES, HEIGHT, WIDTH, SeverstalOof
 from tuning_memory import stage_peaks_mb
 
@@ -274,12 +274,6 @@ def counting_sort(prob: np.ndarray, order: np.ndarray) -> None:
         if q:
             order[starts[q]] = pixel
             starts[q] += 1
-
-
-def claim(text: str, value: float, bar: float, holds: bool) -> bool:
-    """Print one claim as JSON; returns whether it holds."""
-    print(json.dumps({"claim": text, "value": round(value, 6), "bar": bar, "holds": bool(holds)}))
-    return bool(holds)
 
 
 def simulated(labels: Path, images: int) -> list[tuple[str, float, float, bool]]:
