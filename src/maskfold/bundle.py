@@ -168,7 +168,7 @@ def _image_ids(config: Config) -> Literal["name", "stem"]:
             f"{display(folds)}: no folds, which show whether image ids have a suffix; "
             f"run `python src/make_folds.py --config configs/{config.name}.yaml`"
         )
-    first = pd.read_csv(folds, dtype={"image_id": str}, nrows=1)["image_id"].iloc[0]
+    first = pd.read_csv(folds, dtype={"image_id": str}, keep_default_na=False, nrows=1)["image_id"].iloc[0]
     return "name" if first.lower().endswith(SUFFIXES) else "stem"
 
 
