@@ -11,6 +11,8 @@ from maskfold.paths import RunPaths
 from maskfold.provenance import whole_file
 from maskfold.report.curves import best_row, read_history
 
+_WIDTH = 160  # of a file or pipe, where nothing wraps lines
+
 
 def fold_summary(config: Config) -> pd.DataFrame:
     """One row a trained fold: epochs, best epoch and metric, last losses and metric, Dice of each class, minutes, MB.
@@ -53,10 +55,14 @@ def show_folds(config: Config, write: bool) -> None:
     summary = fold_summary(config)
     if summary.empty:
         return
-    table = Table(*summary.columns)
+    table = Table()
+    for name in summary.columns:
+        table.add_column(name, justify="right", no_wrap=True)
     for row in summary.itertuples(index=False):
         table.add_row(*(value if isinstance(value, str) else _short(value) for value in row))
-    Console().print(table)
+    terminal = Console()
+    console = terminal if terminal.is_terminal else Console(width=_WIDTH)
+    console.print(table)
     if write:
         with whole_file(RunPaths.of(config).folds_summary_csv) as temporary:
             summary.to_csv(temporary, index=False, float_format="%.6g")
