@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
-import jinja2
 import numpy as np
 import pandas as pd
 from rich.console import Console
@@ -21,6 +20,7 @@ from maskfold.paths import RunPaths, display
 from maskfold.provenance import whole_folder
 from maskfold.report.galleries import JPEG_QUALITY
 from maskfold.report.overlays import overlay
+from maskfold.report.pages import page_environment
 from maskfold.rle import decode
 
 TEMPLATE = Path(__file__).with_name("comparison.html.j2")
@@ -100,13 +100,11 @@ def write_comparison(
 ) -> Path:
     """Write reports/<name>.compare/, whole or not at all; returns its index.html."""
     folder = RunPaths.of(config).comparison
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATE.parent), autoescape=True, undefined=jinja2.StrictUndefined
-    )
     with whole_folder(folder) as part:
         chosen = most_different(table, config.report.examples)
         examples = _draw(competition, answer, chosen, runs, part)
-        page = environment.get_template(TEMPLATE.name).render(
+        template = page_environment().get_template(TEMPLATE.name)
+        page = template.render(
             name=config.name,
             files=[display(file) for file in files],
             classes=class_summary(table, answer.class_names).to_dict("records"),

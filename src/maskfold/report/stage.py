@@ -7,7 +7,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 import yaml
 
@@ -20,6 +19,7 @@ from maskfold.postprocess import TunedArtefact
 from maskfold.provenance import Provenance, StaleError, code_version, file_hash
 from maskfold.report.curves import best_row, read_history
 from maskfold.report.galleries import draw_galleries
+from maskfold.report.pages import page_environment, page_inputs
 from maskfold.score_report import rule_text
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
@@ -66,16 +66,14 @@ def _inputs(config: Config, paths: RunPaths) -> dict[str, str]:
     if missing:
         raise StaleError(f"no report without {', '.join(missing)}; run `bash run_all.sh configs/{config.name}.yaml`")
     names = {f"{file.parent.parent.name}/{file.parent.name}/{file.name}": file_hash(file) for file in files}
-    return names | {"page template": file_hash(TEMPLATE)}
+    return names | page_inputs(TEMPLATE)
 
 
 def _write_page(config: Config, competition: Competition, tuned: TunedArtefact, folder: Path) -> None:
     paths = RunPaths.of(config)
     scores = pd.read_csv(paths.image_scores_csv, dtype={"image_id": str, "class_name": str})
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATE.parent), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    page = environment.get_template(TEMPLATE.name).render(
+    template = page_environment().get_template(TEMPLATE.name)
+    page = template.render(
         name=config.name,
         tuned=tuned,
         rules=[rule_text(entry.rule) for entry in tuned.classes],
