@@ -4,7 +4,8 @@ import errno
 
 import pytest
 
-from maskfold.command_line import UsageError, config_of, run_stage, stage_parser
+from maskfold.command_line import UsageError, add_run_argument, config_of, run_stage, stage_parser
+from maskfold.config import ConfigError
 from maskfold.data.competition import DataError
 
 
@@ -17,6 +18,15 @@ def test_overrides_may_come_in_one_group_or_several():
     args = stage_parser("x", "").parse_args(["--set", "train.epochs=3", "seed=4", "--set", "folds.count=2"])
     config = config_of(args)
     assert (config.train.epochs, config.seed, config.folds.count) == (3, 4, 2)
+
+
+def test_a_run_may_be_called_by_its_name():
+    parser = stage_parser("x", "")
+    add_run_argument(parser)
+    assert config_of(parser.parse_args([])).name == "demo"
+    assert config_of(parser.parse_args(["--run", "people"])).name == "people"
+    with pytest.raises(ConfigError, match=r"did you mean .*magnetic_tile\.yaml"):
+        config_of(parser.parse_args(["--run", "magnetic_tiles"]))
 
 
 @pytest.mark.parametrize(

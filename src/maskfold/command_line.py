@@ -55,6 +55,23 @@ def stage_parser(description: str, examples: str) -> argparse.ArgumentParser:
     return parser
 
 
+def add_run_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --run NAME, which stands for --config configs/NAME.yaml."""
+    parser.add_argument(
+        "--run",
+        type=run_config,
+        default=argparse.SUPPRESS,
+        metavar="NAME",
+        dest="config",
+        help="the run of configs/NAME.yaml; short for --config configs/NAME.yaml",
+    )
+
+
+def run_config(name: str) -> Path:
+    """The config file of a run that is called by its name."""
+    return REPOSITORY / "configs" / f"{name.removesuffix('.yaml')}.yaml"
+
+
 def config_of(args: argparse.Namespace) -> Config:
     """The config the parsed arguments ask for."""
     path = args.config if args.config.exists() else REPOSITORY / args.config
