@@ -99,20 +99,22 @@ class BatchDataset(Dataset[ImageBatch]):
 
     def __getitem__(self, index: int) -> ImageBatch:
         rows = self.batches[index]
-        inner_sizes = [self.inner_sizes[row] for row in rows]
-        size = padded_size(*inner_sizes[0], self.pad_multiple)
         images = [read_image(self.paths[row], self.model.in_channels) for row in rows]
-        padded = [
-            pad_to(resize_image(image, inner), size, mirror=True)
-            for image, inner in zip(images, inner_sizes, strict=True)
-        ]
-        pixels = torch.from_numpy(np.stack(padded).transpose(0, 3, 1, 2))
-        return ImageBatch(
-            [self.image_ids[row] for row in rows],
-            pixels.contiguous(memory_format=torch.channels_last),
-            [(image.shape[0], image.shape[1]) for image in images],
-            inner_sizes,
-        )
+        return image_batch([self.image_ids[row] for row in rows], images, self.model, self.pad_multiple)
+
+
+def image_batch(
+    image_ids: list[str], images: Sequence[np.ndarray], model: ModelConfig, pad_multiple: int
+) -> ImageBatch:
+    """Images, (H, W, in_channels) uint8 each, resized and padded for the network; their padded sizes must be equal."""
+    sizes = [(image.shape[0], image.shape[1]) for image in images]
+    inner_sizes = [network_size(*size, model.resize) for size in sizes]
+    size = padded_size(*inner_sizes[0], pad_multiple)
+    padded = [
+        pad_to(resize_image(image, inner), size, mirror=True) for image, inner in zip(images, inner_sizes, strict=True)
+    ]
+    pixels = torch.from_numpy(np.stack(padded).transpose(0, 3, 1, 2))
+    return ImageBatch(image_ids, pixels.contiguous(memory_format=torch.channels_last), sizes, inner_sizes)
 
 
 def plan_batches(inner_sizes: Sequence[tuple[int, int]], batch_size: int, pad_multiple: int) -> list[list[int]]:
