@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from maskfold.config import Section
-from maskfold.data.competition import DataError
+from maskfold.data.competition import Competition, DataError, OnBadImage
 from maskfold.data.groups import read_groups
-from maskfold.data.image_files import list_images
+from maskfold.data.image_files import UNKNOWN_PEAK, Check, ImageHeader, check_channels, check_images, list_images
+from maskfold.data.image_headers import read_declared
 from maskfold.data.sample_file import read_sample_file
 from maskfold.paths import resolve
 
 T = TypeVar("T")
 
 _SAME = {".jpeg": ".jpg", ".tiff": ".tif"}
-_PLACES = ("root", "sample_submission", "groups_csv", "check", "test_images", "test_csv")
+_PLACES = ("root", "sample_submission", "groups_csv", "check", "test_images", "test_csv", "exclude", "exclude_from")
 
 
 class Problems(list[str]):
@@ -74,6 +77,58 @@ def images_by_id(
         elif alike != path:
             problems.append(f"{path}: its name differs from {alike.name} only by case or by jpg/jpeg; rename one")
     return images
+
+
+def check_files(
+    train: Iterable[Path],
+    test: Mapping[str, Path],
+    check: Check,
+    on_bad_image: OnBadImage,
+    problems: Problems,
+) -> tuple[dict[Path, ImageHeader], dict[str, str]]:
+    """Check every file once; returns the headers, and image_id -> reason of the test images that cannot be read.
+
+    Strict: those are problems as all others are. Otherwise they are let pass, with the size they declare, or else that
+    of most other test images; every test image is then decoded, since none may fail later. That all fail is a problem.
+    """
+    if on_bad_image == "strict":
+        headers, bad_images = check_images([*train, *test.values()], check)
+        problems += bad_images
+        return headers, {}
+    headers, bad_images = check_images([*train], check)
+    problems += bad_images
+    of_test, bad_tests = check_images([*test.values()], "decode")
+    reasons = {line.partition(": ")[0]: line.partition(": ")[2] for line in bad_tests}
+    unreadable = {key: reasons.get(str(path), "cannot be read") for key, path in test.items() if path not in of_test}
+    if unreadable and not of_test:
+        problems += [*bad_tests, "not one of the test images can be read; an answer would be empty"]
+    usual = Counter(header[:2] for header in of_test.values()).most_common(1)
+    for image_id in unreadable:
+        height, width = _declared_size(test[image_id]) or (usual[0][0] if usual else (1, 1))
+        of_test[test[image_id]] = ImageHeader(height, width, UNKNOWN_PEAK)
+    return headers | of_test, unreadable
+
+
+def with_channels(competition: Competition, channels: int, on_bad_image: OnBadImage) -> Competition:
+    """The competition, its channels checked: a test image that has others cannot be read either."""
+    test = competition.readable_test
+    bad_train = check_channels([Path(path) for path in competition.train["path"]], channels)
+    bad_test = check_channels([Path(path) for path in test["path"]], channels)
+    refused = on_bad_image == "strict" or len(bad_test) == len(test)
+    problems = [*bad_train.values(), *(bad_test.values() if refused else ())]
+    if problems:
+        raise DataError(problems)
+    pairs = zip(test["image_id"], map(Path, test["path"]), strict=True)
+    more = {name: bad_test[path].removeprefix(f"{path}: ") for name, path in pairs if path in bad_test}
+    return replace(competition, unreadable={**competition.unreadable, **more}) if more else competition
+
+
+def _declared_size(path: Path) -> tuple[int, int] | None:
+    try:
+        declared = read_declared(path)
+    except DataError:
+        return None
+    return None if declared is None else (declared.height, declared.width)
 
 
 def image_names(folder: Path) -> list[str]:
