@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # From a config to a submission and a report: set-up (.venv), then every stage. Starting it again skips what is fresh.
 #
-# usage: bash run_all.sh [CONFIG] [--set KEY=VALUE …] [--setup-only]
+# usage: bash run_all.sh [CONFIG] [--set KEY=VALUE …] [--on-bad-image strict|empty] [--setup-only]
 #   bash run_all.sh                                                  the demo
 #   bash run_all.sh configs/severstal.yaml --set data.root=/data/severstal
 #   bash run_all.sh --setup-only                                     only make .venv
@@ -23,6 +23,11 @@ while [ $# -gt 0 ]; do
       arguments+=("$1")
       ;;
     --accept-code-changes) arguments+=("$1") ;;
+    --on-bad-image)
+      [[ ${2:-} == strict || ${2:-} == empty ]] || stop "--on-bad-image needs strict or empty"
+      arguments+=("$1" "$2")
+      shift
+      ;;
     -*) stop "unknown option $1; see bash run_all.sh --help" ;;
     *=*) arguments+=("$1") ;;
     /*) config=$1 ;;

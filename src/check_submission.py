@@ -35,7 +35,13 @@ def main() -> None:
     """Check."""
     args = parse_args()
     config = config_of(args)
-    sys.exit(0 if check_submission(config, open_competition(config.data), args.file, args.against) else 1)
+    sys.exit(
+        0
+        if check_submission(
+            config, open_competition(config.data, on_bad_image=args.on_bad_image), args.file, args.against
+        )
+        else 1
+    )
 
 
 if __name__ == "__main__":

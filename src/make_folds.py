@@ -27,7 +27,7 @@ def main() -> None:
     """Make the folds."""
     args = parse_args()
     config = config_of(args)
-    make_folds(config, open_competition(config.data), args.accept_code_changes)
+    make_folds(config, open_competition(config.data, on_bad_image=args.on_bad_image), args.accept_code_changes)
 
 
 if __name__ == "__main__":

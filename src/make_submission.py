@@ -2,7 +2,9 @@
 
 Reads runs/<name>/fold<k>/model.pt, oof/<name>/postprocess.json and the competition's sample file. Writes
 submissions/<name>.csv, whole or not at all, after decoding every mask back. Refuses a postprocess.json that was tuned
-on other models or another test-time augmentation. A killed run continues at the last finished shard of images.
+on other models or another test-time augmentation. A killed run continues at the last finished shard of images. With
+--on-bad-image empty, test images that cannot be read are answered with empty masks; submissions/<name>.bad_images.csv
+names them.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from maskfold.final_prediction import make_submission
 
 EXAMPLES = """\
   python src/make_submission.py                                  the demo
-  python src/make_submission.py --config configs/severstal.yaml  your experiment"""
+  python src/make_submission.py --config configs/severstal.yaml  your experiment
+  python src/make_submission.py --on-bad-image empty             an unreadable test image shall stop nothing"""
 
 
 def parse_args() -> argparse.Namespace:
@@ -27,7 +30,9 @@ def main() -> None:
     """Predict and write."""
     args = parse_args()
     config = config_of(args)
-    make_submission(config, open_competition(config.data, config.model.in_channels), args.accept_code_changes)
+    make_submission(
+        config, open_competition(config.data, config.model.in_channels, args.on_bad_image), args.accept_code_changes
+    )
 
 
 if __name__ == "__main__":

@@ -31,7 +31,11 @@ def main() -> None:
     """Score."""
     args = parse_args()
     config = config_of(args)
-    print_scores(score_submission(config, open_competition(config.data), args.submission, args.truth))
+    print_scores(
+        score_submission(
+            config, open_competition(config.data, on_bad_image=args.on_bad_image), args.submission, args.truth
+        )
+    )
 
 
 if __name__ == "__main__":

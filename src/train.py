@@ -31,7 +31,12 @@ def main() -> None:
     """Train."""
     args = parse_args()
     config = config_of(args)
-    train_folds(config, open_competition(config.data, config.model.in_channels), args.fold, args.accept_code_changes)
+    train_folds(
+        config,
+        open_competition(config.data, config.model.in_channels, args.on_bad_image),
+        args.fold,
+        args.accept_code_changes,
+    )
 
 
 if __name__ == "__main__":

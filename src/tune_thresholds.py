@@ -47,12 +47,12 @@ def main() -> None:
     if args.oof is None:
         if args.labels is not None:
             raise UsageError("--labels goes with --oof; without it the labels are those of the config's data")
-        tune(config, open_competition(config.data), args.accept_code_changes)
+        tune(config, open_competition(config.data, on_bad_image=args.on_bad_image), args.accept_code_changes)
         return
     if args.labels is not None:
         competition, source = labelled_competition(args.labels, args.oof, args.order)
     else:
-        competition = open_competition(config.data)
+        competition = open_competition(config.data, on_bad_image=args.on_bad_image)
         source = open_source(args.oof, competition.class_names, competition.train["image_id"].tolist())
     tune(import_oof(config, args.oof, source, len(competition.class_names)), competition, args.accept_code_changes)
 

@@ -89,9 +89,9 @@ def test_arrays_and_pages_keep_their_channels(tmp_path, channels):
     headers, problems = check_images([array, pages])
     assert problems == []
     assert headers[array] == headers[pages] == (4, 5, pixels.max())
-    assert check_channels([array, pages], channels) == []
+    assert check_channels([array, pages], channels) == {}
     expected = f"found {channels} channels, expected 3 channels as in model.in_channels"
-    assert check_channels([array, pages], 3) == [f"{array}: {expected}", f"{pages}: {expected}"]
+    assert check_channels([array, pages], 3) == {path: f"{path}: {expected}" for path in (array, pages)}
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,12 @@ def stage_parser(description: str, examples: str) -> argparse.ArgumentParser:
         action="store_true",
         help="treat artefacts made by another version of the code as fresh",
     )
+    parser.add_argument(
+        "--on-bad-image",
+        choices=("strict", "empty"),
+        default="strict",
+        help="test images that cannot be read: stop before any work, naming them (default), or empty masks for them",
+    )
     return parser
 
 

@@ -6,7 +6,8 @@ continues at the first shard that is missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -52,9 +53,29 @@ def make_submission(config: Config, competition: Competition, accept_code_change
     print(f"make_submission: {'; '.join(reasons)}", flush=True)
     shards = _finished_shards(config, competition, tuned, made_from, accept_code_changes)
     rows = (row for shard in shards for row in pd.read_parquet(shard).itertuples(index=False, name=None))
-    write_submission(rows, competition, config.submission, submission)
+    write_submission(chain(rows, _blank_rows(competition)), competition, config.submission, submission)
+    _write_bad_images(competition, paths.bad_images_csv)
     made_from.write(submission)
     print(f"make_submission: wrote {display(submission)}, {len(competition.test)} images, decoded and checked")
+
+
+def _blank_rows(competition: Competition) -> Iterator[tuple[str, int, str]]:
+    """An empty mask of every class for each test image that cannot be read."""
+    classes = range(len(competition.class_names))
+    return ((image_id, index, "") for image_id in competition.unreadable for index in classes)
+
+
+def _write_bad_images(competition: Competition, path: Path) -> None:
+    """Name the test images that could not be read, on the screen and in a csv; without any there is no csv."""
+    if not competition.unreadable:
+        path.unlink(missing_ok=True)
+        return
+    for image_id, reason in competition.unreadable.items():
+        print(f"make_submission: warning: test image {image_id} is answered with empty masks: {reason}", flush=True)
+    with whole_file(path) as temporary:
+        table = pd.DataFrame(competition.unreadable.items(), columns=["image_id", "reason"])
+        table.to_csv(temporary, index=False)
+    print(f"make_submission: wrote {display(path)}, which names the {len(competition.unreadable)} unreadable images")
 
 
 def checked_artefact(config: Config) -> TunedArtefact:
@@ -111,11 +132,12 @@ def _finished_shards(
     """The paths of all shards, in order, after making those that are missing or stale."""
     folder = RunPaths.of(config).submission_shards
     size = config.inference.shard_images
-    tables = [competition.test.iloc[start : start + size] for start in range(0, len(competition.test), size)]
+    images = competition.readable_test
+    tables = [images.iloc[start : start + size] for start in range(0, len(images), size)]
     shards = [folder / f"shard{number:05d}.parquet" for number in range(len(tables))]
     jobs = [
-        ShardJob(config, tuned, images, path, f"test images, shard {number} of {len(shards)}", made_from)
-        for number, (path, images) in enumerate(zip(shards, tables, strict=True), 1)
+        ShardJob(config, tuned, table, path, f"test images, shard {number} of {len(shards)}", made_from)
+        for number, (path, table) in enumerate(zip(shards, tables, strict=True), 1)
         if made_from.staleness(path, accept_code_changes)
     ]
     for _ in run_jobs(_predict_shard, jobs):

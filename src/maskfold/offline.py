@@ -19,10 +19,10 @@ import pandas as pd
 from maskfold.answer_form import answer_file
 from maskfold.bundle_manifest import CONFIG, Manifest
 from maskfold.config import Config, MaskFoldersData
-from maskfold.data.competition import Competition, DataError
-from maskfold.data.image_files import check_channels, check_images, image_table
+from maskfold.data.competition import Competition, DataError, OnBadImage
+from maskfold.data.image_files import image_table
 from maskfold.data.mask_folders import photos_in
-from maskfold.data.problems import Problems, check_sample, images_by_id
+from maskfold.data.problems import Problems, check_files, check_sample, images_by_id, with_channels
 from maskfold.ensemble import experiments
 from maskfold.final_prediction import answer_images, checked_artefact, make_submission
 from maskfold.paths import RunPaths, display
@@ -33,22 +33,27 @@ TRIAL_IMAGES = 8  # timed for the estimate
 
 
 def answer_test_images(
-    bundle: Path, images: Path, sample: Path | None, out: Path | None, budget_minutes: float | None = None
+    bundle: Path,
+    images: Path,
+    sample: Path | None,
+    out: Path | None,
+    budget_minutes: float | None = None,
+    on_bad_image: OnBadImage = "strict",
 ) -> None:
     """Write the answer for a folder of test images to `out`, whole or not at all, with a bundle whose files are good.
 
     sample: the competition's sample submission; out: None for submission.csv (.json, or a folder, where the config asks
-    for that) in the working folder. Prints an estimate of the run time, and a warning when it is above the budget.
-    Raises DataError for images and a sample that cannot be used.
+    for that) in the working folder; on_bad_image: what becomes of images that cannot be read. Prints an estimate of the
+    run time, and a warning when it is above the budget. Raises DataError for images and a sample that cannot be used.
     """
     manifest = Manifest.read(bundle)
     config = Config.model_validate_json((bundle / CONFIG).read_text(encoding="utf-8"))
     out = _free_place(out, config)
     work = out.with_name(f".{out.name}.work")
     config = _laid_out(bundle, manifest, config, work)
-    competition = _test_competition(config, manifest, images.resolve(), sample)
+    competition = _test_competition(config, manifest, images.resolve(), sample, on_bad_image)
     answer_file(competition, config.submission)  # a wrong sample file is better known before any prediction
-    minutes = _estimated_minutes(config, competition.test)
+    minutes = _estimated_minutes(config, competition.readable_test)
     if minutes is not None and budget_minutes is not None and minutes > budget_minutes:
         print(_over_budget(config, minutes, budget_minutes), file=sys.stderr, flush=True)
     make_submission(config, competition)
@@ -59,8 +64,19 @@ def answer_test_images(
     else:
         with whole_file(out) as temporary:
             shutil.copyfile(made, temporary)
+    _copy_bad_images(RunPaths.of(config).bad_images_csv, out)
     shutil.rmtree(work)
     print(f"predict: {display(out)} is ready")
+
+
+def _copy_bad_images(made: Path, out: Path) -> None:
+    """Put the list of unreadable images, if there is one, beside the answer."""
+    copy = out.with_name(f"{out.stem}.bad_images.csv")
+    if made.is_file():
+        with whole_file(copy) as temporary:
+            shutil.copyfile(made, temporary)
+    else:
+        copy.unlink(missing_ok=True)
 
 
 def _free_place(out: Path | None, config: Config) -> Path:
@@ -87,7 +103,7 @@ def _laid_out(bundle: Path, manifest: Manifest, config: Config, work: Path) -> C
     both and was checked, stands in between.
     """
     for run in experiments(config):
-        for fold in range(run.folds.count):
+        for fold in range(run.folds.models):
             _link(RunPaths(bundle, run.name).model(fold), RunPaths(work, run.name).model(fold))
     tuned = TunedArtefact.read(RunPaths(bundle, config.name).postprocess_json)
     assert tuned.checkpoints == {name: weights.trained for name, weights in manifest.weights.items()}
@@ -106,7 +122,9 @@ def _link(source: Path, link: Path) -> None:
         shutil.copyfile(source, link)
 
 
-def _test_competition(config: Config, manifest: Manifest, folder: Path, sample: Path | None) -> Competition:
+def _test_competition(
+    config: Config, manifest: Manifest, folder: Path, sample: Path | None, on_bad_image: OnBadImage
+) -> Competition:
     """The competition without its training images, checked. Raises DataError with all problems together."""
     problems = Problems()
     if isinstance(config.data, MaskFoldersData):
@@ -114,15 +132,15 @@ def _test_competition(config: Config, manifest: Manifest, folder: Path, sample: 
     else:
         images = images_by_id(folder, manifest.image_ids == "stem", problems)
     names = config.data.class_names
-    headers, bad_images = check_images(list(images.values()), "decode")
-    problems += bad_images
-    problems += check_channels(list(headers), config.model.in_channels)
+    headers, unreadable = check_files([], images, "decode", on_bad_image, problems)
     sample = None if sample is None else sample.resolve()
     if sample is not None:
         check_sample(sample.parent, sample.name, names, images, problems)
     problems.raise_any()
     empty = pd.DataFrame({"image_id": [], "path": [], "height": [], "width": []})
-    return Competition(names, empty, image_table(images, headers), _no_masks, sample_submission=sample)
+    test = image_table(images, headers)
+    competition = Competition(names, empty, test, _no_masks, sample_submission=sample, unreadable=unreadable)
+    return with_channels(competition, config.model.in_channels, on_bad_image)
 
 
 def _no_masks(image_id: str) -> np.ndarray:
@@ -151,7 +169,7 @@ def _estimated_minutes(config: Config, images: pd.DataFrame) -> float | None:
 def _over_budget(config: Config, minutes: float, budget_minutes: float) -> str:
     """The warning, with what could be lowered."""
     runs = experiments(config)
-    models = sum(run.folds.count for run in runs)
+    models = sum(run.folds.models for run in runs)
     views = "; ".join(f"{', '.join(run.inference.tta) or 'none'}" for run in runs)
     return (
         f"warning: about {minutes:.1f} minutes are over the budget of {budget_minutes:g}. What would be faster: a GPU, "

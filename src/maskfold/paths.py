@@ -107,9 +107,19 @@ class RunPaths:
         return self.submission("image")
 
     @property
+    def bad_images_csv(self) -> Path:
+        """image_id, reason: the test images that could not be read and are answered with empty masks; often absent."""
+        return self.root / "submissions" / f"{self.name}.bad_images.csv"
+
+    @property
     def comparison(self) -> Path:
         """Folder of the page that shows where two answers differ; no run's name holds a dot."""
         return self.root / "reports" / f"{self.name}.compare"
+
+    @property
+    def speed(self) -> Path:
+        """Folder of the speed table: speed.csv, speed.md, speed.png; no run's name holds a dot."""
+        return self.root / "reports" / f"{self.name}.speed"
 
     @property
     def submission_shards(self) -> Path:

@@ -68,15 +68,17 @@ def predict(
     sample: str | Path | None = None,
     out: str | Path | None = None,
     budget_minutes: float | None = None,
+    on_bad_image: str = "strict",
 ) -> None:
     """Write the answer for all images of a folder to `out`, by default submission.csv in the working folder.
 
     sample: the competition's sample submission, whose rows and order the answer takes. budget_minutes: a warning comes
-    when the run will take longer. Raises BundleError for a damaged bundle and a missing package.
+    when the run will take longer. on_bad_image: "empty" answers images that cannot be read with empty masks and names
+    them in <out>.bad_images.csv; "strict" refuses them. Raises BundleError for a damaged bundle and a missing package.
     """
     check_bundle()
     place = None if out is None else Path(out)
-    _answer(Path(images), None if sample is None else Path(sample), place, budget_minutes)
+    _answer(Path(images), None if sample is None else Path(sample), place, budget_minutes, on_bad_image)
 
 
 def check_bundle() -> None:
@@ -87,10 +89,12 @@ def check_bundle() -> None:
         sys.path.insert(0, str(BUNDLE / "src"))
 
 
-def _answer(images: Path, sample: Path | None, out: Path | None, budget_minutes: float | None) -> None:
+def _answer(
+    images: Path, sample: Path | None, out: Path | None, budget_minutes: float | None, on_bad_image: str
+) -> None:
     from maskfold.offline import answer_test_images
 
-    answer_test_images(BUNDLE, images, sample, out, budget_minutes)
+    answer_test_images(BUNDLE, images, sample, out, budget_minutes, "empty" if on_bad_image == "empty" else "strict")
 
 
 def parse_args() -> argparse.Namespace:
@@ -100,6 +104,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--sample", type=Path, metavar="FILE", help="the competition's sample submission")
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: submission.csv")
     parser.add_argument("--budget-minutes", type=float, metavar="N", help="warn when it will take longer")
+    parser.add_argument(
+        "--on-bad-image",
+        choices=("strict", "empty"),
+        default="strict",
+        help="images that cannot be read: stop before any work and name them (the default), or empty masks for them",
+    )
     return parser.parse_args()
 
 
@@ -113,7 +123,7 @@ def main() -> None:
         sys.exit(2)
     from maskfold.command_line import run_stage
 
-    run_stage(lambda: _answer(args.images, args.sample, args.out, args.budget_minutes))
+    run_stage(lambda: _answer(args.images, args.sample, args.out, args.budget_minutes, args.on_bad_image))
 
 
 if __name__ == "__main__":

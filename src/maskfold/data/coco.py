@@ -12,10 +12,19 @@ import numpy as np
 from maskfold.config import CocoData
 from maskfold.data.coco_index import CocoIndex, read_coco
 from maskfold.data.coco_segments import draw_segments
-from maskfold.data.competition import Competition, DataError
-from maskfold.data.image_files import ImageHeader, check_images, image_table
+from maskfold.data.competition import Competition, DataError, OnBadImage
+from maskfold.data.image_files import ImageHeader, image_table
 from maskfold.data.json_stream import read_item
-from maskfold.data.problems import Problems, check_sample, checked_groups, data_root, images_by_id, pooled, reading_of
+from maskfold.data.problems import (
+    Problems,
+    check_files,
+    check_sample,
+    checked_groups,
+    data_root,
+    images_by_id,
+    pooled,
+    reading_of,
+)
 
 _NONE = -1  # the class of an annotation that is left out
 
@@ -53,7 +62,7 @@ class CocoMasks:
         return masks
 
 
-def open_coco(data: CocoData) -> Competition:
+def open_coco(data: CocoData, on_bad_image: OnBadImage = "strict") -> Competition:
     """Read and check the whole competition; the image id is the file name as the json writes it.
 
     Raises DataError with all problems together: what read_coco finds in each json, classes that are no category, images
@@ -71,8 +80,7 @@ def open_coco(data: CocoData) -> Competition:
         train, _, valid_ids = pooled(train, splits[1].images, {}, {})
         places |= {f"{prefix}{image_id}": (1, row) for image_id, row in splits[1].rows.items()}
     test = images_by_id(None if data.test_images is None else root / data.test_images, False, problems)
-    headers, bad_images = check_images([*train.values(), *test.values()], data.check)
-    problems += bad_images
+    headers, unreadable = check_files(train.values(), test, data.check, on_bad_image, problems)
     for split in splits:
         problems += split.size_problems(headers)
     groups = checked_groups(root, data.groups_csv, train, problems)
@@ -93,6 +101,7 @@ def open_coco(data: CocoData) -> Competition:
         label_files=(*(split.json for split in splits), *group_files),
         reading=reading_of(data),
         sample_submission=sample,
+        unreadable=unreadable,
     )
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import pandas as pd
 
 from maskfold.provenance import file_hash, folder_fingerprint
+
+OnBadImage = Literal["strict", "empty"]  # a test image that cannot be read: refused, or answered with empty masks
 
 
 class DataError(ValueError):
@@ -44,7 +47,8 @@ class Competition:
     (px), and in train, where there are groups, group, and where the competition has validation images of its own, split
     ("train" or "valid"). label_files: the files that define the labels; mask_files: those that are images, and may be
     many; reading: the settings that say how to read them, as JSON. sample_submission: the competition's own answer
-    template where it has one.
+    template where it has one. unreadable: test image -> why it cannot be read, where such images are let pass; in test
+    they have the size they declare, or else that of most others.
     """
 
     class_names: tuple[str, ...]
@@ -55,6 +59,12 @@ class Competition:
     mask_files: tuple[Path, ...] = ()
     reading: str = ""
     sample_submission: Path | None = None
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def readable_test(self) -> pd.DataFrame:
+        """The rows of `test` that can be predicted."""
+        return self.test[~self.test["image_id"].isin(list(self.unreadable))]
 
     def test_sizes(self) -> dict[str, tuple[int, int]]:
         """image_id -> (height, width) in px of every test image."""
@@ -84,4 +94,7 @@ class Competition:
         inputs = {"test images": folder_fingerprint([Path(path) for path in self.test["path"]])}
         if self.sample_submission is not None:
             inputs["sample submission"] = file_hash(self.sample_submission)
+        if self.unreadable:
+            names = "\n".join(sorted(self.unreadable))
+            inputs["unreadable test images"] = hashlib.sha256(names.encode()).hexdigest()
         return inputs

@@ -125,8 +125,8 @@ def check_images(paths: Sequence[Path], check: Check = "decode") -> tuple[dict[P
     return headers, problems
 
 
-def check_channels(paths: Sequence[Path], channels: int) -> list[str]:
-    """One problem for each image that read_image cannot give `channels` channels; decodes only where that may be."""
+def check_channels(paths: Sequence[Path], channels: int) -> dict[Path, str]:
+    """The problem of each image that read_image cannot give `channels` channels; decodes only where that may be."""
     doubtful = [p for p in paths if channels not in _CONVERTED or p.suffix.lower() in (*_TIFF, _ARRAY)]
 
     def problem(path: Path) -> str | None:
@@ -137,7 +137,8 @@ def check_channels(paths: Sequence[Path], channels: int) -> list[str]:
         return None
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        return [found for found in pool.map(problem, doubtful) if found is not None]
+        found = zip(doubtful, pool.map(problem, doubtful), strict=True)
+        return {path: line for path, line in found if line is not None}
 
 
 def image_table(

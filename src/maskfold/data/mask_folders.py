@@ -7,15 +7,24 @@ from functools import partial
 from pathlib import Path
 
 from maskfold.config import MaskFoldersData
-from maskfold.data.competition import Competition
-from maskfold.data.image_files import SUFFIXES, check_images, image_table, list_images
+from maskfold.data.competition import Competition, OnBadImage
+from maskfold.data.image_files import SUFFIXES, image_table, list_images
 from maskfold.data.mask_files import FileMasks, MaskCode, check_mask_files, spot_check
-from maskfold.data.problems import Problems, check_sample, checked_groups, data_root, images_by_id, pooled, reading_of
+from maskfold.data.problems import (
+    Problems,
+    check_files,
+    check_sample,
+    checked_groups,
+    data_root,
+    images_by_id,
+    pooled,
+    reading_of,
+)
 
 Masks = dict[str, list[Path | None]]  # image_id -> its one mask file, or one a class
 
 
-def open_mask_folders(data: MaskFoldersData) -> Competition:
+def open_mask_folders(data: MaskFoldersData, on_bad_image: OnBadImage = "strict") -> Competition:
     """Read and check the whole competition.
 
     Raises DataError with all problems together: truncated or unreadable files, ambiguous names, photos without a mask
@@ -30,8 +39,7 @@ def open_mask_folders(data: MaskFoldersData) -> Competition:
         train, masks, valid_ids = pooled(train, valid, masks, valid_masks)
     test = photos_in(data, None if data.test_images is None else root / data.test_images, problems)
     files = [file for own in masks.values() for file in own if file is not None]
-    headers, bad_images = check_images([*train.values(), *files, *test.values()], data.check)
-    problems += bad_images
+    headers, unreadable = check_files([*train.values(), *files], test, data.check, on_bad_image, problems)
     problems += check_mask_files(data, {key: (train[key], own) for key, own in masks.items()}, headers)
     groups = checked_groups(root, data.groups_csv, train, problems)
     sample = check_sample(root, data.sample_submission, data.class_names, test, problems)
@@ -50,6 +58,7 @@ def open_mask_folders(data: MaskFoldersData) -> Competition:
         mask_files=tuple(files),
         reading=reading_of(data),
         sample_submission=sample,
+        unreadable=unreadable,
     )
 
 

@@ -6,11 +6,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from maskfold.config import PathsCsvData
-from maskfold.data.competition import Competition
+from maskfold.data.competition import Competition, OnBadImage
 from maskfold.data.csv_files import read_csv
-from maskfold.data.image_files import check_images, image_table
+from maskfold.data.image_files import image_table
 from maskfold.data.mask_files import FileMasks, MaskCode, check_mask_files, spot_check
-from maskfold.data.problems import Problems, check_sample, checked_groups, data_root, images_by_id, pooled, reading_of
+from maskfold.data.problems import (
+    Problems,
+    check_files,
+    check_sample,
+    checked_groups,
+    data_root,
+    images_by_id,
+    pooled,
+    reading_of,
+)
 
 
 @dataclass
@@ -22,7 +31,7 @@ class _Split:
     groups: dict[str, str] = field(default_factory=dict)
 
 
-def open_paths_csv(data: PathsCsvData) -> Competition:
+def open_paths_csv(data: PathsCsvData, on_bad_image: OnBadImage = "strict") -> Competition:
     """Read and check the whole competition.
 
     Raises DataError with all problems together: files that are not there or cannot be read, images and ids given twice,
@@ -37,8 +46,9 @@ def open_paths_csv(data: PathsCsvData) -> Competition:
         _, groups, _ = pooled(splits[0].images, splits[1].images, groups, splits[1].groups)
     test = _test_images(data, root, problems)
     files = [file for own in masks.values() for file in own if file is not None]
-    headers, bad_images = check_images([*train.values(), *dict.fromkeys(files), *test.values()], data.check)
-    problems += bad_images
+    headers, unreadable = check_files(
+        [*train.values(), *dict.fromkeys(files)], test, data.check, on_bad_image, problems
+    )
     problems += check_mask_files(data, {key: (train[key], own) for key, own in masks.items()}, headers)
     own_groups = groups if data.columns.group is not None else checked_groups(root, data.groups_csv, train, problems)
     sample = check_sample(root, data.sample_submission, data.class_names, test, problems)
@@ -57,6 +67,7 @@ def open_paths_csv(data: PathsCsvData) -> Competition:
         mask_files=tuple(files),
         reading=reading_of(data),
         sample_submission=sample,
+        unreadable=unreadable,
     )
 
 

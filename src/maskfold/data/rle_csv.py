@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from maskfold.config import RleColumns, RleCsvData
-from maskfold.data.competition import Competition
+from maskfold.data.competition import Competition, OnBadImage
 from maskfold.data.csv_files import header_of, read_csv
-from maskfold.data.image_files import SUFFIXES, ImageHeader, check_images, image_table
+from maskfold.data.image_files import SUFFIXES, ImageHeader, image_table
 from maskfold.data.problems import (
     Problems,
+    check_files,
     check_sample,
     checked_groups,
     data_root,
@@ -66,7 +67,7 @@ class RleMasks:
         return masks
 
 
-def open_rle_csv(data: RleCsvData) -> Competition:
+def open_rle_csv(data: RleCsvData, on_bad_image: OnBadImage = "strict") -> Competition:
     """Read and check the whole competition.
 
     Raises DataError with all problems together: missing, truncated or unreadable images, rows of images that are not
@@ -80,8 +81,7 @@ def open_rle_csv(data: RleCsvData) -> Competition:
     by_stem = bool(rows) and not any(row.image_id.lower().endswith(SUFFIXES) for row in rows)
     train = images_by_id(root / data.train_images, by_stem, problems)
     test = images_by_id(None if data.test_images is None else root / data.test_images, by_stem, problems)
-    headers, bad_images = check_images([*train.values(), *test.values()], data.check)
-    problems += bad_images
+    headers, unreadable = check_files(train.values(), test, data.check, on_bad_image, problems)
     problems += _row_problems(csv_path, rows, data, train, headers)
     groups = checked_groups(root, data.groups_csv, train, problems)
     sample = check_sample(root, data.sample_submission, data.class_names, test, problems)
@@ -94,6 +94,7 @@ def open_rle_csv(data: RleCsvData) -> Competition:
         label_files=(csv_path,) if data.groups_csv is None else (csv_path, root / data.groups_csv),
         reading=reading_of(data),
         sample_submission=sample,
+        unreadable=unreadable,
     )
 
 
