@@ -75,3 +75,11 @@ def test_a_folder_of_somebody_else_is_left_alone(config, tmp_path):
     with pytest.raises(UsageError, match="holds files the demo did not make"):
         make_demo_data(config)
     assert (tmp_path / "demo" / "thesis.txt").read_text() == "precious"
+
+
+def test_the_smallest_size_that_the_config_takes_can_be_drawn():
+    least = {name: DemoConfig.model_fields[name].metadata[0].ge for name in ("height", "width")}
+    settings = DemoConfig(**least)
+    for index in range(100):
+        drawn = draw_image(settings, "train", index)
+        assert drawn.masks.shape == (4, least["height"], least["width"])

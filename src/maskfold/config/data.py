@@ -265,8 +265,9 @@ class DemoConfig(Section):
     seed: int = Field(0, ge=0)
     train_images: int = Field(360, ge=8)
     test_images: int = Field(120, ge=1)
-    height: int = Field(64, ge=32)  # px
-    width: int = Field(400, ge=64)  # px
+    # px; the largest defects must fit
+    height: int = Field(64, ge=48)
+    width: int = Field(400, ge=96)
 
 
 class FoldsConfig(Section):
