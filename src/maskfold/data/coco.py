@@ -23,6 +23,7 @@ from maskfold.data.problems import (
     data_root,
     images_by_id,
     pooled,
+    readable,
     reading_of,
 )
 
@@ -62,14 +63,14 @@ class CocoMasks:
         return masks
 
 
-def open_coco(data: CocoData, on_bad_image: OnBadImage = "strict") -> Competition:
+def open_coco(data: CocoData, on_bad_image: OnBadImage = "strict", problems: Problems | None = None) -> Competition:
     """Read and check the whole competition; the image id is the file name as the json writes it.
 
     Raises DataError with all problems together: what read_coco finds in each json, classes that are no category, images
     that are not there, cannot be read, are not in the json or have another size than it says, and what is wrong with
     the groups and the sample file.
     """
-    root, problems = data_root(data.root), Problems()
+    root, problems = data_root(data.root), Problems() if problems is None else problems
     pairs = [(data.train_json, data.train_images), (data.valid_json, data.valid_images)]
     splits = [_Split(root / json, root / folder, data, problems) for json, folder in pairs if json and folder]
     train = splits[0].images
@@ -86,13 +87,14 @@ def open_coco(data: CocoData, on_bad_image: OnBadImage = "strict") -> Competitio
     groups = checked_groups(root, data.groups_csv, train, problems)
     sample = check_sample(root, data.sample_submission, data.class_names, test, problems)
     problems.raise_any()
+    train, test = readable(train, headers), readable(test, headers)
     group_files = () if data.groups_csv is None else (root / data.groups_csv,)
     return Competition(
         class_names=data.class_names,
-        train=image_table(train, headers, groups, valid_ids),
+        train=image_table(train, headers, groups or None, valid_ids),
         test=image_table(test, headers),
         masks=CocoMasks(
-            tuple(split.known for split in splits),
+            tuple(split.index for split in splits),
             tuple(split.classes for split in splits),
             places,
             {image_id: headers[path][:2] for image_id, path in train.items()},
@@ -110,14 +112,15 @@ class _Split:
 
     def __init__(self, json: Path, folder: Path, data: CocoData, problems: Problems) -> None:
         self.json, self.folder = json, folder
-        self.index = problems.attempt(lambda: read_coco(json), None)
+        tolerated = problems if problems.tolerated else None
+        self.index = problems.attempt(lambda: read_coco(json, tolerated), None) or CocoIndex.blank(json)
         files = images_by_id(folder, False, problems)
         self.images: dict[str, Path] = {}
         self.rows: dict[str, int] = {}
-        self.classes = np.zeros(0, np.int16)
-        if self.index is None or not files:
+        self.classes = np.full(len(self.index.image), _NONE, np.int16)
+        if not files or not self.index.file_names:
             return
-        self.classes = problems.attempt(lambda: class_of_annotation(self.known, data), self.classes)
+        self.classes = problems.attempt(lambda: class_of_annotation(self.index, data), self.classes)
         for row, name in enumerate(self.index.file_names):
             path = files.get(name) or _inside(folder, name, problems, json)
             if path is not None:
@@ -133,17 +136,11 @@ class _Split:
                 for path in unlisted
             ]
 
-    @property
-    def known(self) -> CocoIndex:
-        """The index, where the json could be read."""
-        assert self.index is not None
-        return self.index
-
     def size_problems(self, headers: Mapping[Path, ImageHeader]) -> list[str]:
         """Images of another size than the json says."""
         problems = []
         for image_id, row in self.rows.items():
-            header, (height, width) = headers.get(self.images[image_id]), self.known.sizes[row].tolist()
+            header, (height, width) = headers.get(self.images[image_id]), self.index.sizes[row].tolist()
             if header is not None and header[:2] != (height, width):
                 turned = "; was the photo turned by its EXIF orientation?" if header[:2] == (width, height) else ""
                 problems.append(

@@ -47,10 +47,17 @@ class CocoIndex:
     offset: np.ndarray
     length: np.ndarray
 
+    @classmethod
+    def blank(cls, path: Path) -> CocoIndex:
+        """The index of a json that names nothing."""
+        none = np.zeros(0, np.int64)
+        return cls(path, (), none.reshape(0, 2), (), none, none, none.astype(bool), none, none)
 
-def read_coco(path: Path) -> CocoIndex:
+
+def read_coco(path: Path, tolerated: Problems | None = None) -> CocoIndex:
     """The index of a COCO json, from runs/ where it was read before.
 
+    tolerated: where tolerated problems are given they take up what is wrong, and what has a problem is left out.
     Raises DataError with all problems, each naming the annotation's id: no such JSON, images, annotations or categories
     given twice, annotations of images or categories that are not there, segmentations that are none.
     """
@@ -62,7 +69,11 @@ def read_coco(path: Path) -> CocoIndex:
     known = _read_cache(path, cache, stamp)
     if known is not None:
         return known
-    index = _scan(path)
+    problems = Problems() if tolerated is None else tolerated
+    found_before = len(problems)
+    index = _scan(path, problems)
+    if len(problems) > found_before:
+        return index  # not kept: whoever reads it next is to hear of the problems
     arrays = {name: getattr(index, name) for name in ("sizes", "image", "category", "crowd", "offset", "length")}
     # The cache only saves time; on a read-only disk every stage reads the json again.
     with contextlib.suppress(OSError), whole_file(cache) as temporary, temporary.open("wb") as file:
@@ -77,7 +88,7 @@ class _Scan:
     """What has been read of a json so far; ids are whatever the json writes, numbers or texts."""
 
     path: Path
-    problems: Problems = field(default_factory=Problems)
+    problems: Problems
     images: dict[Any, int] = field(default_factory=dict)  # id -> row
     file_names: list[str] = field(default_factory=list)
     rows_of_names: dict[str, Any] = field(default_factory=dict)  # file name -> id
@@ -128,6 +139,7 @@ class _Scan:
         problem = segment_problem(annotation, self.sizes[2 * row], self.sizes[2 * row + 1])
         if problem is not None:
             self._complain(annotation, f"(image {self.file_names[row]}) {problem}")
+            return
         crowd = annotation.get("iscrowd", 0)
         if crowd not in (0, 1):
             self._complain(annotation, f"iscrowd is {crowd!r}, expected 0 or 1")
@@ -152,11 +164,11 @@ def _key(value: Any) -> Any:
     return value if isinstance(value, int | str) and not isinstance(value, bool) else None
 
 
-def _scan(path: Path) -> CocoIndex:
+def _scan(path: Path, problems: Problems) -> CocoIndex:
     """Read a json through once, or twice where annotations come before the images."""
     if path.stat().st_size > _LARGE:
         print(f"{path.name}: {path.stat().st_size >> 20} MB are read once and remembered", file=sys.stderr, flush=True)
-    scan = _Scan(path)
+    scan = _Scan(path, problems)
     seen: set[str] = set()
     early = False
     for item in stream_items(path, _LISTS):
@@ -171,7 +183,10 @@ def _scan(path: Path) -> CocoIndex:
     if "images" not in seen or "categories" not in seen:
         missing = [key for key in ("images", "categories") if key not in seen]
         raise DataError(
-            [*scan.problems, f"{path}: holds no {' and no '.join(missing)}, so it is no COCO json of labels"]
+            [
+                *(() if problems.tolerated else problems),
+                f"{path}: holds no {' and no '.join(missing)}, so it is no COCO json of labels",
+            ]
         )
     if early:
         scan.rows = array("q")
@@ -198,7 +213,8 @@ def _finished(scan: _Scan) -> CocoIndex:
                 f"{scan.path}: categories {', '.join(map(str, ids))} are all called {name!r}; rename them"
             )
     scan.problems.raise_any()
-    place = np.array([names.index(known[raw]) for raw in scan.category_codes], dtype=np.int64)
+    place = np.array([names.index(known[raw]) if raw in known else -1 for raw in scan.category_codes], dtype=np.int64)
+    table = table[place[table[:, 1]] >= 0] if len(place) else table  # a category that is not there was tolerated
     table = table[np.argsort(table[:, 0], kind="stable")]
     return CocoIndex(
         path=scan.path,

@@ -18,20 +18,23 @@ from maskfold.data.problems import (
     data_root,
     images_by_id,
     pooled,
+    readable,
     reading_of,
 )
 
 Masks = dict[str, list[Path | None]]  # image_id -> its one mask file, or one a class
 
 
-def open_mask_folders(data: MaskFoldersData, on_bad_image: OnBadImage = "strict") -> Competition:
+def open_mask_folders(
+    data: MaskFoldersData, on_bad_image: OnBadImage = "strict", problems: Problems | None = None
+) -> Competition:
     """Read and check the whole competition.
 
     Raises DataError with all problems together: truncated or unreadable files, ambiguous names, photos without a mask
     and masks without a photo, masks of another size, masks that are all off at the threshold, values that belong to no
     class, and what is wrong with the groups and the sample file.
     """
-    root, problems = data_root(data.root), Problems()
+    root, problems = data_root(data.root), Problems() if problems is None else problems
     train, masks = _pairs(data, root / data.train_images, root / data.train_masks, problems)
     valid: dict[str, Path] = {}
     if data.valid_images is not None and data.valid_masks is not None:
@@ -44,14 +47,16 @@ def open_mask_folders(data: MaskFoldersData, on_bad_image: OnBadImage = "strict"
     groups = checked_groups(root, data.groups_csv, train, problems)
     sample = check_sample(root, data.sample_submission, data.class_names, test, problems)
     problems.raise_any()
+    train, test = readable(train, headers), readable(test, headers)
     sizes = {image_id: headers[path][:2] for image_id, path in train.items()}
     texts = {key: tuple(None if file is None else str(file) for file in own) for key, own in masks.items()}
     source = FileMasks(texts, sizes, MaskCode.of(data))
-    problems += spot_check(source, list(train), [headers[file] for file in files])
+    if not problems.tolerated:
+        problems += spot_check(source, list(train), [headers[file] for file in files])
     problems.raise_any()
     return Competition(
         class_names=data.class_names,
-        train=image_table(train, headers, groups, valid_ids if valid else None),
+        train=image_table(train, headers, groups or None, valid_ids if valid else None),
         test=image_table(test, headers),
         masks=source,
         label_files=() if data.groups_csv is None else (root / data.groups_csv,),
@@ -89,6 +94,7 @@ def _pairs(data: MaskFoldersData, photos: Path, masks: Path, problems: Problems)
         pairs[key] = [found.pop((match["stem"], name), None) for name in classes]
         if not any(pairs[key]) and data.missing_masks == "refuse":
             wanted = data.mask_name.replace("{stem}", match["stem"])
+            del pairs[key]
             problems.append(
                 f"{path}: no mask of this name in the mask folder (expected {wanted}); "
                 "set data.missing_masks: empty if it shows nothing"

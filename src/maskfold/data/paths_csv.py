@@ -18,6 +18,7 @@ from maskfold.data.problems import (
     data_root,
     images_by_id,
     pooled,
+    readable,
     reading_of,
 )
 
@@ -31,13 +32,15 @@ class _Split:
     groups: dict[str, str] = field(default_factory=dict)
 
 
-def open_paths_csv(data: PathsCsvData, on_bad_image: OnBadImage = "strict") -> Competition:
+def open_paths_csv(
+    data: PathsCsvData, on_bad_image: OnBadImage = "strict", problems: Problems | None = None
+) -> Competition:
     """Read and check the whole competition.
 
     Raises DataError with all problems together: files that are not there or cannot be read, images and ids given twice,
     masks of another size, values that belong to no class, and what is wrong with the groups and the sample file.
     """
-    root, problems = data_root(data.root), Problems()
+    root, problems = data_root(data.root), Problems() if problems is None else problems
     csvs = [root / name for name in (data.train_csv, data.valid_csv) if name is not None]
     splits = [_read_split(path, root, data, True, problems) for path in csvs]
     train, masks, groups = splits[0].images, splits[0].masks, splits[0].groups
@@ -53,14 +56,16 @@ def open_paths_csv(data: PathsCsvData, on_bad_image: OnBadImage = "strict") -> C
     own_groups = groups if data.columns.group is not None else checked_groups(root, data.groups_csv, train, problems)
     sample = check_sample(root, data.sample_submission, data.class_names, test, problems)
     problems.raise_any()
+    train, test = readable(train, headers), readable(test, headers)
     sizes = {image_id: headers[path][:2] for image_id, path in train.items()}
     texts = {key: tuple(None if file is None else str(file) for file in own) for key, own in masks.items()}
     source = FileMasks(texts, sizes, MaskCode.of(data))
-    problems += spot_check(source, list(train), [headers[file] for file in files])
+    if not problems.tolerated:
+        problems += spot_check(source, list(train), [headers[file] for file in files])
     problems.raise_any()
     return Competition(
         class_names=data.class_names,
-        train=image_table(train, headers, own_groups, valid_ids if data.valid_csv is not None else None),
+        train=image_table(train, headers, own_groups or None, valid_ids if data.valid_csv is not None else None),
         test=image_table(test, headers),
         masks=source,
         label_files=(*csvs, *(() if data.groups_csv is None else (root / data.groups_csv,))),
@@ -90,13 +95,16 @@ def _read_split(path: Path, root: Path, data: PathsCsvData, labelled: bool, prob
             cure = "" if ids else "; name a column of ids in data.columns.id"
             problems.append(f"{place} image id {image_id!r} is in row {rows[image_id]} already{cure}")
             continue
+        found_before = len(problems)
         files = [_file(root, text, place, problems) for text in (fields[0], *fields[len(fields) - len(masks) :])]
         if groups:
             split.groups[image_id] = fields[1 + len(ids)]
             if not split.groups[image_id]:
                 problems.append(f"{place} no group in column {columns.group}")
         if files[0] is not None:
-            split.images[image_id], split.masks[image_id] = files[0], files[1:]
+            split.images[image_id] = files[0]
+            if len(problems) == found_before:
+                split.masks[image_id] = files[1:]
     if not split.images and not problems:
         problems.append(f"{path}: names no image")
     return split

@@ -25,7 +25,14 @@ _PLACES = ("root", "sample_submission", "groups_csv", "check", "test_images", "t
 
 
 class Problems(list[str]):
-    """Problems found so far."""
+    """Problems found so far.
+
+    tolerated: they are only collected, for an audit; readers then leave out the images and labels that have them.
+    """
+
+    def __init__(self, tolerated: bool = False) -> None:
+        super().__init__()
+        self.tolerated = tolerated
 
     def attempt(self, read: Callable[[], T], otherwise: T) -> T:
         """What `read` returns, or `otherwise` when it raises DataError, whose problems are kept."""
@@ -36,8 +43,8 @@ class Problems(list[str]):
             return otherwise
 
     def raise_any(self) -> None:
-        """Raise all problems as one DataError, if there are any."""
-        if self:
+        """Raise all problems as one DataError, if there are any and they are not tolerated."""
+        if self and not self.tolerated:
             raise DataError(self)
 
 
@@ -107,6 +114,11 @@ def check_files(
         height, width = _declared_size(test[image_id]) or (usual[0][0] if usual else (1, 1))
         of_test[test[image_id]] = ImageHeader(height, width, UNKNOWN_PEAK)
     return headers | of_test, unreadable
+
+
+def readable(images: Mapping[str, Path], headers: Mapping[Path, ImageHeader]) -> dict[str, Path]:
+    """The images that the check found whole: all of them, unless problems are tolerated."""
+    return {image_id: path for image_id, path in images.items() if path in headers}
 
 
 def with_channels(competition: Competition, channels: int, on_bad_image: OnBadImage) -> Competition:

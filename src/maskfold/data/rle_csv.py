@@ -25,6 +25,7 @@ from maskfold.data.problems import (
     data_root,
     images_by_id,
     nearest_name,
+    readable,
     reading_of,
 )
 from maskfold.rle import Order, RleError, decode, parse_runs
@@ -67,16 +68,20 @@ class RleMasks:
         return masks
 
 
-def open_rle_csv(data: RleCsvData, on_bad_image: OnBadImage = "strict") -> Competition:
+def open_rle_csv(
+    data: RleCsvData, on_bad_image: OnBadImage = "strict", problems: Problems | None = None
+) -> Competition:
     """Read and check the whole competition.
 
     Raises DataError with all problems together: missing, truncated or unreadable images, rows of images that are not
     there or climb out of their folder, unknown classes, duplicate rows, bad run lengths, and what is wrong with the
     groups and the sample file.
     """
-    root, problems = data_root(data.root), Problems()
+    root, problems = data_root(data.root), Problems() if problems is None else problems
     csv_path = root / data.train_csv
-    rows = problems.attempt(lambda: read_label_rows(csv_path, data.columns, data.class_names), list[LabelRow]())
+    rows = problems.attempt(
+        lambda: read_label_rows(csv_path, data.columns, data.class_names, problems), list[LabelRow]()
+    )
     rows = [replace(row, rle="") if row.rle == data.empty_token else row for row in rows]
     by_stem = bool(rows) and not any(row.image_id.lower().endswith(SUFFIXES) for row in rows)
     train = images_by_id(root / data.train_images, by_stem, problems)
@@ -86,9 +91,10 @@ def open_rle_csv(data: RleCsvData, on_bad_image: OnBadImage = "strict") -> Compe
     groups = checked_groups(root, data.groups_csv, train, problems)
     sample = check_sample(root, data.sample_submission, data.class_names, test, problems)
     problems.raise_any()
+    train, test = readable(train, headers), readable(test, headers)
     return Competition(
         class_names=data.class_names,
-        train=image_table(train, headers, groups),
+        train=image_table(train, headers, groups or None),
         test=image_table(test, headers),
         masks=_masks(rows, data, train, headers),
         label_files=(csv_path,) if data.groups_csv is None else (csv_path, root / data.groups_csv),
@@ -98,16 +104,22 @@ def open_rle_csv(data: RleCsvData, on_bad_image: OnBadImage = "strict") -> Compe
     )
 
 
-def read_label_rows(path: Path, columns: RleColumns | None = None, class_names: Sequence[str] = ()) -> list[LabelRow]:
+def read_label_rows(
+    path: Path,
+    columns: RleColumns | None = None,
+    class_names: Sequence[str] = (),
+    row_problems: list[str] | None = None,
+) -> list[LabelRow]:
     """The rows of a label csv; blank run lengths are kept. Raises DataError when it is no such csv.
 
-    columns: the names of its columns, None for either form of Severstal; class_names: needed where the rows name none.
+    columns: the names of its columns, None for either form of Severstal; class_names: needed where the rows name none;
+    row_problems: see read_csv.
     """
     if columns is None:
         columns = _TWO_COLUMNS if set(_TWO_COLUMNS.names) <= set(header_of(path)) else _ONE_COLUMN
-        table = read_csv(path, [_TWO_COLUMNS.names, _ONE_COLUMN.names])
+        table = read_csv(path, [_TWO_COLUMNS.names, _ONE_COLUMN.names], row_problems)
     else:
-        table = read_csv(path, [columns.names])
+        table = read_csv(path, [columns.names], row_problems)
     return [
         row for number, fields in table.select(columns.names) for row in _rows(number, fields, columns, class_names)
     ]
@@ -132,7 +144,7 @@ def _masks(
 ) -> RleMasks:
     runs: dict[str, dict[int, str]] = {}
     for row in rows:
-        if row.rle:
+        if row.rle and row.class_name in data.class_names:  # another class is a problem that is tolerated
             own, index = runs.setdefault(row.image_id, {}), data.class_names.index(row.class_name)
             own[index] = f"{own[index]}\n{row.rle}" if index in own else row.rle
     sizes = {image_id: (headers[path].height, headers[path].width) for image_id, path in train.items()}
