@@ -50,10 +50,10 @@ def judge_rules(config: Config, competition: Competition, choices: Sequence[Clas
             image_ids.append(image_id)
             folds.append(fold)
             areas.append(of_image)
-    return JudgedImages(image_ids, np.array(folds), _groups(competition, image_ids), np.stack(areas))
+    return JudgedImages(image_ids, np.array(folds), image_groups(competition, image_ids), np.stack(areas))
 
 
-def _groups(competition: Competition, image_ids: list[str]) -> np.ndarray:
+def image_groups(competition: Competition, image_ids: list[str]) -> np.ndarray:
     """The group of each image, its own where there are none."""
     if "group" not in competition.train:
         return np.array(image_ids)

@@ -11,7 +11,7 @@ import pandas as pd
 from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.data.image_files import read_for_display
-from maskfold.oof import read_oof_image
+from maskfold.oof import OofImage, OofReader
 from maskfold.paths import RunPaths
 from maskfold.postprocess import TunedArtefact, apply_rule
 from maskfold.report.overlays import overlay
@@ -72,36 +72,37 @@ def draw_galleries(
     """Draw the pictures of all galleries into `folder`/images; file names never come from image ids."""
     chosen = choose_examples(scores, config.report.examples)
     (folder / "images").mkdir(parents=True, exist_ok=True)
-    galleries = []
-    for key, (title, caption) in _TITLES.items():
-        examples = []
-        for rank, row in enumerate(chosen[key].itertuples()):
-            file = f"images/{key}-{rank:02d}.jpg"
-            _draw(config, competition, tuned, str(row.image_id), str(row.class_name), int(row.fold), folder / file)
-            examples.append(
-                Example(
-                    str(row.image_id),
-                    str(row.class_name),
-                    int(row.fold),
-                    float(row.adopted_score),
-                    int(row.true_area),
-                    int(row.adopted_area),
-                    file,
-                )
-            )
-        galleries.append(Gallery(title, caption, tuple(examples)))
-    return galleries
+    examples: dict[str, list[Example]] = {key: [] for key in _TITLES}
+    # Fold by fold, so that each OOF file is opened once.
+    for fold in range(config.folds.count):
+        with OofReader(RunPaths.of(config).oof_parquet(fold), kept_bytes=0) as reader:
+            for key, rows in chosen.items():
+                ranked = rows.assign(rank=range(len(rows)))
+                for row in ranked[ranked["fold"] == fold].itertuples():
+                    file = f"images/{key}-{row.rank:03d}.jpg"
+                    example = Example(
+                        str(row.image_id),
+                        str(row.class_name),
+                        fold,
+                        float(row.adopted_score),
+                        int(row.true_area),
+                        int(row.adopted_area),
+                        file,
+                    )
+                    _draw(competition, tuned, reader.image(example.image_id), example.class_name, folder / file)
+                    examples[key].append(example)
+    return [
+        Gallery(title, caption, tuple(sorted(examples[key], key=lambda example: example.file)))
+        for key, (title, caption) in _TITLES.items()
+    ]
 
 
-def _draw(
-    config: Config, competition: Competition, tuned: TunedArtefact, image_id: str, name: str, fold: int, path: Path
-) -> None:
+def _draw(competition: Competition, tuned: TunedArtefact, oof: OofImage, name: str, path: Path) -> None:
     index = competition.class_names.index(name)
-    image_path = competition.train.set_index("image_id").loc[image_id, "path"]
+    image_path = competition.train.set_index("image_id").loc[oof.image_id, "path"]
     image = read_for_display(Path(image_path))
-    oof = read_oof_image(RunPaths.of(config).oof_parquet(fold), image_id)
     class_prob = None if oof.class_prob is None else float(oof.class_prob[index])
     prediction = apply_rule(oof.prob[index], tuned.classes[index].rule, class_prob)
-    picture = overlay(image, competition.masks(image_id)[index], prediction)
+    picture = overlay(image, competition.masks(oof.image_id)[index], prediction)
     coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
     path.write_bytes(coded.tobytes())

@@ -105,7 +105,7 @@ def _write_pages(config: Config, competition: Competition, tuned: TunedArtefact,
         tuned=tuned,
         rules=[rule_text(entry.rule) for entry in tuned.classes],
         images=len(competition.train),
-        fold_count=config.folds.count,
+        folds_title=config.folds.title,
         grouped="group" in competition.train,
         intervals=oof.intervals(image_groups(competition, oof.image_ids), config.tuning.bootstrap_samples, rng),
         found=found_rows(oof),
@@ -167,15 +167,16 @@ def _bad_images(paths: RunPaths) -> list[dict[str, str]]:
 
 def _trained(config: Config) -> list[tuple[Config, int]]:
     """Every trained fold: of the run itself, or of all members of a blend."""
-    return [(run, fold) for run in experiments(config) for fold in range(run.folds.count)]
+    return [(run, fold) for run in experiments(config) for fold in range(run.folds.models)]
 
 
 def _histories(config: Config) -> dict[str, pd.DataFrame]:
     """The history of every trained fold by its name: fold 0, of a blend <member> 0."""
-    return {
-        f"fold {fold}" if config.blend is None else f"{run.name} {fold}": read_history(RunPaths.of(run).history_csv(fold))
-        for run, fold in _trained(config)
-    }
+    histories = {}
+    for run, fold in _trained(config):
+        name = f"fold {fold}" if config.blend is None else f"{run.name} {fold}"
+        histories[name] = read_history(RunPaths.of(run).history_csv(fold))
+    return histories
 
 
 def _trainings(config: Config) -> list[dict[str, object]]:

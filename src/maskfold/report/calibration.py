@@ -1,0 +1,59 @@
+"""Can a probability be taken at its word? Of the pixels that got p, which share is true?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+BINS = 15
+_EXACT_PX = 2**24  # OpenCV counts in float32, which is exact up to here
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Bins of equal width that hold anything.
+
+    prob: their mean probability; share: how many of them are true, 0..1; count: how many there are; error: the mean of
+    |share - prob| over all that was counted (expected calibration error, Naeini et al. 2015).
+    """
+
+    prob: np.ndarray
+    share: np.ndarray
+    count: np.ndarray
+    error: float
+
+
+def prob_counts(prob: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """How many pixels have each probability, (2, 256) int64: all of them, and those that are true.
+
+    prob: (H, W) uint8; truth: (H, W) uint8 in {0, 1}.
+    """
+    counts = np.zeros((2, 256), dtype=np.int64)
+    rows = max(1, _EXACT_PX // prob.shape[1])
+    for start in range(0, len(prob), rows):
+        part, true = (np.ascontiguousarray(array[start : start + rows]) for array in (prob, truth))
+        for row, mask in enumerate((None, true)):
+            counts[row] += cv2.calcHist([part], [0], mask, [256], [0, 256]).ravel().astype(np.int64)
+    return counts
+
+
+def pixel_reliability(counts: np.ndarray) -> Reliability:
+    """Reliability of pixel probabilities from their `prob_counts`, summed over images."""
+    return _reliability(np.arange(256) / 255, counts[0], counts[1])
+
+
+def image_reliability(class_prob: np.ndarray, shown: np.ndarray) -> Reliability:
+    """Reliability of classification probabilities: class_prob (images,) in 0..1, shown (images,) bool."""
+    return _reliability(class_prob, np.ones(len(shown)), shown)
+
+
+def _reliability(prob: np.ndarray, count: np.ndarray, true: np.ndarray) -> Reliability:
+    bins = np.minimum((prob * BINS).astype(np.int64), BINS - 1)
+    counts, hits, probs = (np.bincount(bins, weights, BINS) for weights in (count, true, count * prob))
+    held = counts > 0
+    counts, hits, probs = counts[held], hits[held], probs[held]
+    share, mean = hits / counts, probs / counts
+    error = float(np.abs(hits - probs).sum() / counts.sum()) if len(counts) else 0.0
+    return Reliability(mean, share, counts.astype(np.int64), error)

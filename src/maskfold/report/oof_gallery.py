@@ -1,0 +1,159 @@
+"""One pass over the OOF: the pictures of the gallery, and how many pixels got which probability."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from maskfold.config import Config
+from maskfold.data.competition import Competition
+from maskfold.data.image_files import read_for_display
+from maskfold.executor import available_cores, map_threads
+from maskfold.oof_truth import JudgedImage, iter_judged
+from maskfold.paths import RunPaths
+from maskfold.postprocess import TunedArtefact, apply_rule
+from maskfold.progress import tracked
+from maskfold.report.calibration import prob_counts
+from maskfold.report.oof_scores import OofScores
+from maskfold.report.pictures import (
+    CHUNK_IMAGES,
+    FAINTEST,
+    picture_path,
+    picture_runs,
+    picture_size,
+    write_chunk,
+    write_heat,
+    write_photo,
+)
+from maskfold.report.script_data import write_script
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """What the pass found out about one image.
+
+    size: (height, width) px of its picture; masks: for each class its runs, or 0 where truth and prediction are blank;
+    wrong: (classes,) pixels that differ; heat: the classes with a picture of their probabilities; counts: (classes, 2,
+    256) `prob_counts`.
+    """
+
+    image_id: str
+    class_prob: np.ndarray | None
+    size: tuple[int, int]
+    masks: list[Any]
+    wrong: list[int]
+    heat: list[int]
+    counts: np.ndarray
+
+
+class _Row(NamedTuple):
+    """What is kept of a drawn image: see _Drawn."""
+
+    size: tuple[int, int]
+    wrong: list[int]
+    heat: list[int]
+
+
+@dataclass(frozen=True)
+class OofPass:
+    """counts: (classes, 2, 256) int64 `prob_counts` of all images; class_prob: (images, classes) or None."""
+
+    counts: np.ndarray
+    class_prob: np.ndarray | None
+
+
+def draw_oof(config: Config, competition: Competition, tuned: TunedArtefact, oof: OofScores, folder: Path) -> OofPass:
+    """Write `folder`/oof.js and, unless report.oof_gallery is off, the pictures and masks of every OOF image.
+
+    Memory grows by a few hundred bytes an image. Raises DataError when the OOF does not fit the competition.
+    """
+    folds = range(config.folds.count)
+    images = chain.from_iterable(iter_judged(RunPaths.of(config).oof_parquet(k), k, competition) for k in folds)
+    artist = _Artist(config, competition, tuned, folder / "oof")
+    drawn = map_threads(artist.draw, enumerate(images), available_cores())
+    counts = np.zeros((len(competition.class_names), 2, 256), dtype=np.int64)
+    class_probs: list[np.ndarray] = []
+    rows: list[_Row] = []
+    masks: list[Any] = []
+    for number, each in enumerate(tracked(drawn, len(oof.image_ids), "pictures of OOF images")):
+        assert each.image_id == oof.image_ids[number], "image_scores.csv is in the order of the OOF"
+        counts += each.counts
+        if each.class_prob is not None:
+            class_probs.append(each.class_prob)
+        if config.report.oof_gallery:
+            masks.append(each.masks)
+            rows.append(_Row(each.size, each.wrong, each.heat))
+            if len(masks) == CHUNK_IMAGES:
+                write_chunk(folder / "oof", number // CHUNK_IMAGES, masks)
+                masks = []
+    if masks:
+        write_chunk(folder / "oof", (len(rows) - 1) // CHUNK_IMAGES, masks)
+    if config.report.oof_gallery:
+        write_script(folder / "oof.js", "gallery_data", _gallery_data(config, competition, oof, rows))
+    return OofPass(counts, np.stack(class_probs) if len(class_probs) == len(oof.image_ids) else None)
+
+
+class _Artist:
+    """Draws one image; what it holds is only read, so that threads may share it."""
+
+    def __init__(self, config: Config, competition: Competition, tuned: TunedArtefact, folder: Path) -> None:
+        self.settings = config.report
+        self.rules = [entry.rule for entry in tuned.classes]
+        self.path_of = dict(zip(competition.train["image_id"], competition.train["path"], strict=True))
+        self.folder = folder
+        if self.settings.oof_gallery:
+            make_folders(folder, len(competition.train))
+
+    def draw(self, job: tuple[int, JudgedImage]) -> _Drawn:
+        """Count one image's probabilities, and write its pictures where there is a gallery."""
+        number, image = job
+        oof, truth = image.oof, image.truth
+        counts = np.stack([prob_counts(*pair) for pair in zip(oof.prob, truth, strict=True)])
+        height, width = oof.prob.shape[1:]
+        size = picture_size(height, width, self.settings.picture_px)
+        masks: list[Any] = []
+        wrong, heat = [], []
+        if self.settings.oof_gallery:
+            write_photo(read_for_display(Path(self.path_of[oof.image_id])), size, self._file(number, ".jpg"))
+            for index, (prob, true, rule) in enumerate(zip(oof.prob, truth, self.rules, strict=True)):
+                predicted = apply_rule(prob, rule, None if oof.class_prob is None else float(oof.class_prob[index]))
+                runs = [picture_runs(true, size), picture_runs(predicted, size)]
+                masks.append(runs if any(runs) else 0)
+                wrong.append(int(np.count_nonzero(true != predicted)))
+                if prob.max(initial=0) >= FAINTEST:
+                    heat.append(index)
+                    write_heat(prob, size, self._file(number, f"-{index}.png"))
+        return _Drawn(oof.image_id, oof.class_prob, size, masks, wrong, heat, counts)
+
+    def _file(self, number: int, suffix: str) -> Path:
+        return picture_path(self.folder, number, suffix)
+
+
+def make_folders(folder: Path, count: int) -> None:
+    """The folders that `count` pictures will lie in."""
+    for parent in {picture_path(folder, number, "").parent for number in range(count)}:
+        parent.mkdir(parents=True, exist_ok=True)
+
+
+def _gallery_data(config: Config, competition: Competition, oof: OofScores, rows: list[_Row]) -> dict[str, Any]:
+    """What gallery.js sorts and filters by; a list an image, and where it holds lists, a list a class in it."""
+    return {
+        "folder": "oof",
+        "chunk": CHUNK_IMAGES,
+        "metric": oof.metric,
+        "classes": list(competition.class_names),
+        "folds": config.folds.count,
+        "id": oof.image_ids,
+        "fold": oof.folds.tolist(),
+        "height": [row.size[0] for row in rows],
+        "width": [row.size[1] for row in rows],
+        "truth": oof.true.tolist(),
+        "predicted": oof.predicted.tolist(),
+        "score": np.round(oof.scores["adopted"], 4).tolist(),
+        "wrong": [row.wrong for row in rows],
+        "heat": [row.heat for row in rows],
+    }

@@ -1,0 +1,126 @@
+"""Scores of the OOF images as the report shows them: with intervals, fold by fold, and how many images were found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from maskfold.metrics import class_score
+from maskfold.postprocess import Interval
+
+KINDS = ("all_empty", "default", "adopted", "honest")
+
+
+@dataclass(frozen=True)
+class OofScores:
+    """image_scores.csv as arrays.
+
+    image_ids, folds: (images,); scores: kind -> (images, classes) float64 (Dice where the metric pools all images);
+    true, predicted: (images, classes) int64 areas in px, predicted by the adopted rule.
+    """
+
+    metric: str
+    class_names: tuple[str, ...]
+    image_ids: list[str]
+    folds: np.ndarray
+    scores: dict[str, np.ndarray]
+    true: np.ndarray
+    predicted: np.ndarray
+    predicted_by_default: np.ndarray
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, metric: str, class_names: tuple[str, ...]) -> OofScores:
+        """From the rows of image_scores.csv, which come class by class, the images always in the same order."""
+        images = len(table) // len(class_names)
+
+        def columns(name: str) -> np.ndarray:
+            return np.ascontiguousarray(table[name].to_numpy().reshape(len(class_names), images).T)
+
+        true = columns("true_area")
+        scores = {"all_empty": (true == 0).astype(np.float64)}
+        scores |= {kind: columns(f"{kind}_score").astype(np.float64) for kind in KINDS[1:]}
+        first = table.iloc[:images]
+        ids, folds = first["image_id"].tolist(), first["fold"].to_numpy()
+        return cls(metric, class_names, ids, folds, scores, true, columns("adopted_area"), columns("default_area"))
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds that have a score; pooled Dice needs areas, which of the honest rules are not kept."""
+        return KINDS[:3] if self.metric == "pooled_dice" else KINDS
+
+    def class_scores(self, kind: str, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """(classes,) float64: the metric on all images or some."""
+        if self.metric != "pooled_dice":
+            return np.asarray(self.scores[kind][rows].mean(axis=0))
+        sums = self._pooled_columns(kind)[rows]
+        return np.array([class_score("pooled_dice", *sums[:, index].T) for index in range(sums.shape[1])])
+
+    def _pooled_columns(self, kind: str) -> np.ndarray:
+        """(images, classes, 3) int64: intersection, predicted area, true area; the first follows from the Dice."""
+        predicted = {"all_empty": 0 * self.true, "default": self.predicted_by_default, "adopted": self.predicted}[kind]
+        intersection = np.rint(self.scores[kind] * (predicted + self.true) / 2).astype(np.int64)
+        return np.stack([intersection, predicted, self.true], axis=-1)
+
+    def intervals(self, groups: np.ndarray, samples: int, rng: np.random.Generator) -> dict[str, Interval]:
+        """The 95 % bootstrap interval of each kind's score, the mean over classes.
+
+        Whole groups of images are drawn again; groups: (images,) the group of each, its own where there are none.
+        """
+        _, group = np.unique(groups, return_inverse=True)
+        columns = {kind: self._bootstrap_columns(kind) for kind in self.kinds}
+        sums = {kind: _group_sums(values, group) for kind, values in columns.items()}
+        drawn: dict[str, list[float]] = {kind: [] for kind in sums}
+        count = int(group.max()) + 1
+        for _ in range(samples):
+            times = np.bincount(rng.integers(count, size=count), minlength=count).astype(np.float64)
+            for kind, values in sums.items():
+                drawn[kind].append(self._mean_score(times @ values))
+        limits = {kind: np.quantile(values, [0.025, 0.975]) for kind, values in drawn.items()}
+        return {kind: Interval(low=float(low), high=float(high)) for kind, (low, high) in limits.items()}
+
+    def _bootstrap_columns(self, kind: str) -> np.ndarray:
+        """(images, k): what sums over images tell the score."""
+        if self.metric == "pooled_dice":
+            columns = self._pooled_columns(kind)
+            return columns.reshape(len(columns), -1).astype(np.float64)
+        return np.stack([self.scores[kind].mean(axis=1), np.ones(len(self.true))], axis=1)
+
+    def _mean_score(self, sums: np.ndarray) -> float:
+        if self.metric != "pooled_dice":
+            return float(sums[0] / sums[1])
+        intersection, predicted, true = sums.reshape(-1, 3).T
+        total = predicted + true
+        return float(np.divide(2 * intersection, total, out=np.ones(len(total)), where=total > 0).mean())
+
+
+def _group_sums(columns: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """(groups, k) sums of (images, k)."""
+    return np.stack([np.bincount(group, weights=column) for column in columns.T], axis=1)
+
+
+def fold_rows(oof: OofScores) -> list[dict[str, object]]:
+    """One row a fold: fold, images, scores (kind -> mean over classes), classes (honest score of each, or adopted)."""
+    rows: list[dict[str, object]] = []
+    for fold in np.unique(oof.folds).tolist():
+        own = oof.folds == fold
+        scores = {kind: float(oof.class_scores(kind, own).mean()) for kind in oof.kinds}
+        classes = oof.class_scores(oof.kinds[-1], own).tolist()
+        rows.append({"fold": fold, "images": int(own.sum()), "scores": scores, "classes": classes})
+    return rows
+
+
+def found_rows(oof: OofScores) -> list[dict[str, object]]:
+    """One row a class: in how many images it was found (any pixel), missed, a false alarm, and rightly left out."""
+    true, predicted = oof.true > 0, oof.predicted > 0
+    cells = {
+        "found": true & predicted,
+        "missed": true & ~predicted,
+        "false_alarms": ~true & predicted,
+        "rightly_empty": ~true & ~predicted,
+    }
+    return [
+        {"class_name": name} | {key: int(cell[:, index].sum()) for key, cell in cells.items()}
+        for index, name in enumerate(oof.class_names)
+    ]

@@ -1,0 +1,75 @@
+"""What each step of the pipeline adds to the OOF score, as far as artefacts know it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from maskfold.config import Config
+from maskfold.ensemble import experiments
+from maskfold.paths import RunPaths
+from maskfold.postprocess import TunedArtefact
+from maskfold.provenance import StaleError
+from maskfold.report.curves import best_row, read_history
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step; score: None where no artefact knows it; source: how it is known, or why not."""
+
+    name: str
+    score: float | None
+    source: str
+    gain: float | None = None
+
+
+def ensemble_steps(config: Config, tuned: TunedArtefact) -> list[Step]:
+    """From an empty answer to the mean of the folds, each with its gain over the step before it."""
+    scores = tuned.scores
+    networks = [score for run in experiments(config) for score in _alone(run)]
+    alone = float(np.mean(networks)) if networks else None
+    source = f"as training measured it, mean of {len(networks)} networks" if networks else "no history says it"
+    steps = [
+        Step("every answer empty", scores.all_empty, "the labels"),
+        _step("one network, the image as it is, p ≥ 0.5", alone, source, scores.all_empty),
+    ]
+    if config.blend is None:
+        views = ", ".join(tuned.tta) or "none"
+        steps.append(_step(f"with its other views ({views})", scores.default, "OOF, p ≥ 0.5", alone))
+    else:
+        members = _members(config)
+        for name, score in members.items():
+            source = "OOF of the member, p ≥ 0.5" if score is not None else "the member is not tuned on its own"
+            steps.append(_step(f"{name} with its views", score, source, alone))
+        best = max((score for score in members.values() if score is not None), default=None)
+        steps.append(_step("the members blended", scores.default, "OOF, p ≥ 0.5; gain over the best member", best))
+    steps.append(_step("with tuned rules", scores.honest, "OOF, rules chosen on the other folds", scores.default))
+    unknown = "not known: every labelled image was trained on by most of the networks"
+    return [*steps, Step("mean of the folds, on test images", None, unknown)]
+
+
+def _step(name: str, score: float | None, source: str, before: float | None) -> Step:
+    return Step(name, score, source, None if score is None or before is None else score - before)
+
+
+def _alone(run: Config) -> list[float]:
+    """The validation metric of the weights in use, fold by fold, where training measured it."""
+    scores = []
+    for fold in range(run.folds.models):
+        history = read_history(RunPaths.of(run).history_csv(fold))
+        used = history.iloc[-1] if run.train.select == "last" else best_row(history)
+        if used is not None and np.isfinite(used["valid_metric"]):
+            scores.append(float(used["valid_metric"]))
+    return scores
+
+
+def _members(config: Config) -> dict[str, float | None]:
+    """The default OOF score of each member of a blend."""
+    scores: dict[str, float | None] = {}
+    for run in experiments(config):
+        try:
+            scores[run.name] = TunedArtefact.read(RunPaths.of(run).postprocess_json).scores.default
+        except StaleError:
+            scores[run.name] = None
+    return scores

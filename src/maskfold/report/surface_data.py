@@ -1,0 +1,42 @@
+"""The tuning surfaces as data: the exact score at every threshold and minimum area, for surface.js to draw."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import numpy as np
+
+from maskfold.config import Config
+from maskfold.paths import RunPaths
+from maskfold.postprocess import ComponentRule, TunedClass
+from maskfold.report.script_data import write_script
+from maskfold.surface import THRESHOLDS, FoldTables, total
+
+
+def write_surface(config: Config, index: int, entry: TunedClass, folder: Path) -> str:
+    """Write the table of a class over all folds; returns the script's name.
+
+    The script calls `surface_data(index, {metric, areas, scores, marks})`; scores: 255 rows (thresholds 1/255 to 1) of
+    len(areas) little-endian float32, base64; marks: [name, row, column] of the settings to mark.
+    """
+    paths = RunPaths.of(config)
+    folds = [FoldTables.load(paths.score_table(fold), [index]) for fold in range(config.folds.count)]
+    table = total([fold.table(0) for fold in folds])
+    scores = table.scores()
+    peak = np.unravel_index(int(scores.argmax()), scores.shape)
+    marks: list[list[object]] = []
+    for name, rule in (("default", entry.default_rule), ("tuned", entry.tuned_rule)):
+        if isinstance(rule, ComponentRule):
+            column = int(np.searchsorted(table.area_grid, 0 if rule.min_area_px == 1 else rule.min_area_px))
+            marks.append([name, int(rule.threshold - THRESHOLDS[0]), column])
+    marks.append(["best component rule", int(peak[0]), int(peak[1])])
+    name = f"surface-{index}.js"
+    data = {
+        "metric": table.metric,
+        "areas": table.area_grid.tolist(),
+        "scores": base64.b64encode(scores.astype("<f4").tobytes()).decode(),
+        "marks": marks,
+    }
+    write_script(folder / name, "surface_data", index, data)
+    return name
