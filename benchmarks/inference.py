@@ -52,7 +52,7 @@ def prepare(config: Config) -> None:
     """Draw the images, and write random weights with rules that find something in what they predict."""
     make_demo_data(config)
     paths, names = RunPaths.of(config), config.data.class_names or ()
-    for fold in range(config.folds.count):
+    for fold in range(config.folds.models):
         torch.manual_seed(fold)
         paths.model(fold).parent.mkdir(parents=True)
         torch.save(build_model(config.model, len(names)).state_dict(), paths.model(fold))
@@ -97,7 +97,7 @@ def bare(config: Config, count: int) -> float:
     images = test_images(config, config.inference.batch_size)
     pixels = next(iter(batch_loader(images, config, runtime.device))).pixels.to(runtime.device)
     classes = len(config.data.class_names or ())
-    models = [load_model(paths.model(fold), config.model, classes) for fold in range(config.folds.count)]
+    models = [load_model(paths.model(fold), config.model, classes) for fold in range(config.folds.models)]
     models = [model.to(runtime.device).eval() for model in models]
     views = len(tta_views(config.inference.tta, (pixels.shape[2], pixels.shape[3])))
 

@@ -13,12 +13,13 @@ from maskfold.blending.combining import combine_class_probs, combine_maps
 from maskfold.blending.sample import sample_images
 from maskfold.config import BlendConfig, Config, InferenceConfig, ModelConfig, Resize, TrainConfig
 from maskfold.data.competition import DataError
-from maskfold.ensemble import model_hashes, oof_metadata, oof_provenance
+from maskfold.ensemble import model_hashes, oof_metadata
 from maskfold.ensemble_prediction import predict_ensemble
 from maskfold.final_prediction import checked_artefact
 from maskfold.folds import make_folds, read_folds
 from maskfold.models import Outputs
 from maskfold.oof import OofWriter, iter_oof
+from maskfold.oof_parts import oof_parts
 from maskfold.oof_prediction import predict_oof
 from maskfold.paths import RunPaths
 from maskfold.provenance import StaleError
@@ -112,8 +113,8 @@ def predict(member, competition):
     """Write the OOF of a member as its stage would."""
     paths, rng = RunPaths.of(member), np.random.default_rng(len(member.name))
     folds = read_folds(member, competition)
-    for fold, made_from in enumerate(oof_provenance(member, competition)):
-        metadata = oof_metadata(member, made_from.inputs["model"])
+    for fold, expected in enumerate(oof_parts(member, competition)):
+        made_from, metadata = expected.made_from, oof_metadata(member, expected.checkpoints)
         ids = folds.loc[folds["fold"] == fold, "image_id"].tolist()
         with OofWriter(paths.oof_parquet(fold), 2, metadata) as writer:
             for image_id in ids if member.name == "sharp" else ids[::-1]:

@@ -99,7 +99,7 @@ def _write_weights(part: Path, config: Config, half: bool) -> dict[str, BundledW
 
     hashes, weights = model_hashes(config), {}
     class_count = len(config.data.class_names)
-    places = [(run, fold) for run in experiments(config) for fold in range(run.folds.count)]
+    places = [(run, fold) for run in experiments(config) for fold in range(run.folds.models)]
     for (run, fold), (name, trained) in zip(places, hashes.items(), strict=True):
         source, copy = RunPaths.of(run).model(fold), RunPaths(part, run.name).model(fold)
         load_model(source, run.model, class_count)
@@ -138,7 +138,9 @@ def _write_config(path: Path, config: Config) -> None:
     def offline(run: Config) -> dict[str, Any]:
         return {
             "output_root": ".",
-            "data": run.data.model_copy(update={"root": "."}),
+            "pseudo_labels": None,  # of interest to training alone
+            "data": run.data.model_copy(update={"root": ".", "exclude": None}),
+            "folds": run.folds.model_copy(update={"csv": run.folds.csv and Path(run.folds.csv).name}),
             "model": run.model.model_copy(update={"encoder_weights": None}),
         }
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
 from maskfold.config import Combine, Config
-from maskfold.data.competition import Competition
 from maskfold.oof import read_metadata
 from maskfold.paths import RunPaths, display
-from maskfold.provenance import Provenance, StaleError, code_version, file_hash
+from maskfold.provenance import StaleError, file_hash
 
-_SAME_IN_ALL_FOLDS = {
+_SAME_IN_ALL_PARTS = {
     "tta": "TTA",
     "predicted_with": "networks or sizes",
     "combine": "ways to combine members",
@@ -26,12 +26,12 @@ def experiments(config: Config) -> tuple[Config, ...]:
 
 
 def fold_names(config: Config) -> list[str]:
-    """`fold0`, `fold1`, … in order."""
-    return [f"fold{fold}" for fold in range(config.folds.count)]
+    """`fold0`, `fold1`, … in order: the trained models of an experiment."""
+    return [f"fold{model}" for model in range(config.folds.models)]
 
 
 def equal_weights(config: Config) -> dict[str, float]:
-    """The same weight for every fold, summing to 1."""
+    """The same weight for every model, summing to 1."""
     names = fold_names(config)
     return dict.fromkeys(names, 1 / len(names))
 
@@ -41,7 +41,7 @@ def model_hashes(config: Config) -> dict[str, str]:
     found, problems = {}, []
     for run in experiments(config):
         paths = RunPaths.of(run)
-        missing = [fold for fold in range(run.folds.count) if not paths.model(fold).is_file()]
+        missing = [fold for fold in range(run.folds.models) if not paths.model(fold).is_file()]
         if missing:
             problems.append(
                 f"{display(paths.run)}: folds {missing} are not trained yet; "
@@ -86,20 +86,6 @@ def network_settings(config: Config) -> dict[str, object]:
     return found
 
 
-def oof_provenance(config: Config, competition: Competition) -> list[Provenance]:
-    """What the OOF of each fold of an experiment is made from.
-
-    Raises StaleError when folds or a model are missing.
-    """
-    paths = RunPaths.of(config)
-    inputs = {"folds": file_hash(paths.folds_csv), "images": competition.train_inputs()["training images"]}
-    settings, code = inference_settings(config), code_version("maskfold.inference")
-    return [
-        Provenance("predict_oof", settings, {**inputs, "model": digest}, code)
-        for digest in model_hashes(config).values()
-    ]
-
-
 @dataclass(frozen=True)
 class OofOrigin:
     """What a run's OOF was predicted with, as its files say.
@@ -116,45 +102,47 @@ class OofOrigin:
     predicted_with: dict[str, object] | None
 
 
-def oof_metadata(config: Config, checkpoint: str) -> dict[str, str]:
-    """What the OOF file of an experiment's fold says about itself; checkpoint: SHA-256 of the fold's weights."""
+def oof_metadata(config: Config, checkpoints: dict[str, str]) -> dict[str, str]:
+    """What a part of an experiment's OOF says about itself; checkpoints: fold0 -> SHA-256 of the weights."""
     return {
-        "checkpoint": checkpoint,
+        "models": json.dumps(checkpoints),
         "tta": ",".join(tta_of(config)),
         "predicted_with": json.dumps(network_settings(config)),
     }
 
 
 def blended_metadata(config: Config, checkpoints: dict[str, str], weights: dict[str, float]) -> dict[str, str]:
-    """What the OOF file of a blend's fold says about itself; checkpoints: member -> SHA-256 of its fold's weights."""
+    """What a part of a blend's OOF says about itself; checkpoints: <member>/fold0 -> SHA-256 of the weights."""
     assert config.blend is not None, "a blend"
     return {
         "tta": ",".join(tta_of(config)),
         "predicted_with": json.dumps(network_settings(config)),
-        "checkpoints": json.dumps(checkpoints),
+        "models": json.dumps(checkpoints),
         "weights": json.dumps(weights),
         "combine": config.blend.combine,
     }
 
 
 def oof_origin(config: Config) -> OofOrigin:
-    """What the OOF files of a run say they were predicted with. Raises StaleError when its folds disagree."""
+    """What the OOF files of a run say they were predicted with. Raises StaleError when its parts disagree."""
     paths = RunPaths.of(config)
-    stored = {name: read_metadata(paths.oof_parquet(fold)) for fold, name in enumerate(fold_names(config))}
-    for key, what in _SAME_IN_ALL_FOLDS.items():
-        found = sorted({metadata.get(key, "") for metadata in stored.values()})
+    stored = [read_metadata(paths.oof_parquet(part)) for part in range(config.folds.count)]
+    problems = []
+    for key, what in _SAME_IN_ALL_PARTS.items():
+        found = sorted({metadata.get(key, "") for metadata in stored})
         if len(found) > 1:
-            raise StaleError(
-                f"{display(paths.oof)}: the folds were predicted with different {what} "
-                f"({', '.join(map(repr, found))}); run `python src/predict_oof.py --config configs/{config.name}.yaml`"
-            )
-    first = next(iter(stored.values()))
-    checkpoints = {}
-    for fold, metadata in stored.items():
-        if "checkpoint" in metadata:
-            checkpoints[fold] = metadata["checkpoint"]
-        for member, digest in json.loads(metadata.get("checkpoints", "{}")).items():
-            checkpoints[f"{member}/{fold}"] = digest
+            problems.append(f"different {what} ({', '.join(map(repr, found))})")
+    checkpoints: dict[str, str] = {}
+    for part, metadata in enumerate(stored):
+        for name, digest in _checkpoints(metadata, part).items():
+            if checkpoints.setdefault(name, digest) != digest:
+                problems.append(f"different weights of {name}")
+    if problems:
+        raise StaleError(
+            f"{display(paths.oof)}: the folds were predicted with {'; '.join(dict.fromkeys(problems))}; "
+            f"run `python src/predict_oof.py --config configs/{config.name}.yaml`"
+        )
+    first = stored[0]
     return OofOrigin(
         tta=tuple(view for view in first.get("tta", "").split(",") if view),
         weights=json.loads(first["weights"]) if "weights" in first else equal_weights(config),
@@ -162,3 +150,16 @@ def oof_origin(config: Config) -> OofOrigin:
         predicted_with=json.loads(first.get("predicted_with", "null")),
         combine=cast("Combine | None", first.get("combine")),
     )
+
+
+def _checkpoints(metadata: Mapping[str, str], part: int) -> dict[str, str]:
+    """fold0, of a blend <member>/fold0, -> SHA-256 of the weights that predicted a part.
+
+    `checkpoint` and `checkpoints` (by member) stand in files of the part's own model alone, made before `models` was.
+    """
+    if "models" in metadata:
+        return dict(json.loads(metadata["models"]))
+    members = {
+        f"{member}/fold{part}": digest for member, digest in json.loads(metadata.get("checkpoints", "{}")).items()
+    }
+    return members | ({f"fold{part}": metadata["checkpoint"]} if "checkpoint" in metadata else {})

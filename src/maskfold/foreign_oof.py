@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from maskfold.config import Config
+from maskfold.config import Config, FoldsConfig
 from maskfold.data.competition import Competition, DataError
 from maskfold.data.csv_files import read_csv
 from maskfold.data.rle_csv import LabelRow, RleMasks, read_label_rows
@@ -252,7 +252,11 @@ def import_oof(config: Config, source: Path, opened: Source, class_count: int) -
     if len(folds) < 2:
         raise DataError([f"{source}: all images are of fold {folds}; an honest score needs at least two folds"])
     run = config.model_copy(
-        update={"name": name, "folds": config.folds.model_copy(update={"count": len(folds)})}  # checked above
+        update={
+            "name": name,
+            "data": config.data.model_copy(update={"exclude": None}),
+            "folds": FoldsConfig().model_copy(update={"count": len(folds)}),  # checked above
+        }
     )
     paths = [RunPaths.of(run).oof_parquet(fold) for fold in range(len(folds))]
     files = {"files": folder_fingerprint(opened.files)}

@@ -97,9 +97,9 @@ def _check_request(config: Config, size: Size) -> None:
 
 
 def _network(config: Config, fold: int | None) -> FoldMean:
-    if fold is not None and fold not in range(config.folds.count):
-        raise UsageError(f"--fold: {config.name} has the folds 0 to {config.folds.count - 1}, found {fold}")
-    folds = range(config.folds.count) if fold is None else [fold]
+    if fold is not None and fold not in range(config.folds.models):
+        raise UsageError(f"--fold: {config.name} has the folds 0 to {config.folds.models - 1}, found {fold}")
+    folds = range(config.folds.models) if fold is None else [fold]
     paths, class_count = RunPaths.of(config), len(config.data.class_names)
     network = FoldMean([load_model(paths.model(each), config.model, class_count) for each in folds]).eval()
     if sum(value.nbytes for value in network.state_dict().values()) > LARGEST_FILE:

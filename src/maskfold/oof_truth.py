@@ -59,7 +59,7 @@ def check_complete(image_ids: Mapping[int, list[str]], competition: Competition)
             fold_of[name] = fold
     known = set(competition.train["image_id"])
     problems += [
-        f"image {name} in the OOF of fold {fold} is not a training image"
+        f"image {name} in the OOF of fold {fold} is not a training image that is scored"
         for name, fold in fold_of.items()
         if name not in known
     ]

@@ -14,6 +14,7 @@ from maskfold.data.competition import Competition
 from maskfold.ensemble import oof_origin
 from maskfold.executor import available_cores
 from maskfold.finishing import choose_finishes
+from maskfold.folds import scored_competition
 from maskfold.judgement import image_table, judge_rules, tuned_class
 from maskfold.oof import read_image_ids
 from maskfold.oof_truth import check_complete, iter_judged, largest_map_px
@@ -37,6 +38,7 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
     """
     paths = RunPaths.of(config)
     inputs = {**_oof_hashes(config), **_label_hashes(competition)}
+    competition = scored_competition(config, competition)
     made_from = Provenance(
         "tune_thresholds",
         {"tuning": config.tuning.model_dump(), "seed": config.seed, "classes": list(competition.class_names)},

@@ -8,9 +8,10 @@ from maskfold.blending.sample import sample_images
 from maskfold.blending.scores import BlendScores
 from maskfold.config import BlendConfig, Config
 from maskfold.data.competition import Competition
-from maskfold.ensemble import blended_metadata, model_hashes, oof_provenance
+from maskfold.ensemble import blended_metadata
 from maskfold.executor import run_jobs
-from maskfold.folds import read_folds, same_folds, shared_folds
+from maskfold.folds import read_folds, same_folds, scored_competition, shared_folds
+from maskfold.oof_parts import OofPart, oof_parts
 from maskfold.oof_truth import largest_map_px
 from maskfold.paths import RunPaths, display
 from maskfold.provenance import Provenance, StaleError, code_version, file_hash
@@ -24,9 +25,8 @@ def blend_oof(config: Config, competition: Competition, accept_code_changes: boo
     Raises StaleError when a member's OOF is missing or stale, or the folds are not those of the members.
     """
     blend, paths = _blend_of(config), RunPaths.of(config)
-    _check_members(config, competition, accept_code_changes)
-    choice = _chosen(config, competition, accept_code_changes)
-    models = model_hashes(config)
+    of_members = _checked_parts(config, competition, accept_code_changes)
+    choice = _chosen(config, scored_competition(config, competition), accept_code_changes)
     jobs = []
     for fold in range(config.folds.count):
         made_from = Provenance(
@@ -39,7 +39,11 @@ def blend_oof(config: Config, competition: Competition, accept_code_changes: boo
         state = f"is due: {'; '.join(reasons)}" if reasons else "is fresh, skipped"
         print(f"predict_oof: fold {fold} {state}", flush=True)
         if reasons:
-            checkpoints = {member.name: models[f"{member.name}/fold{fold}"] for member in blend.members}
+            checkpoints = {
+                f"{name}/{model}": digest
+                for name, parts in of_members.items()
+                for model, digest in parts[fold].checkpoints.items()
+            }
             metadata = blended_metadata(config, checkpoints, choice.weights)
             jobs.append(BlendJob(config, fold, choice.weights, metadata, made_from))
     for path in run_jobs(blend_fold, jobs):
@@ -51,27 +55,29 @@ def _blend_of(config: Config) -> BlendConfig:
     return config.blend
 
 
-def _check_members(config: Config, competition: Competition, accept_code_changes: bool) -> None:
-    """Raise StaleError unless every member's OOF is fresh and of the blend's folds; all problems together."""
+def _checked_parts(config: Config, competition: Competition, accept_code_changes: bool) -> dict[str, list[OofPart]]:
+    """Member -> the parts of its OOF. StaleError, all problems together, unless all are fresh and of the same folds."""
     shared = shared_folds(config, competition)
-    if not same_folds(read_folds(config, competition), shared):
+    if not same_folds(read_folds(config, competition), shared, config.folds):
         path, option = display(RunPaths.of(config).folds_csv), f"--config configs/{config.name}.yaml"
         raise StaleError(f"{path}: not the folds of the blend's members; run `python src/make_folds.py {option}`")
-    problems = []
+    problems, found = [], {}
     for member in _blend_of(config).members:
         command = f"run `python src/predict_oof.py --config configs/{member.name}.yaml`"
         try:
-            expected = oof_provenance(member, competition)
+            found[member.name] = oof_parts(member, competition)
         except StaleError as error:
             problems.append(str(error))
             continue
-        for fold, made_from in enumerate(expected):
-            reasons = made_from.staleness(RunPaths.of(member).oof_parquet(fold), accept_code_changes)
+        for expected in found[member.name]:
+            file = RunPaths.of(member).oof_parquet(expected.part)
+            reasons = expected.made_from.staleness(file, accept_code_changes)
             if reasons:
-                problems.append(f"{member.name}, OOF of fold {fold}: {'; '.join(reasons)}; {command}")
+                problems.append(f"{member.name}, OOF of fold {expected.part}: {'; '.join(reasons)}; {command}")
     if problems:
         lines = "\n".join(f"  {line}" for line in problems)
         raise StaleError(f"{config.name}: its members are not ready to be blended:\n{lines}")
+    return found
 
 
 def _chosen(config: Config, competition: Competition, accept_code_changes: bool) -> BlendChoice:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from maskfold.command_line import UsageError
 from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.ensemble import experiments
-from maskfold.folds import read_folds
+from maskfold.folds import read_folds, seen_by
+from maskfold.folds.sides import ids_hash
 from maskfold.paths import RunPaths, resolve
 from maskfold.provenance import Provenance, code_version, file_hash
+from maskfold.pseudo_labels import check_labeller, pseudo_label_inputs, pseudo_label_settings, read_pseudo_labels
 from maskfold.training.processes import is_first_process
 from maskfold.training.summary import show_folds
 
@@ -20,19 +24,26 @@ def train_folds(
 
     Raises UsageError when `only_fold` is not a fold of the config.
     """
-    if only_fold is not None and not 0 <= only_fold < config.folds.count:
-        raise UsageError(f"--fold {only_fold}: the config has folds 0 to {config.folds.count - 1}")
+    if only_fold is not None and not 0 <= only_fold < config.folds.models:
+        last = config.folds.models - 1
+        raise UsageError(f"--fold {only_fold}: the config has folds 0 to {last} ({config.folds.title})")
     if config.blend is not None:
         _show_members(config)
         return
     folds = read_folds(config, competition)
+    if config.pseudo_labels is not None:
+        check_labeller(config, competition, folds)
     paths = RunPaths.of(config)
-    made_from = training_provenance(config, competition)
+    seen = {
+        fold: seen_by(config, competition, folds, fold)
+        for fold in (range(config.folds.models) if only_fold is None else [only_fold])
+    }
     stale = {}
-    for fold in range(config.folds.count) if only_fold is None else [only_fold]:
+    for fold, images in seen.items():
+        made_from = training_provenance(config, competition, fold, images.left_out)
         reasons = made_from.staleness(paths.model(fold), accept_code_changes)
         if reasons:
-            stale[fold] = reasons
+            stale[fold] = (reasons, made_from)
         elif is_first_process():
             print(f"train: fold {fold} is fresh, skipped")
     if not stale:
@@ -42,10 +53,14 @@ def train_folds(
     from maskfold.training.fit import check_training, train_fold
 
     check_training(config, competition)
-    for fold, reasons in stale.items():
+    for fold, (reasons, made_from) in stale.items():
+        images = seen[fold]
         if is_first_process():
-            print(f"train: fold {fold} of {config.folds.count}: {'; '.join(reasons)}", flush=True)
-        train_fold(config, competition, folds, fold, made_from, accept_code_changes)
+            print(f"train: fold {fold} of {config.folds.models}: {'; '.join(reasons)}", flush=True)
+            if images.left_out:
+                print(f"train: fold {fold}: without {len(images.left_out)} images that data.exclude names", flush=True)
+        pseudo = read_pseudo_labels(config, competition, fold, accept_code_changes)
+        train_fold(config, images.competition, images.folds, fold, made_from, accept_code_changes, pseudo)
     if is_first_process():
         show_folds(config, write=True)
 
@@ -54,22 +69,28 @@ def _show_members(config: Config) -> None:
     """Say that a blend has nothing to train, and how far its members are."""
     print("train: nothing to train: a blend answers with the folds of its members")
     for member in experiments(config):
-        trained = sum(RunPaths.of(member).model(fold).is_file() for fold in range(member.folds.count))
-        whole = trained == member.folds.count
+        trained = sum(RunPaths.of(member).model(fold).is_file() for fold in range(member.folds.models))
+        whole = trained == member.folds.models
         missing = "" if whole else f"; run `python src/train.py --config configs/{member.name}.yaml`"
-        print(f"train: {member.name}: {trained} of {member.folds.count} folds trained{missing}")
+        print(f"train: {member.name}: {trained} of {member.folds.models} folds trained{missing}")
 
 
-def training_provenance(config: Config, competition: Competition) -> Provenance:
-    """Everything the weights of a fold depend on."""
+def training_provenance(
+    config: Config, competition: Competition, fold: int, left_out: Sequence[str] = ()
+) -> Provenance:
+    """Everything the weights of a fold depend on; left_out: the images that data.exclude takes from it."""
     inputs = competition.train_inputs() | {"folds": file_hash(RunPaths.of(config).folds_csv)}
     weights = resolve(config.model.encoder_weights) if config.model.encoder_weights else None
     if weights is not None and weights.is_file():
         inputs["encoder weights"] = file_hash(weights)
+    if left_out:
+        inputs["excluded images"] = ids_hash(left_out)
+    inputs |= pseudo_label_inputs(config, competition, fold)
     settings = {
         "seed": config.seed,
         "model": config.model.model_dump(exclude={"encoder_weights"} if "encoder weights" in inputs else None),
         "train": config.train.model_dump(exclude={"workers", "accelerator", "cache"}),
         "metric": config.tuning.metric,
+        **pseudo_label_settings(config),
     }
     return Provenance("train", settings, inputs, code_version("maskfold.training.fit"))

@@ -21,7 +21,7 @@ def fold_summary(config: Config) -> pd.DataFrame:
     mean of the folds.
     """
     paths, rows = RunPaths.of(config), []
-    for fold in range(config.folds.count):
+    for fold in range(config.folds.models):
         if not paths.history_csv(fold).is_file():
             continue
         history = read_history(paths.history_csv(fold))

@@ -1,4 +1,4 @@
-"""Puts units (images, or groups of images) into folds so that many counts come out even at once."""
+"""Puts units (images, or groups of images) into folds so that many counts come out as wanted at once."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ import numpy as np
 
 _STARTS = 12  # local searches from different random orders; the best one counts
 _ROUNDS = 200  # of a local search, at most; it stops by itself long before
+SEARCHED = 600  # units of which every pair is tried; of more a sample of so many in each round, as pairs are squares
 
 
 def assign_units(
-    features: np.ndarray, weights: np.ndarray, fixed: np.ndarray, count: int, rng: np.random.Generator
+    features: np.ndarray, weights: np.ndarray, fixed: np.ndarray, shares: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """The fold of every unit, (units,) int.
 
     features: (units, F) what each unit adds to each count; weights: (F,) how much an uneven count matters; fixed:
-    (units,) the fold of units that are placed already, -1 for those to place. The cost of a count is the square of its
-    relative distance from even, so that a rare class weighs as much as a common one. Units go in one by one, largest
-    first, then single units move and pairs swap while that helps.
+    (units,) the fold of units that are placed already, -1 for those to place; shares: (folds,) of everything that each
+    fold is to have, summing to 1. The cost of a count is the square of its distance from that, relative to an even
+    count, so that a rare class weighs as much as a common one. Units go in one by one, largest first, then single units
+    move and pairs swap while that helps.
     """
-    even = np.maximum(features.sum(axis=0) / count, 1e-9)
+    even = np.maximum(features.sum(axis=0) / len(shares), 1e-9)
     scaled = features / even * np.sqrt(weights)
-    target = np.sqrt(weights)
-    placed = np.zeros((count, features.shape[1]))
+    target = np.sqrt(weights) * (shares * len(shares))[:, None]
+    placed = np.zeros((len(shares), features.shape[1]))
     np.add.at(placed, fixed[fixed >= 0], scaled[fixed >= 0])
     free = np.flatnonzero(fixed < 0)
     result = fixed.copy()
@@ -30,7 +32,7 @@ def assign_units(
     best_cost = np.inf
     for _ in range(_STARTS):
         folds, sums = _greedy(scaled[free], placed.copy(), target, rng)
-        _improve(scaled[free], folds, sums, target)
+        _improve(scaled[free], folds, sums, target, rng)
         cost = float(((sums - target) ** 2).sum())
         if cost < best_cost - 1e-12:
             best_cost, result[free] = cost, folds
@@ -50,12 +52,18 @@ def _greedy(
     return folds, sums
 
 
-def _improve(units: np.ndarray, folds: np.ndarray, sums: np.ndarray, target: np.ndarray) -> None:
+def _improve(
+    units: np.ndarray, folds: np.ndarray, sums: np.ndarray, target: np.ndarray, rng: np.random.Generator
+) -> None:
     """Move single units and swap pairs between folds, best first, while the cost falls; changes its arguments."""
     for _ in range(_ROUNDS):
         gain, change = _best_move(units, folds, sums, target)
         if gain > -1e-12:
-            gain, change = _best_swap(units, folds, sums, target)
+            some = np.arange(len(units))
+            if len(units) > SEARCHED:
+                some = rng.choice(len(units), SEARCHED, replace=False)
+            gain, change = _best_swap(units[some], folds[some], sums, target)
+            change = [(int(some[unit]), fold) for unit, fold in change]
         if gain > -1e-12:
             return
         for unit, fold in change:
