@@ -50,6 +50,10 @@ class RunPaths:
         """The chosen weights of one fold, a plain state dict: what OOF and test images are predicted with."""
         return self.fold(fold) / "model.pt"
 
+    def pseudo_labels(self, fold: int) -> Path:
+        """What another run's model of this fold makes of the test images, for this run to learn from."""
+        return self.run / "pseudo_labels" / f"fold{fold}.parquet"
+
     def history_csv(self, fold: int) -> Path:
         """One row an epoch: epoch, train_loss, valid_loss, valid_metric, learning_rate, seconds, peak_memory_mb."""
         return self.fold(fold) / "history.csv"
@@ -120,6 +124,11 @@ class RunPaths:
     def speed(self) -> Path:
         """Folder of the speed table: speed.csv, speed.md, speed.png; no run's name holds a dot."""
         return self.root / "reports" / f"{self.name}.speed"
+
+    @property
+    def label_audit(self) -> Path:
+        """Folder of the label audit: index.html, labels.csv, exclude.csv, suspects.csv; no run's name holds a dot."""
+        return self.root / "reports" / f"{self.name}.label_audit"
 
     @property
     def submission_shards(self) -> Path:

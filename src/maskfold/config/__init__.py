@@ -28,6 +28,7 @@ from maskfold.config.data import (
 from maskfold.config.experiment import Config
 from maskfold.config.loading import REPOSITORY, load_config
 from maskfold.config.model import ModelConfig, Resize
+from maskfold.config.pseudo_labels import PseudoLabelsConfig, pseudo_label_problems
 from maskfold.config.section import ConfigError, Section
 from maskfold.config.train import (
     LossConfig,
@@ -58,6 +59,7 @@ __all__ = [
     "ModelConfig",
     "PathColumns",
     "PathsCsvData",
+    "PseudoLabelsConfig",
     "ReportConfig",
     "Resize",
     "RleColumns",
@@ -72,4 +74,5 @@ __all__ = [
     "TuningConfig",
     "blend_problems",
     "load_config",
+    "pseudo_label_problems",
 ]

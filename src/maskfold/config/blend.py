@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field
@@ -40,17 +41,19 @@ def blend_problems(config: Config) -> list[str]:
         if member.blend is not None:
             problems.append(f"{where}: is a blend itself; name its members instead")
         for section in ("output_root", "data", "folds"):
-            problems += [f"{where}: {line}" for line in _differences(config, member, section)]
+            problems += [f"{where}: {line}" for line in differences(config, member, section, "the blend")]
     return problems
 
 
-def _differences(blend: Config, member: Config, section: str) -> list[str]:
-    """`data.root: 'a', but the blend says 'b'` for every value of a section that differs."""
-    ours, theirs = (_leaves(getattr(config, section), section) for config in (blend, member))
+def differences(
+    config: Config, other: Config, section: str, name: str, may_differ: Collection[str] = ("data.check",)
+) -> list[str]:
+    """`data.root: 'a', but the blend says 'b'` for every value of a section that differs; name: what `config` is."""
+    ours, theirs = (_leaves(getattr(each, section), section) for each in (config, other))
     formats = [leaves.get(f"{section}.format") for leaves in (ours, theirs)]
-    keys = [f"{section}.format"] if formats[0] != formats[1] else sorted({*ours, *theirs} - {"data.check"})
+    keys = [f"{section}.format"] if formats[0] != formats[1] else sorted({*ours, *theirs} - {*may_differ})
     return [
-        f"{key}: {theirs.get(key)!r}, but the blend says {ours.get(key)!r}"
+        f"{key}: {theirs.get(key)!r}, but {name} says {ours.get(key)!r}"
         for key in keys
         if ours.get(key) != theirs.get(key)
     ]

@@ -8,6 +8,7 @@ from maskfold.config.answer import InferenceConfig, ReportConfig, SubmissionConf
 from maskfold.config.blend import BlendConfig
 from maskfold.config.data import DataConfig, DemoConfig, FoldsConfig
 from maskfold.config.model import ModelConfig
+from maskfold.config.pseudo_labels import PseudoLabelsConfig
 from maskfold.config.section import Section
 from maskfold.config.train import TrainConfig
 
@@ -23,6 +24,7 @@ class Config(Section):
     folds: FoldsConfig = FoldsConfig()
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
+    pseudo_labels: PseudoLabelsConfig | None = None  # test images that join the training images of every fold
     inference: InferenceConfig = InferenceConfig()
     tuning: TuningConfig = TuningConfig()
     submission: SubmissionConfig = SubmissionConfig()
@@ -31,4 +33,5 @@ class Config(Section):
 
 
 BlendConfig.model_rebuild(_types_namespace={"Config": Config})
+PseudoLabelsConfig.model_rebuild(_types_namespace={"Config": Config})
 Config.model_rebuild()

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from maskfold.config.blend import SHARED_KEYS, blend_problems
 from maskfold.config.data import DataConfig
 from maskfold.config.experiment import Config
+from maskfold.config.pseudo_labels import pseudo_label_problems
 from maskfold.config.section import ConfigError
 
 # The data formats, from the union of their sections.
@@ -47,7 +48,8 @@ _Loader.add_implicit_resolver(
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
-    """Load a config file, what it extends, and `key=value` overrides on top; of a blend its members too.
+    """Load a config file, what it extends, and `key=value` overrides on top; of a blend its members too, and
+    the run that pseudo-labels come from.
 
     Raises ConfigError naming the file and every problem found.
     """
@@ -56,10 +58,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     for override in overrides:
         _apply_override(tree, override)
     _load_members(tree, path, overrides)
+    _load_labeller(tree, path, overrides)
     # JSON mode of pydantic lets a list stand for a tuple while strings and numbers stay strict.
     try:
         config = Config.model_validate_json(json.dumps(tree, default=str))
-        problems = blend_problems(config)
+        problems = [*blend_problems(config), *pseudo_label_problems(config)]
     except ValidationError as error:
         problems = [_describe(problem) for problem in error.errors()]
     if problems:
@@ -84,6 +87,39 @@ def _load_members(tree: dict[str, Any], path: Path, overrides: Sequence[str]) ->
     if problems:
         raise ConfigError(f"{path}: blend.members cannot be used:\n" + "\n".join(problems))
     tree["blend"] = {**blend, "members": members}
+
+
+def _load_labeller(tree: dict[str, Any], path: Path, overrides: Sequence[str]) -> None:
+    """Put the run that pseudo-labels come from in place of its file's name, without where its own came from."""
+    section, file = tree.get("pseudo_labels"), _labeller(tree)
+    if not isinstance(section, dict) or file is None:
+        return
+    source = path.resolve().parent / file
+    try:
+        _refuse_circle(source, (path.resolve(),))
+        shared = [line for line in overrides if _is_shared(line.partition("=")[0].strip())]
+        run = load_config(source, [*shared, "pseudo_labels=null"]).model_dump(mode="json")
+    except ConfigError as error:
+        raise ConfigError(f"{path}: pseudo_labels.run cannot be used:\n{error}") from None
+    tree["pseudo_labels"] = {**section, "run": run}
+
+
+def _labeller(tree: dict[str, Any]) -> str | None:
+    """The config file that pseudo_labels.run names."""
+    section = tree.get("pseudo_labels")
+    file = section.get("run") if isinstance(section, dict) else None
+    return file if isinstance(file, str) else None
+
+
+def _refuse_circle(path: Path, seen: tuple[Path, ...]) -> None:
+    """Raise ConfigError when runs label for each other in a circle."""
+    path = path.resolve()
+    if path in seen:
+        names = " -> ".join(each.name for each in (*seen, path))
+        raise ConfigError(f"{path}: a run would learn from its own predictions: {names}")
+    file = _labeller(_read_tree(path, seen=()))
+    if file is not None:
+        _refuse_circle(path.parent / file, (*seen, path))
 
 
 def _is_shared(key: str) -> bool:

@@ -28,6 +28,13 @@ class Draw(NamedTuple):
     target: int
 
 
+class PseudoRows(NamedTuple):
+    """The training images with pseudo-labels: the last `images` of all; max_share: of the draws of an epoch, at most."""
+
+    images: int
+    max_share: float
+
+
 class EpochSampler(Sampler[Draw]):
     """The draws of an epoch, by the sampling of the stage the epoch belongs to.
 
@@ -38,8 +45,16 @@ class EpochSampler(Sampler[Draw]):
     """
 
     def __init__(
-        self, presence: np.ndarray, train: TrainConfig, seed: int, fold: int, rank: int = 0, world: int = 1
+        self,
+        presence: np.ndarray,
+        train: TrainConfig,
+        seed: int,
+        fold: int,
+        rank: int = 0,
+        world: int = 1,
+        pseudo: PseudoRows | None = None,
     ) -> None:
+        self.pseudo = pseudo
         self.presence, self.stages = presence, train.stages()
         self.seed, self.fold, self.rank, self.world = seed, fold, rank, world
         self.epoch = 0
@@ -57,6 +72,8 @@ class EpochSampler(Sampler[Draw]):
         sampling, epochs = self.stages[index].sampling, self.stages[index].epochs
         share = share_at(sampling, epoch_in_stage, epochs)
         images, targets = draw_images(self.presence, sampling, share, rng)
+        if self.pseudo is not None:
+            images, targets = cap_pseudo(images, targets, self.presence, self.pseudo, rng)
         for number in range(self.rank, len(self) * self.world, self.world):
             row = number % len(images)
             yield Draw(self.epoch, number, int(images[row]), int(targets[row]))
@@ -107,6 +124,28 @@ def draw_images(
     targets = np.concatenate([targets, np.full(count - wanted, ANY_CLASS)])
     order = rng.permutation(count)
     return images[order], targets[order]
+
+
+def cap_pseudo(
+    images: np.ndarray, targets: np.ndarray, presence: np.ndarray, pseudo: PseudoRows, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """The draws of `draw_images`, those of pseudo-labelled images beyond their share made of true labels instead.
+
+    In place of each comes an image of its kind: one that shows the class it was drawn for, else one that is empty, or
+    not, as it is; where no image with true labels is of that kind, any.
+    """
+    first = len(presence) - pseudo.images
+    excess = np.flatnonzero(images >= first)[int(pseudo.max_share * len(images)) :]
+    images, targets = images.copy(), targets.copy()
+    shows = np.asarray(presence.any(axis=1))
+    kinds = np.stack([targets[excess], shows[images[excess]]], axis=1)
+    for target, shown in np.unique(kinds, axis=0).tolist():
+        draws = excess[(kinds == (target, shown)).all(axis=1)]
+        alike = shows[:first] == bool(shown) if target == ANY_CLASS else presence[:first, target]
+        if not alike.any():
+            alike, targets[draws] = np.ones(first, dtype=bool), ANY_CLASS
+        images[draws] = _repeat(np.flatnonzero(alike), len(draws), rng)
+    return images, targets
 
 
 def _balanced(

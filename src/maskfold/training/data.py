@@ -15,8 +15,9 @@ from torch.utils.data import DataLoader
 from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.data.dataset import Sample, TrainingDataset
-from maskfold.data.sampling import EpochSampler, draws_of, stage_at, subset_rows
+from maskfold.data.sampling import EpochSampler, PseudoRows, draws_of, stage_at, subset_rows
 from maskfold.inference import ImageBatch, batch_loader, loader_workers, single_threaded
+from maskfold.pseudo_labels import JoinedMasks, PseudoLabels
 
 
 class FoldData(L.LightningDataModule):
@@ -30,8 +31,11 @@ class FoldData(L.LightningDataModule):
         fold: int,
         first_epoch: int,
         folder: Path | None = None,
+        pseudo: PseudoLabels | None = None,
     ) -> None:
-        """first_epoch: where the training begins or resumes; folder: of the fold, for a cache on disk."""
+        """first_epoch: where the training begins or resumes; folder: of the fold, for a cache on disk; pseudo: labelled
+        test images, the most confident of which join the training images.
+        """
         super().__init__()
         fold_of = folds.set_index("image_id")["fold"]
         images = competition.train
@@ -45,9 +49,12 @@ class FoldData(L.LightningDataModule):
         # Every stage draws from the subset of the first: a subset is a choice of data, not of a stage.
         rows = subset_rows(presence, config.train.sampling.subset, config.seed, fold)
         self.train_images, self.presence = train_images.iloc[rows].reset_index(drop=True), presence[rows]
-        self.dataset = TrainingDataset(
-            self.train_images, competition.masks, config.train, config.model, config.seed, fold, folder
-        )
+        masks, self.pseudo = competition.masks, None if pseudo is None else pseudo.chosen(self.presence)
+        if self.pseudo is not None:
+            masks = JoinedMasks(competition.masks, self.pseudo.masks)
+            self.train_images = pd.concat([self.train_images, self.pseudo.images], ignore_index=True)
+            self.presence = np.concatenate([self.presence, self.pseudo.presence])
+        self.dataset = TrainingDataset(self.train_images, masks, config.train, config.model, config.seed, fold, folder)
 
     def classes_never_shown(self) -> list[str]:
         """Names of the classes that no training image of this fold shows."""
@@ -55,7 +62,7 @@ class FoldData(L.LightningDataModule):
 
     def first_samples(self, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
         """The first samples of the first epoch: pixels (h, w, channels) and masks (h, w, C), uint8."""
-        draws = islice(EpochSampler(self.presence, self.config.train, self.config.seed, self.fold), count)
+        draws = islice(self._sampler(0, 1), count)
         samples = [self.dataset[draw] for draw in draws]
         return [(sample.pixels.numpy(), sample.masks.numpy()) for sample in samples]
 
@@ -63,7 +70,7 @@ class FoldData(L.LightningDataModule):
         """Batches of augmented crops of the coming epoch's stage; under several processes, this process's share."""
         assert self.trainer is not None
         rank, world = self.trainer.global_rank, self.trainer.world_size
-        sampler = EpochSampler(self.presence, self.config.train, self.config.seed, self.fold, rank, world)
+        sampler = self._sampler(rank, world)
         # Lightning sets every epoch but the first of a resumed training, whose batches it asks for too early.
         epoch = max(self.first_epoch, self.trainer.current_epoch)
         sampler.set_epoch(epoch)
@@ -81,6 +88,13 @@ class FoldData(L.LightningDataModule):
             pin_memory=device.type == "cuda",
             worker_init_fn=single_threaded,
         )
+
+    def _sampler(self, rank: int, world: int) -> EpochSampler:
+        """The draws of process `rank` of `world`."""
+        pseudo = None
+        if self.pseudo is not None:
+            pseudo = PseudoRows(len(self.pseudo.images), self.pseudo.config.max_share)
+        return EpochSampler(self.presence, self.config.train, self.config.seed, self.fold, rank, world, pseudo)
 
     def steps_per_epoch(self) -> list[int]:
         """Optimiser steps of an epoch of each stage."""

@@ -24,6 +24,7 @@ from maskfold.losses import check_loss
 from maskfold.models import build_model
 from maskfold.paths import RunPaths, display
 from maskfold.provenance import Provenance, whole_file
+from maskfold.pseudo_labels import PseudoLabels
 from maskfold.report.samples import MOST_SAMPLES, draw_samples
 from maskfold.training.checkpoints import chosen_weights
 from maskfold.training.data import FoldData
@@ -45,8 +46,9 @@ def train_fold(
     fold: int,
     made_from: Provenance,
     accept_code_changes: bool = False,
+    pseudo: PseudoLabels | None = None,
 ) -> None:
-    """Train one fold and write its chosen weights to model.pt.
+    """Train one fold and write its chosen weights to model.pt; pseudo: test images that join its training images.
 
     Raises TrainingError when the loss is no number any more or the GPU's memory does not suffice.
     """
@@ -58,8 +60,10 @@ def train_fold(
     model = build_model(config.model, len(competition.class_names))
     if config.train.compile:
         model.network.compile()  # in place, so that the weights keep their names
-    data = FoldData(config, competition, folds, fold, _first_epoch(resume_from), folder)
+    data = FoldData(config, competition, folds, fold, _first_epoch(resume_from), folder, pseudo)
     if is_first_process():
+        if pseudo is not None:
+            _show_pseudo_labels(data, pseudo, fold)
         for name in data.classes_never_shown():
             print(f"train: warning: no training image of fold {fold} shows class {name}; it cannot be learned there")
         title = f"{config.name}, fold {fold}: the first samples, as the network is given them"
@@ -79,6 +83,26 @@ def train_fold(
             torch.save(weights, temporary)
         made_from.write(paths.model(fold))
         print(f"train: fold {fold} done: {display(paths.model(fold))} ({config.train.select} weights)", flush=True)
+
+
+def _show_pseudo_labels(data: FoldData, pseudo: PseudoLabels, fold: int) -> None:
+    """Say how many test images join the training images of a fold, and how many show each class."""
+    assert data.pseudo is not None
+    joined, presence = len(data.pseudo.images), data.pseudo.presence
+    print(
+        f"train: fold {fold}: {joined} of {len(pseudo.images)} test images join {len(data.train_images) - joined} "
+        f"training images with labels by {pseudo.config.run.name}",
+        flush=True,
+    )
+    if joined:
+        shown = [f"{name} {count}" for name, count in zip(data.class_names, presence.sum(axis=0), strict=True)]
+        lowest = data.pseudo.images["confidence"].min()
+        empty = int((~presence.any(axis=1)).sum())
+        print(f"train: fold {fold}: confidence {lowest:.3f} and more; {empty} empty, classes: {', '.join(shown)}")
+    else:
+        print(
+            f"train: warning: none has a confidence of {pseudo.config.min_confidence:g} (pseudo_labels.min_confidence)"
+        )
 
 
 def _prepare_folder(folder: Path, made_from: Provenance, accept_code_changes: bool) -> Path | None:
