@@ -1,0 +1,1 @@
+"""Which labels the out-of-fold predictions speak against, and why."""
