@@ -18,7 +18,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from maskfold.config.blend import SHARED_KEYS, blend_problems
-from maskfold.config.data import DataConfig
+from maskfold.config.data import DataConfig, folds_problems
 from maskfold.config.experiment import Config
 from maskfold.config.pseudo_labels import pseudo_label_problems
 from maskfold.config.section import ConfigError
@@ -62,7 +62,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     # JSON mode of pydantic lets a list stand for a tuple while strings and numbers stay strict.
     try:
         config = Config.model_validate_json(json.dumps(tree, default=str))
-        problems = [*blend_problems(config), *pseudo_label_problems(config)]
+        problems = [
+            *blend_problems(config),
+            *pseudo_label_problems(config),
+            *folds_problems(config.data, config.folds),
+        ]
     except ValidationError as error:
         problems = [_describe(problem) for problem in error.errors()]
     if problems:
