@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import track
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn, track
+from rich.text import Text
 
 Item = TypeVar("Item")
 
@@ -15,3 +16,23 @@ def tracked(items: Iterable[Item], total: int, title: str) -> Iterator[Item]:
     """The items, with a bar that shows how many of `total` are done and the time left; silent into a file or pipe."""
     console = Console(stderr=True)
     yield from track(items, title, total=total, console=console, transient=True, disable=not console.is_terminal)
+
+
+class _Rate(ProgressColumn):
+    """How many items are done a second."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self.unit = unit
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:.1f} {self.unit}/s")
+
+
+def rated(items: Iterable[Item], total: int | None, title: str, unit: str) -> Iterator[Item]:
+    """Like tracked, with how many a second, e.g. of the unit `frames`; total: None where nobody knows."""
+    console = Console(stderr=True)
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), _Rate(unit), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        yield from progress.track(items, total, description=title)
