@@ -1,0 +1,277 @@
+"""predict.py from a run of random weights: frames as photos, sound kept, damage named, outputs whole."""
+
+import io
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+import torch
+from synthetic_video import ball_frame, make_video, read_frames, read_sound
+
+from maskfold.command_line import UsageError
+from maskfold.config import Config
+from maskfold.data.competition import DataError
+from maskfold.ensemble import equal_weights, model_hashes, tta_of
+from maskfold.models import build_model
+from maskfold.paths import RunPaths
+from maskfold.postprocess import ComponentRule, HardGate, Pair, Scores, TunedArtefact, TunedClass
+from maskfold.prediction.photos import encode_photo
+from maskfold.prediction.request import Request
+from maskfold.prediction.stage import predict
+from maskfold.provenance import StaleError
+
+NAMES = ("ball", "sky")
+SCORES = Scores(all_empty=0, default=0, tuned=0, honest=0)
+
+
+def write_rules(config, threshold=127):
+    pair = Pair(default=None, tuned=None)
+    rules = [
+        ComponentRule(threshold=threshold, min_area_px=20, gate=HardGate(min_class_prob=0.01)),
+        ComponentRule(threshold=threshold, min_area_px=5, fill_holes=True),
+    ]
+    shared = {"adopted": True, "reason": "", "scores": SCORES, "true_share": 0.5}
+    classes = tuple(
+        TunedClass(class_name=name, rule=rule, tuned_rule=rule, non_empty_dice=pair, predicted_share=pair, **shared)
+        for name, rule in zip(NAMES, rules, strict=True)
+    )
+    TunedArtefact(
+        name=config.name,
+        metric="dice",
+        classes=classes,
+        scores=SCORES,
+        tta=tta_of(config),
+        ensemble_weights=equal_weights(config),
+        checkpoints=model_hashes(config),
+        oof={},
+    ).write(RunPaths.of(config).postprocess_json)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    """Two random folds that see images at 0.8 of their size, from both sides, and rules with a gate."""
+    config = Config.model_validate(
+        {
+            "name": "tiny",
+            "output_root": str(tmp_path_factory.mktemp("run")),
+            "data": {"format": "rle_csv", "root": "x", "class_names": NAMES},
+            "folds": {"count": 2},
+            "model": {
+                "encoder": "tu-mobilenetv3_small_050",
+                "encoder_weights": None,
+                "decoder_channels": (16, 16, 8, 8, 8),
+                "classification_head": True,
+                "resize": {"scale": 0.8},
+            },
+            "train": {"accelerator": "cpu"},
+            "inference": {"batch_size": 4},
+        }
+    )
+    for fold in range(2):
+        torch.manual_seed(fold)
+        path = RunPaths.of(config).model(fold)
+        path.parent.mkdir(parents=True)
+        torch.save(build_model(config.model, len(NAMES)).state_dict(), path)
+    write_rules(config)
+    return config
+
+
+@pytest.fixture
+def blank_rules(config):
+    """The same run with rules that find nothing, so that an overlay shows the frame as it is."""
+    write_rules(config, threshold=255)
+    yield config
+    write_rules(config)
+
+
+def ask(config, *inputs, **options):
+    predict(config, Request(tuple(str(path) for path in inputs), **options))
+
+
+def masks_in(folder):
+    return [cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in sorted(folder.iterdir())]
+
+
+def test_a_frame_gets_the_mask_that_it_gets_as_a_photo(config, tmp_path):
+    clip = make_video(tmp_path / "clip.mp4", frames=10)
+    (tmp_path / "frames").mkdir()
+    for number, (pixels, _) in enumerate(read_frames(clip), 1):
+        (tmp_path / "frames" / f"{number:06d}.png").write_bytes(encode_photo(pixels, "png"))
+    ask(config, clip, effect="mask", video_format="png", output=tmp_path / "video")
+    ask(config, tmp_path / "frames", effect="mask", output=tmp_path / "photos", batch=1)
+    of_video, of_photos = masks_in(tmp_path / "video" / "clip_mask"), masks_in(tmp_path / "photos")
+    assert len(of_video) == len(of_photos) == 10
+    assert all(np.array_equal(*pair) for pair in zip(of_video, of_photos, strict=True))
+    shares = [mask.any(axis=2).mean() for mask in of_video]
+    assert min(shares) > 0.02, "the masks show something"
+    assert max(shares) < 0.98, "and leave something out"
+
+
+def test_a_blurred_video_keeps_frames_times_and_sound(config, tmp_path, capsys):
+    clip = make_video(tmp_path / "clip.mp4", frames=12)
+    ask(config, clip, effect="blur", output=tmp_path / "out.mp4")
+    before, after = read_frames(clip), read_frames(tmp_path / "out.mp4")
+    assert [time for _, time in after] == [time for _, time in before]
+    assert after[0][0].shape == before[0][0].shape
+    assert np.array_equal(read_sound(clip), read_sound(tmp_path / "out.mp4")), "packets were copied"
+    assert "12 frames" in capsys.readouterr().out
+    assert {path.name for path in tmp_path.iterdir()} == {"clip.mp4", "out.mp4"}
+
+
+def test_sound_that_mp4_does_not_hold_is_coded_anew(config, tmp_path):
+    clip = make_video(tmp_path / "clip.mkv", frames=25, sound="pcm_s16le")
+    ask(config, clip, effect="blur", output=tmp_path / "out.mp4", folds=(0,), tta=())
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.streams.audio[0].codec_context.name == "aac"
+    before, after = read_sound(clip), read_sound(tmp_path / "out.mp4")
+    assert abs(len(after) - len(before)) <= 2048
+    spectrum = np.abs(np.fft.rfft(after[4096:36864]))
+    assert abs(spectrum.argmax() * 44100 / 32768 - 440) < 3
+
+
+def test_variable_rates_odd_sizes_and_silence_pass_through(config, tmp_path):
+    times = [0, 40, 50, 200, 210, 400]
+    clip = make_video(tmp_path / "clip.mkv", frames=6, size=(65, 47), times=times, sound=None)
+    ask(config, clip, effect="overlay", output=tmp_path / "out.mp4")
+    frames = read_frames(tmp_path / "out.mp4")
+    assert [round(time * 1000) for _, time in frames] == times
+    assert frames[0][0].shape == (48, 66, 3)
+
+
+@pytest.mark.parametrize("degrees", [90, -90, 180])
+def test_phone_videos_are_turned_upright(blank_rules, tmp_path, degrees):
+    clip = make_video(tmp_path / "clip.mp4", frames=2, rotation=degrees, sound=None)
+    ask(blank_rules, clip, effect="overlay", output=tmp_path / "out.mp4")
+    upright = np.rot90(ball_frame(0), degrees // 90)
+    shown = read_frames(tmp_path / "out.mp4")[0][0]
+    assert shown.shape == upright.shape
+    assert np.abs(shown.astype(int) - upright).mean() < 6
+
+
+def test_colours_survive(blank_rules, tmp_path):
+    clip = make_video(tmp_path / "clip.mp4", frames=3, colour=(200, 60, 30), sound=None)
+    ask(blank_rules, clip, effect="overlay", output=tmp_path / "shown.mp4")
+    assert np.abs(read_frames(tmp_path / "shown.mp4")[1][0].astype(int) - (200, 60, 30)).max() <= 4
+
+
+def test_fewer_frames_a_second_and_gifs(config, tmp_path):
+    clip = make_video(tmp_path / "clip.mp4", frames=20, rate=20)
+    ask(config, clip, effect="mask", frame_rate=Fraction(5), output=tmp_path / "slow.gif", longest_side=32)
+    frames = read_frames(tmp_path / "slow.gif")
+    assert [round(time, 2) for _, time in frames] == [0.0, 0.2, 0.4, 0.6, 0.8]
+    assert frames[0][0].shape == (24, 32, 3)
+
+
+def test_smoothing_follows_slowly(config, tmp_path):
+    clip = make_video(tmp_path / "clip.mp4", frames=8)
+    ask(config, clip, effect="mask", video_format="png", output=tmp_path / "plain")
+    ask(config, clip, effect="mask", video_format="png", output=tmp_path / "smooth", smoothing=0.8)
+    plain, smooth = (np.stack(masks_in(tmp_path / name / "clip_mask")) > 0 for name in ("plain", "smooth"))
+    assert np.array_equal(plain[0], smooth[0])
+    assert np.diff(smooth.astype(int), axis=0).any()
+    assert np.abs(np.diff(smooth.astype(int), axis=0)).sum() < np.abs(np.diff(plain.astype(int), axis=0)).sum()
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_a_stream_comes_from_stdin(config, tmp_path, monkeypatch, raw):
+    if raw:
+        data = b"".join(ball_frame(number).tobytes() for number in range(5))
+    else:
+        data = make_video(tmp_path / "clip.mkv", frames=5, form="matroska").read_bytes()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    options = {"raw": (64, 48), "frame_rate": Fraction(10)} if raw else {}
+    ask(config, "-", effect="overlay", output=tmp_path / "out", **options)
+    frames = read_frames(tmp_path / "out" / "stdin_overlay.mp4")
+    assert [round(time, 3) for _, time in frames] == [number / (10 if raw else 25) for number in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", r"is empty \(0 bytes\)"),
+        (b"garbage" * 999, "cannot be read as a video"),
+        (None, "cannot be read as a video"),
+    ],
+)
+def test_broken_videos_are_named_before_any_work(config, tmp_path, content, said):
+    if content is None:
+        content = make_video(tmp_path / "whole.mp4", frames=5).read_bytes()[:2500]
+    (tmp_path / "broken.mp4").write_bytes(content)
+    with pytest.raises(DataError, match=said):
+        ask(config, tmp_path / "broken.mp4", output=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_video_damaged_in_the_middle_leaves_nothing(config, tmp_path):
+    clip = make_video(tmp_path / "clip.avi", frames=30, codec="png", sound=None)
+    data = bytearray(clip.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 9000] = b"\0" * 9000
+    clip.write_bytes(data)
+    with pytest.raises(DataError, match=r"cannot be decoded after frame \d+ .*nothing was written"):
+        ask(config, clip, output=tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_photos_that_turn_out_damaged_are_left_out_and_named(config, tmp_path):
+    for name in ("a.png", "b.png", "c.png"):
+        (tmp_path / name).write_bytes(encode_photo(ball_frame(0), "png"))
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:300])
+    with pytest.raises(DataError, match=r"1 of 3 photos cannot be read; the others were written:\n.*b.png"):
+        ask(config, tmp_path / "*.png", effect="cutout", output=tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a_cutout.png", "c_cutout.png"]
+    assert cv2.imread(str(tmp_path / "out" / "a_cutout.png"), cv2.IMREAD_UNCHANGED).shape == (48, 64, 4)
+
+
+def test_a_photo_of_many_pixels_goes_in_tiles(config, tmp_path, monkeypatch):
+    from maskfold.prediction import predictor
+
+    monkeypatch.setattr(predictor, "WHOLE_PX", 128 * 128)
+    monkeypatch.setattr(predictor, "TILE_SIZE", (128, 128))
+    monkeypatch.setattr(predictor, "TILE_OVERLAP", 32)
+    sizes = []
+    forward = predictor.load_model(RunPaths.of(config).model(0), config.model, 2).__class__.forward
+    monkeypatch.setattr(
+        "maskfold.models.SegmentationModel.forward",
+        lambda self, pixels: sizes.append(tuple(pixels.shape[2:])) or forward(self, pixels),
+    )
+    (tmp_path / "large.png").write_bytes(encode_photo(ball_frame(0, (400, 300)), "png"))
+    ask(config, tmp_path / "large.png", effect="mask", output=tmp_path / "out.png", folds=(1,), tta=())
+    assert cv2.imread(str(tmp_path / "out.png")).shape == (300, 400, 3)
+    assert set(sizes[1:]) == {(128, 128)}  # after the trial of a network being built
+    sizes.clear()
+    ask(config, tmp_path / "large.png", effect="mask", output=tmp_path / "small.png", folds=(1,), network_side=64)
+    assert set(sizes[1:]) == {(64, 64)}  # 48x64, padded
+
+
+def test_what_the_run_lacks_is_said_with_the_command(config, tmp_path):
+    (tmp_path / "a.png").write_bytes(encode_photo(ball_frame(0), "png"))
+    untrained = config.model_copy(update={"name": "fresh"})
+    with pytest.raises(StaleError, match=r"python src/train.py --config configs/fresh.yaml"):
+        ask(untrained, tmp_path / "a.png")
+    for options, said in (
+        ({"classes": ("bal",)}, "--class: found bal, the run has ball, sky; did you mean ball?"),
+        ({"folds": (2,)}, r"--folds: tiny has the folds 0 to 1, found \[2\]"),
+        ({"tta": ("flip",)}, "--tta: tta: 'flip' is none of"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            ask(config, tmp_path / "a.png", output=tmp_path / "out", **options)
+    with pytest.raises(DataError, match=r"beach.jpg: cannot be read"):
+        ask(config, tmp_path / "a.png", effect="replace", background=str(tmp_path / "beach.jpg"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_untuned_runs_are_sent_to_tuning(config, tmp_path):
+    (tmp_path / "a.png").write_bytes(encode_photo(ball_frame(0), "png"))
+    rules = RunPaths.of(config).postprocess_json
+    text = rules.read_text()
+    rules.unlink()
+    try:
+        with pytest.raises(StaleError, match=r"tune_thresholds.py"):
+            ask(config, tmp_path / "a.png")
+    finally:
+        Path(rules).write_text(text)
