@@ -126,6 +126,11 @@ class RunPaths:
         return self.root / "reports" / f"{self.name}.speed"
 
     @property
+    def data_audit(self) -> Path:
+        """Folder of the data audit: index.html, groups.csv and other csv files; no run's name holds a dot."""
+        return self.root / "reports" / f"{self.name}.data_audit"
+
+    @property
     def label_audit(self) -> Path:
         """Folder of the label audit: index.html, labels.csv, exclude.csv, suspects.csv; no run's name holds a dot."""
         return self.root / "reports" / f"{self.name}.label_audit"

@@ -1,0 +1,33 @@
+"""Look through a competition's files and labels, and find the images that are copies of each other.
+
+Reads the images, the labels and, where there are any, the folds. Writes reports/<name>.data_audit/: index.html and csv
+files, among them groups.csv, which data.groups_csv accepts. Broken files and labels do not stop it: they are listed.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from maskfold.audit.stage import audit_data
+from maskfold.command_line import config_of, run_stage, stage_parser
+
+EXAMPLES = """\
+  python src/audit_data.py                                  the demo
+  python src/audit_data.py --config configs/severstal.yaml  your experiment
+then, for folds that keep copies together:
+  python src/make_folds.py --set data.groups_csv=$PWD/reports/demo.data_audit/groups.csv"""
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    return stage_parser("Look through a competition's files and labels for what spoils scores.", EXAMPLES).parse_args()
+
+
+def main() -> None:
+    """Audit the data."""
+    args = parse_args()
+    audit_data(config_of(args), args.accept_code_changes)
+
+
+if __name__ == "__main__":
+    run_stage(main)

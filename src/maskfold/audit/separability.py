@@ -1,0 +1,73 @@
+"""How well training and test images can be told apart by simple statistics: near 0.5 they come from one source."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedGroupKFold
+
+LEAST_IMAGES = 40  # of either kind; with fewer the answer is chance
+_FOLDS = 5
+_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Separability:
+    """auc: cross-validated, 0.5 by chance; chance_error: the standard error of an AUC of 0.5 of so many images.
+
+    statistics: the most telling ones, best first: name, auc (of that one alone, 0.5..1), train_median, test_median.
+    """
+
+    auc: float
+    chance_error: float
+    statistics: pd.DataFrame
+
+    @property
+    def standard_errors(self) -> float:
+        """By how many standard errors of chance the AUC lies above 0.5."""
+        return (self.auc - 0.5) / self.chance_error
+
+    @property
+    def verdict(self) -> str:
+        """The answer in words."""
+        if self.standard_errors < 3:
+            return "not told apart better than by chance"
+        return "hardly told apart" if self.auc < 0.6 else "told apart" if self.auc < 0.8 else "told apart with ease"
+
+
+def separability(table: pd.DataFrame, is_test: np.ndarray, sets: np.ndarray, seed: int) -> Separability | None:
+    """Train a classifier on image statistics to tell test images from training images; None with too few of either.
+
+    table: (images, statistics) float, NaN where one does not apply; is_test: (images,) bool; sets: (images,) copies
+    share a number and a side of every split, so that none is recognised by its copy. The standard error is that of the
+    rank-sum statistic when both kinds have one distribution (Mann and Whitney 1947).
+    """
+    counts = int(is_test.sum()), int((~is_test).sum())
+    if min(counts) < LEAST_IMAGES:
+        return None
+    table = table.loc[:, table.nunique() > 1]
+    values = table.to_numpy(dtype=np.float64)
+    scores = np.zeros(len(is_test))
+    folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
+    for fitted, judged in folds.split(values, is_test, sets):
+        model = HistGradientBoostingClassifier(max_iter=100, max_leaf_nodes=15, random_state=seed)
+        scores[judged] = model.fit(values[fitted], is_test[fitted]).predict_proba(values[judged])[:, 1]
+    error = math.sqrt((sum(counts) + 1) / (12 * counts[0] * counts[1]))
+    return Separability(float(roc_auc_score(is_test, scores)), error, _telling(table, is_test))
+
+
+def _telling(table: pd.DataFrame, is_test: np.ndarray) -> pd.DataFrame:
+    rows = []
+    for name in table.columns:
+        column = table[name].to_numpy(dtype=np.float64)
+        filled = np.where(np.isnan(column), -np.inf, column)
+        ranks = pd.Series(filled).rank().to_numpy()
+        auc = float(roc_auc_score(is_test, ranks))
+        rows.append((name, max(auc, 1 - auc), np.nanmedian(column[~is_test]), np.nanmedian(column[is_test])))
+    found = pd.DataFrame(rows, columns=["statistic", "auc", "train_median", "test_median"])
+    return found.sort_values("auc", ascending=False, kind="stable").head(_SHOWN).reset_index(drop=True)
