@@ -1,7 +1,12 @@
 """The mean of checkpoints, by hand."""
 
+import pytest
 import torch
+from pydantic import ValidationError
 
+from maskfold.bundle import write_halved
+from maskfold.config import ModelConfig, TrainConfig
+from maskfold.models import build_model, load_model
 from maskfold.training.checkpoints import chosen_weights, mean_weights
 
 
@@ -28,3 +33,37 @@ def test_best_last_and_top(tmp_path):
     chosen = {select: chosen_weights(tmp_path, select) for select in ("best", "last", "top")}
     assert {select: state["weight"][0].item() for select, state in chosen.items()} == {"best": 2, "last": 9, "top": 3}
     assert list(chosen["best"]) == ["weight"]
+    assert [state["weight"][0].item() for state in chosen_weights(tmp_path, "ensemble")] == [2, 6, 1]
+
+
+@pytest.mark.parametrize("head", [False, True])
+def test_an_ensemble_answers_with_the_mean_probability(head, tmp_path):
+    config = ModelConfig(
+        encoder="tu-mobilenetv3_small_050",
+        encoder_weights=None,
+        decoder_channels=(16, 16, 8, 8, 8),
+        classification_head=head,
+    )
+    models = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        models.append(build_model(config, 2))
+    torch.save([model.state_dict() for model in models], tmp_path / "model.pt")
+    pixels = torch.randint(0, 256, (2, 3, 64, 32), dtype=torch.uint8)
+    with torch.inference_mode():
+        both = load_model(tmp_path / "model.pt", config, 2).eval()(pixels)
+        single = [model.eval()(pixels) for model in models]
+    for part, expected in zip(both, zip(*single, strict=True), strict=True):
+        if expected[0] is None:
+            assert part is None
+        else:
+            assert torch.allclose(part.sigmoid(), sum(each.sigmoid() for each in expected) / 2, atol=2e-6)
+    write_halved(tmp_path / "model.pt", tmp_path / "half.pt")
+    assert (tmp_path / "half.pt").stat().st_size < 0.7 * (tmp_path / "model.pt").stat().st_size
+    halved = load_model(tmp_path / "half.pt", config, 2).eval()
+    assert torch.allclose(halved(pixels).mask_logits.sigmoid(), both.mask_logits.sigmoid(), atol=0.05)
+
+
+def test_an_ensemble_of_one_is_refused():
+    with pytest.raises(ValidationError, match="top_k of 2 or more, found 1"):
+        TrainConfig(select="ensemble")

@@ -66,6 +66,15 @@ def test_the_fold_mean_answers_as_torch_at_any_size(config, tmp_path, capsys):
     assert about["class_names"] == ["a", "b"]
 
 
+def test_several_checkpoints_of_a_fold_are_one_file_too(config, tmp_path, capsys):
+    need_onnx()
+    path = RunPaths.of(config).model(1)
+    states = [torch.load(RunPaths.of(config).model(fold), weights_only=True) for fold in range(2)]
+    torch.save(states, path)
+    export_onnx(config, tmp_path / "fold1.onnx", 1, (64, 96), "uint8")
+    assert "96x160 px: probabilities differ from torch by at most" in capsys.readouterr().out
+
+
 def test_one_fold_of_one_size_takes_floats_and_a_wrong_answer_leaves_nothing(config, tmp_path, monkeypatch, capsys):
     need_onnx()
     path = tmp_path / "exports" / "fold1.onnx"

@@ -145,6 +145,15 @@ def test_stages_change_crops_batches_and_rates_and_resume_to_the_same_weights(
     assert shapes[3] == [(3, 64, 96)] * 2
 
 
+def test_an_ensemble_keeps_the_best_checkpoints_of_a_fold(tmp_path, tiny_competition, folds):
+    kept = train(config_of(tmp_path, epochs=3, top_k=2, select="ensemble"), tiny_competition, folds)
+    files = sorted(RunPaths.of(config_of(tmp_path)).fold(0).glob("best-*.ckpt"))
+    assert len(kept) == len(files) == 2
+    name = "network.segmentation_head.0.weight"
+    stored = [torch.load(file, weights_only=True)["state_dict"][f"model.{name}"] for file in files]
+    assert all(any(torch.equal(state[name], other) for other in stored) for state in kept)
+
+
 def test_a_frozen_encoder_stays_as_it_came(tmp_path, tiny_competition, folds):
     frozen = train(config_of(tmp_path, "a", epochs=1, frozen_encoder_epochs=1), tiny_competition, folds)
     thawed = train(config_of(tmp_path, "b", epochs=2, frozen_encoder_epochs=1), tiny_competition, folds)

@@ -120,16 +120,17 @@ def write_halved(source: Path, copy: Path) -> None:
     """
     import torch
 
-    state = torch.load(source, map_location="cpu", weights_only=True)
-    for name, value in state.items():
-        if value.is_floating_point() and value.ndim > 1:
-            state[name] = value.half()
-            if not torch.isfinite(state[name]).all():
-                raise UsageError(
-                    f"{display(source)}: {name} reaches {value.abs().max():.3g}, beyond half precision; export without "
-                    "--half"
-                )
-    torch.save(state, copy)
+    stored = torch.load(source, map_location="cpu", weights_only=True)
+    for state in stored if isinstance(stored, list) else [stored]:  # of several checkpoints a list
+        for name, value in state.items():
+            if value.is_floating_point() and value.ndim > 1:
+                state[name] = value.half()
+                if not torch.isfinite(state[name]).all():
+                    raise UsageError(
+                        f"{display(source)}: {name} reaches {value.abs().max():.3g}, beyond half precision; export "
+                        "without --half"
+                    )
+    torch.save(stored, copy)
 
 
 def _write_config(path: Path, config: Config) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,8 @@ STRIDE = 32  # every side of a network input must be a multiple of this, whateve
 # PAN halves its deepest map, of a sixteenth of the image, three times more.
 _PAN_SMALLEST_SIDE = 128
 
+_LOGIT_EPS = 1e-6  # from 0 and 1; far below a step of 8-bit probabilities
+
 _TRIAL_SIZE = (128, 160)  # (height, width) in px: small, not square, and large enough for every architecture
 
 
@@ -33,6 +36,27 @@ class Outputs(NamedTuple):
 
     mask_logits: Tensor
     class_logits: Tensor | None
+
+
+class CheckpointMean(nn.Module):
+    """Several trained networks of one kind as one: its logits are those of the mean of their probabilities."""
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, normalised: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Mask logits (B, C, H, W) float32, and with a classification head class logits (B, C) float32."""
+        results = [network(normalised) for network in self.networks]
+        if not isinstance(results[0], tuple):
+            return _mean_logits(results)
+        return tuple(_mean_logits(parts) for parts in zip(*results, strict=True))
+
+
+def _mean_logits(logits: Sequence[Tensor]) -> Tensor:
+    """The logits of the mean probability; float(), as a sigmoid in bf16 has too few steps near 1."""
+    mean = torch.stack([each.float().sigmoid() for each in logits]).mean(dim=0)
+    return torch.logit(mean, eps=_LOGIT_EPS)
 
 
 class SegmentationModel(nn.Module):
@@ -115,18 +139,28 @@ def _try_out(model: SegmentationModel, config: ModelConfig, class_count: int) ->
 
 
 def load_model(path: Path, config: ModelConfig, class_count: int) -> SegmentationModel:
-    """The network of a config with the trained weights of a model.pt.
+    """The network of a config with the trained weights of a model.pt; of several checkpoints one that is their mean.
 
     Raises StaleError when the file is missing, unreadable, or of another network.
     """
     if not path.is_file():
         raise StaleError(f"{display(path)}: no such weights; run src/train.py with this config")
-    model = build_model(config, class_count, with_encoder_weights=False)
     try:
-        model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+        states = stored if isinstance(stored, list) else [stored]
+        models = [build_model(config, class_count, with_encoder_weights=False) for _ in states]
+        for model, state in zip(models, states, strict=True):
+            model.load_state_dict(state)
     except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0]
         raise StaleError(
             f"{display(path)}: not the weights of this config's network ({reason}); run src/train.py with this config"
         ) from None
-    return model
+    return models[0] if len(models) == 1 else _mean_model(models, config)
+
+
+def _mean_model(models: Sequence[SegmentationModel], config: ModelConfig) -> SegmentationModel:
+    """One model whose probabilities are the mean of those of several."""
+    mean = SegmentationModel(CheckpointMean([model.network for model in models]), config.in_channels)
+    mean.smallest_side = models[0].smallest_side
+    return mean

@@ -112,7 +112,8 @@ class TrainConfig(Section):
     flips: tuple[Literal["horizontal", "vertical"], ...] = ("horizontal",)
     loss: LossConfig = LossConfig()
     ema_decay: float | None = Field(0.99, gt=0, lt=1)  # null: no moving average of the weights
-    select: Literal["best", "last", "top"] = "best"  # the weights OOF and test use; top: the mean of the top_k best
+    # The weights OOF and test use. top: the mean of the top_k best; ensemble: all of these, their predictions averaged.
+    select: Literal["best", "last", "top", "ensemble"] = "best"
     top_k: int = Field(1, ge=1)  # checkpoints kept, by the validation metric
     validate_every: int = Field(1, ge=1)  # epochs; divides the number of epochs, so that the last is validated
     early_stopping_patience: int | None = Field(None, ge=1)  # validations without a better metric; null: never stop
@@ -142,6 +143,12 @@ class TrainConfig(Section):
     def _last_epoch_is_validated(self) -> TrainConfig:
         if self.total_epochs % self.validate_every:
             raise ValueError(f"validate_every: must divide the {self.total_epochs} epochs, found {self.validate_every}")
+        return self
+
+    @model_validator(mode="after")
+    def _an_ensemble_has_members(self) -> TrainConfig:
+        if self.select == "ensemble" and self.top_k < 2:
+            raise ValueError(f"select: an ensemble needs top_k of 2 or more, found {self.top_k}")
         return self
 
     def stages(self) -> list[TrainConfig]:

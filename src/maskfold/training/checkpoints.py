@@ -9,19 +9,23 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+Select = Literal["best", "last", "top", "ensemble"]
+
 _PREFIX = "model."
 
 
-def chosen_weights(folder: Path, select: Literal["best", "last", "top"]) -> dict[str, Tensor]:
+def chosen_weights(folder: Path, select: Select) -> dict[str, Tensor] | list[dict[str, Tensor]]:
     """The network's state dict (averaged where EMA is on): of the best checkpoint, the last, or the mean of the top.
 
+    Of an ensemble those of all the top, best first, a list that `models.load_model` makes one network of.
     folder: of one fold, with last.ckpt and the best-*.ckpt that are still kept.
     """
     last = torch.load(folder / "last.ckpt", map_location="cpu", weights_only=True)
     if select == "last":
         return _network(last)
     ranked = _ranked_names(last)[: 1 if select == "best" else None]
-    return mean_weights([_network(torch.load(folder / name, map_location="cpu", weights_only=True)) for name in ranked])
+    states = [_network(torch.load(folder / name, map_location="cpu", weights_only=True)) for name in ranked]
+    return states if select == "ensemble" else mean_weights(states)
 
 
 def _ranked_names(checkpoint: dict[str, dict[str, dict[str, dict[str, Tensor]]]]) -> list[str]:
