@@ -1,7 +1,8 @@
-"""Make the report of a run: one static HTML page with scores, surfaces, curves and pictures.
+"""Make the report of a run: static HTML pages with scores, surfaces, curves, and galleries of OOF and test images.
 
-Reads oof/<name>/ (postprocess.json, image_scores.csv, tables, OOF), runs/<name>/fold<k>/history.csv and the training
-images. Writes reports/<name>/: index.html and its pictures; the folder opens from disk and travels as it is.
+Reads oof/<name>/ (postprocess.json, image_scores.csv, tables, OOF), runs/<name>/fold<k>/history.csv, the images, and
+submissions/<name>.* where it is there. Writes reports/<name>/: index.html, oof.html, test.html and their pictures; the
+folder opens from disk and travels as it is.
 """
 
 from __future__ import annotations
@@ -15,18 +16,25 @@ from maskfold.report.stage import make_report
 EXAMPLES = """\
   python src/make_report.py                                  the demo
   python src/make_report.py --config configs/severstal.yaml  your experiment
-  python src/make_report.py --set report.examples=30"""
+  python src/make_report.py --no-test-gallery                without the page of all test images
+  python src/make_report.py --set report.picture_px=800 report.oof_gallery=false"""
 
 
 def parse_args() -> argparse.Namespace:
     """The command line."""
-    return stage_parser("Make the report of a run: one static HTML page.", EXAMPLES).parse_args()
+    parser = stage_parser("Make the report of a run: static HTML pages.", EXAMPLES)
+    parser.add_argument(
+        "--no-test-gallery", action="store_true", help="leave out the test images, as report.test_gallery=false does"
+    )
+    return parser.parse_args()
 
 
 def main() -> None:
-    """Make the page."""
+    """Make the pages."""
     args = parse_args()
     config = config_of(args)
+    if args.no_test_gallery:
+        config = config.model_copy(update={"report": config.report.model_copy(update={"test_gallery": False})})
     make_report(config, open_competition(config.data, on_bad_image=args.on_bad_image), args.accept_code_changes)
 
 

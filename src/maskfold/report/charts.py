@@ -126,7 +126,7 @@ def _series(marks: Marks, x: Axis, y: Axis) -> Markup:
         return Markup('<path class="dots {}" d="{}"/>').format(colour, dots)
     line = f'<path class="line {colour}{" dashed" if marks.dashed else ""}" d="{_path(points)}"/>' if marks.line else ""
     circles = [
-        f'<circle class="{colour}" cx="{across:g}" cy="{down:g}" r="3"><title>{escape(marks.label)}: '
+        f'<circle class="{colour}{"" if marks.line else " alone"}" cx="{across:g}" cy="{down:g}" r="3"><title>{escape(marks.label)}: '
         f"{escape(x.label)} {one:.5g}, {escape(y.label)} {other:.5g}</title></circle>"
         for (across, down), one, other in zip(points, xs, ys, strict=True)
     ]

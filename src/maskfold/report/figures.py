@@ -36,10 +36,10 @@ def curve_charts(histories: dict[str, pd.DataFrame]) -> list[tuple[str, Markup]]
     return charts
 
 
-def reliability_chart(title: str, names: Sequence[str], bins: Sequence[Reliability]) -> Markup:
+def reliability_chart(title: str, names: Sequence[str], bins: Sequence[Reliability], line: bool = True) -> Markup:
     """Predicted probability against the share that is true, a colour a class; the diagonal is perfect."""
     marks = [
-        Marks(each.prob, each.share, number, f"class {name}")
+        Marks(each.prob, each.share, number, f"class {name}", line=line)
         for number, (name, each) in enumerate(zip(names, bins, strict=True))
     ]
     return chart(title, Axis("predicted", 0, 1), Axis("true share", 0, 1), marks, diagonal=True)

@@ -23,7 +23,7 @@ const isMiss = (number, k) => !data.predicted[number][k] && data.truth[number][k
 const shows = (table) => (number) => sum(of(table, number)) > 0;
 const byName = (number) => data.id[number].toLowerCase();
 const OOF_VIEWS = {
-  worst: ["worst first", (n) => shows(data.truth)(n) || shows(data.predicted)(n), (n) => meanScore(n)],
+  worst: ["worst first", (n) => shows(data.truth)(n) || shows(data.predicted)(n), meanScore],
   best: ["best first", (n) => shows(data.truth)(n), (n) => -meanScore(n)],
   wrong: ["most wrong pixels", (n) => shows(data.wrong)(n), (n) => -sum(of(data.wrong, n))],
   alarms: ["false alarms", (n) => sumWhere(n, isFalseAlarm) > 0, (n) => -sumWhere(n, isFalseAlarm)],
@@ -219,7 +219,8 @@ function select() {
     (!text || data.id[number].toLowerCase().includes(text)) && holds(number));
   const keys = new Map(numbers.map((number) => [number, key(number)]));
   const order = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
-  return numbers.sort((a, b) => order(keys.get(a), keys.get(b)) || a - b);
+  const wrong = data.wrong ? (number) => -sum(of(data.wrong, number)) : (number) => number;
+  return numbers.sort((a, b) => order(keys.get(a), keys.get(b)) || order(wrong(a), wrong(b)) || a - b);
 }
 
 const pages = () => Math.max(1, Math.ceil(shown.length / PAGE_IMAGES));
@@ -254,7 +255,7 @@ function turn(by) {
 
 // ---- The viewer.
 
-const COLUMNS = { truth: "truth, px", predicted: "prediction, px", wrong: "wrong, px", score: "score" };
+const COLUMNS = { truth: "truth px", predicted: "prediction px", wrong: "wrong px", score: "score" };
 
 function view(index) {
   open = index;

@@ -146,7 +146,9 @@ def _calibration(competition: Competition, oof: OofScores, passed: OofPass) -> d
     if passed.class_prob is not None:
         shown = oof.true > 0
         images = [image_reliability(passed.class_prob[:, k].astype(np.float64), shown[:, k]) for k in range(len(names))]
-        charts.append(("Images (classification head)", reliability_chart("Reliability of class_prob", names, images)))
+        charts.append(
+            ("Images (classification head)", reliability_chart("Reliability of class_prob", names, images, line=False))
+        )
         rows = [row | {"image_error": each.error} for row, each in zip(rows, images, strict=True)]
     return {"calibration": rows, "reliability": charts}
 

@@ -100,7 +100,9 @@ function mark(surface) {
   context.lineWidth = 3 * ratio;
   for (const [name, row, column] of surface.marks) {
     const [left, top] = spot(surface, row, column);
-    const inside = [Math.min(Math.max(left, 9 * ratio), surface.canvas.width - 9 * ratio), top];
+    const room = 10 * ratio;
+    const clamped = (value, side) => Math.min(Math.max(value, room), side - room);
+    const inside = [clamped(left, surface.canvas.width), clamped(top, surface.canvas.height)];
     context.strokeStyle = "#000";
     context.strokeText(MARKS[name], ...inside);
     context.fillStyle = "#fff";
