@@ -16,7 +16,7 @@ _EDGE_SHARE = 0.05  # of the shorter side: the farthest displacement of an edge
 class EdgeShift:
     """One move of a whole label that makes it agree better with the probabilities.
 
-    gain_px: how many sure pixels' worth of agreement is won by undoing it; a pixel of probability p counts |2p - 1|.
+    gain_px: how many sure pixels' worth of agreement is won by undoing it; one of probability p counts |2p - 1|^3.
     """
 
     gain_px: float = 0.0
@@ -57,7 +57,7 @@ def reach_px(shape: tuple[int, ...]) -> int:
 def displacement(signed: np.ndarray, truth: np.ndarray, predicted: np.ndarray, short_side: int) -> Displacement:
     """How much a label is swollen or shrunken.
 
-    signed: (H, W) float32 in -1..1, 2p - 1; truth, predicted: (H, W) uint8 in {0, 1}, neither blank; short_side: of the
+    signed: (H, W) float32 in -1..1, (2p - 1)^3; truth, predicted: (H, W) uint8 in {0, 1}, neither blank; short_side: of the
     whole image, in px.
     """
     reach = max(2, round(_EDGE_SHARE * short_side))

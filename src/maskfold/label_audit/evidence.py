@@ -18,7 +18,7 @@ from maskfold.postprocess import active_window
 
 _SOLID_SHARE = 0.02  # of the shorter side: disagreement nowhere wider than twice that is an edge, not a region
 _MATCHED = 0.1  # share of an object's pixels the other side must show, else it is an object on its own
-_SURE = 2 * np.abs(np.arange(256) / 255 - 0.5)
+_SIGNED = ((np.arange(256) / 127.5 - 1) ** 3).astype(np.float32)  # of a probability: how surely it is on, -1..1
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class _Planes:
 def _weights(prob: np.ndarray, truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """(C, H, W) float32: how surely the network contradicts the label, 0 where it does not, or the rule does not."""
     contradicted = (truth != predicted) & ((prob >= 128) != (truth > 0))
-    return np.where(contradicted, (_SURE**3).astype(np.float32)[prob], np.float32(0))
+    return np.where(contradicted, np.abs(_SIGNED)[prob], np.float32(0))
 
 
 def _exchanges(weights: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, list[int]]:
@@ -135,13 +135,13 @@ def _exchanges(weights: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, list
 
 def _class_evidence(own: _Planes, short_side: int, corner: tuple[int, int]) -> Evidence:
     either = int(np.count_nonzero(own.truth | own.predicted))
-    left = own.weights - own.exchanged
+    swapped = (own.exchanged > 0).astype(np.uint8)  # another class accounts for these, so neither side lacks them
     radius = max(1, round(_SOLID_SHARE * short_side))
-    missing = _region(own.predicted, own.truth, left, own.prob, radius, corner)
-    stray = _region(own.truth, own.predicted, left, own.prob, radius, corner)
+    missing = _region(own.predicted, own.truth | swapped, own, radius, corner)
+    stray = _region(own.truth, own.predicted | swapped, own, radius, corner)
     edge, moved = Displacement(), Translation()
     if own.truth.any() and own.predicted.any() and not own.truth.all() and not own.predicted.all():
-        signed = own.prob.astype(np.float32) * np.float32(2 / 255) - 1
+        signed = _SIGNED[own.prob]
         edge = displacement(signed, own.truth, own.predicted, short_side)
         moved = translation(signed, own.truth, short_side)
     return Evidence(
@@ -157,14 +157,12 @@ def _class_evidence(own: _Planes, short_side: int, corner: tuple[int, int]) -> E
     )
 
 
-def _region(
-    shown: np.ndarray, other: np.ndarray, weights: np.ndarray, prob: np.ndarray, radius: int, corner: tuple[int, int]
-) -> Region:
+def _region(shown: np.ndarray, other: np.ndarray, own: _Planes, radius: int, corner: tuple[int, int]) -> Region:
     """What `shown` shows and `other` does not: parts wider than an edge, and objects that `other` lacks whole.
 
     `share` is still in px here.
     """
-    only = ((shown > 0) & (other == 0) & (weights > 0)).astype(np.uint8)
+    only = ((shown > 0) & (other == 0) & (own.weights > 0)).astype(np.uint8)
     if not only.any():
         return Region()
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
@@ -175,9 +173,9 @@ def _region(
         return Region()
     near = cv2.dilate(solid, np.ones((3, 3), np.uint8))
     return Region(
-        share=float(weights[rows, columns].sum()),
+        share=float(own.weights[rows, columns].sum()),
         area_px=len(rows),
-        prob=float(prob[rows, columns].mean()) / 255,
+        prob=float(own.prob[rows, columns].mean()) / 255,
         row=int(np.median(rows)) + corner[0],
         column=int(np.median(columns)) + corner[1],
         detached=not (near & other).any(),

@@ -17,7 +17,7 @@ _SPOILT = 0.2  # damage from which a fix is no longer quick
 
 # Strengths and the least that is suspicious in a clean set; chosen on faults planted with another seed than those that
 # benchmarks/label_audit.py reports on. One move of the whole label explains many pixels at once, so it takes fewer.
-LIMITS = {"missing": 0.05, "stray": 0.05, "exchanged": 0.05, "shifted": 0.015, "edge": 0.015}
+LIMITS = {"missing": 0.05, "stray": 0.05, "exchanged": 0.05, "shifted": 0.0125, "edge": 0.0125}
 _MOST = 0.5  # no limit grows beyond, however hard the class
 _TYPICAL = 0.75  # of the labels; what these show is the network's doing …
 _BEYOND = 3.0  # … and a fault is so many times as strong
