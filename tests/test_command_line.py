@@ -1,6 +1,7 @@
 """What every stage shares: its arguments, and errors that end in one readable message."""
 
 import errno
+import sqlite3
 
 import pytest
 
@@ -29,12 +30,23 @@ def test_a_run_may_be_called_by_its_name():
         config_of(parser.parse_args(["--run", "magnetic_tiles"]))
 
 
+def raised_from(error, cause):
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "code", "answer"),
     [
         (UsageError("that cannot be done"), 2, "error: that cannot be done"),
         (DataError(["a.csv, row 2: bad"]), 2, "the data has 1 problem; nothing was written:\n  a.csv, row 2: bad"),
         (OSError(errno.ENOSPC, "No space left on device", "x.csv"), 2, "the disk is full (x.csv)"),
+        (
+            raised_from(RuntimeError("enforce fail"), OSError(errno.ENOSPC, "No space")),
+            2,
+            "the disk is full; free some",
+        ),
+        (raised_from(RuntimeError("x"), sqlite3.OperationalError("database or disk is full")), 2, "the disk is full ("),
         (KeyboardInterrupt(), 130, "start the same command again to continue"),
     ],
 )

@@ -130,7 +130,8 @@ def write_halved(source: Path, copy: Path) -> None:
                         f"{display(source)}: {name} reaches {value.abs().max():.3g}, beyond half precision; export "
                         "without --half"
                     )
-    torch.save(stored, copy)
+    with copy.open("wb") as file:  # of ours: torch's own would not say that the disk is full
+        torch.save(stored, file)
 
 
 def _write_config(path: Path, config: Config) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import sqlite3
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -90,12 +91,27 @@ def run_stage(stage: Callable[[], None]) -> None:
         stage()
     except (ConfigError, DataError, StaleError, TrainingError, InferenceError, UsageError) as error:
         sys.exit(_fail(str(error), 2))
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        sys.exit(_fail(f"the disk is full ({error.filename}); free some space and start the same command again", 2))
     except KeyboardInterrupt:
         sys.exit(_fail("stopped; start the same command again to continue", 130))
+    except Exception as error:
+        file = _full_disk(error)
+        if file is None:
+            raise
+        sys.exit(_fail(f"the disk is full{file}; free some space and start the same command again", 2))
+
+
+def _full_disk(error: BaseException | None) -> str | None:
+    """` (file)`, or nothing where it is not known, if a full disk is behind an error; None if not.
+
+    torch and SQLite raise errors of their own, with the system's somewhere behind them.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            return f" ({error.filename})" if error.filename else ""
+        if isinstance(error, sqlite3.OperationalError) and "disk is full" in str(error):
+            return " (an Optuna study)"
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _fail(message: str, code: int) -> int:

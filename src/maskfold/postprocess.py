@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from maskfold.config import Combine
+from maskfold.paths import display
 from maskfold.provenance import StaleError, whole_file
 
 Threshold = Annotated[int, Field(ge=1, le=255)]
@@ -273,4 +274,13 @@ class TunedArtefact(_Strict):
         try:
             return cls.model_validate_json(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, ValidationError) as error:
-            raise StaleError(f"{path}: no usable tuned rules ({error}); run `python src/tune_thresholds.py`") from None
+            reason = _first_problem(error) if isinstance(error, ValidationError) else str(error)
+            command = f"python src/tune_thresholds.py --config configs/{path.parent.name}.yaml"
+            raise StaleError(f"{display(path)}: no usable tuned rules ({reason}); run `{command}`") from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    """`classes.0.rule: field required` of the first of pydantic's problems."""
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{place}: {first['msg']}" if place else first["msg"]

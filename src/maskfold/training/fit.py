@@ -79,8 +79,8 @@ def train_fold(
         ) from None
     if trainer.is_global_zero:
         weights = chosen_weights(folder, config.train.select)
-        with whole_file(paths.model(fold)) as temporary:
-            torch.save(weights, temporary)
+        with whole_file(paths.model(fold)) as temporary, temporary.open("wb") as file:
+            torch.save(weights, file)  # into a file of ours: torch's own would not say that the disk is full
         made_from.write(paths.model(fold))
         print(f"train: fold {fold} done: {display(paths.model(fold))} ({config.train.select} weights)", flush=True)
 
