@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from maskfold.prediction.edges import opacity
-from maskfold.prediction.effects import Effect, blurred, covering, mixed
+from maskfold.prediction.effects import Effect, blurred, covering, mixed, without_fringe
 from maskfold.report.samples import CLASS_COLOURS
 
 IMAGE = np.full((6, 8, 3), (100, 150, 200), np.uint8)
@@ -106,3 +106,15 @@ def test_soft_edges_stay_near_the_edge(width):
 def test_without_soft_edges_opacity_is_the_mask():
     assert np.array_equal(opacity(MASKS[0], PROB[0] // 2, 128, 0), MASKS[0] * 255)
     assert not opacity(np.zeros((5, 5), np.uint8), np.full((5, 5), 127, np.uint8), 128, 3).any()
+
+
+def test_soft_edges_take_their_colours_from_inside():
+    image = np.full((40, 40, 3), 255, np.uint8)  # a white background
+    image[:, :20] = 40
+    alpha = np.zeros((40, 40), np.uint8)
+    alpha[:, :18] = 255
+    alpha[:, 18:22] = 128
+    clean = without_fringe(image, alpha, 2.0)
+    assert (clean[:, :18] == 40).all()
+    # Half of what was white has the colour from inside.
+    assert (np.abs(clean[:, 20:22].astype(int) - (255 * 128 + 40 * 127) // 255) <= 2).all()

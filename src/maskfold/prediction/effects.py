@@ -48,6 +48,8 @@ class Effect:
             return self._outlined(self._coloured(image, layers, _TINT), layers)
         # Inverted, what none of the classes covers is shown: the lowest of the layers.
         alpha = np.minimum.reduce(layers) if self.invert else np.maximum.reduce(layers)
+        if self.name != "blur" and self.soft_edge_px > 0:
+            image = without_fringe(image, alpha, self.soft_edge_px)
         if self.name == "cutout" and self.transparent:
             return np.dstack([image, alpha])
         behind = blurred(image, 255 - alpha, self.blur_px) if self.name == "blur" else self._background(image)
@@ -99,6 +101,15 @@ def blurred(image: np.ndarray, alpha: np.ndarray, sigma_px: float | None = None)
     counted = cv2.GaussianBlur(np.dstack([small * weight[..., None], weight]), (0, 0), sigma / factor)
     soft = counted[..., :3] / counted[..., 3:]
     return cv2.resize(np.clip(np.rint(soft), 0, 255).astype(np.uint8), (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def without_fringe(image: np.ndarray, alpha: np.ndarray, soft_edge_px: float) -> np.ndarray:
+    """(H, W, 3) uint8 with colours from inside spread over the soft edge, where the old background would shine through.
+
+    image: (H, W, 3) uint8; alpha: (H, W) uint8, 255 inside.
+    """
+    inside = (alpha == 255).astype(np.uint8) * np.uint8(255)
+    return mixed(image, blurred(image, inside, 2 * soft_edge_px), alpha)
 
 
 def covering(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

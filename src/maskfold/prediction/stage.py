@@ -9,12 +9,12 @@ from pathlib import Path
 from maskfold.command_line import UsageError
 from maskfold.config import Config
 from maskfold.data.competition import DataError
-from maskfold.data.image_files import read_image
 from maskfold.ensemble import model_hashes, tta_of
 from maskfold.final_prediction import checked_artefact
 from maskfold.paths import resolve
 from maskfold.postprocess import TunedArtefact, lowest_threshold
 from maskfold.prediction.effects import Effect
+from maskfold.prediction.photos import read_photo
 from maskfold.prediction.request import Request, parse_colour
 from maskfold.prediction.sources import find_sources
 from maskfold.prediction.targets import Task, plan_tasks
@@ -65,7 +65,7 @@ def effect_of(request: Request, tuned: TunedArtefact) -> Effect:
         thresholds=[lowest_threshold(entry.rule) for entry in tuned.classes],
         soft_edge_px=request.soft_edge,
         blur_px=request.blur_size,
-        background=parse_colour(text) or read_image(Path(text).expanduser(), 3),
+        background=parse_colour(text) or read_photo(Path(text).expanduser(), 3).shown,
         transparent=request.background is None,
         invert=request.invert,
     )
