@@ -1,0 +1,106 @@
+"""What a submission refuses before any prediction; the answer that is there stays."""
+
+import errno
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from test_bundle import write_rules, write_run
+
+from maskfold import final_prediction
+from maskfold.data.competition import DataError
+from maskfold.data.reading import open_competition
+from maskfold.final_prediction import make_submission
+from maskfold.paths import RunPaths
+from maskfold.provenance import StaleError
+
+TUNE = "python src/tune_thresholds.py --config configs/tiny.yaml"
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Random networks with rules as if they had been trained and tuned, and an old answer."""
+    config = write_run(tmp_path)
+    paths = RunPaths.of(config)
+    paths.submission_csv.parent.mkdir()
+    paths.submission_csv.write_text("old")
+    return config, paths
+
+
+def replaced(paths, old, new):
+    text = paths.postprocess_json.read_text()
+    assert old in text
+    paths.postprocess_json.write_text(text.replace(old, new, 1))
+
+
+def other_weights(paths):
+    torch.save({"w": torch.zeros(1)}, paths.model(1))
+
+
+@pytest.mark.parametrize(
+    ("harm", "answer"),
+    [
+        (lambda paths: paths.postprocess_json.unlink(), f"not there yet; run `{TUNE}`"),
+        (lambda paths: paths.postprocess_json.write_text('{"name": "tiny"'), f"no usable tuned rules .*EOF.*`{TUNE}`"),
+        (lambda paths: replaced(paths, '"threshold": 126', '"threshold": 300'), f"classes.0.rule.*255.*`{TUNE}`"),
+        (lambda paths: replaced(paths, '"class_name": "4"', '"class_name": "5"'), "is for the classes .*'5'.*`" + TUNE),
+        (lambda paths: paths.model(1).unlink(), r"folds \[1\] are not trained yet; run `python src/train.py"),
+        (other_weights, r"tuned on other models than the trained ones \(fold1\); run `python src/predict_oof.py"),
+    ],
+    ids=["missing", "cut off", "impossible", "other classes", "missing fold", "other checkpoint"],
+)
+def test_rules_and_models_that_do_not_belong_together(run, harm, answer):
+    config, paths = run
+    harm(paths)
+    with pytest.raises(StaleError, match=answer):
+        make_submission(config, open_competition(config.data, config.model.in_channels))
+    assert paths.submission_csv.read_text() == "old"
+
+
+def test_a_checkpoint_of_another_network(run):
+    config, paths = run
+    other_weights(paths)
+    write_rules(config)
+    with pytest.raises(StaleError, match=r"fold1/model.pt: not the weights of this config's network .*train.py"):
+        make_submission(config, open_competition(config.data, config.model.in_channels))
+    assert paths.submission_csv.read_text() == "old"
+
+
+def test_a_sample_file_of_classes_that_the_model_does_not_know(run):
+    config, paths = run
+    sample = paths.root / "data" / "sample_submission.csv"
+    rows = pd.read_csv(sample, dtype=str, keep_default_na=False)
+    rows.loc[5, "ClassId"] = "7"
+    rows.to_csv(sample, index=False)
+    with pytest.raises(DataError, match=r"sample_submission\.csv, row 7: unknown class '7'"):
+        open_competition(config.data, config.model.in_channels)
+    assert paths.submission_csv.read_text() == "old"
+
+
+def test_a_disk_that_fills_while_the_answer_is_written(run, monkeypatch):
+    config, paths = run
+    competition = open_competition(config.data, config.model.in_channels)
+    table = pd.DataFrame(
+        [(image_id, index, "1 5", 0.5) for image_id in competition.test["image_id"] for index in range(4)],
+        columns=["image_id", "class_index", "rle", "score"],
+    )
+    monkeypatch.setattr(
+        final_prediction, "answer_images", lambda _c, _t, images, _x: table[table["image_id"].isin(images["image_id"])]
+    )
+    sync = os.fsync
+
+    def full(descriptor):
+        if ".csv" in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            make_submission(config, competition)
+    assert [path.name for path in paths.submission_csv.parent.iterdir()] == ["tiny.csv"]
+    assert paths.submission_csv.read_text() == "old"
+    make_submission(config, competition)
+    assert len(paths.submission_csv.read_text().splitlines()) == 1 + 4 * 12
