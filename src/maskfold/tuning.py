@@ -17,11 +17,12 @@ from maskfold.finishing import choose_finishes
 from maskfold.folds import scored_competition
 from maskfold.judgement import image_table, judge_rules, tuned_class
 from maskfold.oof import read_image_ids
+from maskfold.oof_files import oof_hashes
 from maskfold.oof_truth import check_complete, iter_judged, largest_map_px
 from maskfold.paths import RunPaths, display
 from maskfold.postprocess import Scores, TunedArtefact, TunedClass
 from maskfold.progress import tracked
-from maskfold.provenance import Provenance, StaleError, code_version, file_hash, whole_file
+from maskfold.provenance import Provenance, code_version, whole_file
 from maskfold.report.surfaces import plot_surface
 from maskfold.score_report import print_scores
 from maskfold.study import open_study, record_finishing
@@ -37,7 +38,7 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
     Raises StaleError when a fold's OOF is missing and DataError when the OOF does not fit the competition.
     """
     paths = RunPaths.of(config)
-    inputs = {**_oof_hashes(config), **_label_hashes(competition)}
+    inputs = {**oof_hashes(config), **_label_hashes(competition)}
     competition = scored_competition(config, competition)
     made_from = Provenance(
         "tune_thresholds",
@@ -112,18 +113,6 @@ def _draw_surfaces(config: Config, classes: Sequence[TunedClass]) -> None:
             picture.replace(temporary)
 
 
-def _oof_hashes(config: Config) -> dict[str, str]:
-    """`fold0` -> SHA-256 of its OOF file. Raises StaleError when one is missing."""
-    paths = RunPaths.of(config)
-    missing = [fold for fold in range(config.folds.count) if not paths.oof_parquet(fold).is_file()]
-    if missing:
-        raise StaleError(
-            f"{display(paths.oof)}: the OOF of folds {missing} is not there yet; "
-            f"run `python src/predict_oof.py --config configs/{config.name}.yaml`"
-        )
-    return {f"fold{fold}": file_hash(paths.oof_parquet(fold)) for fold in range(config.folds.count)}
-
-
 def _label_hashes(competition: Competition) -> dict[str, str]:
     """The hash of all labels and of how they are read; tuning never looks at the images themselves."""
     labels = json.dumps(competition.label_inputs(), sort_keys=True)
@@ -162,11 +151,17 @@ def _make_tables(
     made_from.write(path)
 
 
+def _score_in_use(entry: TunedClass) -> float:
+    """The score of the rule that is used, on the images it was chosen on."""
+    scores = entry.scores
+    return {"tuned": scores.tuned, "default": scores.default, "empty": scores.all_empty}[entry.answer]
+
+
 def _artefact(config: Config, classes: Sequence[TunedClass]) -> TunedArtefact:
     """The tuned artefact; what the OOF was predicted with comes from the OOF files themselves."""
     origin = oof_origin(config)
-    used = [entry.scores.tuned if entry.adopted else entry.scores.default for entry in classes]
-    honest = [entry.scores.honest if entry.adopted else entry.scores.default for entry in classes]
+    used = [_score_in_use(entry) for entry in classes]
+    honest = [entry.scores.honest if entry.honest_used is None else entry.honest_used for entry in classes]
     return TunedArtefact(
         name=config.name,
         metric=config.tuning.metric,
@@ -182,5 +177,5 @@ def _artefact(config: Config, classes: Sequence[TunedClass]) -> TunedArtefact:
         combine=origin.combine,
         predicted_with=origin.predicted_with,
         checkpoints=origin.checkpoints,
-        oof=_oof_hashes(config),
+        oof=oof_hashes(config),
     )

@@ -57,8 +57,8 @@ def reach_px(shape: tuple[int, ...]) -> int:
 def displacement(signed: np.ndarray, truth: np.ndarray, predicted: np.ndarray, short_side: int) -> Displacement:
     """How much a label is swollen or shrunken.
 
-    signed: (H, W) float32 in -1..1, (2p - 1)^3; truth, predicted: (H, W) uint8 in {0, 1}, neither blank; short_side: of the
-    whole image, in px.
+    signed: (H, W) float32 in -1..1, (2p - 1)^3; truth, predicted: (H, W) uint8 in {0, 1}, neither blank; short_side: of
+    the whole image, in px.
     """
     reach = max(2, round(_EDGE_SHARE * short_side))
     depth = np.clip(np.floor(_depth(truth)), -reach - 1, reach).astype(np.int64)

@@ -18,11 +18,12 @@ from maskfold.label_audit.evidence import image_evidence
 from maskfold.label_audit.page import TEMPLATES, write_page
 from maskfold.label_audit.ranking import EXCLUDE, FINE, PILES, evidence_row, rank
 from maskfold.oof import read_image_ids
+from maskfold.oof_files import oof_hashes
 from maskfold.oof_truth import JudgedImage, check_complete, iter_judged
 from maskfold.paths import RunPaths, display, resolve
 from maskfold.postprocess import DEFAULT_RULE, ComponentRule, MaskRule, TripletRule, TunedArtefact, apply_rule
 from maskfold.progress import tracked
-from maskfold.provenance import Provenance, StaleError, code_version, file_hash, whole_folder
+from maskfold.provenance import Provenance, code_version, whole_folder
 from maskfold.report.pages import page_inputs
 
 AnyRule = ComponentRule | MaskRule | TripletRule
@@ -45,7 +46,7 @@ def audit_labels(
             f"data.exclude is {config.data.exclude}, which this stage writes anew from the models trained without it; "
             f"copy the file elsewhere and name the copy, e.g. data.exclude=folds/{config.name}.exclude.csv"
         )
-    oof = _oof_hashes(config)
+    oof = oof_hashes(config)
     rules, origin = rules_in_use(config, competition, oof)
     competition = scored_competition(config, competition)
     made_from = Provenance(
@@ -136,15 +137,3 @@ def _print_summary(ranked: pd.DataFrame) -> None:
     print("audit_labels: " + ", ".join(f"{counts.get(pile, 0)} labels {pile}" for pile in PILES))
     for reason, count in ranked.loc[ranked["pile"] != FINE, "reason"].value_counts().items():
         print(f"  {count:>6}  {reason}")
-
-
-def _oof_hashes(config: Config) -> dict[str, str]:
-    """`fold0` -> SHA-256 of its OOF file. Raises StaleError when one is missing."""
-    paths = RunPaths.of(config)
-    missing = [fold for fold in range(config.folds.count) if not paths.oof_parquet(fold).is_file()]
-    if missing:
-        raise StaleError(
-            f"{display(paths.oof)}: the OOF of folds {missing} is not there yet; "
-            f"run `python src/predict_oof.py --config configs/{config.name}.yaml`"
-        )
-    return {f"fold{fold}": file_hash(paths.oof_parquet(fold)) for fold in range(config.folds.count)}
