@@ -191,7 +191,10 @@ def test_a_hold_out_has_its_share_of_every_class_and_no_group_on_both_sides(tmp_
         [tiny_competition.train.assign(image_id=f"{copy}_" + tiny_competition.train["image_id"]) for copy in range(10)]
     )
     rows = many.reset_index(drop=True).assign(group=np.repeat(np.arange(60), 2).astype(str))
-    masks = lambda name: tiny_competition.masks(name.partition("_")[2])  # noqa: E731
+
+    def masks(name):
+        return tiny_competition.masks(name.partition("_")[2])
+
     competition = dataclasses.replace(tiny_competition, train=rows, masks=masks)
     folds = cut_folds(config_of(tmp_path, kind="hold_out", share=share), competition)
     assert (folds.groupby("group")["fold"].nunique() == 1).all()

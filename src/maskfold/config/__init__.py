@@ -18,7 +18,6 @@ from maskfold.config.data import (
     CocoData,
     DataConfig,
     DemoConfig,
-    FoldsConfig,
     MaskFoldersData,
     PathColumns,
     PathsCsvData,
@@ -26,6 +25,7 @@ from maskfold.config.data import (
     RleCsvData,
 )
 from maskfold.config.experiment import Config
+from maskfold.config.folds import FoldsConfig
 from maskfold.config.loading import REPOSITORY, load_config
 from maskfold.config.model import ModelConfig, Resize
 from maskfold.config.pseudo_labels import PseudoLabelsConfig, pseudo_label_problems

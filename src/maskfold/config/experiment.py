@@ -6,7 +6,8 @@ from pydantic import Field
 
 from maskfold.config.answer import InferenceConfig, ReportConfig, SubmissionConfig, TuningConfig
 from maskfold.config.blend import BlendConfig
-from maskfold.config.data import DataConfig, DemoConfig, FoldsConfig
+from maskfold.config.data import DataConfig, DemoConfig
+from maskfold.config.folds import FoldsConfig
 from maskfold.config.model import ModelConfig
 from maskfold.config.pseudo_labels import PseudoLabelsConfig
 from maskfold.config.section import Section

@@ -18,8 +18,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from maskfold.config.blend import SHARED_KEYS, blend_problems
-from maskfold.config.data import DataConfig, folds_problems
+from maskfold.config.data import DataConfig
 from maskfold.config.experiment import Config
+from maskfold.config.folds import folds_problems
 from maskfold.config.pseudo_labels import pseudo_label_problems
 from maskfold.config.section import ConfigError
 

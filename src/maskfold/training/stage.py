@@ -9,7 +9,7 @@ from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.ensemble import experiments
 from maskfold.folds import read_folds, seen_by
-from maskfold.folds.sides import ids_hash
+from maskfold.folds.sides import ModelImages, ids_hash
 from maskfold.paths import RunPaths, resolve
 from maskfold.provenance import Provenance, code_version, file_hash
 from maskfold.pseudo_labels import check_labeller, pseudo_label_inputs, pseudo_label_settings, read_pseudo_labels
@@ -33,36 +33,35 @@ def train_folds(
     folds = read_folds(config, competition)
     if config.pseudo_labels is not None:
         check_labeller(config, competition, folds)
-    paths = RunPaths.of(config)
-    seen = {
-        fold: seen_by(config, competition, folds, fold)
-        for fold in (range(config.folds.models) if only_fold is None else [only_fold])
-    }
-    stale = {}
-    for fold, images in seen.items():
+    due = []
+    for fold in range(config.folds.models) if only_fold is None else [only_fold]:
+        images = seen_by(config, competition, folds, fold)
         made_from = training_provenance(config, competition, fold, images.left_out)
-        reasons = made_from.staleness(paths.model(fold), accept_code_changes)
+        reasons = made_from.staleness(RunPaths.of(config).model(fold), accept_code_changes)
         if reasons:
-            stale[fold] = (reasons, made_from)
+            due.append((fold, images, made_from, _announcement(config, fold, images, reasons)))
         elif is_first_process():
             print(f"train: fold {fold} is fresh, skipped")
-    if not stale:
+    if not due:
         show_folds(config, write=False)
         return
     # torch and lightning take seconds to import, and a fresh stage needs neither.
     from maskfold.training.fit import check_training, train_fold
 
     check_training(config, competition)
-    for fold, (reasons, made_from) in stale.items():
-        images = seen[fold]
+    for fold, images, made_from, announcement in due:
         if is_first_process():
-            print(f"train: fold {fold} of {config.folds.models}: {'; '.join(reasons)}", flush=True)
-            if images.left_out:
-                print(f"train: fold {fold}: without {len(images.left_out)} images that data.exclude names", flush=True)
+            print(announcement, flush=True)
         pseudo = read_pseudo_labels(config, competition, fold, accept_code_changes)
         train_fold(config, images.competition, images.folds, fold, made_from, accept_code_changes, pseudo)
     if is_first_process():
         show_folds(config, write=True)
+
+
+def _announcement(config: Config, fold: int, images: ModelImages, reasons: list[str]) -> str:
+    """What is trained and why."""
+    without = f", without {len(images.left_out)} images that data.exclude names" if images.left_out else ""
+    return f"train: fold {fold} of {config.folds.models}: {'; '.join(reasons)}{without}"
 
 
 def _show_members(config: Config) -> None:
