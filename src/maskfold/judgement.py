@@ -17,9 +17,10 @@ from maskfold.metrics import class_score, dice, image_scores
 from maskfold.oof import read_image_ids
 from maskfold.oof_truth import iter_judged, largest_map_px
 from maskfold.paths import RunPaths
-from maskfold.postprocess import DEFAULT_RULE, Pair, Scores, TunedClass
+from maskfold.postprocess import DEFAULT_RULE, EMPTY_RULE, Pair, Scores, TunedClass
 from maskfold.progress import tracked
 from maskfold.rule_areas import rule_areas
+from maskfold.verdict import Verdict, decide
 
 _DEFAULT, _TUNED, _HONEST = range(3)
 
@@ -68,7 +69,7 @@ def tuned_class(config: Config, class_name: str, index: int, choice: ClassChoice
     default, tuned, honest = (class_score(metric, *areas[:, rule].T) for rule in (_DEFAULT, _TUNED, _HONEST))
     blank = np.zeros(len(areas), dtype=np.int64)
     shown = areas[areas[:, 0, 2] > 0]
-    adopted, reason = _verdict(default, honest, len(shown))
+    verdict = _verdict(metric, areas, images.folds)
     rng = np.random.default_rng([config.seed, index])
     samples = config.tuning.bootstrap_samples
     interval = gain_interval(metric, areas[:, _DEFAULT], areas[:, _HONEST], images.groups, samples, rng)
@@ -76,10 +77,11 @@ def tuned_class(config: Config, class_name: str, index: int, choice: ClassChoice
     predicted = [float((areas[:, rule, 1] > 0).mean()) for rule in (_DEFAULT, _TUNED)]
     return TunedClass(
         class_name=class_name,
-        rule=choice.rule if adopted else DEFAULT_RULE,
+        rule={"tuned": choice.rule, "default": DEFAULT_RULE, "empty": EMPTY_RULE}[verdict.answer],
         tuned_rule=choice.rule,
-        adopted=adopted,
-        reason=reason,
+        adopted=verdict.answer == "tuned",
+        reason=verdict.reason,
+        honest_used=class_score(metric, *verdict.honest.T),
         scores=Scores(
             all_empty=class_score(metric, blank, blank, areas[:, 0, 2]), default=default, tuned=tuned, honest=honest
         ),
@@ -91,34 +93,30 @@ def tuned_class(config: Config, class_name: str, index: int, choice: ClassChoice
     )
 
 
-def _verdict(default: float, honest: float, shown: int) -> tuple[bool, str]:
-    """Whether the tuned rule replaces the default, and why."""
-    if shown == 0:
-        return False, "no image shows this class, so there is nothing to tune on; the default stays"
-    if honest > default:
-        return True, f"honest gain {honest - default:+.4f}"
-    return False, f"honest gain {honest - default:+.4f} is not positive; the default stays"
+def _verdict(metric: str, areas: np.ndarray, folds: np.ndarray) -> Verdict:
+    """The answer of one class; areas: (images, 3 rules, 3)."""
+    return decide(metric, areas[:, _DEFAULT], areas[:, _TUNED], areas[:, _HONEST], folds)
 
 
 def image_table(metric: str, classes: Sequence[TunedClass], images: JudgedImages) -> pd.DataFrame:
-    """One row an image and class: its areas in px and scores under the default, the adopted and the honest rule.
+    """One row an image and class: its areas in px and scores under the default, the rule in use, and honestly.
 
     Pooled Dice has no score an image, so Dice stands in for it.
     """
     tables = []
     for index, entry in enumerate(classes):
         areas = images.areas[:, index]
-        default, tuned, honest = (image_scores(metric, *areas[:, rule].T) for rule in (_DEFAULT, _TUNED, _HONEST))
+        verdict = _verdict(metric, areas, images.folds)
         columns = {
             "image_id": images.image_ids,
             "class_name": entry.class_name,
             "fold": images.folds,
             "true_area": areas[:, 0, 2],
             "default_area": areas[:, _DEFAULT, 1],
-            "default_score": default,
-            "adopted_area": areas[:, _TUNED if entry.adopted else _DEFAULT, 1],
-            "adopted_score": tuned if entry.adopted else default,
-            "honest_score": honest if entry.adopted else default,
+            "default_score": image_scores(metric, *areas[:, _DEFAULT].T),
+            "adopted_area": verdict.used[:, 1],
+            "adopted_score": image_scores(metric, *verdict.used.T),
+            "honest_score": image_scores(metric, *verdict.honest.T),
         }
         tables.append(pd.DataFrame(columns))
     return pd.concat(tables, ignore_index=True)

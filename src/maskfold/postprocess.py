@@ -100,6 +100,9 @@ class TripletRule(_Rule):
 Rule = Annotated[ComponentRule | MaskRule | TripletRule, Field(discriminator="rule")]
 
 DEFAULT_RULE = ComponentRule(threshold=128, min_area_px=0)
+EMPTY_RULE = MaskRule(threshold=255, min_area_px=2**40)  # more pixels than any image has: the answer is always empty
+
+Answer = Literal["default", "tuned", "empty"]
 
 
 def gate_level(class_prob: float) -> int:
@@ -235,17 +238,27 @@ class TunedClass(_Strict):
     """What was chosen for one class, and how good it is."""
 
     class_name: str
-    rule: Rule  # the one to use: tuned where adopted, else the default
+    rule: Rule  # the one to use: the tuned where adopted, else the default, or the one that is always empty
     tuned_rule: Rule
     default_rule: Rule = DEFAULT_RULE
     adopted: bool
     reason: str  # why it was adopted or not, in words
     scores: Scores
+    # The honest score with the choice between the tuned rule, the default and nothing made on the other folds too; None
+    # in files made before there was that choice.
+    honest_used: float | None = None
     gain_interval: Interval | None = None  # of honest minus default
     non_empty_dice: Pair  # mean Dice on the images that show the class
     predicted_share: Pair  # share of images predicted non-empty
     true_share: float  # share of images that show the class
     plateau: Plateau | None = None
+
+    @property
+    def answer(self) -> Answer:
+        """Which rule is used."""
+        if self.adopted:
+            return "tuned"
+        return "empty" if self.rule == EMPTY_RULE else "default"
 
 
 class TunedArtefact(_Strict):
@@ -255,7 +268,7 @@ class TunedArtefact(_Strict):
     name: str
     metric: str
     classes: tuple[TunedClass, ...]
-    scores: Scores  # means over classes; tuned and honest count the default where that was kept
+    scores: Scores  # means over classes; tuned and honest are of the rules in use
     tta: tuple[str, ...]  # views; of a blend <member>/<view>
     ensemble_weights: dict[str, float]  # fold0 -> weight; of a blend member -> weight
     combine: Combine | None = None  # of a blend: how its members' probabilities become one

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from maskfold.postprocess import (
+    EMPTY_RULE,
     ComponentRule,
     HardGate,
     MaskRule,
@@ -50,8 +51,7 @@ def _choices(artefact: TunedArtefact) -> Table:
     table.add_column("shown, predicted / true", justify="right")
     for entry in artefact.classes:
         share = f"{entry.predicted_share.default:.3f} → {entry.predicted_share.tuned:.3f} / {entry.true_share:.3f}"
-        used = "tuned" if entry.adopted else "default"
-        table.add_row(entry.class_name, used, rule_text(entry.tuned_rule), _plateau(entry), share)
+        table.add_row(entry.class_name, entry.answer, rule_text(entry.tuned_rule), _plateau(entry), share)
     return table
 
 
@@ -81,6 +81,8 @@ def _pair_text(pair: Pair) -> str:
 
 def rule_text(rule: ComponentRule | MaskRule | TripletRule) -> str:
     """A rule in a few words: `component p ≥ 0.37, ≥ 120 px`."""
+    if rule == EMPTY_RULE:
+        return "always empty"
     if isinstance(rule, TripletRule):
         numbers = (
             f"p ≥ {rule.top_threshold / 255:.2f} on ≥ {rule.min_area_px} px, then p ≥ {rule.bottom_threshold / 255:.2f}"

@@ -1,0 +1,60 @@
+"""The tuned rule, the default, or nothing: by hand, and honestly."""
+
+import numpy as np
+import pytest
+
+from maskfold.metrics import class_score
+from maskfold.postprocess import EMPTY_RULE, apply_rule
+from maskfold.score_report import rule_text
+from maskfold.verdict import decide
+
+
+def areas_of(rows):
+    return np.array(rows, dtype=np.int64)
+
+
+HALF = (5, 10, 10)  # Dice 0.5
+FALSE = (0, 10, 0)  # a false alarm: 0
+RIGHT = (0, 0, 0)  # rightly empty: 1
+MISSED = (0, 0, 10)  # 0
+
+
+def test_a_class_that_answering_nothing_serves_better_is_answered_empty():
+    folds = np.repeat([0, 1], 5)
+    honest = areas_of([HALF, FALSE, FALSE, RIGHT, RIGHT] * 2)  # 0.5
+    default = areas_of([(10, 10, 10), FALSE, FALSE, FALSE, FALSE] * 2)  # 0.2
+    verdict = decide("dice", default, honest, honest, folds)  # nothing: 0.8
+    assert verdict.answer == "empty"
+    assert "scores 0.8000, above the 0.5000" in verdict.reason
+    assert class_score("dice", *verdict.honest.T) == class_score("dice", *verdict.used.T) == 0.8
+    shown = areas_of([HALF] * 10)  # every image shows the class, as in people tasks
+    assert decide("dice", areas_of([MISSED] * 10), shown, shown, folds).answer == "tuned"
+
+
+def test_the_honest_score_decides_each_fold_on_the_others():
+    folds = np.array([0, 0, 0, 0, 1, 1])
+    default = areas_of([MISSED, FALSE, FALSE, FALSE, MISSED, FALSE])
+    # Fold 0: (0.5 + 1 + 1 + 0) / 4 for the rule, 3 / 4 for nothing. Fold 1: (0.5 + 1) / 2 and 1 / 2.
+    honest = areas_of([HALF, RIGHT, RIGHT, FALSE, HALF, RIGHT])
+    tuned = areas_of([HALF, RIGHT, RIGHT, RIGHT, HALF, RIGHT])
+    verdict = decide("dice", default, tuned, honest, folds)
+    # All folds: 4 / 6 either way, so the rule stays; honestly fold 0 takes the rule and fold 1 nothing: 2.5 + 1 of 6.
+    assert verdict.answer == "tuned"
+    assert class_score("dice", *verdict.used.T) == pytest.approx(5 / 6)
+    assert class_score("dice", *verdict.honest.T) == pytest.approx(3.5 / 6)
+    assert verdict.honest[4:].tolist() == [list(MISSED), list(RIGHT)]
+
+
+def test_the_default_stays_where_nothing_is_better_and_where_no_image_shows_the_class():
+    folds = np.array([0, 1])
+    rows = areas_of([HALF, HALF])
+    assert decide("dice", rows, rows, rows, folds).answer == "default"
+    never = areas_of([FALSE, FALSE])
+    verdict = decide("dice", never, areas_of([RIGHT, RIGHT]), areas_of([RIGHT, RIGHT]), folds)
+    assert verdict.answer == "default" and "no image shows this class" in verdict.reason
+    assert verdict.honest.tolist() == never.tolist()
+
+
+def test_the_empty_rule_is_always_empty():
+    assert not apply_rule(np.full((64, 64), 255, np.uint8), EMPTY_RULE).any()
+    assert rule_text(EMPTY_RULE) == "always empty"
