@@ -54,7 +54,7 @@ def draw_areas(labels: LabelFacts, classes: pd.DataFrame, path: Path) -> None:
         place.axvline(row["natural_min_px"], color=_COLOURS["test"], lw=1.5, ls="--")
         place.set_xscale("log")
         place.set_xlabel("px of a mask")
-        titles.append(f"{_short(row['class_name'])}: 1 in 100 below {row['natural_min_px']:.0f} px")
+        titles.append(f"{_short(row['class_name'])}: 99 in 100 above {row['natural_min_px']:.0f} px")
     _finish(figure, axes, titles or ["no mask shows anything"], path)
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 import pandas as pd
 
 from maskfold.audit.collection import TEST, Audit
+from maskfold.audit.labels import class_table
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,12 @@ def _labels(audit: Audit) -> list[Finding]:
     if overlapping:
         what = f"classes overlap in {_count(overlapping, 'image')}"
         found.append(Finding("note", what, "nothing: classes are predicted independently", "overlaps"))
+    classes = class_table(audit.labels, audit.competition.class_names)
+    strays = classes[classes["strays"] > 0]
+    if len(strays):
+        listed = ", ".join(f"{row.strays} of class {row.class_name}" for row in strays.itertuples())
+        what = f"masks far smaller than all others of their class: {listed}"
+        found.append(Finding("note", what, "look at them: a stray click leaves such a mask", "classes"))
     shown = set(audit.labels.areas["class_name"])
     unseen = [name for name in audit.competition.class_names if name not in shown]
     if unseen:
