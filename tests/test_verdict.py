@@ -20,29 +20,39 @@ MISSED = (0, 0, 10)  # 0
 
 
 def test_a_class_that_answering_nothing_serves_better_is_answered_empty():
-    folds = np.repeat([0, 1], 5)
-    honest = areas_of([HALF, FALSE, FALSE, RIGHT, RIGHT] * 2)  # 0.5
-    default = areas_of([(10, 10, 10), FALSE, FALSE, FALSE, FALSE] * 2)  # 0.2
+    folds = np.repeat([0, 1], 25)
+    honest = areas_of([HALF, FALSE, FALSE, RIGHT, RIGHT] * 10)  # 0.5
+    default = areas_of([(10, 10, 10), FALSE, FALSE, FALSE, FALSE] * 10)  # 0.2
     verdict = decide("dice", default, honest, honest, folds)  # nothing: 0.8
     assert verdict.answer == "empty"
     assert "scores 0.8000, above the 0.5000" in verdict.reason
     assert class_score("dice", *verdict.honest.T) == class_score("dice", *verdict.used.T) == 0.8
-    shown = areas_of([HALF] * 10)  # every image shows the class, as in people tasks
-    assert decide("dice", areas_of([MISSED] * 10), shown, shown, folds).answer == "tuned"
+    shown = areas_of([HALF] * 50)  # every image shows the class, as in people tasks
+    assert decide("dice", areas_of([MISSED] * 50), shown, shown, folds).answer == "tuned"
+
+
+def test_a_gain_that_may_be_chance_gives_no_class_up():
+    # Nothing gains -0.5, 1, 1, 0 and 0: 0.3 in the mean, with a deviation of 0.6; 2 standard errors are 0.38 of ten
+    # images, and 0.17 of fifty.
+    rows = [HALF, FALSE, FALSE, RIGHT, RIGHT]
+    for times, answer in ((2, "tuned"), (10, "empty")):
+        honest, default = areas_of(rows * times), areas_of([MISSED, FALSE, FALSE, FALSE, FALSE] * times)
+        assert decide("dice", default, honest, honest, np.arange(len(honest)) % 2).answer == answer
 
 
 def test_the_honest_score_decides_each_fold_on_the_others():
-    folds = np.array([0, 0, 0, 0, 1, 1])
-    default = areas_of([MISSED, FALSE, FALSE, FALSE, MISSED, FALSE])
-    # Fold 0: (0.5 + 1 + 1 + 0) / 4 for the rule, 3 / 4 for nothing. Fold 1: (0.5 + 1) / 2 and 1 / 2.
-    honest = areas_of([HALF, RIGHT, RIGHT, FALSE, HALF, RIGHT])
-    tuned = areas_of([HALF, RIGHT, RIGHT, RIGHT, HALF, RIGHT])
+    folds = np.repeat([0, 1], 20)
+    default = areas_of([MISSED, *[FALSE] * 19] * 2)
+    # Fold 0: 0.5 + 9 of 20 for the rule, 19 of 20 for nothing. Fold 1: 20 times 0.5, and nothing.
+    honest = areas_of([HALF, *[FALSE] * 10, *[RIGHT] * 9, *[HALF] * 20])
+    default[20:] = MISSED
+    tuned = areas_of([HALF, *[RIGHT] * 19, *[HALF] * 20])
     verdict = decide("dice", default, tuned, honest, folds)
-    # All folds: 4 / 6 either way, so the rule stays; honestly fold 0 takes the rule and fold 1 nothing: 2.5 + 1 of 6.
+    # All folds: 19.5 of 40 for the rule and 19 for nothing; honestly fold 0 takes the rule and fold 1 nothing.
     assert verdict.answer == "tuned"
-    assert class_score("dice", *verdict.used.T) == pytest.approx(5 / 6)
-    assert class_score("dice", *verdict.honest.T) == pytest.approx(3.5 / 6)
-    assert verdict.honest[4:].tolist() == [list(MISSED), list(RIGHT)]
+    assert class_score("dice", *verdict.used.T) == pytest.approx(29.5 / 40)
+    assert class_score("dice", *verdict.honest.T) == pytest.approx(9.5 / 40)
+    assert verdict.honest[20:].tolist() == [list(MISSED)] * 20
 
 
 def test_the_default_stays_where_nothing_is_better_and_where_no_image_shows_the_class():

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from maskfold.metrics import class_score
+from maskfold.metrics import class_score, image_scores
 from maskfold.postprocess import Answer
+
+_NOISE_ERRORS = 2.0  # standard errors, over images, that answering nothing must gain over the better rule
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ def decide(metric: str, default: np.ndarray, tuned: np.ndarray, honest: np.ndarr
 
     default, tuned, honest: (images, 3) int64 areas (intersection, predicted, true) in px under the default, the rule
     tuned on all folds, and that tuned without the image's own; folds: (images,). Of equal scores the default stays; a
-    class that no image shows keeps it.
+    class that no image shows keeps it. Answering nothing must be clearly better, or chance would give up classes.
     """
     areas: dict[Answer, np.ndarray] = {"default": default, "tuned": honest, "empty": _blank(default)}
     answer, scores = _best(metric, areas)
@@ -54,7 +56,10 @@ def _best(metric: str, areas: dict[Answer, np.ndarray]) -> tuple[Answer, dict[An
     if not areas["default"][:, 2].any():
         return "default", {}
     scores = {name: class_score(metric, *rows.T) for name, rows in areas.items()}
-    return max(scores, key=lambda name: scores[name]), scores
+    rule: Answer = "tuned" if scores["tuned"] > scores["default"] else "default"
+    gains = image_scores(metric, *areas["empty"].T) - image_scores(metric, *areas[rule].T)
+    noise = _NOISE_ERRORS * float(gains.std()) / np.sqrt(len(gains))
+    return "empty" if scores["empty"] - scores[rule] > noise else rule, scores
 
 
 def _reason(answer: Answer, scores: dict[Answer, float]) -> str:
