@@ -174,6 +174,10 @@ def test_a_hold_out_is_stratified_cut_into_parts_and_alone_in_the_oof(tmp_path, 
     assert pd.crosstab(folds["stratum"], folds["fold"]).to_numpy().tolist() == [[2, 1, 1]] * 3
     images = seen_by(config, tiny_competition, folds, 0)
     assert sorted(images.folds["fold"].tolist()) == [-1] * 6 + [0] * 6
+    with pytest.raises(DataError, match=r"changed, run `python src/make_folds\.py(.|\n)*expected the folds 0 to 1"):
+        read_folds(config_of(tmp_path), tiny_competition)
+    with pytest.raises(DataError, match=r"changed, run `python src/make_folds\.py(.|\n)*image_id,fold,repeat1"):
+        read_folds(config_of(tmp_path, repeats=2), tiny_competition)
     trained(config)
     predict_oof(config, tiny_competition)
     held = set(folds["image_id"][folds["fold"] >= 0])

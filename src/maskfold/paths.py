@@ -34,7 +34,7 @@ class RunPaths:
 
     @property
     def folds_csv(self) -> Path:
-        """image_id, fold, stratum, and group where there are groups."""
+        """image_id, fold, of repeats repeat1, …, stratum, and group where there are groups."""
         return self.root / "folds" / f"{self.name}.csv"
 
     @property

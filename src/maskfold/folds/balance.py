@@ -91,8 +91,8 @@ def _verdict(balance: pd.DataFrame, where: str, grouped: bool) -> str:
     if (own["off"] <= 1).all():
         return f"{where}every class and the empties are within 1 of even in every fold"
     name, ratio = worst_class(balance)
-    why = "groups stay together, which costs" if grouped else "off even"
-    return f"{where}{why}: worst is {name}, {own.loc[name, 'off']:.1f} images or {ratio:.1%} off even"
+    why = "groups stay together, which costs: " if grouped else ""
+    return f"{where}{why}worst is {name}, {own.loc[name, 'off']:.1f} images or {ratio:.1%} off even"
 
 
 def _missing(balance: pd.DataFrame, rows: dict[str, np.ndarray], folds: pd.DataFrame, plan: FoldsConfig) -> list[str]:

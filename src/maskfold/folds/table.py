@@ -23,8 +23,12 @@ def read_folds(config: Config, competition: Competition) -> pd.DataFrame:
     path = RunPaths.of(config).folds_csv
     if not path.is_file():
         raise StaleError(_no_folds(config))
-    folds = read_table(path, config.folds)
-    check_folds(folds, competition, config.folds, display(path))
+    try:
+        folds = read_table(path, config.folds)
+        check_folds(folds, competition, config.folds, display(path))
+    except DataError as error:
+        cure = f"{display(path)}: if the config or the data changed, run {_command(config)}; if it is yours, correct it"
+        raise DataError([cure, *error.problems]) from None
     return folds
 
 
@@ -150,4 +154,8 @@ def with_folds(config: Config) -> tuple[Config, ...]:
 
 def _no_folds(config: Config) -> str:
     path = display(RunPaths.of(config).folds_csv)
-    return f"{path}: no folds yet; run `python src/make_folds.py --config configs/{config.name}.yaml`"
+    return f"{path}: no folds yet; run {_command(config)}"
+
+
+def _command(config: Config) -> str:
+    return f"`python src/make_folds.py --config configs/{config.name}.yaml`"
