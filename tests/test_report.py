@@ -1,23 +1,22 @@
-"""The report: which images it shows, what an overlay paints, and a page that is escaped and repeats to the byte."""
+"""The report: which images it shows, what an overlay paints, and pages that are escaped and repeat to the byte."""
 
-import dataclasses
+import base64
 import hashlib
+import json
+import re
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from synthetic_run import write_run
 
-from maskfold.config import Config, FoldsConfig, ReportConfig, RleCsvData, TuningConfig
-from maskfold.ensemble import fold_names
-from maskfold.oof import OofWriter
+from maskfold.config import ReportConfig
 from maskfold.paths import RunPaths
 from maskfold.provenance import StaleError
-from maskfold.report.curves import plot_history
 from maskfold.report.galleries import choose_examples
 from maskfold.report.overlays import BOTH, PREDICTION, TRUTH, overlay
 from maskfold.report.stage import make_report
-from maskfold.tuning import tune
+from maskfold.surface import FoldTables, total
 
 HOSTILE = "<img src=x onerror=alert(1)>.png"
 
@@ -59,34 +58,9 @@ def test_examples_are_best_worst_and_most_wrong():
 
 
 @pytest.fixture
-def run(tmp_path, tiny_competition):
-    """A tuned run of the tiny competition with a hostile image id; probabilities are the truth, blurred."""
-    train = tiny_competition.train.copy()
-    train.loc[0, "image_id"] = HOSTILE
-    paths_by_id = dict(zip(train["image_id"], train["path"], strict=True))
-    masks = type(tiny_competition.masks)(paths_by_id)
-    competition = dataclasses.replace(tiny_competition, train=train, masks=masks)
-    config = Config(
-        name="x",
-        output_root=str(tmp_path),
-        data=RleCsvData(root="x", class_names=("bright", "dark")),
-        folds=FoldsConfig(count=2),
-        tuning=TuningConfig(trials=2, bootstrap_samples=100),
-        report=ReportConfig(examples=2),
-    )
-    paths = RunPaths.of(config)
-    for fold, name in enumerate(fold_names(config)):
-        with OofWriter(paths.oof_parquet(fold), 2, {"checkpoint": name, "tta": "hflip"}) as writer:
-            for image_id in train["image_id"][fold::2]:
-                blurred = [cv2.GaussianBlur(m * np.uint8(255), (9, 9), 0) for m in masks(image_id)]
-                writer.write(image_id, fold, np.stack(blurred), None)
-        paths.fold(fold).mkdir(parents=True)
-        history = {"epoch": [0, 1], "train_loss": [1.0, 0.5], "valid_loss": [1.1, 0.6], "valid_metric": [0.5, 0.75]}
-        rest = {"learning_rate": 1e-3, "seconds": 30.0, "peak_memory_mb": 1000, "dice_bright": 0.5, "dice_dark": 0.25}
-        pd.DataFrame({**history, **rest}).to_csv(paths.history_csv(fold), index=False)
-        plot_history(paths.history_csv(fold), paths.fold(fold) / "curves.png")
-    tune(config, competition)
-    return config, competition
+def run(tmp_path):
+    """A tuned run with a submission and a hostile image id."""
+    return write_run(tmp_path, evil=[HOSTILE])
 
 
 def files_of(config):
@@ -96,17 +70,95 @@ def files_of(config):
     }
 
 
-def test_the_page_shows_the_scores_and_escapes_names(run):
+def script_values(path):
+    """What a script hands to its function."""
+    inside = re.fullmatch(r"\w+\((.*)\);\n", path.read_text(), re.DOTALL)[1]
+    return json.loads(f"[{inside}]")
+
+
+def test_the_pages_show_the_scores_and_escape_names(run):
     make_report(*run)
-    folder = RunPaths.of(run[0]).report
-    page = (folder / "index.html").read_text()
-    assert HOSTILE not in page
-    assert "&lt;img src=x onerror=alert(1)&gt;.png" in page
-    assert "0.7500" in page
-    assert "2 of 2" in page
-    assert "http" not in page
-    assert len(list((folder / "images").iterdir())) >= 4
-    assert not [path for path in folder.rglob("*") if "onerror" in path.name]
+    paths = RunPaths.of(run[0])
+    pages = {name: (paths.report / f"{name}.html").read_text() for name in ("index", "oof", "test")}
+    tuned = json.loads(paths.postprocess_json.read_text())
+    assert f"{tuned['scores']['honest']:.4f}" in pages["index"]
+    assert f"{tuned['scores']['all_empty']:.4f}" in pages["index"]
+    assert "0.7500" in pages["index"]  # of the history
+    assert "2 of 2" in pages["index"]
+    for text in [*pages.values(), *(path.read_text() for path in paths.report.glob("*.js"))]:
+        assert HOSTILE not in text
+        assert "http" not in text
+    files = [str(path.relative_to(paths.report)) for path in paths.report.rglob("*")]
+    assert not [name for name in files if "onerror" in name]
+    assert {"oof/0/0.jpg", "oof/masks-0.js", "test/0/5.jpg", "surface-1.js"} <= set(files)
+
+
+def test_the_galleries_hold_every_image_and_what_was_submitted(run):
+    config, competition = run
+    make_report(*run)
+    folder = RunPaths.of(config).report
+    [oof] = script_values(folder / "oof.js")
+    scores = pd.read_csv(RunPaths.of(config).image_scores_csv)
+    assert sorted(oof["id"]) == sorted(competition.train["image_id"])
+    assert np.sum(oof["predicted"]) == scores["adopted_area"].sum()
+    shown = competition.masks(HOSTILE)
+    assert oof["truth"][oof["id"].index(HOSTILE)] == shown.sum(axis=(1, 2)).tolist()
+    [test] = script_values(folder / "test.js")
+    assert test["id"] == competition.test["image_id"].tolist()
+    submitted = pd.read_csv(RunPaths.of(config).submission_csv)["EncodedPixels"].dropna()
+    assert np.sum(test["predicted"]) == sum(int(n) for text in submitted for n in text.split()[1::2])
+    chunk, masks = script_values(folder / "test" / "masks-0.js")
+    assert chunk == 0
+    assert [[sum(runs[1][1::2]) if runs else 0 for runs in image] for image in masks] == test["predicted"]
+
+
+def test_surfaces_are_exact(run):
+    config = run[0]
+    make_report(*run)
+    index, surface = script_values(RunPaths.of(config).report / "surface-1.js")
+    assert index == 1
+    table = total([FoldTables.load(RunPaths.of(config).score_table(fold), [1]).table(0) for fold in range(2)])
+    stored = np.frombuffer(base64.b64decode(surface["scores"]), "<f4").reshape(255, -1)
+    np.testing.assert_array_equal(stored, table.scores().astype(np.float32))
+    [(_, row, column)] = [mark for mark in surface["marks"] if mark[0] == "best component rule"]
+    assert stored[row, column] == stored.max()
+
+
+def test_without_a_submission_or_a_gallery_the_report_says_why(run, capsys):
+    config, competition = run
+    paths = RunPaths.of(config)
+    paths.submission_csv.rename(paths.submission_csv.with_suffix(".old"))
+    make_report(*run)
+    assert "make_submission.py" in (paths.report / "index.html").read_text()
+    assert not (paths.report / "test.html").exists()
+    paths.submission_csv.with_suffix(".old").rename(paths.submission_csv)
+    make_report(*run)
+    assert "submissions/x.csv changed" in capsys.readouterr().out
+    assert (paths.report / "test.html").exists()
+    small = config.model_copy(update={"report": ReportConfig(examples=0, oof_gallery=False, test_gallery=False)})
+    make_report(small, competition)
+    assert not [path for path in paths.report.rglob("*") if path.suffix in (".jpg", ".png")]
+    assert "report.test_gallery" in (paths.report / "index.html").read_text()
+
+
+def test_a_damaged_submission_is_named_not_shown(run):
+    config = run[0]
+    path = RunPaths.of(config).submission_csv
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    make_report(*run)
+    page = (RunPaths.of(config).report / "index.html").read_text()
+    assert "cannot be read whole" in page
+    assert not (RunPaths.of(config).report / "test.html").exists()
+
+
+def test_oof_that_was_not_tuned_on_is_refused(run):
+    config = run[0]
+    paths = RunPaths.of(config)
+    make_report(*run)
+    paths.oof_parquet(1).write_bytes(paths.oof_parquet(0).read_bytes())
+    (paths.report / "index.html").unlink()
+    with pytest.raises(StaleError, match=r"other OOF predictions of fold1; .*tune_thresholds\.py"):
+        make_report(*run)
 
 
 def test_a_fresh_report_is_skipped_and_a_new_one_is_the_same_to_the_byte(run, capsys):

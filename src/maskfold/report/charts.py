@@ -125,8 +125,9 @@ def _series(marks: Marks, x: Axis, y: Axis) -> Markup:
         dots = "".join(f"M{across:g} {down:g}h0" for across, down in np.unique(points, axis=0))
         return Markup('<path class="dots {}" d="{}"/>').format(colour, dots)
     line = f'<path class="line {colour}{" dashed" if marks.dashed else ""}" d="{_path(points)}"/>' if marks.line else ""
+    kind = colour if marks.line else f"{colour} alone"
     circles = [
-        f'<circle class="{colour}{"" if marks.line else " alone"}" cx="{across:g}" cy="{down:g}" r="3"><title>{escape(marks.label)}: '
+        f'<circle class="{kind}" cx="{across:g}" cy="{down:g}" r="3"><title>{escape(marks.label)}: '
         f"{escape(x.label)} {one:.5g}, {escape(y.label)} {other:.5g}</title></circle>"
         for (across, down), one, other in zip(points, xs, ys, strict=True)
     ]

@@ -71,7 +71,7 @@ def write_heat(prob: np.ndarray, size: tuple[int, int], path: Path) -> None:
 def _heat_colours() -> list[int]:
     """RGB of each level, one after the other."""
     levels = np.linspace(40, 250, _LEVELS).astype(np.uint8)  # the ends of the map are nearly black and white
-    return list(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)[:, 0, ::-1].tobytes())
+    return list(cv2.applyColorMap(levels[None], cv2.COLORMAP_INFERNO)[0, :, ::-1].tobytes())
 
 
 def _heat_alpha() -> bytes:

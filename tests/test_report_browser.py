@@ -1,0 +1,240 @@
+"""The pages in a real browser: sorting, filtering, paging, keys, hovering, a phone, and names that try to be code."""
+
+import re
+import shutil
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from playwright.sync_api import sync_playwright
+from synthetic_run import EVIL_NAMES, disc_centre, write_run
+
+from maskfold.paths import RunPaths
+from maskfold.report.stage import make_report
+from maskfold.surface import FoldTables, total
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH, which these tests drive")
+IMAGES, TEST_IMAGES = 130, 60
+A_PAGE = 48
+SIZE_OF_8 = HEIGHT, WIDTH = 48, 96  # px of image 8
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A tuned run with a report; names of images that would be code if anybody let them."""
+    root = tmp_path_factory.mktemp("report")
+    config, competition = write_run(root, IMAGES, TEST_IMAGES, evil=EVIL_NAMES)
+    make_report(config, competition)
+    return config, RunPaths.of(config)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def load(run, browser):
+    """Opens a page of the report from disk; afterwards nothing may have complained, asked or left the disk."""
+    complaints, contexts = [], []
+
+    def load(name, **options):
+        contexts.append(browser.new_context(**{"viewport": {"width": 1280, "height": 800}} | options))
+        page = contexts[-1].new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
+        page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
+        page.on("request", lambda request: request.url.startswith("file:") or complaints.append(request.url))
+        page.goto(f"file://{run[1].report / name}")
+        return page
+
+    yield load
+    for context in contexts:
+        context.close()
+    # These tests read pixels back, which the pages never do.
+    assert [text for text in complaints if "willReadFrequently" not in text] == []
+
+
+@pytest.fixture
+def scores(run):
+    """image_scores.csv, one row an image and class."""
+    return pd.read_csv(run[1].image_scores_csv, dtype={"image_id": str, "class_name": str}, keep_default_na=False)
+
+
+def shown_names(page):
+    return page.locator(".card p").evaluate_all("cards => cards.map((card) => card.textContent)")
+
+
+def count(page):
+    return int(re.match(r"\d+", page.locator("#count").inner_text())[0])
+
+
+def canvas_pixel(page, selector, x, y):
+    """RGBA of one pixel of a canvas, once it is drawn."""
+    script = f"canvas => [...canvas.getContext('2d').getImageData({x}, {y}, 1, 1).data]"
+    return page.locator(selector).first.evaluate(script)
+
+
+def test_worst_comes_first_and_best_last(load, scores):
+    page = load("oof.html")
+    means = scores.groupby("image_id")["adopted_score"].mean()
+    anything = scores.groupby("image_id")[["true_area", "adopted_area"]].sum().sum(axis=1) > 0
+    assert count(page) == anything.sum()
+    shown = [float(text.split(" ")[0]) for text in shown_names(page)]
+    assert len(shown) == A_PAGE
+    assert shown == sorted(shown)
+    assert shown[0] == pytest.approx(means[anything].min(), abs=5e-4)
+    page.select_option("#view", "best")
+    assert float(shown_names(page)[0].split(" ")[0]) == pytest.approx(means[anything].max(), abs=5e-4)
+
+
+def test_false_alarms_misses_classes_folds_and_names_filter(load, scores):
+    page = load("oof.html")
+    absent, blank = scores["true_area"] == 0, scores["adopted_area"] == 0
+    for view, rows in (("alarms", absent & ~blank), ("misses", ~absent & blank)):
+        page.select_option("#view", view)
+        assert count(page) == scores[rows]["image_id"].nunique() > 0
+        page.select_option("#class", "0")
+        assert count(page) == scores[rows & (scores["class_name"] == "bright")]["image_id"].nunique()
+        page.select_option("#class", "")
+    page.select_option("#view", "name")
+    assert count(page) == IMAGES
+    page.select_option("#fold", "1")
+    assert count(page) == IMAGES // 2
+    page.fill("#text", "IMAGE0001")
+    assert count(page) == 5  # image00011, 13, 15, 17 and 19
+    assert all("fold 1 · image0001" in text for text in shown_names(page))
+
+
+def test_pages_turn_and_the_address_remembers(load):
+    page = load("oof.html#view=name")
+    assert page.locator(".page").first.inner_text() == f"1 of {-(-IMAGES // A_PAGE)}"
+    first = shown_names(page)
+    page.locator("[data-page='1']").first.click()
+    second = shown_names(page)
+    assert not set(first) & set(second)
+    page.keyboard.press("PageDown")
+    assert len(shown_names(page)) == IMAGES - 2 * A_PAGE
+    assert page.locator("[data-page='1']").first.is_disabled()
+    page.reload()
+    assert page.locator(".page").first.inner_text().startswith("3 of")
+    page.keyboard.press("PageUp")
+    assert shown_names(page) == second
+
+
+def test_the_keyboard_is_enough(load):
+    page = load("oof.html#view=name")
+    page.keyboard.press("/")
+    page.keyboard.type("image000")
+    page.keyboard.press("Escape")
+    assert 0 < count(page) < IMAGES
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    focused = page.evaluate("[...document.querySelectorAll('.card')].indexOf(document.activeElement)")
+    assert focused == 1
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("[...document.querySelectorAll('.card')].indexOf(document.activeElement)") > 1
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    names = shown_names(page)
+    title = page.locator("#title")
+    assert title.inner_text().split(" · ")[0] in names[1]
+    page.keyboard.press("ArrowRight")
+    assert title.inner_text().split(" · ")[0] in names[2]
+    page.keyboard.press("Escape")
+    assert not page.locator("#viewer").is_visible()
+    assert page.evaluate("[...document.querySelectorAll('.card')].indexOf(document.activeElement)") == 2
+
+
+def test_truth_is_red_prediction_green_and_probability_comes_on_demand(load):
+    page = load("oof.html#view=name&text=image00008")
+    x, y = disc_centre(8, *SIZE_OF_8)
+    page.wait_for_function("document.querySelector('.pane.drawn')")
+    page.wait_for_function("masks.size > 0")
+    assert canvas_pixel(page, ".card canvas", x, y) == pytest.approx([250, 204, 21, 80], abs=3)
+    page.keyboard.press("t")
+    assert canvas_pixel(page, ".card canvas", x, y) == pytest.approx([47, 178, 88, 80], abs=3)
+    page.keyboard.press("t")
+    page.keyboard.press("p")
+    assert canvas_pixel(page, ".card canvas", x, y) == pytest.approx([224, 49, 49, 80], abs=3)
+    assert page.locator(".heat").count() == 0
+    page.keyboard.press("h")
+    page.wait_for_function("document.querySelector('.heat').naturalWidth > 0")
+    assert canvas_pixel(page, ".card canvas", x, y)[3] == 0  # outlines alone
+    page.keyboard.press("h")
+    assert page.locator(".heat").count() == 0
+    page.keyboard.press("t")
+    assert canvas_pixel(page, ".card canvas", x, y)[3] == 0  # neither
+
+
+def test_names_stay_text(load):
+    for name in ("oof.html#view=name", "index.html", "test.html"):
+        page = load(name)
+        page.wait_for_timeout(200)
+        assert page.locator("img[src='x'], body b script, figcaption script").count() == 0
+    page = load("oof.html#view=name")
+    shown = "\n".join(shown_names(page))
+    for evil in EVIL_NAMES:
+        page.fill("#text", evil)
+        assert count(page) == 1 if evil != "NA" else count(page) >= 1
+        assert evil in "\n".join(shown_names(page)) or evil in shown
+
+
+def test_surfaces_say_what_is_under_the_pointer(load, run):
+    config, paths = run
+    table = total([FoldTables.load(paths.score_table(fold), [0]).table(0) for fold in range(config.folds.count)])
+    page = load("index.html")
+    canvas = page.locator("[data-surface='0'] canvas")
+    canvas.scroll_into_view_if_needed()
+    output = page.locator("[data-surface='0'] output")
+    page.wait_for_function("document.querySelector('output').textContent")
+    for share in (0.2, 0.6, 0.9):
+        box = canvas.bounding_box()
+        canvas.hover(position={"x": box["width"] * share, "y": box["height"] * 0.4})
+        said = re.search(r"\((\d+)/255\) · minimum area (\d+) px · dice ([\d.]+)", output.inner_text())
+        threshold, area, score = int(said[1]), int(said[2]), float(said[3])
+        assert threshold == pytest.approx(255 * 0.6, abs=2)
+        assert score == pytest.approx(table.at(threshold, area), abs=1e-5)
+    canvas.focus()
+    page.keyboard.press("ArrowUp")
+    assert f"({threshold + 1}/255)" in output.inner_text()
+
+
+def test_the_test_gallery_shows_the_submitted_masks_and_cut_outs(load):
+    page = load("test.html")
+    assert count(page) == TEST_IMAGES
+    row_of_first = page.locator(".card").evaluate_all(
+        "cards => cards.filter((card) => card.offsetTop === cards[0].offsetTop).length"
+    )
+    assert row_of_first >= 2
+    page.fill("#text", "test00008")
+    x, y = disc_centre(8, *SIZE_OF_8)
+    page.wait_for_function("masks.size > 0")
+    page.wait_for_function("document.querySelectorAll('.pane.drawn').length === 2")
+    assert canvas_pixel(page, ".overlay canvas", x, y) == pytest.approx([47, 178, 88, 80], abs=3)
+    page.wait_for_timeout(300)
+    shot = page.locator(".pane.cutout").screenshot()
+    picture = cv2.imdecode(np.frombuffer(shot, np.uint8), cv2.IMREAD_GRAYSCALE).astype(int)
+    box = page.locator(".pane.cutout").bounding_box()
+    scale = min(box["width"] / WIDTH, box["height"] / HEIGHT)
+    left, top = (box["width"] - WIDTH * scale) / 2, (box["height"] - HEIGHT * scale) / 2
+    assert picture[int(top + y * scale), int(left + x * scale)] == pytest.approx(230, abs=4)
+    outside = picture[int(top + 2 * scale), int(left + 20 * scale)]
+    assert min(abs(outside - 217), abs(outside - 245)) < 6  # the checks of what is cut away
+
+
+def test_a_phone_is_wide_enough(load):
+    phone = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+    for name in ("index.html", "oof.html", "test.html"):
+        page = load(name, **phone)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.locator(".card").first.tap()
+    assert page.locator("#viewer").is_visible()
+    page.locator("[data-close]").tap()
+    assert not page.locator("#viewer").is_visible()
