@@ -85,13 +85,15 @@ def test_drift_by_hand():
     answer[:, 0, 30] = 1.0  # below the image, in the padding
     batch = ImageBatch(["a", "b"], torch.zeros(2, 3, 32, 32), [(20, 30)] * 2, [(20, 30)] * 2)
     found = drift([reference], [answer], batch, [ComponentRule(threshold=128, min_area_px=0)])
-    assert found.dice == pytest.approx((2 * 8 / 24 + 1) / 2)
+    assert found.dice == pytest.approx(2 * 8 / 24)  # of the first image; both leave the second empty
     assert found.max_dp == 1.0
     strict = drift([reference], [answer], batch, [ComponentRule(threshold=128, min_area_px=9)])
-    assert strict.dice == pytest.approx((0 + 1) / 2)  # what is left is too small for the tuned rule
+    assert strict.dice == 0  # what is left is too small for the tuned rule
     same = drift([reference], [reference], batch, [ComponentRule(threshold=128, min_area_px=0)])
     assert (same.dice, same.max_dp) == (1.0, 0.0)
     assert drift([reference], [answer], batch, None).dice is None
+    blank = [np.zeros_like(reference)]
+    assert drift(blank, blank, batch, [ComponentRule(threshold=128, min_area_px=0)]).dice is None
 
 
 def test_backends_by_name():

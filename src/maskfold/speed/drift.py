@@ -20,7 +20,11 @@ Answer = Sequence[np.ndarray]  # mask probabilities (N, C, H, W) and, with a cla
 
 @dataclass(frozen=True)
 class Drift:
-    """max_dp: largest difference of a mask probability; dice: mean Dice between the masks, None without real images."""
+    """max_dp: largest difference of a mask probability.
+
+    dice: mean Dice between the masks that at least one of the answers shows; None where neither shows any, and without
+    real images.
+    """
 
     max_dp: float
     dice: float | None
@@ -46,7 +50,9 @@ def drift(reference: Answer, answer: Answer, batch: ImageBatch, rules: Sequence 
     areas = []
     for ours, theirs in zip(_masks(reference, batch, rules), _masks(answer, batch, rules), strict=True):
         areas += [mask_areas(*pair) for pair in zip(ours, theirs, strict=True)]
-    return Drift(max_dp, float(dice(*np.array(areas).T).mean()))
+    # Masks that both leave empty are most of many competitions', and a perfect Dice each would drown what differs.
+    shown = np.array([each for each in areas if each[1] or each[2]], dtype=np.int64)
+    return Drift(max_dp, float(dice(*shown.T).mean()) if len(shown) else None)
 
 
 def _masks(answer: Answer, batch: ImageBatch, rules: Sequence) -> list[list[np.ndarray]]:

@@ -55,7 +55,7 @@ def shown_images(subject: Subject, size: Size | None, count: int) -> ShownImages
 
 def _run_images(config: Config, size: Size | None, count: int) -> ImageBatch:
     competition = open_competition(config.data, config.model.in_channels)
-    table = competition.test if len(competition.test) else competition.train
+    table = competition.readable_test if len(competition.readable_test) else competition.train
     model, multiple = config.model, config.inference.pad_multiple
     if size is not None:
         # No validation: a Resize of the config has one form only, which the given size replaces.
