@@ -11,9 +11,11 @@ from maskfold.config import Config, ConfigError, FoldsConfig, RleCsvData, Tuning
 from maskfold.data.competition import DataError
 from maskfold.ensemble import fold_names
 from maskfold.folds.sides import excluded_ids
-from maskfold.label_audit.stage import audit_labels
+from maskfold.label_audit.stage import audit_labels, rules_in_use
 from maskfold.oof import OofWriter
+from maskfold.oof_files import oof_hashes
 from maskfold.paths import RunPaths
+from maskfold.postprocess import DEFAULT_RULE, EMPTY_RULE
 from maskfold.provenance import StaleError
 from maskfold.tuning import tune
 
@@ -121,6 +123,16 @@ def test_tuned_rules_are_used_once_they_are_there(run, capsys):
             writer.write(row["image_id"], 0, np.zeros((2, row["height"], row["width"]), np.uint8))
     audit_labels(config, competition)
     assert "was tuned on another OOF" in capsys.readouterr().out
+
+
+def test_a_class_that_is_answered_empty_is_audited_all_the_same(run):
+    config, competition = run
+    path, oof = RunPaths.of(config).postprocess_json, oof_hashes(config)
+    tuned = tune(config, competition)
+    assert rules_in_use(config, competition, oof)[0] == [entry.rule for entry in tuned.classes]
+    first = tuned.classes[0].model_copy(update={"rule": EMPTY_RULE, "adopted": False})
+    tuned.model_copy(update={"classes": (first, *tuned.classes[1:])}).write(path)
+    assert rules_in_use(config, competition, oof)[0] == [DEFAULT_RULE, tuned.classes[1].rule]
 
 
 def test_no_oof_names_the_command(run):

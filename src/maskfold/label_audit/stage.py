@@ -77,7 +77,7 @@ def audit_labels(
 
 
 def rules_in_use(config: Config, competition: Competition, oof: dict[str, str]) -> tuple[list[AnyRule], str]:
-    """The rule of each class and where it is from: the tuned ones where they were tuned on this OOF, else p >= 0.5."""
+    """The rule of each class, and where they are from: tuned where that was done on this OOF, else p >= 0.5."""
     path = RunPaths.of(config).postprocess_json
     default: list[AnyRule] = [DEFAULT_RULE] * len(competition.class_names)
     if not path.is_file():
@@ -85,7 +85,9 @@ def rules_in_use(config: Config, competition: Competition, oof: dict[str, str]) 
     tuned = TunedArtefact.read(path)
     if tuned.oof != oof or tuple(entry.class_name for entry in tuned.classes) != competition.class_names:
         return default, f"p >= 0.5, as {display(path)} was tuned on another OOF"
-    return [entry.rule for entry in tuned.classes], display(path)
+    # A class that is best answered empty has predictions all the same, and they may know of faults.
+    rules = [entry.default_rule if entry.answer == "empty" else entry.rule for entry in tuned.classes]
+    return rules, display(path)
 
 
 def label_rows(config: Config, competition: Competition, rules: Sequence[AnyRule]) -> pd.DataFrame:
