@@ -1,11 +1,15 @@
 """Test images that a finished run labels for the next one: how sure, how many, and never validated on."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 import yaml
 
+from maskfold import pseudo_labels
 from maskfold.config import Config, ConfigError, PseudoLabelsConfig, load_config
 from maskfold.data.competition import DataError
 from maskfold.data.rle_csv import RleMasks
@@ -15,7 +19,7 @@ from maskfold.oof import read_image_ids
 from maskfold.oof_prediction import predict_oof
 from maskfold.paths import RunPaths
 from maskfold.provenance import Provenance, StaleError, file_hash
-from maskfold.pseudo_labels import PseudoLabels, image_confidence
+from maskfold.pseudo_labels import PseudoLabels, image_confidence, read_pseudo_labels
 from maskfold.training.data import FoldData
 from maskfold.training.stage import train_folds
 
@@ -149,6 +153,22 @@ def test_a_run_learns_from_another_and_says_so(runs, tiny_competition, capsys):
     printed = capsys.readouterr().out
     assert "fold 0 is fresh" in printed and "fold 1 of 2: model of first changed" in printed
     assert "pseudo-labels of fold 1 are due: model of first changed" in printed
+
+
+def test_they_are_made_once_whoever_asks_at_the_same_time(runs, tiny_competition, monkeypatch):
+    config, _ = runs
+    make, made = pseudo_labels._make, []
+
+    def slow(config, competition, fold, path):
+        made.append(fold)
+        time.sleep(0.2)
+        make(config, competition, fold, path)
+
+    monkeypatch.setattr(pseudo_labels, "_make", slow)
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda fold: read_pseudo_labels(config, tiny_competition, fold), (1, 1, 1)))
+    assert made == [1]
+    assert all(each.images.equals(found[0].images) for each in found)
 
 
 def test_a_source_that_cannot_label_is_refused_with_what_to_run(runs, tiny_competition, tmp_path):

@@ -93,7 +93,7 @@ def run_stage(stage: Callable[[], None]) -> None:
         sys.exit(_fail(str(error), 2))
     except KeyboardInterrupt:
         sys.exit(_fail("stopped; start the same command again to continue", 130))
-    except Exception as error:
+    except Exception as error:  # any library's: a full disk is behind errors of many kinds
         file = _full_disk(error)
         if file is None:
             raise
