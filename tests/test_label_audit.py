@@ -156,11 +156,27 @@ def test_evidence_does_not_depend_on_the_blank_space_around():
         assert far[kind] == pytest.approx(near[kind], rel=1e-6)
 
 
+def strengths(**columns):
+    return pd.DataFrame({"true_px": 1, "predicted_px": 1, **dict.fromkeys(LIMITS, 0.0), **columns})
+
+
 def test_a_hard_class_has_higher_limits():
-    missing = [0.0, 0.0, 0.1, 0.1, 0.1, 0.3, 0.3, 0.9]
-    rows = pd.DataFrame({"true_px": 0, "predicted_px": 1, **dict.fromkeys(LIMITS, 0.0), "missing": missing})
-    limits = class_limits(rows)
-    assert limits["missing"] == 0.5  # three times 0.3, but never above a half
-    assert limits["stray"] == LIMITS["stray"]  # no label that could have one
-    rows["missing"] = [0.0] * 5 + [0.04, 0.04, 0.9]
-    assert class_limits(rows)["missing"] == pytest.approx(0.12)
+    # Of eleven labels the 75th percentile lies between the eighth and the ninth, of which the lower counts; the 90th is
+    # the tenth.
+    missing = [0.0] * 7 + [0.1, 0.3, 0.9, 0.9]
+    limits = class_limits(strengths(missing=missing, stray=missing))
+    assert limits["missing"] == pytest.approx(3 * 0.1)
+    assert limits["stray"] == pytest.approx(1.5 * 0.9)
+    assert limits["edge"] == LIMITS["edge"]
+
+
+def test_objects_that_the_network_often_overlooks_are_fine_but_not_those_it_often_sees():
+    one_in_eight = [0.0] * 35 + [0.95] * 5
+    assert class_limits(strengths(stray=one_in_eight))["stray"] > 0.95
+    assert class_limits(strengths(missing=one_in_eight))["missing"] == LIMITS["missing"]
+
+
+def test_only_labels_that_could_show_a_fault_set_its_limit():
+    rare = strengths(stray=[0.0] * 90 + [0.95] * 10).assign(true_px=[0] * 90 + [100] * 10)
+    assert class_limits(rare)["stray"] == pytest.approx(3 * 0.95)  # a hundred images, but ten that show the class
+    assert class_limits(rare.iloc[:99])["stray"] == LIMITS["stray"]  # nine are too few to tell

@@ -18,9 +18,12 @@ _SPOILT = 0.2  # damage from which a fix is no longer quick
 # Strengths and the least that is suspicious in a clean set; chosen on faults planted with another seed than those that
 # benchmarks/label_audit.py reports on. One move of the whole label explains many pixels at once, so it takes fewer.
 LIMITS = {"missing": 0.05, "stray": 0.05, "exchanged": 0.05, "shifted": 0.0125, "edge": 0.0125}
-_MOST = 0.5  # no limit grows beyond, however hard the class
-_TYPICAL = 0.75  # of the labels; what these show is the network's doing …
-_BEYOND = 3.0  # … and a fault is so many times as strong
+# A strength that many labels of a class reach is the network's doing: no limit is below so many times a percentile.
+_COMMON = {0.75: 3.0, 0.9: 1.5}
+# Networks overlook what is hard, but rarely invent it: what they surely see is trusted until a quarter of labels lack
+# it.
+_COMMON_MISSING = {0.75: 3.0}
+_FEWEST = 10  # labels; fewer say nothing about a class
 
 
 def evidence_row(evidence: Evidence, short_side: int, class_names: Sequence[str]) -> dict[str, Any]:
@@ -89,16 +92,17 @@ def rank(rows: pd.DataFrame) -> pd.DataFrame:
 def class_limits(rows: pd.DataFrame) -> dict[str, float]:
     """What each strength must reach to be suspicious, from the labels of one class that could show the fault.
 
-    Where a quarter of them show much of it, the class is hard rather than mislabelled: the limit is three times their
-    75th percentile.
+    A class of which many labels show much of it is hard rather than mislabelled, and gets a higher limit.
     """
     true, predicted = rows["true_px"] > 0, rows["predicted_px"] > 0
     could = {"missing": predicted, "stray": true, "exchanged": true | predicted}
     limits = {}
     for kind, least in LIMITS.items():
         relevant = rows.loc[could.get(kind, true & predicted), kind]
-        typical = float(relevant.quantile(_TYPICAL)) if len(relevant) else 0.0
-        limits[kind] = max(least, min(_MOST, _BEYOND * typical))
+        common = _COMMON_MISSING if kind == "missing" else _COMMON
+        # The lower value, so that of a dozen labels a single bad one does not raise its own limit.
+        values = [times * float(relevant.quantile(part, "lower")) for part, times in common.items()]
+        limits[kind] = max(least, *values) if len(relevant) >= _FEWEST else least
     return limits
 
 
