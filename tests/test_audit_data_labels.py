@@ -194,3 +194,9 @@ def test_too_few_images_give_no_answer():
     table, is_test = statistics(1.0)
     assert separability(table, np.arange(400) < LEAST_IMAGES - 1, np.arange(400), 0) is None
     assert separability(table, ~is_test & False, np.arange(400), 0) is None
+
+
+def test_images_that_all_look_alike_or_come_from_few_sources_give_no_answer():
+    table, is_test = statistics(1.0)
+    assert separability(table[["same"]], is_test, np.arange(400), 0) is None
+    assert separability(table, is_test, is_test.astype(int), 0) is None

@@ -9,7 +9,7 @@ import numpy as np
 from maskfold.audit.fingerprint import FLIPS, flip_signs
 
 NEAREST = 10  # of each image and flip
-LEAST_PRODUCT = 0.6  # of two fingerprints; of 2,560 pairs of shots of one tile that fit, 1 in 60 lies below
+LEAST_PRODUCT = 0.6  # of two fingerprints; few pairs that turn out to fit lie below
 BLOCK = 1024  # images; memory is BLOCK x images x 4 bytes
 
 Candidate = tuple[int, int, int]  # first < second, index into FLIPS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pandas as pd
 from maskfold.audit.conflicts import label_conflicts
 from maskfold.audit.duplicates import Pair, find_pairs
 from maskfold.audit.grouping import linked, proposed_groups
-from maskfold.audit.labels import LabelFacts, measure_labels
+from maskfold.audit.labels import NO_LABELS, LabelFacts, measure_labels
 from maskfold.audit.measuring import STATISTICS, ImageFacts, measure_image
 from maskfold.audit.separability import Separability, separability
 from maskfold.config import DataConfig
@@ -67,9 +67,6 @@ def audit_competition(
     """
     competition, images, facts, undecodable = _measure(competition, threads)
     labels = measure_labels(competition, threads)
-    unreadable = [f"image {image_id}: {reason}" for image_id, reason in labels.problems.items()]
-    if problems:  # the reader's own words on the same labels name the row
-        unreadable = []
     paths = [Path(path) for path in images["path"]]
     pairs = find_pairs(paths, facts, threads)
     sets = linked(len(images), [(pair.first, pair.second) for pair in pairs])
@@ -80,7 +77,7 @@ def audit_competition(
     is_test = (images["split"] == TEST).to_numpy()
     return Audit(
         competition,
-        (*problems, *undecodable, *unreadable),
+        (*problems, *undecodable, *_untold(labels.problems, problems)),
         images,
         labels,
         tuple(pairs),
@@ -89,6 +86,16 @@ def audit_competition(
         label_conflicts(competition, named, len(named)),
         separability(images[list(STATISTICS)], is_test, sets, seed),
     )
+
+
+def _untold(unreadable: Mapping[str, str], problems: Sequence[str]) -> list[str]:
+    """A line for each image whose labels cannot be read, but for those the reader has named already, with their row."""
+    told = "\n".join(problems)
+    return [
+        f"image {image_id}: {reason}"
+        for image_id, reason in unreadable.items()
+        if reason != NO_LABELS and repr(image_id) not in told and reason.partition(": ")[0] not in told
+    ]
 
 
 def _measure(competition: Competition, threads: int) -> tuple[Competition, pd.DataFrame, list[ImageFacts], list[str]]:

@@ -105,12 +105,12 @@ def _near_pairs(heads: Sequence[int], facts: Sequence[ImageFacts], threads: int)
     best: dict[tuple[int, int], Fit] = {}
     for fits in map_threads(lambda chunk: _fitted(chunk, facts), chunks, threads):
         for first, second, fit in fits:
-            if fit.likeness > best.get((first, second), _worst).likeness:
+            if fit.likeness > best.get((first, second), _WORST).likeness:
                 best[first, second] = fit
     return [Pair(*both, "near" if fit.likeness >= NEAR else "scene", fit) for both, fit in best.items()]
 
 
-_worst = Fit(-1.0, FLIPS[0], (0.0, 0.0), (0.0, 0.0))
+_WORST = Fit(-1.0, FLIPS[0], (0.0, 0.0), (0.0, 0.0))
 
 
 def _fitted(chunk: Sequence[Candidate], facts: Sequence[ImageFacts]) -> list[tuple[int, int, Fit]]:

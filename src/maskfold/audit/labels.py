@@ -24,6 +24,7 @@ AREA_COLUMNS = (
     "largest_object_px",
     "objects_at_border",
 )
+NO_LABELS = "no labels that can be read"  # the reader left them out, and said why
 _PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 _STRAY = 0.05  # of the fifth percentile
 
@@ -84,8 +85,8 @@ def read_masks(competition: Competition, image_id: str) -> np.ndarray | str:
         return competition.masks(image_id)
     except (DataError, RleError) as error:
         return error.problems[0] if isinstance(error, DataError) else str(error)
-    except KeyError:  # a problem of the reader's own list
-        return "no labels that can be read"
+    except KeyError:
+        return NO_LABELS
 
 
 def _objects(mask: np.ndarray) -> Iterator[object]:

@@ -13,6 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 LEAST_IMAGES = 40  # of either kind; with fewer the answer is chance
 _FOLDS = 5
+_LEAST_SETS = 2 * _FOLDS  # of either kind, so that no model is trained on one kind alone
 _SHOWN = 8
 
 
@@ -48,9 +49,10 @@ def separability(table: pd.DataFrame, is_test: np.ndarray, sets: np.ndarray, see
     rank-sum statistic when both kinds have one distribution (Mann and Whitney 1947).
     """
     counts = int(is_test.sum()), int((~is_test).sum())
-    if min(counts) < LEAST_IMAGES:
-        return None
     table = table.loc[:, table.nunique() > 1]
+    kinds = min(len(np.unique(sets[is_test])), len(np.unique(sets[~is_test])))
+    if min(counts) < LEAST_IMAGES or kinds < _LEAST_SETS or table.empty:
+        return None
     values = table.to_numpy(dtype=np.float64)
     scores = np.zeros(len(is_test))
     folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
@@ -64,10 +66,8 @@ def separability(table: pd.DataFrame, is_test: np.ndarray, sets: np.ndarray, see
 def _telling(table: pd.DataFrame, is_test: np.ndarray) -> pd.DataFrame:
     rows = []
     for name in table.columns:
-        column = table[name].to_numpy(dtype=np.float64)
-        filled = np.where(np.isnan(column), -np.inf, column)
-        ranks = pd.Series(filled).rank().to_numpy()
-        auc = float(roc_auc_score(is_test, ranks))
-        rows.append((name, max(auc, 1 - auc), np.nanmedian(column[~is_test]), np.nanmedian(column[is_test])))
+        column = table[name].astype("float64")
+        auc = float(roc_auc_score(is_test, column.fillna(-np.inf).rank()))
+        rows.append((name, max(auc, 1 - auc), column[~is_test].median(), column[is_test].median()))
     found = pd.DataFrame(rows, columns=["statistic", "auc", "train_median", "test_median"])
     return found.sort_values("auc", ascending=False, kind="stable").head(_SHOWN).reset_index(drop=True)
