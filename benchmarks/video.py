@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from statistics import median
 
@@ -123,8 +124,9 @@ def differing_masks(config: Config, clip: Path, folder: Path, count: int) -> int
     """Pixels in which the masks of the first frames differ between the video and the same frames as photos."""
     photos = folder / "frames"
     photos.mkdir()
-    for number, (pixels, _) in enumerate(read_frames(clip)[:count], 1):
-        (photos / f"{number:06d}.png").write_bytes(encode_photo(pixels, "png"))
+    with open_video(clip) as source:
+        for number, picture in enumerate(islice(source.pictures(3, None, None), count), 1):
+            (photos / f"{number:06d}.png").write_bytes(encode_photo(picture.shown, "png"))
     predict(config, Request((str(clip),), effect="mask", video_format="png", output=folder / "masks"))
     predict(config, Request((str(photos),), effect="mask", output=folder / "photos", batch=1))
     of_video = sorted((folder / "masks" / f"{clip.stem}_mask").iterdir())[:count]

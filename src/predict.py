@@ -44,6 +44,7 @@ def parse_args() -> argparse.Namespace:
         "--network-side", type=int, metavar="PX", help="what the network sees, in place of model.resize"
     )
     parser.add_argument("--frame-rate", type=Fraction, metavar="N", help="drop frames beyond N a second")
+    parser.add_argument("--mute", action="store_true", help="leave the sound out")
     parser.add_argument("--smoothing", type=float, default=0.0, metavar="0..1", help="share of the frame before")
     parser.add_argument("--folds", type=int, nargs="+", metavar="K", help="only these folds, for speed (default: all)")
     parser.add_argument("--tta", nargs="+", metavar="VIEW", help="views beside the image, or none (default: as tuned)")

@@ -1,8 +1,10 @@
 """predict.py from a run of random weights: frames as photos, sound kept, damage named, outputs whole."""
 
 import io
+import shutil
 import sys
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
@@ -13,15 +15,21 @@ import torch
 from synthetic_video import ball_frame, make_video, read_frames, read_sound
 
 from maskfold.command_line import UsageError
-from maskfold.config import Config
+from maskfold.config import BlendConfig, Config
 from maskfold.data.competition import DataError
+from maskfold.data.image_files import check_images, image_table
 from maskfold.ensemble import equal_weights, model_hashes, tta_of
+from maskfold.ensemble_prediction import predict_ensemble
 from maskfold.models import build_model
 from maskfold.paths import RunPaths
 from maskfold.postprocess import ComponentRule, HardGate, Pair, Scores, TunedArtefact, TunedClass
-from maskfold.prediction.photos import encode_photo
+from maskfold.prediction.photos import encode_photo, read_photo
+from maskfold.prediction.pipeline import predicted
+from maskfold.prediction.predictor import Predictor
 from maskfold.prediction.request import Request
 from maskfold.prediction.stage import predict
+from maskfold.prediction.video_reading import open_video
+from maskfold.progress import rated
 from maskfold.provenance import StaleError
 
 NAMES = ("ball", "sky")
@@ -99,8 +107,9 @@ def masks_in(folder):
 def test_a_frame_gets_the_mask_that_it_gets_as_a_photo(config, tmp_path):
     clip = make_video(tmp_path / "clip.mp4", frames=10)
     (tmp_path / "frames").mkdir()
-    for number, (pixels, _) in enumerate(read_frames(clip), 1):
-        (tmp_path / "frames" / f"{number:06d}.png").write_bytes(encode_photo(pixels, "png"))
+    with open_video(clip) as source:
+        for number, picture in enumerate(source.pictures(3, None, None), 1):
+            (tmp_path / "frames" / f"{number:06d}.png").write_bytes(encode_photo(picture.shown, "png"))
     ask(config, clip, effect="mask", video_format="png", output=tmp_path / "video")
     ask(config, tmp_path / "frames", effect="mask", output=tmp_path / "photos", batch=1)
     of_video, of_photos = masks_in(tmp_path / "video" / "clip_mask"), masks_in(tmp_path / "photos")
@@ -109,6 +118,35 @@ def test_a_frame_gets_the_mask_that_it_gets_as_a_photo(config, tmp_path):
     shares = [mask.any(axis=2).mean() for mask in of_video]
     assert min(shares) > 0.02, "the masks show something"
     assert max(shares) < 0.98, "and leave something out"
+
+
+@pytest.mark.parametrize("blended", [False, True])
+def test_probabilities_are_those_of_the_submission(config, tmp_path, blended):
+    alone = config.model_copy(update={"inference": config.inference.model_copy(update={"batch_size": 1})})
+    weights = {"fold0": 0.25, "fold1": 0.75}
+    if blended:
+        other = alone.model_copy(update={"inference": alone.inference.model_copy(update={"tta": ()})})
+        members = (alone, other.model_copy(update={"name": "tiny2"}))
+        shutil.copytree(RunPaths.of(config).run, RunPaths.of(members[1]).run, dirs_exist_ok=True)
+        alone = alone.model_copy(update={"blend": BlendConfig(members=members, combine="geometric")})
+        weights = {"tiny": 0.4, "tiny2": 0.6}
+    tuned = TunedArtefact.read(RunPaths.of(config).postprocess_json).model_copy(update={"ensemble_weights": weights})
+    names = ["a.png", "b.png"]
+    for number, name in enumerate(names):
+        (tmp_path / name).write_bytes(encode_photo(ball_frame(number), "png"))
+    paths = [tmp_path / name for name in names]
+    images = image_table(dict(zip(names, paths, strict=True)), check_images(paths)[0])
+    expected = list(predict_ensemble(alone, weights, images))
+    found = [
+        answer
+        for _, answer in predicted(
+            map(partial(read_photo, channels=3), paths), Predictor(alone, tuned, Request(("x",)))
+        )
+    ]
+    assert len(found) == 2
+    for ours, theirs in zip(found, expected, strict=True):
+        assert np.array_equal(ours.prob, theirs.prob)
+        assert np.array_equal(ours.class_prob, theirs.class_prob)
 
 
 def test_a_blurred_video_keeps_frames_times_and_sound(config, tmp_path, capsys):
@@ -120,6 +158,13 @@ def test_a_blurred_video_keeps_frames_times_and_sound(config, tmp_path, capsys):
     assert np.array_equal(read_sound(clip), read_sound(tmp_path / "out.mp4")), "packets were copied"
     assert "12 frames" in capsys.readouterr().out
     assert {path.name for path in tmp_path.iterdir()} == {"clip.mp4", "out.mp4"}
+
+
+def test_sound_may_be_left_out(config, tmp_path):
+    clip = make_video(tmp_path / "clip.mp4", frames=3)
+    ask(config, clip, effect="blur", output=tmp_path / "out.mov", mute=True)
+    with av.open(str(tmp_path / "out.mov")) as container:
+        assert [stream.type for stream in container.streams] == ["video"]
 
 
 def test_sound_that_mp4_does_not_hold_is_coded_anew(config, tmp_path):
@@ -275,3 +320,7 @@ def test_untuned_runs_are_sent_to_tuning(config, tmp_path):
             ask(config, tmp_path / "a.png")
     finally:
         Path(rules).write_text(text)
+
+
+def test_a_bar_passes_everything_on():
+    assert list(rated(iter([1, 2, 3]), None, "clip.mp4", "frames")) == [1, 2, 3]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -33,6 +33,7 @@ class Effect:
     background: np.ndarray | Colour = (0, 0, 0)
     transparent: bool = False
     invert: bool = False
+    _covers: dict[tuple[int, int], np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     def draw(self, image: np.ndarray, prob: np.ndarray, masks: np.ndarray) -> np.ndarray:
         """One picture: (H, W, 3) uint8 RGB, (H, W, 4) RGBA of a transparent cut-out, (H, W) grey of one class's mask.
@@ -58,7 +59,13 @@ class Effect:
     def _background(self, image: np.ndarray) -> np.ndarray:
         """What lies behind, as large as the image."""
         if isinstance(self.background, np.ndarray):
-            return covering(self.background, (image.shape[0], image.shape[1]))
+            size = image.shape[0], image.shape[1]
+            cover = self._covers.get(size)
+            if cover is None:
+                cover = covering(self.background, size)
+                self._covers.clear()  # one size at a time: the frames of a video share theirs
+                self._covers[size] = cover
+            return cover
         return np.full_like(image, self.background)
 
     def _coloured(self, image: np.ndarray, layers: Sequence[np.ndarray], share: float) -> np.ndarray:

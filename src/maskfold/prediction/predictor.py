@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from maskfold.blending.combining import combine_class_probs, combine_maps
 from maskfold.command_line import UsageError
 from maskfold.config import Config, InferenceConfig, ModelConfig, Resize
 from maskfold.data.transforms import network_size, padded_size
-from maskfold.ensemble import experiments, fold_names
+from maskfold.ensemble import equal_weights, experiments, fold_names
 from maskfold.inference import Ensemble, ImageBatch, Prediction, Runtime, image_batch
 from maskfold.models import load_model
 from maskfold.paths import RunPaths
@@ -64,7 +64,9 @@ class Predictor:
         self.combine = None if config.blend is None else config.blend.combine
         self.channels = config.model.in_channels if config.blend is None else config.blend.members[0].model.in_channels
         self.members = [
-            _member(run, tuned, request, 1.0 if config.blend is None else tuned.ensemble_weights[run.name])
+            _member(run, tuned.ensemble_weights, request, 1.0)
+            if config.blend is None
+            else _member(run, equal_weights(run), request, tuned.ensemble_weights[run.name])
             for run in experiments(config)
             if config.blend is None or tuned.ensemble_weights[run.name] > 0
         ]
@@ -102,18 +104,19 @@ class Predictor:
         return np.stack([apply_rule(*row) for row in zip(prob, rules, present, strict=True)])
 
 
-def _member(run: Config, tuned: TunedArtefact, request: Request, weight: float) -> Member:
-    """One experiment with the request's folds, views and size."""
+def _member(run: Config, fold_weights: Mapping[str, float], request: Request, weight: float) -> Member:
+    """One experiment with the request's folds, views and size; fold_weights: fold0 -> weight, summing to 1."""
     folds = list(range(run.folds.models)) if request.folds is None else list(dict.fromkeys(request.folds))
     unknown = [fold for fold in folds if fold not in range(run.folds.models)]
     if unknown or not folds:
         raise UsageError(f"--folds: {run.name} has the folds 0 to {run.folds.models - 1}, found {unknown or 'none'}")
     names = fold_names(run)
-    shares = [tuned.ensemble_weights.get(names[fold], 1.0) for fold in folds]
+    weights = [fold_weights[names[fold]] for fold in folds]
+    if request.folds is not None:
+        weights = [value / sum(weights) for value in weights] if sum(weights) else [1 / len(folds)] * len(folds)
     paths, runtime = RunPaths.of(run), Runtime.of(run)
     models = [load_model(paths.model(fold), run.model, len(run.data.class_names or ())) for fold in folds]
     ready = [model.to(runtime.device).eval() for model in models]
-    weights = [share / sum(shares) for share in shares]
     model = run.model
     if request.network_side is not None:
         model = model.model_copy(update={"resize": Resize(longest_side=request.network_side)})

@@ -45,6 +45,7 @@ class Request:
     batch: int | None = None
     folds: tuple[int, ...] | None = None
     tta: tuple[str, ...] | None = None
+    mute: bool = False
     raw: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:

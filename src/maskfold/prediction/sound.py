@@ -15,6 +15,8 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Discard
 
+from maskfold.data.competition import DataError
+
 # What players expect in these files; matroska holds anything.
 _COPIED = {"mp4": {"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"}, "mov": {"aac", "mp3", "ac3", "eac3", "alac"}}
 _CODEC, _BITS_A_SECOND = "aac", 192_000
@@ -43,13 +45,26 @@ class Sound:
                     else _Coded(stream, output)
                 )
                 for stream in self.container.streams.audio
+                if stream.codec_context is not None
             }
             self._closing = opened.pop_all()
         self._packets = self._timed_packets()
         self._next = next(self._packets, None)
 
     def write_until(self, time: Fraction | None) -> None:
-        """Write what sounds up to `time`, s of the output; with None all that is left."""
+        """Write what sounds up to `time`, s of the output; with None all that is left.
+
+        Raises DataError where the sound is damaged.
+        """
+        try:
+            self._write_until(time)
+        except av.FFmpegError as error:
+            if isinstance(error, OSError):  # the disk, not the sound
+                raise
+            problem = f"{self.container.name}: its sound cannot be carried over ({error.strerror})"
+            raise DataError([f"{problem}; leave it out with --mute"]) from None
+
+    def _write_until(self, time: Fraction | None) -> None:
         while self._next is not None and (time is None or self._next[0] <= time):
             packet = self._next[1]
             if self.first_time:
@@ -69,7 +84,8 @@ class Sound:
 
     def _timed_packets(self) -> Iterator[tuple[Fraction, Packet]]:
         for packet in self.container.demux(self.container.streams.audio):
-            if packet.dts is not None:  # the empty packets at the end only flush decoders
+            # The empty packets at the end only flush decoders.
+            if packet.dts is not None and packet.stream.index in self.tracks:
                 yield packet.dts * packet.time_base - self.first_time, packet
 
 

@@ -42,7 +42,7 @@ def predict_video(task: Task, predictor: Predictor, effect: Effect, request: Req
         answers = ((picture, smoother(prediction)) for picture, prediction in predicted(pictures, predictor))
         drawn = mapped(draw, read_ahead(answers), drawing_threads())
         time_base = source.time_base if rate is None else 1 / rate
-        with frame_writer(task.target, task.form, source, time_base) as writer:
+        with frame_writer(task.target, task.form, source, time_base, request.mute) as writer:
             for picture, image in rated(drawn, _expected(source, rate), source.name, "frames"):
                 writer.write(image, picture.time)
                 count += 1

@@ -17,6 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
+from maskfold.command_line import UsageError
 from maskfold.data.competition import DataError
 from maskfold.prediction.photos import Picture, shrunk
 
@@ -130,8 +131,10 @@ def open_video(
     """Open a video file, or with None the stream on stdin.
 
     raw: (width, height) px of frames on stdin that are bare RGB bytes, `rate` of them a second. Raises DataError where
-    it is no video.
+    it is no video, UsageError where stdin is a terminal.
     """
+    if path is None and sys.stdin.isatty():
+        raise UsageError("-: reads a video from stdin, found a terminal; pipe one in, or give a file")
     name = "stdin" if path is None else str(path)
     options = {}
     if raw is not None:

@@ -37,14 +37,16 @@ class FrameWriter(Protocol):
 
 
 @contextmanager
-def frame_writer(path: Path, form: str, source: VideoSource, time_base: Fraction) -> Iterator[FrameWriter]:
+def frame_writer(
+    path: Path, form: str, source: VideoSource, time_base: Fraction, mute: bool = False
+) -> Iterator[FrameWriter]:
     """A writer whose output gets its name when the block ends well; form: one of VIDEO_FORMATS."""
     if form == "png":
         with whole_folder(path) as folder:
             yield FolderWriter(folder)
         return
     with whole_file(path) as temporary:
-        writer = GifWriter(temporary) if form == "gif" else VideoWriter(temporary, form, source, time_base)
+        writer = GifWriter(temporary) if form == "gif" else VideoWriter(temporary, form, source, time_base, mute)
         try:
             yield writer
             writer.finish()
@@ -70,7 +72,8 @@ class VideoWriter:
     Colours are halved in both directions, as all players expect, so that odd sides grow by repeating their last line.
     """
 
-    def __init__(self, path: Path, form: str, source: VideoSource, time_base: Fraction) -> None:
+    def __init__(self, path: Path, form: str, source: VideoSource, time_base: Fraction, mute: bool) -> None:
+        self.mute = mute
         self.source, self.time_base, self.form = source, time_base, form
         options = {"movflags": "+faststart"} if form in ("mp4", "mov") else {}
         self.container: OutputContainer = av.open(str(path), "w", format=_CONTAINERS[form], options=options)
@@ -122,7 +125,7 @@ class VideoWriter:
         self.matrix = Colorspace.ITU709 if wide else Colorspace.ITU601
         stream.codec_context.colorspace = int(self.matrix)
         stream.codec_context.color_range = int(ColorRange.MPEG)
-        if source.has_sound and source.path is not None:
+        if source.has_sound and source.path is not None and not self.mute:
             self.sound = Sound(source.path, source.first_time, self.container, self.form)
         return stream
 
