@@ -39,6 +39,7 @@ def test_strict_names_all_of_them_and_the_old_answer_stays(run):
         opened(config, "strict")
     assert len(error.value.problems) == 2
     assert all(any(name in line for line in error.value.problems) for name in bad)
+    assert all(line.endswith("--on-bad-image empty") for line in error.value.problems)
     assert RunPaths.of(config).submission_csv.read_text() == answer
 
 

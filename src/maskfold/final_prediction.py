@@ -75,7 +75,7 @@ def _write_bad_images(competition: Competition, path: Path) -> None:
     with whole_file(path) as temporary:
         table = pd.DataFrame(competition.unreadable.items(), columns=["image_id", "reason"])
         table.to_csv(temporary, index=False)
-    print(f"make_submission: wrote {display(path)}, which names the {len(competition.unreadable)} unreadable images")
+    print(f"make_submission: wrote {display(path)}, which names them")
 
 
 def checked_artefact(config: Config) -> TunedArtefact:

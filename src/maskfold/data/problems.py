@@ -20,6 +20,7 @@ from maskfold.paths import resolve
 
 T = TypeVar("T")
 
+_EMPTY_HINT = "; a test image may be answered with empty masks instead: --on-bad-image empty"
 _SAME = {".jpeg": ".jpg", ".tiff": ".tif"}
 _PLACES = ("root", "sample_submission", "groups_csv", "check", "test_images", "test_csv", "exclude", "exclude_from")
 
@@ -100,7 +101,9 @@ def check_files(
     """
     if on_bad_image == "strict":
         headers, bad_images = check_images([*train, *test.values()], check)
-        problems += bad_images
+        only_test = {str(path) for path in test.values() if path not in headers}
+        hints = [_EMPTY_HINT if line.partition(": ")[0] in only_test else "" for line in bad_images]
+        problems += [line + hint for line, hint in zip(bad_images, hints, strict=True)]
         return headers, {}
     headers, bad_images = check_images([*train], check)
     problems += bad_images
