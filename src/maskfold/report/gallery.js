@@ -264,7 +264,8 @@ function view(index) {
   $("stage").replaceChildren(panes(number));
   const columns = Object.keys(COLUMNS).filter((name) => data[name]);
   $("head").replaceChildren(row("th", ["class", ...columns.map((name) => COLUMNS[name])]));
-  $("rows").replaceChildren(...classesShown().map((k) =>
+  const classes = classesShown().sort((a, b) => (area(number, b) > 0) - (area(number, a) > 0)); // what there is first
+  $("rows").replaceChildren(...classes.map((k) =>
     row("td", [data.classes[k], ...columns.map((name) => String(data[name][number][k]))])));
   if (!$("viewer").open) $("viewer").showModal();
 }
