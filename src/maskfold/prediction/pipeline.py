@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def read_ahead(items: Iterable[Item], depth: int = 2) -> Iterator[Item]:
     try:
         while (item := waiting.popleft().result()) is not _END:
             waiting.append(pool.submit(next, iterator, _END))
-            yield item  # type: ignore[misc]
+            yield cast(Item, item)
     finally:
         pool.shutdown(cancel_futures=True)
 
