@@ -97,7 +97,7 @@ def score(args: argparse.Namespace) -> int:
     """Audit the planted labels, and compare the ranking with what was done."""
     config = load_config(args.config, args.set)
     competition = open_competition(config.data)
-    audit_labels(config, competition, accept_code_changes=True)
+    audit_labels(config, competition)
     table = read_table(RunPaths.of(config).label_audit / "labels.csv")
     images = table.sort_values("score", ascending=False, kind="stable").drop_duplicates("image_id", ignore_index=True)
     done = read_table(args.planted or Path(config.data.root) / "planted.csv")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maskfold.label_audit.edges import displacement, translation
+from maskfold.label_audit.edges import Displacement, displacement, translation
 from maskfold.label_audit.evidence import image_evidence
 from maskfold.label_audit.quality import label_quality
 from maskfold.label_audit.ranking import EXCLUDE, FINE, LIMITS, class_limits, evidence_row, rank
@@ -69,6 +69,13 @@ def test_an_edge_farther_out_is_measured_in_px():
     assert found.agreed_px == 3.5
 
 
+def test_what_lies_beyond_the_reach_of_an_edge_is_no_moved_edge():
+    seen, label = np.zeros((2, 100, 100), np.uint8)
+    seen[40:60, 40:60] = 1
+    label[20:80, 20:80] = 1  # 20 px farther out, where 5 are looked at
+    assert displacement(2 * seen.astype(np.float32) - 1, label, seen, 100) == Displacement()
+
+
 @pytest.mark.parametrize(("down", "right"), [(8, -4), (-6, 10), (0, 0)])
 def test_a_shift_is_measured_in_px(down, right):
     seen = disc(60, 80, 30)
@@ -87,7 +94,7 @@ def faults():
         "missing object": (person, person | disc(60, 135, 14)),
         "empty by mistake": (blank(), person),
         "stray blob": (person | disc(60, 135, 14), person),
-        "swollen edge": (disc(60, 60, 41), person),
+        "swollen edge": (disc(60, 60, 40), person),
         "shrunken edge": (disc(60, 60, 30), person),
         "shifted edge": (disc(68, 52, 35), person),
     }

@@ -55,7 +55,7 @@ def reach_px(shape: tuple[int, ...]) -> int:
 
 
 def displacement(signed: np.ndarray, truth: np.ndarray, predicted: np.ndarray, short_side: int) -> Displacement:
-    """How much a label is swollen or shrunken.
+    """How much a label is swollen or shrunken, up to just below 5 % of the shorter side; else nothing.
 
     signed: (H, W) float32 in -1..1, (2p - 1)^3; truth, predicted: (H, W) uint8 in {0, 1}, neither blank; short_side: of
     the whole image, in px.
@@ -68,6 +68,8 @@ def displacement(signed: np.ndarray, truth: np.ndarray, predicted: np.ndarray, s
     levels = np.arange(-reach, reach + 1)
     order = np.argsort(np.abs(levels), kind="stable")
     best = order[gains[order].argmax()]
+    if abs(levels[best]) == reach:  # no edge moved so far: a part that one side lacks
+        return Displacement()
     distance = -_depth(predicted)[_inner_edge(truth)]
     median = float(np.median(np.clip(distance, -reach, reach))) if len(distance) else 0.0
     return Displacement(float(gains[best] - gains[reach]), int(levels[best]), median)
@@ -85,8 +87,11 @@ def translation(signed: np.ndarray, truth: np.ndarray, short_side: int) -> Trans
     padded = cv2.copyMakeBorder(coarse_truth, reach, reach, reach, reach, cv2.BORDER_REPLICATE)
     agreement = cv2.matchTemplate(padded, coarse_signed, cv2.TM_CCORR)
     row, column = np.unravel_index(int(agreement.argmax()), agreement.shape)
+    down, right = int(row) - reach, int(column) - reach
+    if reach in (abs(down), abs(right)):  # the best may be farther still: that is no shift, but another object
+        return Translation()
     gain = max(0.0, float(agreement[row, column] - agreement[reach, reach])) * factor**2
-    return Translation(gain, int(row - reach) * factor, int(column - reach) * factor)
+    return Translation(gain, down * factor, right * factor)
 
 
 def _coarse(plane: np.ndarray, factor: int) -> np.ndarray:

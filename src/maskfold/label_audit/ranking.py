@@ -17,7 +17,7 @@ _SPOILT = 0.2  # damage from which a fix is no longer quick
 
 # Strengths and the least that is suspicious in a clean set; chosen on faults planted with another seed than those that
 # benchmarks/label_audit.py reports on. One move of the whole label explains many pixels at once, so it takes fewer.
-LIMITS = {"missing": 0.05, "stray": 0.05, "exchanged": 0.05, "shifted": 0.0125, "edge": 0.0125}
+LIMITS = {"missing": 0.05, "stray": 0.05, "exchanged": 0.05, "shifted": 0.01, "edge": 0.01}
 # A strength that many labels of a class reach is the network's doing: no limit is below so many times a percentile.
 _COMMON = {0.75: 3.0, 0.9: 1.5}
 # Networks overlook what is hard, but rarely invent it: what they surely see is trusted until a quarter of labels lack
@@ -32,7 +32,7 @@ def evidence_row(evidence: Evidence, short_side: int, class_names: Sequence[str]
     short_side: of the image, px; class_names: all, in order. Shares are of the pixels that label or prediction show.
     """
     moved, edge = evidence.moved, evidence.edge
-    edge_gain = evidence.share(edge.gain_px)
+    shift_gain, edge_gain = evidence.share(moved.gain_px), evidence.share(edge.gain_px)
     return {
         "true_px": evidence.true_px,
         "predicted_px": evidence.predicted_px,
@@ -41,8 +41,11 @@ def evidence_row(evidence: Evidence, short_side: int, class_names: Sequence[str]
         "missing": evidence.missing.share,
         "stray": evidence.stray.share,
         "exchanged": evidence.exchanged,
-        "shifted": evidence.share(moved.gain_px),
-        "edge": math.sqrt(edge_gain * edge.agreed_px / short_side),
+        "shifted": shift_gain * _explained_share(shift_gain, evidence.damage),
+        "edge": math.sqrt(
+            edge_gain * _explained_share(edge_gain, evidence.damage) * edge.agreed_px / short_side,
+        ),
+        "shift_gain": shift_gain,
         "edge_gain": edge_gain,
         "edge_px": math.copysign(edge.agreed_px, edge.px),
         "shift_down_px": moved.down_px,
@@ -52,6 +55,11 @@ def evidence_row(evidence: Evidence, short_side: int, class_names: Sequence[str]
         **_place("missing", evidence.missing),
         **_place("stray", evidence.stray),
     }
+
+
+def _explained_share(gain: float, damage: float) -> float:
+    """How much of what is wrong one move mends, 0..1; half a label without any support is no moved edge."""
+    return min(1.0, gain / damage) if damage else 0.0
 
 
 def _place(name: str, region: Region) -> dict[str, Any]:
@@ -116,7 +124,7 @@ def explained(kind: str, row: Mapping[str, Any]) -> tuple[str, str]:
     if kind == "stray":
         place = f"{row['stray_px']:,} px around row {row['stray_row']}, column {row['stray_column']}"
         return "stray blob", f"the label has {place}, where the network sees nothing ({row['stray_prob']:.2f})"
-    if row["edge_px"] == 0 or row["edge_gain"] < row["shifted"]:
+    if row["edge_px"] == 0 or row["edge_gain"] < row["shift_gain"]:
         return _shifted(row)
     reason, where = ("swollen edge", "outside") if row["edge_px"] > 0 else ("shrunken edge", "inside")
     return reason, f"the label's edge lies about {abs(row['edge_px']):.0f} px {where} the network's"
