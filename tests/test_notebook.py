@@ -68,6 +68,10 @@ def test_the_scores_shown_are_those_of_the_run(tour, home):
     assert f"honest estimate {tuned['scores']['honest']:.4f}, hidden truth 0." in texts(tour)
 
 
+def test_no_progress_bar_fills_the_page(tour):
+    assert "\x1b[2K" not in texts(tour)
+
+
 def test_pictures_and_tables_are_inline(tour):
     shown = [output["data"] for output in outputs(tour) if "data" in output]
     assert sum("image/png" in data for data in shown) >= 4 + 2 + 2 + 1 + 2  # classes, training, OOF, surface, rules
