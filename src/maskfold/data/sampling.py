@@ -29,7 +29,7 @@ class Draw(NamedTuple):
 
 
 class PseudoRows(NamedTuple):
-    """The training images with pseudo-labels: the last `images` of all; max_share: of the draws of an epoch, at most."""
+    """Pseudo-labels: the last `images` of the training images; max_share: of the draws of an epoch, at most."""
 
     images: int
     max_share: float
