@@ -148,6 +148,16 @@ def test_names_follow_patterns_even_in_one_folder(root):
     assert competition.masks("8").sum() == 7
 
 
+@pytest.mark.parametrize(
+    ("mask_name", "found"), [("{stem}_mask.png", "no file is named like"), ("{stem}", "every photo is named like")]
+)
+@pytest.mark.parametrize("missing_masks", ["refuse", "empty"])
+def test_one_folder_whose_names_do_not_tell_masks_apart_is_refused(root, mask_name, found, missing_masks):
+    problems = problems_of(root, train_masks="train", mask_name=mask_name, missing_masks=missing_masks)
+    assert found in problems
+    assert "data.train_masks to their folder" in problems
+
+
 def test_a_folder_or_a_name_a_class(root):
     for name in ("cat", "dog"):
         (root / "masks" / name).mkdir(parents=True)

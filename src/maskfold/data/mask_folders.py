@@ -79,11 +79,13 @@ def photos_in(data: MaskFoldersData, folder: Path | None, problems: Problems) ->
 def _pairs(data: MaskFoldersData, photos: Path, masks: Path, problems: Problems) -> tuple[dict[str, Path], Masks]:
     """The photos and masks of a split, paired by what {stem} stands for."""
     expression = _expression(data.mask_name, data.class_names)
-    images = photos_in(data, photos, problems)
+    named = images = photos_in(data, photos, problems)
     if photos == masks:
-        images = {key: path for key, path in images.items() if not expression.fullmatch(path.name)}
+        images = {key: path for key, path in named.items() if not expression.fullmatch(path.name)}
     found = _mask_files(data, masks, expression, photos == masks, problems)
-    if not images or not found:  # a folder is missing or empty, which is reported already
+    if photos == masks and named:
+        problems += _shared_problem(data, photos, bool(images), bool(found))
+    if not images or not found:  # which is reported by now
         return images, {key: [None] for key in images}
     classes = data.class_names if "{class}" in data.mask_name else ("",)
     photo_pattern = _expression(data.image_name, ())
@@ -101,6 +103,17 @@ def _pairs(data: MaskFoldersData, photos: Path, masks: Path, problems: Problems)
             )
     problems += sorted(f"{path}: a mask without its photo" for path in found.values())
     return images, pairs
+
+
+def _shared_problem(data: MaskFoldersData, folder: Path, any_photo: bool, any_mask: bool) -> list[str]:
+    """What is wrong where photos and masks share a folder and their names do not tell them apart."""
+    if any_photo and any_mask:
+        return []
+    found = "no file is" if any_photo else "every photo is"
+    return [
+        f"{folder}: {found} named like data.mask_name={data.mask_name!r}; photos and masks share this folder, so set "
+        "data.mask_name to what only masks are called, such as {stem}_mask.png, or data.train_masks to their folder"
+    ]
 
 
 def _mask_files(
