@@ -176,3 +176,23 @@ def test_a_header_check_decodes_only_where_the_end_is_missing(tmp_path):
     headers, problems = check_images([tmp_path / "good.png", tmp_path / "cut.png"], "header")
     assert headers == {tmp_path / "good.png": (2, 3, UNKNOWN_PEAK)}
     assert "cut.png: cannot be decoded" in problems[0]
+
+
+def test_auto_decodes_what_only_a_header_check_saw(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("maskfold.paths.REPOSITORY", tmp_path / "indices")
+    monkeypatch.setattr("maskfold.data.file_index.MIN_INDEXED", 2)
+    paths = [tmp_path / "good.png", tmp_path / "damaged.png"]
+    for path in paths:
+        cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 255, (20, 20, 3), dtype=np.uint8))
+    content = bytearray(paths[1].read_bytes())
+    middle = slice(len(content) // 2, len(content) // 2 + 40)
+    content[middle] = bytes(40)
+    paths[1].write_bytes(content)
+    assert check_images(paths, "header")[1] == []  # its end is there
+    monkeypatch.setattr("maskfold.data.image_files.MAX_DECODED", 1)
+    assert check_images(paths, "auto")[1] == []
+    assert capsys.readouterr().err == ""  # no file is new
+    monkeypatch.setattr("maskfold.data.image_files.MAX_DECODED", 2)
+    headers, problems = check_images(paths, "auto")
+    assert headers[paths[0]].peak > 200
+    assert [line.partition(": ")[0] for line in problems] == [str(paths[1])]

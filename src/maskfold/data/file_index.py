@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,7 +27,7 @@ Stamp = tuple[str, int, int]  # name, size in bytes, modification time in ns
 class FileIndex:
     """Findings (one line of text each) about files, by folder; `kind` keeps those of different inspections apart."""
 
-    def __init__(self, paths: Sequence[Path], kind: str, accept: Callable[[str], bool] = lambda _: True) -> None:
+    def __init__(self, paths: Sequence[Path], kind: str) -> None:
         self.kind = kind
         self.found: dict[Path, str] = {}
         self.new: list[Path] = []
@@ -40,10 +40,14 @@ class FileIndex:
             for path in inside:
                 stamp = self._stamps[path] = _stamp(path)
                 finding = known.get(stamp)
-                if finding is not None and accept(finding):
+                if finding is not None:
                     self.found[path] = finding
                 else:
                     self.new.append(path)
+
+    def inspect_again(self, paths: Collection[Path]) -> None:
+        """Take these for new, whatever was found about them."""
+        self.new += [path for path in paths if self.found.pop(path, None) is not None]
 
     def inspect_new(self, inspect: Callable[[Path], str], title: str) -> list[str]:
         """Inspect in threads what is not known yet, and keep what was found; returns the problems, one a bad file."""

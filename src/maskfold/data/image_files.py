@@ -108,13 +108,16 @@ def check_images(paths: Sequence[Path], check: Check = "decode") -> tuple[dict[P
     """Check every file once and report all that fail.
 
     check: "decode" decodes every file, "header" only reads the declared size and looks for the file's end (and decodes
-    where that leaves doubt), "auto" is "header" where more than MAX_DECODED files are new. What was found is kept in an
-    index under runs/ with size and modification time of each file, so that later stages look only at what is new.
-    Returns the header of each good file, and one problem a bad one.
+    where that leaves doubt), "auto" is "header" where more than MAX_DECODED files were not decoded yet. What was found
+    is kept in an index under runs/ with size and modification time of each file, so that later stages look only at what
+    is new. Returns the header of each good file, and one problem a bad one.
     """
-    index = FileIndex(paths, "images", lambda finding: check != "decode" or not finding.endswith(f" {UNKNOWN_PEAK}"))
-    only_headers = check == "header" or (check == "auto" and len(index.new) > MAX_DECODED)
-    if check == "auto" and only_headers:
+    index = FileIndex(paths, "images")
+    undecoded = [path for path, finding in index.found.items() if finding.endswith(f" {UNKNOWN_PEAK}")]
+    only_headers = check == "header" or (check == "auto" and len(undecoded) + len(index.new) > MAX_DECODED)
+    if not only_headers:
+        index.inspect_again(undecoded)
+    if check == "auto" and only_headers and index.new:
         print(
             f"{len(index.new)} images are new: their headers are checked, their pixels are not "
             "(data.check: decode checks those too)",
