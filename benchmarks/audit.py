@@ -32,6 +32,7 @@ from sklearn.metrics.cluster import pair_confusion_matrix
 from maskfold.audit.stage import audit_data
 from maskfold.config import REPOSITORY, Config, RleCsvData, load_config
 from maskfold.data.demo_files import make_demo_data
+from maskfold.memory import peak_memory_mb
 from maskfold.paths import RunPaths
 from maskfold.rle import encode
 
@@ -132,17 +133,11 @@ def audit_once(root: Path) -> dict[str, float]:
     import maskfold.paths
 
     maskfold.paths.REPOSITORY = root / "indices"  # the index of images belongs to the temporary folder
-    imports = peak_megabytes()
+    imports = peak_memory_mb()
     started, processor = time.monotonic(), time.process_time()
     audit_data(strips_config(root))
     seconds = {"clock": time.monotonic() - started, "seconds": time.process_time() - processor}
-    return {**seconds, "memory": peak_megabytes(), "imports": imports}
-
-
-def peak_megabytes() -> float:
-    """The most memory this process has held; getrusage would count what its parent held when it was started."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return float(status.partition("VmHWM:")[2].split()[0]) / 1024
+    return {**seconds, "memory": peak_memory_mb(), "imports": imports}
 
 
 def audit_strips(folder: Path, images: int) -> list[bool]:

@@ -38,6 +38,7 @@ from maskfold.data.image_files import check_images, image_table, list_images
 from maskfold.ensemble import equal_weights, model_hashes
 from maskfold.final_prediction import answer_images, make_submission
 from maskfold.inference import Runtime, batch_loader
+from maskfold.memory import peak_memory_mb
 from maskfold.models import build_model, load_model
 from maskfold.paths import RunPaths, resolve
 from maskfold.postprocess import ComponentRule, Pair, Scores, TunedArtefact, TunedClass
@@ -136,10 +137,7 @@ def memory(config: Config, count: int) -> float:
     names = config.data.class_names or ()
     images = test_images(config, count)
     make_submission(config, Competition(names, images.iloc[:0], images, _no_masks))
-    # Only now: what this brings along does not belong to the stage.
-    from tuning_memory import peak_mb
-
-    return peak_mb()
+    return peak_memory_mb()
 
 
 def _no_masks(image_id: str) -> np.ndarray:

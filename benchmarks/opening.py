@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -101,6 +100,7 @@ def open_once(root: Path, kind: str, check: str) -> dict[str, float]:
     from maskfold.config.data import DataConfig
     from maskfold.data import coco  # noqa: F401  # so that its import does not count
     from maskfold.data.reading import open_competition
+    from maskfold.memory import peak_memory_mb
     from maskfold.rle import parse_runs
 
     maskfold.paths.REPOSITORY = root / "indices"  # the indices belong to the temporary folder
@@ -109,11 +109,11 @@ def open_once(root: Path, kind: str, check: str) -> dict[str, float]:
     section: dict[str, object] = {"root": str(root), "check": check, **OPENED[kind]}
     data: DataConfig = TypeAdapter(DataConfig).validate_json(json.dumps(section))
     parse_runs("1 1")  # compiles, or reads what was compiled
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_memory_mb()
     started, processor = time.monotonic(), time.process_time()
     competition = open_competition(data)
     seconds, processor = time.monotonic() - started, time.process_time() - processor
-    memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    memory = peak_memory_mb() - before
     some = competition.train["image_id"][:: max(1, len(competition.train) // 500)]
     started = time.process_time()
     for image_id in some:

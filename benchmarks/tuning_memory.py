@@ -24,6 +24,7 @@ from severstal_oof import CLASSES, HEIGHT, WIDTH, SeverstalOof
 from maskfold.config import REPOSITORY, Config
 from maskfold.data.competition import Competition
 from maskfold.executor import available_cores, map_threads
+from maskfold.memory import peak_memory_mb
 from maskfold.oof import OofWriter
 from maskfold.paths import RunPaths
 from maskfold.tuning import tune
@@ -53,15 +54,6 @@ def write_oof(config: Config, source: SeverstalOof, images: int) -> None:
         writers = [stack.enter_context(OofWriter(path, CLASSES)) for path in paths]
         for judged in map_threads(source.image, range(images), available_cores()):
             writers[judged.oof.fold].write(judged.oof.image_id, judged.oof.fold, judged.oof.prob)
-
-
-def peak_mb() -> float:
-    """Peak resident memory of this process, MB.
-
-    Not from getrusage: that counts what the parent held when it started this process.
-    """
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) / 1024
 
 
 def stage_peaks_mb(labels: Path, sizes: Sequence[int]) -> list[float]:
@@ -94,7 +86,7 @@ def main() -> None:
         stage_peaks_mb(args.labels, args.images)
     else:
         tune(simulated_config(args.tune), simulated_competition(SeverstalOof(args.labels), args.images[0]))
-        print(peak_mb())
+        print(peak_memory_mb())
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ from maskfold.command_line import run_config
 from maskfold.config import Config, load_config
 from maskfold.ensemble import equal_weights, model_hashes
 from maskfold.final_prediction import checked_artefact
+from maskfold.memory import peak_memory_mb
 from maskfold.models import build_model
 from maskfold.paths import RunPaths
 from maskfold.postprocess import ComponentRule, Pair, Scores, TunedArtefact, TunedClass
@@ -149,11 +150,8 @@ def peak_mb(arguments: list[str], clip: Path, out: Path) -> float:
 
 def memory(config: Config, clip: Path, out: Path) -> float:
     """Peak resident memory of this process after predicting a video, MB."""
-    # Only here: what this brings along does not belong to the other sides.
-    from tuning_memory import peak_mb as own_peak_mb
-
     predict(config, Request((str(clip),), effect="blur", output=out, overwrite=True, folds=(0,), tta=()))
-    return own_peak_mb()
+    return peak_memory_mb()
 
 
 def parse_args() -> argparse.Namespace:

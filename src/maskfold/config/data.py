@@ -26,7 +26,7 @@ class _Data(_Excluding):
     class_names: tuple[str, ...] = Field(min_length=1)  # in order
     sample_submission: str | None = None
     groups_csv: str | None = None  # ImageId,GroupId: images that must stay in one fold
-    # decode: every file, once; header: only look at its size and its end; auto: header while over 20,000 are not decoded
+    # decode: every file, once; header: only look at its size and its end; auto: header while over 20,000 are left
     check: Literal["auto", "decode", "header"] = "auto"
 
     @model_validator(mode="after")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from maskfold.memory import peak_memory_mb
 from maskfold.speed.backends import BY_NAME
 
 
@@ -55,17 +55,6 @@ def load_engine(request: Mapping[str, Any]) -> Engine:
     if backend.engine == "openvino":
         return OpenVinoEngine(backend, threads, Path(request["onnx"]))
     return OnnxRuntimeEngine(backend, device, threads, Path(request["onnx"]), Path(request["folder"]))
-
-
-def peak_memory_mb() -> float:
-    """The most memory this process had in RAM so far (MB)."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # Not getrusage, which on Linux starts at the size of the process that started this one.
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) / 2**10
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 class Worker:

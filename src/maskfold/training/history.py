@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import resource
 import time
 from collections.abc import Hashable
 from pathlib import Path
@@ -14,6 +13,7 @@ import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from maskfold.memory import peak_memory_mb, reset_peak_memory
 from maskfold.provenance import whole_file
 from maskfold.report.curves import plot_history
 from maskfold.training.module import FoldModule
@@ -29,6 +29,7 @@ class HistoryCallback(Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Take over the rows of the epochs before the first one to come."""
+        _reset_peak_memory()
         if self.history_csv.is_file():
             known = pd.read_csv(self.history_csv)
             self.rows = known[known["epoch"] < trainer.current_epoch].to_dict("records")
@@ -76,7 +77,14 @@ class HistoryCallback(Callback):
 
 
 def _peak_memory_mb() -> float:
-    """Highest memory so far: of the GPU where one is used, else of this process (MB)."""
+    """Highest memory since the training began: of the GPU where one is used, else of this process (MB)."""
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return peak_memory_mb()
+
+
+def _reset_peak_memory() -> None:
+    """Forget what earlier folds held in this process."""
+    reset_peak_memory()
+    if torch.cuda.is_initialized():
+        torch.cuda.reset_peak_memory_stats()
