@@ -12,7 +12,7 @@ import torch
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
 
-from maskfold.architectures import UNFIT, build_network, does_not_fit
+from maskfold.architectures import UNFIT, build_network, does_not_fit, own_size_hint
 from maskfold.config import ConfigError, ModelConfig
 from maskfold.encoder_weights import load_encoder, local_weights
 from maskfold.paths import display
@@ -132,7 +132,8 @@ def _try_out(model: SegmentationModel, config: ModelConfig, class_count: int) ->
     except UNFIT as error:
         if isinstance(error, ConfigError):
             raise
-        raise does_not_fit(config, f"an image of {size[0]}x{size[1]} px fails: {error}") from error
+        cure = "" if size != _TRIAL_SIZE else own_size_hint(config)
+        raise does_not_fit(config, f"an image of {size[0]}x{size[1]} px fails: {error}{cure}") from error
     model.train()
     if found != (1, class_count, *size):
         raise does_not_fit(config, f"an image of {size[0]}x{size[1]} px comes out as {found[2]}x{found[3]}")

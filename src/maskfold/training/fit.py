@@ -22,6 +22,7 @@ from maskfold.errors import TrainingError
 from maskfold.inference import Runtime
 from maskfold.losses import check_loss
 from maskfold.models import build_model
+from maskfold.network_sizes import check_network_sizes
 from maskfold.paths import RunPaths, display
 from maskfold.provenance import Provenance, whole_file
 from maskfold.pseudo_labels import PseudoLabels
@@ -61,6 +62,7 @@ def train_fold(
     if config.train.compile:
         model.network.compile()  # in place, so that the weights keep their names
     data = FoldData(config, competition, folds, fold, _first_epoch(resume_from), folder, pseudo)
+    check_network_sizes(model, config, data.dataset.crop_sizes)
     if is_first_process():
         if pseudo is not None:
             _show_pseudo_labels(data, pseudo, fold)
