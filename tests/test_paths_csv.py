@@ -55,3 +55,18 @@ def test_bad_rows_are_reported_together(root):
     ):
         assert answer in problems
     assert "found the header photo,mask; expected image,mask" in problems_of(root, "photo,mask\na/1.jpg,\n")
+
+
+def test_an_image_has_one_row_and_one_id(root):
+    text = "id,image,mask\nx,a/1.jpg,\nX,b/1.jpg,\ny,a/1.jpg,\n,b/1.jpg,\n"
+    problems = problems_of(root, text, columns=PathColumns(id="id")).splitlines()
+    for line, answer in zip(
+        problems,
+        (
+            "row 3: image id 'X' differs from 'x' in row 2 only by case",
+            "row 4: a/1.jpg is the image of row 2 already; one image, one row",
+            "row 5: no image id",
+        ),
+        strict=True,
+    ):
+        assert answer in line

@@ -84,16 +84,17 @@ def _read_split(path: Path, root: Path, data: PathsCsvData, labelled: bool, prob
     masks = _mask_columns(data) if labelled else []
     wanted = [columns.image, *ids, *groups, *masks]
     table = problems.attempt(lambda: read_csv(path, [wanted]), None)
-    rows: dict[str, int] = {}
+    rows = _Rows()
     for number, fields in [] if table is None else table.select(wanted):
         place = f"{path}, row {number}:"
         if not fields[0]:
             problems.append(f"{place} no path in column {columns.image}")
             continue
         image_id = fields[1] if ids else Path(fields[0]).stem
-        if rows.setdefault(image_id, number) != number:
+        fault = rows.fault(number, image_id, fields[0])
+        if fault:
             cure = "" if ids else "; name a column of ids in data.columns.id"
-            problems.append(f"{place} image id {image_id!r} is in row {rows[image_id]} already{cure}")
+            problems.append(f"{place} {fault}{cure}")
             continue
         found_before = len(problems)
         files = [_file(root, text, place, problems) for text in (fields[0], *fields[len(fields) - len(masks) :])]
@@ -108,6 +109,26 @@ def _read_split(path: Path, root: Path, data: PathsCsvData, labelled: bool, prob
     if not split.images and not problems:
         problems.append(f"{path}: names no image")
     return split
+
+
+@dataclass
+class _Rows:
+    """The row of each id, its case folded, and of each image, so that none comes twice."""
+
+    ids: dict[str, tuple[int, str]] = field(default_factory=dict)
+    images: dict[str, int] = field(default_factory=dict)
+
+    def fault(self, number: int, image_id: str, image: str) -> str:
+        """What keeps a row from being an image of its own; "" where nothing does."""
+        if not image_id:
+            return "no image id"
+        row, other = self.ids.setdefault(image_id.casefold(), (number, image_id))
+        if other != image_id:
+            return f"image id {image_id!r} differs from {other!r} in row {row} only by case"
+        if row != number:
+            return f"image id {image_id!r} is in row {row} already"
+        row = self.images.setdefault(image, number)
+        return "" if row == number else f"{image} is the image of row {row} already; one image, one row"
 
 
 def _mask_columns(data: PathsCsvData) -> list[str]:
