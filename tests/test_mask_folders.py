@@ -148,6 +148,12 @@ def test_names_follow_patterns_even_in_one_folder(root):
     assert competition.masks("8").sum() == 7
 
 
+def test_a_mask_whose_name_differs_by_case_names_its_photo(root):
+    (root / "train/1.jpg").rename(root / "train/One.jpg")
+    (root / "train_mask/1.png").rename(root / "train_mask/one.png")
+    assert "one.png: a mask without its photo; there is 'One'" in problems_of(root, missing_masks="empty")
+
+
 @pytest.mark.parametrize(
     ("mask_name", "found"), [("{stem}_mask.png", "no file is named like"), ("{stem}", "every photo is named like")]
 )

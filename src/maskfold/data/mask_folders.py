@@ -17,6 +17,7 @@ from maskfold.data.problems import (
     checked_groups,
     data_root,
     images_by_id,
+    nearest_name,
     pooled,
     readable,
     reading_of,
@@ -90,9 +91,11 @@ def _pairs(data: MaskFoldersData, photos: Path, masks: Path, problems: Problems)
     classes = data.class_names if "{class}" in data.mask_name else ("",)
     photo_pattern = _expression(data.image_name, ())
     pairs: Masks = {}
+    stems = []
     for key, path in images.items():
         match = photo_pattern.fullmatch(path.name)
         assert match is not None, path  # photos_in keeps no others
+        stems.append(match["stem"])
         pairs[key] = [found.pop((match["stem"], name), None) for name in classes]
         if not any(pairs[key]) and data.missing_masks == "refuse":
             wanted = data.mask_name.replace("{stem}", match["stem"])
@@ -101,7 +104,9 @@ def _pairs(data: MaskFoldersData, photos: Path, masks: Path, problems: Problems)
                 f"{path}: no mask of this name in the mask folder (expected {wanted}); "
                 "set data.missing_masks: empty if it shows nothing"
             )
-    problems += sorted(f"{path}: a mask without its photo" for path in found.values())
+    problems += sorted(
+        f"{path}: a mask without its photo{nearest_name(stem, stems)}" for (stem, _), path in found.items()
+    )
     return images, pairs
 
 
