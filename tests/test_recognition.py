@@ -84,6 +84,18 @@ def test_the_people_layout_with_validation_folders(root):
     assert competition.masks("valid2").sum() == SQUARE.sum()
 
 
+def test_splits_that_all_count_from_one_are_told_apart(root):
+    for split in ("train", "valid", "test"):
+        images(root, split, ["1.jpg", "2.jpg"])
+        images(root, f"{split}_mask", ["1.png", "2.png"], SQUARE * 255)
+    found = recognised(auto(root))
+    assert isinstance(found, MaskFoldersData)
+    assert (found.train_images, found.train_masks) == ("train", "train_mask")
+    assert (found.valid_images, found.valid_masks) == ("valid", "valid_mask")
+    assert found.test_images == "test"
+    assert len(open_competition(found).train) == 4
+
+
 @pytest.mark.parametrize(
     ("pixels", "labels", "classes"),
     [

@@ -151,6 +151,20 @@ def _image_folders(root: Path) -> list[Path]:
     return [path for path in candidates if image_names(path)]
 
 
+def _split(folder: Path, root: Path) -> str:
+    if _named(folder, root, _VALID):
+        return "valid"
+    return "test" if _named(folder, root, _TEST) else "train"
+
+
+def _of_one_split(pairs: list[tuple[Path, Path, str]], root: Path) -> list[tuple[Path, Path, str]]:
+    """Pairs of photos and masks without those that equal names alone put together: every split may count from 1."""
+    agreeing = [pair for pair in pairs if _split(pair[0], root) == _split(pair[1], root)]
+    taken = {folder for photos, masks, _ in agreeing for folder in (photos, masks)}
+    kept = [pair for pair in pairs if pair in agreeing or not taken & set(pair[:2])]
+    return [pair for pair in kept if _split(pair[0], root) != "test"] or kept
+
+
 def _mask_folders(root: Path) -> list[Sketch]:
     """One sketch for each folder of photos that a folder of masks belongs to; validation folders join theirs."""
     folders = _image_folders(root)
@@ -165,6 +179,7 @@ def _mask_folders(root: Path) -> list[Sketch]:
                     pairs.append((photos, masks, pattern))
     whole = {masks for _, masks, _ in pairs}
     pairs = [pair for pair in pairs if pair[1].parent not in whole]  # a class's folder is part of the one around it
+    pairs = _of_one_split(pairs, root)
     valid = [pair for pair in pairs if _named(pair[0], root, _VALID)]
     sketches: list[Sketch] = []
     for photos, masks, pattern in [pair for pair in pairs if pair not in valid]:
