@@ -177,6 +177,16 @@ def test_a_share_is_far_by_a_factor_of_two_and_three_standard_errors():
     assert warning == "class 1: 0.0% of the masks are not empty, but 33.3% of the training images"
 
 
+@pytest.mark.parametrize(
+    ("shown", "trained", "expected"),
+    [(0, 4, ["every mask is empty, but training images show something"]), (1, 4, []), (0, 0, [])],
+)
+def test_an_answer_that_shows_nothing_at_all_is_warned_of_however_few_its_images_are(shown, trained, expected):
+    rows = {"class_name": ["1", "2"], "file": [Counts(0, 5), Counts(shown, 5)], "oof": [None, None]}
+    rows["training"] = [Counts(trained, 12), Counts(0, 12)]
+    assert share_warnings(pd.DataFrame(rows, dtype=object)) == expected
+
+
 def test_two_answers_are_compared_by_hand(config, tiny_competition):
     answer = answer_file(tiny_competition, config.submission)
     first = dict.fromkeys(answer.form.rows, "")

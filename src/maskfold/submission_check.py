@@ -125,7 +125,10 @@ def _oof_counts(image_scores: Path) -> dict[str, Counts]:
 
 
 def share_warnings(shares: pd.DataFrame) -> list[str]:
-    """One line for each class whose share of non-empty masks is far from that of the training images or of the OOF."""
+    """One line for each class whose share of non-empty masks is far from that of the training images or of the OOF.
+
+    Where no class is far off and yet no mask shows anything, of a few images, one line for all.
+    """
     warnings = []
     for row in shares.itertuples():
         for what, expected in (("the training images", row.training), ("the OOF predictions", row.oof)):
@@ -134,6 +137,9 @@ def share_warnings(shares: pd.DataFrame) -> list[str]:
                     f"class {row.class_name}: {row.file.share:.1%} of the masks are not empty, "
                     f"but {expected.share:.1%} of {what}"
                 )
+    if not warnings and not any(row.file.shown for row in shares.itertuples()):
+        trained = sum(row.training.shown for row in shares.itertuples())
+        return ["every mask is empty, but training images show something"] if trained else []
     return warnings
 
 
