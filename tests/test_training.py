@@ -7,8 +7,10 @@ import torch
 
 from maskfold.config import (
     Config,
+    ConfigError,
     FoldsConfig,
     ModelConfig,
+    Resize,
     RleCsvData,
     SamplingConfig,
     ScheduleConfig,
@@ -152,6 +154,21 @@ def test_an_ensemble_keeps_the_best_checkpoints_of_a_fold(tmp_path, tiny_competi
     name = "network.segmentation_head.0.weight"
     stored = [torch.load(file, weights_only=True)["state_dict"][f"model.{name}"] for file in files]
     assert all(any(torch.equal(state[name], other) for other in stored) for state in kept)
+
+
+def test_a_network_that_cannot_be_built_costs_no_finished_training(tmp_path, tiny_competition, folds):
+    config = config_of(tmp_path)
+    paths = RunPaths.of(config)
+    paths.fold(0).mkdir(parents=True)
+    paths.model(0).write_bytes(b"hours of work")
+    for change, answer in (
+        ({"encoder": "resnet43"}, "unknown 'resnet43'"),
+        ({"encoder": "tu-coatnet_nano_rw_224", "resize": Resize(size=(224, 224))}, "train.crop_size: .* at 32x64 px"),
+    ):
+        broken = config.model_copy(update={"model": config.model.model_copy(update=change)})
+        with pytest.raises(ConfigError, match=answer):
+            train(broken, tiny_competition, folds)
+        assert paths.model(0).read_bytes() == b"hours of work"
 
 
 def test_a_frozen_encoder_stays_as_it_came(tmp_path, tiny_competition, folds):

@@ -53,16 +53,17 @@ def train_fold(
 
     Raises TrainingError when the loss is no number any more or the GPU's memory does not suffice.
     """
+    _quiet_lightning()
+    torch.manual_seed(epoch_seed(config.seed, fold, 0))
+    # Before the folder is cleared: a network that cannot be built must not cost a finished training.
+    model = build_model(config.model, len(competition.class_names))
+    check_network_sizes(model, config, [stage.crop_size for stage in config.train.stages() if stage.crop_size])
     paths = RunPaths.of(config)
     folder = paths.fold(fold)
     resume_from = _prepare_folder(folder, made_from, accept_code_changes)
-    _quiet_lightning()
-    torch.manual_seed(epoch_seed(config.seed, fold, 0))
-    model = build_model(config.model, len(competition.class_names))
     if config.train.compile:
         model.network.compile()  # in place, so that the weights keep their names
     data = FoldData(config, competition, folds, fold, _first_epoch(resume_from), folder, pseudo)
-    check_network_sizes(model, config, data.dataset.crop_sizes)
     if is_first_process():
         if pseudo is not None:
             _show_pseudo_labels(data, pseudo, fold)
