@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from maskfold.command_line import run_stage, stage_parser
+from maskfold.command_line import command_parser, run_stage
 from maskfold.paths import resolve
 
 EXAMPLES = """\
@@ -20,7 +20,7 @@ EXAMPLES = """\
 
 def parse_args() -> argparse.Namespace:
     """The command line."""
-    parser = stage_parser("Compare runs, one row each.", EXAMPLES)
+    parser = command_parser("Compare runs, one row each.", EXAMPLES)
     parser.add_argument("names", nargs="*", metavar="NAME", help="NAME of configs/NAME.yaml, or a config file")
     parser.add_argument("--out", type=Path, default=Path("reports"), metavar="FOLDER", help="default: reports/")
     return parser.parse_args()

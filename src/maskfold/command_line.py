@@ -29,15 +29,12 @@ class UsageError(ValueError):
     """Something the user asked for cannot be done; the message says what, why and what to do instead."""
 
 
-def stage_parser(description: str, examples: str) -> argparse.ArgumentParser:
-    """A parser with the arguments every stage has; `examples` closes the help."""
+def command_parser(description: str, examples: str) -> argparse.ArgumentParser:
+    """A parser with the arguments of every command that reads configs; `examples` closes the help."""
     parser = argparse.ArgumentParser(
         description=description,
         epilog=f"examples:\n{examples}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help="experiment (default: configs/demo.yaml)"
     )
     parser.add_argument(
         "--set",
@@ -47,6 +44,15 @@ def stage_parser(description: str, examples: str) -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         dest="overrides",
         help="change a config value, e.g. --set train.epochs=3; paths start at the repository",
+    )
+    return parser
+
+
+def stage_parser(description: str, examples: str) -> argparse.ArgumentParser:
+    """A parser with the arguments every stage of one config has."""
+    parser = command_parser(description, examples)
+    parser.add_argument(
+        "--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help="experiment (default: configs/demo.yaml)"
     )
     parser.add_argument(
         "--accept-code-changes",

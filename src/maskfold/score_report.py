@@ -51,7 +51,7 @@ def _choices(artefact: TunedArtefact) -> Table:
     table.add_column("shown, predicted / true", justify="right")
     for entry in artefact.classes:
         share = f"{entry.predicted_share.default:.3f} → {entry.predicted_share.tuned:.3f} / {entry.true_share:.3f}"
-        table.add_row(entry.class_name, entry.answer, rule_text(entry.tuned_rule), _plateau(entry), share)
+        table.add_row(entry.class_name, entry.answer, rule_text(entry.tuned_rule), plateau_text(entry), share)
     return table
 
 
@@ -66,11 +66,12 @@ def _gain(entry: TunedClass) -> str:
     return f"{gain} [{entry.gain_interval.low:+.3f}, {entry.gain_interval.high:+.3f}]"
 
 
-def _plateau(entry: TunedClass) -> str:
+def plateau_text(entry: TunedClass) -> str:
+    """The thresholds and minimum areas that score about as well as the chosen ones; `-` where none are known."""
     if entry.plateau is None:
         return "-"
     (low, high), (small, large) = entry.plateau.threshold, entry.plateau.min_area_px
-    return f"p {low / 255:.2f} to {high / 255:.2f}, {small} to {large} px"
+    return f"p {probability_text(low)} to {probability_text(high)}, {small} to {large} px"
 
 
 def _pair_text(pair: Pair) -> str:
@@ -79,16 +80,23 @@ def _pair_text(pair: Pair) -> str:
     return f"{pair.default:.3f} → {pair.tuned:.3f}"
 
 
+def probability_text(threshold: int) -> str:
+    """A threshold of 1..255 as a probability with two digits, or three where two would say 0 or 1."""
+    text = f"{threshold / 255:.2f}"
+    return f"{threshold / 255:.3f}" if text in ("0.00", "1.00") else text
+
+
 def rule_text(rule: ComponentRule | MaskRule | TripletRule) -> str:
     """A rule in a few words: `component p ≥ 0.37, ≥ 120 px`."""
     if rule == EMPTY_RULE:
         return "always empty"
     if isinstance(rule, TripletRule):
         numbers = (
-            f"p ≥ {rule.top_threshold / 255:.2f} on ≥ {rule.min_area_px} px, then p ≥ {rule.bottom_threshold / 255:.2f}"
+            f"p ≥ {probability_text(rule.top_threshold)} on ≥ {rule.min_area_px} px, "
+            f"then p ≥ {probability_text(rule.bottom_threshold)}"
         )
     else:
-        numbers = f"p ≥ {rule.threshold / 255:.2f}, ≥ {rule.min_area_px} px"
+        numbers = f"p ≥ {probability_text(rule.threshold)}, ≥ {rule.min_area_px} px"
     extras = []
     if isinstance(rule.gate, HardGate):
         extras.append(f"gate ≥ {rule.gate.min_class_prob:.2f}")

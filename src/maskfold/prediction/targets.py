@@ -77,7 +77,9 @@ def _collisions(tasks: Sequence[Task]) -> list[str]:
     problems = []
     for target in [target for target, count in counts.items() if count > 1]:
         names = ", ".join(str(task.source.path) for task in tasks if task.target == target)
-        problems.append(f"{names}: would all be written to {target}; predict them one folder at a time")
+        problems.append(
+            f"{names}: would all be written to {target}; predict them one at a time, each to an --output of its own"
+        )
     inputs = {task.source.path.resolve() for task in tasks if not task.source.is_stdin}
     problems += [
         f"{task.target}: is an input; give another --output" for task in tasks if task.target.resolve() in inputs

@@ -31,7 +31,7 @@ from maskfold.report.pages import page_environment, page_inputs
 from maskfold.report.pictures import FAINTEST
 from maskfold.report.steps import ensemble_steps
 from maskfold.report.surface_data import write_surface
-from maskfold.score_report import rule_text
+from maskfold.score_report import plateau_text, rule_text
 
 _HERE = Path(__file__).parent
 TEMPLATE, GALLERY = _HERE / "page.html.j2", _HERE / "gallery.html.j2"
@@ -104,6 +104,7 @@ def _write_pages(config: Config, competition: Competition, tuned: TunedArtefact,
         name=config.name,
         tuned=tuned,
         rules=[rule_text(entry.rule) for entry in tuned.classes],
+        plateaus=[plateau_text(entry) for entry in tuned.classes],
         images=len(competition.train),
         folds_title=config.folds.title,
         grouped="group" in competition.train,
