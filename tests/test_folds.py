@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
@@ -46,6 +46,7 @@ def random_presence(seed, images):
     shares=st.lists(st.floats(0, 0.9), min_size=1, max_size=6),
     count=st.integers(2, 10),
 )
+@example(seed=733218, images=66, shares=[0.28125, 0.0, 0.0625, 0.5], count=6)  # a combination was 1.17 off once
 def test_without_groups_classes_empties_and_combinations_are_within_one_of_even(seed, images, shares, count):
     present = np.random.default_rng(seed).random((images, len(shares))) < shares
     strata = strata_of(present)

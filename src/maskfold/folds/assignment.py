@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 _STARTS = 12  # local searches from different random orders; the best one counts
+_MORE_STARTS = 400  # at most, while single images could still come within one of even and do not
 _ROUNDS = 200  # of a local search, at most; it stops by itself long before
 SEARCHED = 600  # units of which every pair is tried; of more a sample of so many in each round, as pairs are squares
 
@@ -21,21 +22,28 @@ def assign_units(
     move and pairs swap while that helps.
     """
     even = np.maximum(features.sum(axis=0) / len(shares), 1e-9)
-    scaled = features / even * np.sqrt(weights)
-    target = np.sqrt(weights) * (shares * len(shares))[:, None]
-    placed = np.zeros((len(shares), features.shape[1]))
-    np.add.at(placed, fixed[fixed >= 0], scaled[fixed >= 0])
     free = np.flatnonzero(fixed < 0)
     result = fixed.copy()
     if not len(free):
         return result
-    best_cost = np.inf
-    for _ in range(_STARTS):
-        folds, sums = _greedy(scaled[free], placed.copy(), target, rng)
+    # A group is more than one image, and no search brings it within one of even.
+    single = float(features.max()) <= 1
+    best = (np.inf, np.inf)  # how far beyond one of even the worst count is, then the cost
+    for start in range(_MORE_STARTS if single else _STARTS):
+        if start >= _STARTS and best[0] <= 0:
+            break
+        scaled = features / even * np.sqrt(weights)
+        target = np.sqrt(weights) * (shares * len(shares))[:, None]
+        sums = np.zeros((len(shares), features.shape[1]))
+        np.add.at(sums, fixed[fixed >= 0], scaled[fixed >= 0])
+        folds, sums = _greedy(scaled[free], sums, target, rng)
         _improve(scaled[free], folds, sums, target, rng)
-        cost = float(((sums - target) ** 2).sum())
-        if cost < best_cost - 1e-12:
-            best_cost, result[free] = cost, folds
+        off = np.abs(sums - target).max(axis=0) * even / np.sqrt(weights)
+        found = (max(0.0, float(off.max()) - 1 - 1e-9) if single else 0.0, float(((sums - target) ** 2).sum()))
+        if found < (best[0], best[1] - 1e-12):
+            best, result[free] = found, folds
+        if start >= _STARTS - 1 and single:
+            weights = np.where(off > 1 + 1e-9, weights * 2, weights)
     return result
 
 
