@@ -25,23 +25,24 @@ from pathlib import Path
 from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import numpy as np
 import pandas as pd
 import torch
 from claims import claim
+from random_run import write_rules, write_weights
 
 from maskfold.config import Config, load_config
 from maskfold.data.competition import Competition
 from maskfold.data.demo_files import make_demo_data
 from maskfold.data.image_files import check_images, image_table, list_images
-from maskfold.ensemble import equal_weights, model_hashes
 from maskfold.final_prediction import answer_images, make_submission
 from maskfold.inference import Runtime, batch_loader
 from maskfold.memory import peak_memory_mb
-from maskfold.models import build_model, load_model
+from maskfold.models import load_model
 from maskfold.paths import RunPaths, resolve
-from maskfold.postprocess import ComponentRule, Pair, Scores, TunedArtefact, TunedClass
+from maskfold.postprocess import ComponentRule, TunedArtefact
 from maskfold.tta import tta_views
 
 SPEED_BAR = 0.90
@@ -52,38 +53,9 @@ FOLDS, TTA = 5, "[hflip, vflip]"  # both flips and the half turn that they make:
 def prepare(config: Config) -> None:
     """Draw the images, and write random weights with rules that find something in what they predict."""
     make_demo_data(config)
-    paths, names = RunPaths.of(config), config.data.class_names or ()
-    for fold in range(config.folds.models):
-        torch.manual_seed(fold)
-        paths.model(fold).parent.mkdir(parents=True)
-        torch.save(build_model(config.model, len(names)).state_dict(), paths.model(fold))
+    write_weights(config)
     # Random networks say 0.5 with some noise: half of the pixels are on, far more to encode than in a real answer.
-    rule, pair = ComponentRule(threshold=128, min_area_px=64), Pair(default=None, tuned=None)
-    scores = Scores(all_empty=0, default=0, tuned=0, honest=0)
-    classes = tuple(
-        TunedClass(
-            class_name=name,
-            rule=rule,
-            tuned_rule=rule,
-            adopted=True,
-            reason="",
-            scores=scores,
-            non_empty_dice=pair,
-            predicted_share=pair,
-            true_share=0.5,
-        )
-        for name in names
-    )
-    TunedArtefact(
-        name=config.name,
-        metric="dice",
-        classes=classes,
-        scores=scores,
-        tta=config.inference.tta,
-        ensemble_weights=equal_weights(config),
-        checkpoints=model_hashes(config),
-        oof={},
-    ).write(paths.postprocess_json)
+    write_rules(config, [ComponentRule(threshold=128, min_area_px=64)] * len(config.data.class_names or ()))
 
 
 def test_images(config: Config, count: int) -> pd.DataFrame:

@@ -31,16 +31,14 @@ import cv2
 import numpy as np
 import torch
 from claims import claim
+from random_run import write_rules, write_weights
 from synthetic_video import make_video, read_frames, read_sound
 
 from maskfold.command_line import run_config
 from maskfold.config import Config, load_config
-from maskfold.ensemble import equal_weights, model_hashes
 from maskfold.final_prediction import checked_artefact
 from maskfold.memory import peak_memory_mb
-from maskfold.models import build_model
-from maskfold.paths import RunPaths
-from maskfold.postprocess import ComponentRule, Pair, Scores, TunedArtefact, TunedClass
+from maskfold.postprocess import ComponentRule
 from maskfold.prediction.photos import encode_photo
 from maskfold.prediction.pipeline import groups
 from maskfold.prediction.predictor import Predictor
@@ -55,31 +53,6 @@ from maskfold.tta import tta_views
 SPEED_BAR = 0.80
 MEMORY_BAR = 1.10
 SIZE, RATE = (320, 240), 25
-
-
-def write_random_run(config: Config) -> None:
-    """Random weights, and rules that find something in what they predict."""
-    paths, names = RunPaths.of(config), config.data.class_names or ()
-    for fold in range(config.folds.count):
-        torch.manual_seed(fold)
-        paths.model(fold).parent.mkdir(parents=True)
-        torch.save(build_model(config.model, len(names)).state_dict(), paths.model(fold))
-    rule, pair = ComponentRule(threshold=128, min_area_px=64), Pair(default=None, tuned=None)
-    scores = Scores(all_empty=0, default=0, tuned=0, honest=0)
-    shared = {"rule": rule, "tuned_rule": rule, "adopted": True, "reason": "", "scores": scores, "true_share": 0.5}
-    TunedArtefact(
-        name=config.name,
-        metric="dice",
-        classes=tuple(
-            TunedClass.model_validate({"class_name": name, "non_empty_dice": pair, "predicted_share": pair, **shared})
-            for name in names
-        ),
-        scores=scores,
-        tta=config.inference.tta,
-        ensemble_weights=equal_weights(config),
-        checkpoints=model_hashes(config),
-        oof={},
-    ).write(paths.postprocess_json)
 
 
 def bare_seconds(predictor: Predictor, clip: Path) -> float:
@@ -181,7 +154,9 @@ def main() -> int:
         settings = args.set if args.run else [*args.set, f"output_root={folder}", "model.encoder_weights=null"]
         config = load_config(run_config(name), settings)
         if not args.run:
-            write_random_run(config)
+            write_weights(config)
+            # Rules that find something in what random networks predict.
+            write_rules(config, [ComponentRule(threshold=128, min_area_px=64)] * len(config.data.class_names or ()))
         clip, out = make_video(folder / "clip.mp4", args.frames, SIZE, RATE), folder / "out.mp4"
         ratio = speed(config, clip, out, args.frames, args.rounds)
         times = [Fraction(time).limit_denominator(1000) for _, time in read_frames(out)]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
+from random_run import write_rules, write_weights
 
 from maskfold.bundle import export_bundle, needed_versions
 from maskfold.bundle_manifest import Manifest
@@ -19,16 +19,14 @@ from maskfold.command_line import UsageError
 from maskfold.config import BlendConfig, Config
 from maskfold.data.demo_files import make_demo_data
 from maskfold.data.reading import open_competition
-from maskfold.ensemble import equal_weights, model_hashes, tta_of
 from maskfold.final_prediction import make_submission
-from maskfold.models import build_model
 from maskfold.offline import answer_test_images
 from maskfold.paths import RunPaths
-from maskfold.postprocess import ComponentRule, Pair, Scores, TunedArtefact, TunedClass
+from maskfold.postprocess import ComponentRule
 from maskfold.provenance import StaleError
 
 NAMES = ("1", "2", "3", "4")
-SCORES = Scores(all_empty=0, default=0, tuned=0, honest=0)
+RULES = [ComponentRule(threshold=126, min_area_px=9)] * len(NAMES)
 
 
 def write_run(folder):
@@ -52,32 +50,11 @@ def write_run(folder):
     )
     make_demo_data(config)
     paths = RunPaths.of(config)
-    for fold in range(config.folds.count):
-        torch.manual_seed(fold)
-        paths.model(fold).parent.mkdir(parents=True)
-        torch.save(build_model(config.model, len(NAMES)).state_dict(), paths.model(fold))
+    write_weights(config)
     paths.folds_csv.parent.mkdir()
     paths.folds_csv.write_text("image_id,fold\nabc.jpg,0\n")
-    write_rules(config)
+    write_rules(config, RULES)
     return config
-
-
-def write_rules(config, **of_blend):
-    rule = ComponentRule(threshold=126, min_area_px=9)
-    pair = Pair(default=None, tuned=None)
-    shared = {"rule": rule, "tuned_rule": rule, "adopted": True, "reason": "", "scores": SCORES, "true_share": 0.5}
-    classes = tuple(TunedClass(class_name=n, non_empty_dice=pair, predicted_share=pair, **shared) for n in NAMES)
-    values = {
-        "name": config.name,
-        "metric": "dice",
-        "classes": classes,
-        "scores": SCORES,
-        "tta": tta_of(config),
-        "ensemble_weights": equal_weights(config),
-        "checkpoints": model_hashes(config),
-        "oof": {},
-    }
-    TunedArtefact(**(values | of_blend)).write(RunPaths.of(config).postprocess_json)
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +180,7 @@ def test_a_blend_travels_with_the_weights_of_all_its_members(run, tmp_path):
         update={"name": "both", "blend": BlendConfig(members=(first, second), combine="geometric")}
     )
     shutil.copyfile(RunPaths.of(first).folds_csv, RunPaths.of(blend).folds_csv)
-    write_rules(blend, ensemble_weights={"tiny": 0.75, "second": 0.25}, combine="geometric")
+    write_rules(blend, RULES, ensemble_weights={"tiny": 0.75, "second": 0.25}, combine="geometric")
     make_submission(blend, open_competition(blend.data))
     bundle = export_bundle(blend, tmp_path / "both")
     assert Manifest.read(bundle).weights.keys() == {"tiny/fold0", "tiny/fold1", "second/fold0", "second/fold1"}

@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from test_bundle import write_rules, write_run
+from random_run import write_rules
+from test_bundle import RULES, write_run
 
 from maskfold import final_prediction
 from maskfold.data.competition import DataError
@@ -62,7 +63,7 @@ def test_rules_and_models_that_do_not_belong_together(run, harm, answer):
 def test_a_checkpoint_of_another_network(run):
     config, paths = run
     other_weights(paths)
-    write_rules(config)
+    write_rules(config, RULES)
     with pytest.raises(StaleError, match=r"fold1/model.pt: not the weights of this config's network .*train.py"):
         make_submission(config, open_competition(config.data, config.model.in_channels))
     assert paths.submission_csv.read_text() == "old"

@@ -4,11 +4,12 @@ import json
 
 import pytest
 import torch
+from random_run import write_weights
 
 from maskfold import onnx_export
 from maskfold.command_line import UsageError
 from maskfold.config import Config
-from maskfold.models import Outputs, build_model, load_model
+from maskfold.models import Outputs, load_model
 from maskfold.onnx_export import FoldMean, default_size, export_onnx
 from maskfold.paths import RunPaths
 from maskfold.provenance import StaleError
@@ -31,11 +32,7 @@ def config(tmp_path):
             },
         }
     )
-    for fold in range(2):
-        torch.manual_seed(fold)
-        path = RunPaths.of(config).model(fold)
-        path.parent.mkdir(parents=True)
-        torch.save(build_model(config.model, 2).state_dict(), path)
+    write_weights(config)
     return config
 
 

@@ -11,18 +11,16 @@ import av
 import cv2
 import numpy as np
 import pytest
-import torch
+from random_run import write_rules, write_weights
 from synthetic_video import ball_frame, make_video, read_frames, read_sound
 
 from maskfold.command_line import UsageError
 from maskfold.config import BlendConfig, Config
 from maskfold.data.competition import DataError
 from maskfold.data.image_files import check_images, image_table
-from maskfold.ensemble import equal_weights, model_hashes, tta_of
 from maskfold.ensemble_prediction import predict_ensemble
-from maskfold.models import build_model
 from maskfold.paths import RunPaths
-from maskfold.postprocess import ComponentRule, HardGate, Pair, Scores, TunedArtefact, TunedClass
+from maskfold.postprocess import ComponentRule, HardGate, TunedArtefact
 from maskfold.prediction.photos import encode_photo, read_photo
 from maskfold.prediction.pipeline import predicted
 from maskfold.prediction.predictor import Predictor
@@ -33,30 +31,14 @@ from maskfold.progress import rated
 from maskfold.provenance import StaleError
 
 NAMES = ("ball", "sky")
-SCORES = Scores(all_empty=0, default=0, tuned=0, honest=0)
 
 
-def write_rules(config, threshold=127):
-    pair = Pair(default=None, tuned=None)
-    rules = [
+def rules_at(threshold):
+    """A gated rule and one that fills holes."""
+    return [
         ComponentRule(threshold=threshold, min_area_px=20, gate=HardGate(min_class_prob=0.01)),
         ComponentRule(threshold=threshold, min_area_px=5, fill_holes=True),
     ]
-    shared = {"adopted": True, "reason": "", "scores": SCORES, "true_share": 0.5}
-    classes = tuple(
-        TunedClass(class_name=name, rule=rule, tuned_rule=rule, non_empty_dice=pair, predicted_share=pair, **shared)
-        for name, rule in zip(NAMES, rules, strict=True)
-    )
-    TunedArtefact(
-        name=config.name,
-        metric="dice",
-        classes=classes,
-        scores=SCORES,
-        tta=tta_of(config),
-        ensemble_weights=equal_weights(config),
-        checkpoints=model_hashes(config),
-        oof={},
-    ).write(RunPaths.of(config).postprocess_json)
 
 
 @pytest.fixture(scope="module")
@@ -79,21 +61,17 @@ def config(tmp_path_factory):
             "inference": {"batch_size": 4},
         }
     )
-    for fold in range(2):
-        torch.manual_seed(fold)
-        path = RunPaths.of(config).model(fold)
-        path.parent.mkdir(parents=True)
-        torch.save(build_model(config.model, len(NAMES)).state_dict(), path)
-    write_rules(config)
+    write_weights(config)
+    write_rules(config, rules_at(127))
     return config
 
 
 @pytest.fixture
 def blank_rules(config):
     """The same run with rules that find nothing, so that an overlay shows the frame as it is."""
-    write_rules(config, threshold=255)
+    write_rules(config, rules_at(255))
     yield config
-    write_rules(config)
+    write_rules(config, rules_at(127))
 
 
 def ask(config, *inputs, **options):

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from random_run import write_weights
 
 from maskfold import pseudo_labels
 from maskfold.config import Config, ConfigError, PseudoLabelsConfig, load_config
 from maskfold.data.competition import DataError
 from maskfold.data.rle_csv import RleMasks
 from maskfold.data.sampling import ANY_CLASS, PseudoRows, cap_pseudo
-from maskfold.models import build_model
 from maskfold.oof import read_image_ids
 from maskfold.oof_prediction import predict_oof
 from maskfold.paths import RunPaths
@@ -101,12 +101,10 @@ def runs(tmp_path, tiny_competition):
         path = RunPaths.of(run).folds_csv
         path.parent.mkdir(exist_ok=True)
         table.to_csv(path, index=False)
+    write_weights(first)
+    paths = RunPaths.of(first)
     for fold in range(2):
-        torch.manual_seed(fold)
-        path = RunPaths.of(first).model(fold)
-        path.parent.mkdir(parents=True)
-        torch.save(build_model(first.model, 2).state_dict(), path)
-        Provenance("train", {}, {"folds": file_hash(RunPaths.of(first).folds_csv)}).write(path)
+        Provenance("train", {}, {"folds": file_hash(paths.folds_csv)}).write(paths.model(fold))
     return config, first
 
 

@@ -7,15 +7,15 @@ import shutil
 
 import pandas as pd
 import pytest
-import torch
 import yaml
+from random_run import write_rules, write_weights
 
 from maskfold import run_comparison
 from maskfold.command_line import UsageError
 from maskfold.config import ConfigError, load_config
 from maskfold.models import build_model
 from maskfold.paths import RunPaths
-from maskfold.postprocess import DEFAULT_RULE, Pair, Scores, TunedArtefact, TunedClass
+from maskfold.postprocess import DEFAULT_RULE, Scores
 from maskfold.run_comparison import compare_runs
 
 MODEL = {"encoder": "tu-mobilenetv3_small_050", "encoder_weights": None, "decoder_channels": [16, 16, 8, 8, 8]}
@@ -46,11 +46,9 @@ def config_of(configs, name):
 
 def train(config, seed=0):
     """Random weights and a history of two epochs of half a minute each."""
+    write_weights(config, seed)
     paths = RunPaths.of(config)
     for fold in range(2):
-        torch.manual_seed(seed + fold)
-        paths.fold(fold).mkdir(parents=True, exist_ok=True)
-        torch.save(build_model(config.model, 1).state_dict(), paths.model(fold))
         history = {"epoch": [0, 1], "train_loss": [2.0, 1.0], "valid_loss": [1.0, 0.25 + fold], "learning_rate": 1.0}
         more = {"valid_metric": [0.5, 0.75], "seconds": 30.0, "peak_memory_mb": 100.0, "dice_a": 0.5}
         pd.DataFrame(history | more).to_csv(paths.history_csv(fold), index=False)
@@ -61,30 +59,8 @@ def digest(path):
 
 
 def tune(config, honest):
-    paths = RunPaths.of(config)
     scores = Scores(all_empty=0.25, default=0.5, tuned=0.875, honest=honest)
-    pair = Pair(default=None, tuned=None)
-    entry = TunedClass(
-        class_name="a",
-        rule=DEFAULT_RULE,
-        tuned_rule=DEFAULT_RULE,
-        adopted=True,
-        reason="",
-        scores=scores,
-        non_empty_dice=pair,
-        predicted_share=pair,
-        true_share=0.5,
-    )
-    TunedArtefact(
-        name=config.name,
-        metric="dice",
-        classes=(entry,),
-        scores=scores,
-        tta=(),
-        ensemble_weights={},
-        checkpoints={f"fold{fold}": digest(paths.model(fold)) for fold in range(2)},
-        oof={},
-    ).write(paths.postprocess_json)
+    write_rules(config, [DEFAULT_RULE], scores=scores, tta=(), ensemble_weights={})
 
 
 def time_passes(config, torch_ms, onnx_ms):

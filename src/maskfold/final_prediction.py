@@ -46,11 +46,8 @@ def make_submission(config: Config, competition: Competition, accept_code_change
         {**competition.test_inputs(), **model_hashes(config), "postprocess.json": file_hash(paths.postprocess_json)},
         code_version("maskfold.final_prediction"),
     )
-    reasons = made_from.staleness(submission, accept_code_changes)
-    if not reasons:
-        print(f"make_submission: {display(submission)} is fresh, skipped")
+    if not made_from.announced(submission, accept_code_changes):
         return
-    print(f"make_submission: {'; '.join(reasons)}", flush=True)
     shards = _finished_shards(config, competition, tuned, made_from, accept_code_changes)
     rows = (row for shard in shards for row in pd.read_parquet(shard).itertuples(index=False, name=None))
     write_submission(chain(rows, _blank_rows(competition)), competition, config.submission, submission)

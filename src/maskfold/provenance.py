@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from maskfold import __version__
+from maskfold.paths import display
 
 # Their effect reaches an artefact through the recorded settings and inputs alone, or only the eye sees it.
 _NOT_PART_OF_CODE_VERSION = {
@@ -78,6 +79,12 @@ class Provenance:
         if record.get("code") != self.code and not accept_code_changes:
             reasons.append(f"the code of {self.stage} changed")
         return reasons
+
+    def announced(self, artefact: Path, accept_code_changes: bool = False) -> bool:
+        """Whether `artefact` must be made again, said on the screen with the reasons."""
+        reasons = self.staleness(artefact, accept_code_changes)
+        print(f"{self.stage}: {'; '.join(reasons) or f'{display(artefact)} is fresh, skipped'}", flush=True)
+        return bool(reasons)
 
 
 def record_path(artefact: Path) -> Path:

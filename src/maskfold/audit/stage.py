@@ -33,11 +33,8 @@ def audit_data(config: Config, accept_code_changes: bool = False) -> None:
     settings |= {"seed": config.seed, "folder": str(paths.data_audit)}
     made_from = Provenance("audit_data", settings, inputs, code_version("maskfold.audit.stage"))
     page = paths.data_audit / "index.html"
-    reasons = made_from.staleness(page, accept_code_changes)
-    if not reasons:
-        print(f"audit_data: {display(page)} is fresh, skipped")
+    if not made_from.announced(page, accept_code_changes):
         return
-    print(f"audit_data: {'; '.join(reasons)}", flush=True)
     folds = _folds(config)
     audit = audit_competition(competition, problems, folds, config.seed, available_cores())
     with whole_folder(paths.data_audit) as part:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import shutil
 from pathlib import Path
 
 import cv2
@@ -13,7 +12,7 @@ from maskfold.config import Config, DemoConfig
 from maskfold.data.demo import CLASS_NAMES, draw_image
 from maskfold.paths import display, resolve
 from maskfold.progress import tracked
-from maskfold.provenance import Provenance, code_version
+from maskfold.provenance import Provenance, code_version, whole_folder
 from maskfold.rle import encode
 
 JPEG_QUALITY = 92
@@ -41,14 +40,9 @@ def make_demo_data(config: Config, accept_code_changes: bool = False) -> None:
             f"{display(root)} holds files the demo did not make; move them away, or leave out the config's demo section"
         )
     print(f"make_demo_data: {'; '.join(reasons) if marker.exists() else f'drawing {display(root)}'}")
-    part = root.with_name(f".{root.name}.part")
-    if part.exists():  # left by a killed run
-        shutil.rmtree(part)
-    _write_files(part, config.demo)
-    made_from.write(part / marker.name)
-    if root.exists():
-        shutil.rmtree(root)
-    part.rename(root)
+    with whole_folder(root) as part:
+        _write_files(part, config.demo)
+        made_from.write(part / marker.name)
     print(f"make_demo_data: {config.demo.train_images} training and {config.demo.test_images} test images")
 
 

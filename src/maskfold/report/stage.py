@@ -55,11 +55,8 @@ def make_report(config: Config, competition: Competition, accept_code_changes: b
         code_version("maskfold.report.stage"),
     )
     page = paths.report / "index.html"
-    reasons = made_from.staleness(page, accept_code_changes)
-    if not reasons:
-        print(f"make_report: {display(page)} is fresh, skipped")
+    if not made_from.announced(page, accept_code_changes):
         return
-    print(f"make_report: {'; '.join(reasons)}", flush=True)
     _check_oof(config, paths, tuned)
     with whole_folder(paths.report) as part:
         _write_pages(config, competition, tuned, part)
