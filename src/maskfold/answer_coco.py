@@ -26,9 +26,12 @@ def write_coco(
 ) -> None:
     """Write one result for every mask that is not empty, one a line, in the form's order."""
     numbers = all(name.isdecimal() for name in answer.form.names.values())
-    lines = []
-    for key in answer.form.rows:
-        if runs[key]:
+    separator = ""
+    with path.open("w", encoding="utf-8") as file:
+        file.write("[")
+        for key in answer.form.rows:
+            if not runs[key]:
+                continue
             name = answer.form.names[key[0]]
             result = {
                 "image_id": int(name) if numbers else name,
@@ -36,8 +39,9 @@ def write_coco(
                 "segmentation": coco_runs(runs[key], *answer.sizes[key[0]]),
                 "score": round(scores[key], 6),
             }
-            lines.append(json.dumps(result))
-    path.write_text("[" + ",\n".join(lines) + "]\n", encoding="utf-8")
+            file.write(separator + json.dumps(result))
+            separator = ",\n"
+        file.write("]\n")
 
 
 def coco_runs(text: str, height: int, width: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from maskfold.answer_form import AnswerFile, AnswerKey, Answers
 from maskfold.data.competition import DataError
-from maskfold.data.csv_files import CsvTable, read_csv
+from maskfold.data.csv_files import Row, selected, stream_csv
 from maskfold.data.sample_file import EXPECTED, Roles, csv_roles, image_and_class
 from maskfold.paths import display
 from maskfold.rle import RleError, parse_runs
@@ -35,32 +35,36 @@ def write_csv(path: Path, runs: Mapping[AnswerKey, str], answer: AnswerFile) -> 
 def read_csv_answers(path: Path, answer: AnswerFile) -> Answers:
     """Read a csv of any layout, and report every problem with its row; blank is always empty, as is the token."""
     found, shown = Answers(), display(path)
-    rows_in_disarray: list[str] = []
     try:
-        table = read_csv(path, row_problems=rows_in_disarray)
+        header, rows = stream_csv(path, found.problems)
+        roles = csv_roles(header)
+        if roles is None:
+            found.problems.append(f"{shown}, row 1: found the header {','.join(header)}; expected {EXPECTED}")
+            return found
+        if header != answer.form.columns:
+            wanted = ",".join(answer.form.columns) or f"no csv, but submission.layout {answer.form.layout}"
+            found.form_problems.append(f"{shown}, row 1: found the header {','.join(header)}; expected {wanted}")
+        columns = [roles.image_column] if roles.class_column is None else [roles.image_column, roles.class_column]
+        fields = selected(rows, header, [*columns, roles.rle_column])
+        numbers = _read_rows(fields, roles, answer, found, shown)
     except DataError as error:
         found.problems += error.problems
         return found
-    found.problems += rows_in_disarray
-    roles = csv_roles(table.header)
-    if roles is None:
-        found.problems.append(f"{shown}, row 1: found the header {','.join(table.header)}; expected {EXPECTED}")
-        return found
-    if table.header != answer.form.columns:
-        wanted = ",".join(answer.form.columns) or f"no csv, but submission.layout {answer.form.layout}"
-        found.form_problems.append(f"{shown}, row 1: found the header {','.join(table.header)}; expected {wanted}")
-    numbers = _read_rows(table, roles, answer, found, shown)
     found.problems += [f"{shown}: no row for {answer.place(key)}" for key in answer.form.rows if key not in numbers]
     found.form_problems += _order_problem(numbers, answer, shown)
     return found
 
 
-def _read_rows(table: CsvTable, roles: Roles, answer: AnswerFile, found: Answers, shown: str) -> dict[AnswerKey, int]:
-    """Take up every row of a known image and class; returns the row numbers, in the order of the file."""
-    columns = [roles.image_column] if roles.class_column is None else [roles.image_column, roles.class_column]
+def _read_rows(
+    rows: Iterable[Row], roles: Roles, answer: AnswerFile, found: Answers, shown: str
+) -> dict[AnswerKey, int]:
+    """Take up every row of a known image and class; returns the row numbers, in the order of the file.
+
+    rows: the name of the image, of the class where that has its own column, and the run lengths.
+    """
     ids, wanted = answer.ids, set(answer.form.rows)
     numbers: dict[AnswerKey, int] = {}
-    for number, (*fields, text) in table.select([*columns, roles.rle_column]):
+    for number, (*fields, text) in rows:
         where = f"{shown}, row {number}:"
         name, class_name = image_and_class(fields, roles, answer.class_names)
         if class_name not in answer.class_names:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 
 from maskfold.config import SubmissionConfig
 from maskfold.data.competition import Competition, DataError
 from maskfold.data.image_naming import image_names
 from maskfold.data.sample_file import SampleFile, read_sample_file
-
-AnswerKey = tuple[str, int]  # image_id, class index
+from maskfold.run_texts import AnswerKey, RunTexts
 
 
 @dataclass
@@ -21,7 +20,7 @@ class Answers:
     read, or what is missing; form_problems: what can be read, but is not as the sample file or the config have it.
     """
 
-    runs: dict[AnswerKey, str] = field(default_factory=dict)
+    runs: MutableMapping[AnswerKey, str] = field(default_factory=RunTexts)
     problems: list[str] = field(default_factory=list)
     form_problems: list[str] = field(default_factory=list)
 

@@ -18,6 +18,7 @@ from maskfold.data.competition import Competition, DataError
 from maskfold.paths import display
 from maskfold.provenance import whole_file, whole_folder
 from maskfold.rle import Order, RleError, decode, encode, parse_runs
+from maskfold.run_texts import RunTexts
 
 
 class AnswerRow(NamedTuple):
@@ -56,13 +57,12 @@ def write_submission(
     out of range.
     """
     answer = answer_file(competition, config)
-    answers = _checked(rows, answer)
-    runs = {key: row.runs for key, row in answers.items()}
+    runs, scores = _checked(rows, answer)
     with _whole(path, answer) as temporary:
         if answer.form.layout == "coco_json":
             from maskfold.answer_coco import write_coco  # pycocotools is wanted by this layout alone
 
-            write_coco(temporary, runs, {key: row.score for key, row in answers.items()}, answer)
+            write_coco(temporary, runs, scores, answer)
         elif answer.form.layout == "mask_folder":
             write_masks(temporary, runs, answer)
         else:
@@ -94,13 +94,13 @@ def _whole(path: Path, answer: AnswerFile) -> AbstractContextManager[Path]:
     return whole_folder(path) if answer.form.layout == "mask_folder" else whole_file(path)
 
 
-def _checked(rows: Iterable[tuple], answer: AnswerFile) -> dict[AnswerKey, AnswerRow]:
-    """The answer of every row of the form, each within its image."""
-    wanted, answers, problems = set(answer.form.rows), dict[AnswerKey, AnswerRow](), list[str]()
+def _checked(rows: Iterable[tuple], answer: AnswerFile) -> tuple[RunTexts, dict[AnswerKey, float]]:
+    """The run lengths of every row of the form, each within its image, and their scores."""
+    wanted, runs, scores, problems = set(answer.form.rows), RunTexts(), dict[AnswerKey, float](), list[str]()
     for row in (AnswerRow(*fields) for fields in rows):
         key = (row.image_id, row.class_index)
         place = f"prediction for {row.image_id}, class {answer.class_names[row.class_index]}"
-        if key in answers:
+        if key in scores:
             problems.append(f"{place}: made twice")
         elif key not in wanted:
             problems.append(f"{place}: the sample file has no such row")
@@ -109,15 +109,15 @@ def _checked(rows: Iterable[tuple], answer: AnswerFile) -> dict[AnswerKey, Answe
                 parse_runs(row.runs, math.prod(answer.sizes[row.image_id]))
             except RleError as error:
                 problems.append(f"{place}: {error}")
-        answers[key] = row
+        runs[key], scores[key] = row.runs, row.score
     problems += [
         f"prediction for {image_id}, class {answer.class_names[class_index]}: missing"
         for image_id, class_index in answer.form.rows
-        if (image_id, class_index) not in answers
+        if (image_id, class_index) not in scores
     ]
     if problems:
         raise DataError(problems)
-    return answers
+    return runs, scores
 
 
 def _check_written(found: Answers, runs: Mapping[AnswerKey, str], answer: AnswerFile, path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,18 +13,26 @@ from maskfold.data.competition import DataError
 _MAX_FIELD = 2**31 - 1
 
 
+Row = tuple[int, tuple[str, ...]]  # number in the file, fields
+
+
 @dataclass(frozen=True)
 class CsvTable:
-    """A csv as text: header names and, for every row that is not blank, its number in the file and its fields."""
+    """A csv as text: header names and every row that is not blank."""
 
     path: Path
     header: tuple[str, ...]
-    rows: tuple[tuple[int, tuple[str, ...]], ...]
+    rows: tuple[Row, ...]
 
-    def select(self, columns: Sequence[str]) -> list[tuple[int, tuple[str, ...]]]:
+    def select(self, columns: Sequence[str]) -> list[Row]:
         """The rows reduced to the named columns, in that order."""
-        places = [self.header.index(column) for column in columns]
-        return [(number, tuple(fields[place] for place in places)) for number, fields in self.rows]
+        return list(selected(self.rows, self.header, columns))
+
+
+def selected(rows: Iterable[Row], header: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
+    """The rows of a csv with this header reduced to the named columns, in that order."""
+    places = [header.index(column) for column in columns]
+    return ((number, tuple(fields[place] for place in places)) for number, fields in rows)
 
 
 def read_csv(path: Path, forms: Sequence[Sequence[str]] = (), row_problems: list[str] | None = None) -> CsvTable:
@@ -34,31 +42,52 @@ def read_csv(path: Path, forms: Sequence[Sequence[str]] = (), row_problems: list
     takes up rows with too few or too many fields, which are left out. Raises DataError with all problems: no such file,
     not UTF-8, an unknown header, rows of the wrong length.
     """
+    problems: list[str] = [] if row_problems is None else row_problems
+    header, rows = stream_csv(path, problems, forms)
+    table = CsvTable(path, header, tuple(rows))
+    if problems and row_problems is None:
+        raise DataError(problems)
+    return table
+
+
+def stream_csv(
+    path: Path, row_problems: list[str], forms: Sequence[Sequence[str]] = ()
+) -> tuple[tuple[str, ...], Iterator[Row]]:
+    """The header of a csv, and its rows one by one, for files too large to hold; otherwise like `read_csv`.
+
+    The rows raise DataError where the file turns out not to be UTF-8.
+    """
+    lines = _lines(path)
+    first = next(lines, None)
+    if first is None:
+        raise DataError([f"{path}: empty; expected a header {_shown(forms) or 'row'}"])
+    header = first[1]
+    if len(set(header)) != len(header) or (forms and not any(set(form) <= set(header) for form in forms)):
+        raise DataError([f"{path}, row 1: found the header {','.join(header)}; expected {_shown(forms)}"])
+    return header, _whole_rows(lines, path, len(header), row_problems)
+
+
+def _lines(path: Path) -> Iterator[Row]:
     if not path.is_file():
         raise DataError([f"{path}: no such file"])
     csv.field_size_limit(_MAX_FIELD)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
-            lines = [(reader.line_num, tuple(field.strip() for field in fields)) for fields in reader]
+            for fields in reader:
+                yield reader.line_num, tuple(field.strip() for field in fields)
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError([f"{path}: not a csv file in UTF-8: {error}"]) from None
-    if not lines:
-        raise DataError([f"{path}: empty; expected a header {_shown(forms) or 'row'}"])
-    header = lines[0][1]
-    if len(set(header)) != len(header) or (forms and not any(set(form) <= set(header) for form in forms)):
-        raise DataError([f"{path}, row 1: found the header {','.join(header)}; expected {_shown(forms)}"])
-    rows = tuple((number, fields) for number, fields in lines[1:] if any(fields))
-    problems = [
-        f"{path}, row {number}: {len(fields)} fields, but the header has {len(header)}"
-        for number, fields in rows
-        if len(fields) != len(header)
-    ]
-    if problems and row_problems is None:
-        raise DataError(problems)
-    if row_problems is not None:
-        row_problems += problems
-    return CsvTable(path, header, tuple(row for row in rows if len(row[1]) == len(header)))
+
+
+def _whole_rows(lines: Iterator[Row], path: Path, columns: int, row_problems: list[str]) -> Iterator[Row]:
+    """The rows with as many fields as there are columns, blank lines left out; the others are problems."""
+    for number, fields in lines:
+        if len(fields) == columns:
+            if any(fields):
+                yield number, fields
+        elif any(fields):
+            row_problems.append(f"{path}, row {number}: {len(fields)} fields, but the header has {columns}")
 
 
 def header_of(path: Path) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 _STARTS = 12  # local searches from different random orders; the best one counts
-_MORE_STARTS = 400  # at most, while single images could still come within one of even and do not
+_MORE_STARTS = 100  # at most, while single images could still come within one of even and do not
 _ROUNDS = 200  # of a local search, at most; it stops by itself long before
 SEARCHED = 600  # units of which every pair is tried; of more a sample of so many in each round, as pairs are squares
 
