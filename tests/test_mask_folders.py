@@ -164,6 +164,14 @@ def test_one_folder_whose_names_do_not_tell_masks_apart_is_refused(root, mask_na
     assert "data.train_masks to their folder" in problems
 
 
+def test_masks_without_photos_are_all_named_but_only_the_first_get_a_hint(root, monkeypatch):
+    monkeypatch.setattr("maskfold.data.mask_folders._HINTED", 1)
+    for stem in ("1", "2"):  # each hint looks through all photos: hours where no name fits
+        (root / f"train_mask/{stem}.png").rename(root / f"train_mask/{stem}.old.png")
+    assert problems_of(root).count("a mask without its photo; there is '1'") == 1
+    assert problems_of(root).count("a mask without its photo") == 2
+
+
 def test_a_folder_or_a_name_a_class(root):
     for name in ("cat", "dog"):
         (root / "masks" / name).mkdir(parents=True)

@@ -75,6 +75,7 @@ def test_groups_join_the_training_table(root):
         ("c.jpg,1,1 3 2 1", "they overlap"),
         ("c.jpg,1,15 2", "reaches to pixel 16, but the image has 15 pixels"),
         ("c.jpg,1,one 2", "not a whole number"),
+        (",1,1 2", "row 4: no image id beside class '1'; a column that holds both is written <image>_<class>"),
         ("c.jpg,1", "row 4: 2 fields, but the header has 3"),
     ],
 )
@@ -171,13 +172,25 @@ def test_rows_of_one_class_are_objects_only_where_the_config_says_so(root):
 
 @pytest.mark.parametrize(
     ("name", "answer"),
-    [("A.JPG", "differs from A.JPG only by case"), ("a.jpeg", "a.jpg: its name differs"), ("n\nl.jpg", "a line break")],
+    [
+        ("A.JPG", "a.jpg: its name differs from A.JPG only by case or by jpg/jpeg; rename one"),
+        ("a.jpeg", "a.jpg: its name differs"),
+        ("E\u0301.jpg", "its name differs from E\u0301.jpg only by case, by jpg/jpeg or by how accents are coded"),
+        ("n\nl.jpg", "a line break"),
+        (" a.jpg", "its id ' a.jpg' begins or ends with a space, which no csv keeps; rename it"),
+    ],
 )
 def test_names_that_may_be_mixed_up_are_refused(root, name, answer):
-    cv2.imwrite(str(root / "x.jpg"), np.zeros((4, 6, 3), np.uint8))
-    (root / "x.jpg").rename(root / "train_images" / name)
-    problems = "\n".join(problems_of(root))
-    assert answer in problems or "by jpg/jpeg" in problems
+    for own in ("\u00e9.jpg", name):
+        cv2.imwrite(str(root / "x.jpg"), np.zeros((4, 6, 3), np.uint8))
+        (root / "x.jpg").rename(root / "train_images" / own)
+    assert answer in "\n".join(problems_of(root))
+
+
+def test_a_row_whose_accents_are_coded_in_another_way_names_its_image(root):
+    (root / "train_images/a.jpg").rename(root / "train_images/e\u0301.jpg")
+    (root / "train.csv").write_text("ImageId,ClassId,EncodedPixels\n\u00e9.jpg,1,1 2\n")
+    assert "there is 'e\u0301.jpg', whose accents are coded in another way" in "\n".join(problems_of(root))
 
 
 def test_ids_that_need_quotes(root):

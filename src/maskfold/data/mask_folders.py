@@ -23,6 +23,8 @@ from maskfold.data.problems import (
     reading_of,
 )
 
+_HINTED = 50  # problems; each hint looks through all names, and no more are shown
+
 Masks = dict[str, list[Path | None]]  # image_id -> its one mask file, or one a class
 
 
@@ -104,9 +106,9 @@ def _pairs(data: MaskFoldersData, photos: Path, masks: Path, problems: Problems)
                 f"{path}: no mask of this name in the mask folder (expected {wanted}); "
                 "set data.missing_masks: empty if it shows nothing"
             )
-    problems += sorted(
-        f"{path}: a mask without its photo{nearest_name(stem, stems)}" for (stem, _), path in found.items()
-    )
+    for number, ((stem, _), path) in enumerate(sorted(found.items(), key=lambda item: item[1])):
+        near = nearest_name(stem, stems) if number < _HINTED else ""
+        problems.append(f"{path}: a mask without its photo{near}")
     return images, pairs
 
 

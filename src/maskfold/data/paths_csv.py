@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from maskfold.data.problems import (
     checked_groups,
     data_root,
     images_by_id,
+    is_file,
     pooled,
     readable,
     reading_of,
@@ -127,7 +129,7 @@ class _Rows:
             return f"image id {image_id!r} differs from {other!r} in row {row} only by case"
         if row != number:
             return f"image id {image_id!r} is in row {row} already"
-        row = self.images.setdefault(image, number)
+        row = self.images.setdefault(posixpath.normpath(image.replace("\\", "/")), number)
         return "" if row == number else f"{image} is the image of row {row} already; one image, one row"
 
 
@@ -142,7 +144,7 @@ def _file(root: Path, text: str, place: str, problems: Problems) -> Path | None:
     if not text:
         return None
     path = root / text.replace("\\", "/")
-    if not path.is_file():
+    if not is_file(path):
         problems.append(f"{place} there is no file {path}; paths start at data.root")
         return None
     return path

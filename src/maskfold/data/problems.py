@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -64,8 +66,8 @@ def images_by_id(
     """image_id -> file of a folder's images, sorted by name; the id is the file's name or its stem.
 
     pattern: names that match it whole are images, others are left out; its group `stem` is the stem. No folder gives no
-    images. Problems are an id that two files share, names that differ only by case or by jpg and jpeg, which another
-    system takes for one, and names that no csv can hold.
+    images. Problems are an id that two files share, names that differ only by case, by jpg and jpeg or by how accents
+    are coded, which another system takes for one, and names that no csv can hold, or not with the spaces at their ends.
     """
     images: dict[str, Path] = {}
     folded: dict[str, Path] = {}
@@ -78,12 +80,16 @@ def images_by_id(
         if not _writable(path.name):
             problems.append(f"{str(path)!a}: its name holds a line break or is not UTF-8; rename it")
             continue
+        if image_id != image_id.strip():
+            problems.append(f"{path}: its id {image_id!r} begins or ends with a space, which no csv keeps; rename it")
+            continue
         other = images.setdefault(image_id, path)
-        alike = folded.setdefault((stem if by_stem else stem + _SAME.get(suffix.lower(), suffix)).casefold(), path)
+        alike = folded.setdefault(_folded(stem if by_stem else stem + _SAME.get(suffix.lower(), suffix)), path)
         if other != path:
             problems.append(f"{path}: image id {image_id!r} is ambiguous, {other.name} has it too")
         elif alike != path:
-            problems.append(f"{path}: its name differs from {alike.name} only by case or by jpg/jpeg; rename one")
+            by = "case or by jpg/jpeg" if path.name.isascii() else "case, by jpg/jpeg or by how accents are coded"
+            problems.append(f"{path}: its name differs from {alike.name} only by {by}; rename one")
     return images
 
 
@@ -154,6 +160,11 @@ def image_names(folder: Path) -> list[str]:
         return []
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; False too for a name that no file system takes, where Path.is_file raises."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
 def _writable(name: str) -> bool:
     """Whether a name can stand in a csv of UTF-8, one line a row."""
     try:
@@ -177,10 +188,18 @@ def pooled(
 
 
 def nearest_name(name: str, known: Collection[str]) -> str:
-    """A hint at the known name that differs from `name` by case or suffix only; "" where there is none."""
-    wanted = {name.casefold(), Path(name).stem.casefold()}
-    near = [other for other in known if {other.casefold(), Path(other).stem.casefold()} & wanted]
-    return f"; there is {near[0]!r}" if near else ""
+    """A hint at the known name that differs from `name` by case, suffix or the code of accents only; or ""."""
+    wanted = {_folded(name), _folded(Path(name).stem)}
+    near = next((other for other in known if {_folded(other), _folded(Path(other).stem)} & wanted), None)
+    if near is None:
+        return ""
+    composed = [unicodedata.normalize("NFC", text) for text in (name, near)]
+    return f"; there is {near!r}" + (", whose accents are coded in another way" if composed[0] == composed[1] else "")
+
+
+def _folded(name: str) -> str:
+    """The same for names that some system takes for one: whatever the case, accents composed or not."""
+    return name.casefold() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
 
 
 def reading_of(data: Section) -> str:

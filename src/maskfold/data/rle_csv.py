@@ -163,7 +163,10 @@ def _row_problems(
     first: dict[tuple[str, str], int] = {}
     for row in rows:
         place = f"{csv_path}, row {row.number}:"
-        if _climbs(row.image_id):
+        if not row.image_id:
+            told = f"{place} no image id beside class {row.class_name!r}"
+            problems.append(f"{told}; a column that holds both is written <image>_<class>")
+        elif _climbs(row.image_id):
             problems.append(f"{place} image id {row.image_id!r} climbs out of its folder")
         elif train and row.image_id not in train:
             near = nearest_name(row.image_id, train) if len(problems) < _HINTED else ""
