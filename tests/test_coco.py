@@ -167,7 +167,9 @@ def test_validation_images_join_the_training_images(root):
         (annotation(6, 7, 1, {"size": [8, 10], "counts": "a\u00e9"}), "a character that is not ASCII"),
         (annotation(6, 7, 1, {"size": [8, 10], "counts": "ooo"}), "the text ends within a number"),
         (annotation(6, 7, 1, {"size": [8, 10], "counts": "5"}), "run lengths of 5 pixels together"),
+        (annotation(6, 7, 1, [[1, 1, 10**400, 1, 2, 2]]), "a number that is not finite"),
         (annotation(6, 7, 1, [SQUARE], iscrowd="yes"), "iscrowd is 'yes'"),
+        (annotation(6, 7, 1.0, [SQUARE]), "annotation 6: category_id is 1.0, expected a whole number"),
         ({"id": 6}, "an annotation needs id, image_id and category_id"),
     ],
 )
@@ -183,7 +185,15 @@ def test_a_bad_annotation_is_named(root, bad, answer):
         ({"id": 10, "file_name": "c.png", "height": 6, "width": 6}, "image 10: c.png is image 9 already"),
         ({"id": 10, "file_name": "d.png", "height": 6, "width": 6}, "there is no image 'd.png'"),
         ({"id": 10, "file_name": "../../x.png", "height": 6, "width": 6}, "'../../x.png' climbs out of"),
-        ({"id": 10, "file_name": "d.png", "height": 6.5, "width": 6}, "one of images without height"),
+        ({"id": 10, "file_name": "d.png", "height": 6.5, "width": 6}, "one of images has height 6.5, expected a whole"),
+        ({"id": 10, "file_name": "d.png", "height": 2**70, "width": 6}, f"has height {2**70} and width 6"),
+        ({"id": 10, "file_name": ".", "height": 6, "width": 6}, "there is no image '.'"),
+        ({"id": 10, "file_name": "x" * 5000, "height": 6, "width": 6}, "there is no image 'xxx"),
+        ({"id": 10, "file_name": "C.PNG", "height": 6, "width": 6}, "there is no image 'C.PNG' in"),
+        ({"id": 10, "file_name": "c.jpg", "height": 6, "width": 6}, "images; there is 'c.png'"),
+        ({"id": 10, "file_name": "./c.png", "height": 6, "width": 6}, "the images 'c.png' and './c.png' are one file"),
+        ({"id": 10, "file_name": "old/c.png", "height": 6, "width": 6}, "'c.png' and 'old/c.png' are one file"),
+        ({"id": 10, "file_name": "\ud800.png", "height": 6, "width": 6}, r"image 10: file_name is '\ud800.png'"),
         ({"id": 10, "height": 6, "width": 6}, "one of images without file_name"),
     ],
 )
@@ -218,6 +228,9 @@ def test_sizes_unlisted_images_and_classes_are_checked(root):
         ('{"images": [' + "[" * 100_000, "nested too deeply"),
         ('{"annotations": [{"id": 1}]}', "holds no images and no categories"),
         ('{"images": [{}], "categories": [{}]}', "one of images without id, file_name, height, width"),
+        (json.dumps(coco()) + "\n" + json.dumps(coco()), "found '{' behind the end of the JSON; one file, one object"),
+        ('{"images": [' + "9" * 5000 + "]}", "more digits than Python reads"),
+        ('{"images": [], "categories": [{"id": 1, "name": "\\ud800"}]}', r"category 1: name is '\ud800'"),
     ],
 )
 def test_a_file_that_is_no_coco_json_says_so(root, text, answer):

@@ -22,11 +22,14 @@ from maskfold.data.problems import (
     checked_groups,
     data_root,
     images_by_id,
+    is_file,
+    nearest_name,
     pooled,
     readable,
     reading_of,
 )
 
+_HINTED = 50  # problems; each hint looks through all names, and no more are shown
 _NONE = -1  # the class of an annotation that is left out
 
 
@@ -121,11 +124,16 @@ class _Split:
         if not files or not self.index.file_names:
             return
         self.classes = problems.attempt(lambda: class_of_annotation(self.index, data), self.classes)
+        listed: dict[Path, str] = {}
         for row, name in enumerate(self.index.file_names):
-            path = files.get(name) or _inside(folder, name, problems, json)
-            if path is not None:
+            path = files.get(name) or _inside(folder, name, files, problems, json)
+            if path is None:
+                continue
+            other = listed.setdefault(path, name)
+            if other == name:
                 self.images[name], self.rows[name] = path, row
-        listed = set(self.images.values())
+            else:
+                problems.append(f"{json}: the images {other!r} and {name!r} are one file, {path}; leave one of them")
         unlisted = [path for path in files.values() if path not in listed]
         if data.unlisted_images == "empty":
             self.images |= {path.name: path for path in unlisted}
@@ -150,16 +158,17 @@ class _Split:
         return problems
 
 
-def _inside(folder: Path, name: str, problems: Problems, json: Path) -> Path | None:
+def _inside(folder: Path, name: str, files: Mapping[str, Path], problems: Problems, json: Path) -> Path | None:
     """The file of an image whose name in the json is a path, within the folder; None with a problem otherwise."""
     parts = PurePosixPath(name.replace("\\", "/"))
-    if parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]:
+    if parts.is_absolute() or ".." in parts.parts or ":" in str(parts).partition("/")[0]:
         problems.append(f"{json}: the image {name!r} climbs out of {folder}")
         return None
     for path in (folder / parts, folder / parts.name):
-        if path.is_file():
+        if is_file(path):
             return path
-    problems.append(f"{json}: there is no image {name!r} in {folder}")
+    near = nearest_name(name, files) if len(problems) < _HINTED else ""
+    problems.append(f"{json}: there is no image {name!r} in {folder}{near}")
     return None
 
 

@@ -7,6 +7,7 @@ megabytes. The index is kept under runs/ and serves as long as the json's size a
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from array import array
 from collections.abc import Mapping
@@ -26,6 +27,9 @@ from maskfold.provenance import whole_file
 _LISTS = ("images", "annotations", "categories")
 _VERSION = 1  # of the file format below
 _LARGE = 2**28  # bytes; reading more takes a while that should be explained
+_MOST_PX = 2**31  # of a side; no image format holds more
+_EXPECTED_KEY = "expected a whole number or a text"
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")  # JSON may write these; no file is called so, and no class
 
 
 @dataclass(frozen=True)
@@ -104,9 +108,9 @@ class _Scan:
             return
         image_id, name, height, width = (image[key] for key in ("id", "file_name", "height", "width"))
         place = f"{self.path}, image {image_id}:"
-        if type(height) is not int or type(width) is not int or height < 1 or width < 1:
-            self.problems.append(f"{place} {name} has height {height!r} and width {width!r}, expected whole px")
-        elif not isinstance(name, str) or not name:
+        if not all(type(side) is int and 1 <= side < _MOST_PX for side in (height, width)):
+            self.problems.append(f"{place} {name!r} has height {height!r} and width {width!r}, expected whole px")
+        elif not isinstance(name, str) or not name or _NO_TEXT.search(name):
             self.problems.append(f"{place} file_name is {name!r}, expected a text")
         elif image_id in self.images:
             self.problems.append(f"{place} its id is that of {self.file_names[self.images[image_id]]} already")
@@ -124,7 +128,11 @@ class _Scan:
             return
         if category["id"] in self.categories:
             self.problems.append(f"{self.path}, category {category['id']}: the id is given twice")
-        self.categories[category["id"]] = str(category["name"])
+        name = str(category["name"])
+        if _NO_TEXT.search(name):
+            self.problems.append(f"{self.path}, category {category['id']}: name is {name!r}, expected a text")
+            return
+        self.categories[category["id"]] = name
 
     def add_annotation(self, item: Item) -> None:
         """Check an annotation; its image must have been read."""
@@ -132,9 +140,12 @@ class _Scan:
         if not isinstance(annotation, dict) or not {"id", "image_id", "category_id"} <= annotation.keys():
             self.problems.append(f"{self.path}, byte {item.offset}: an annotation needs id, image_id and category_id")
             return
-        row = self.images.get(_key(annotation["image_id"]))
+        row, category = self.images.get(_key(annotation["image_id"])), _key(annotation["category_id"])
         if row is None:
             self._complain(annotation, f"there is no image {annotation['image_id']!r}")
+            return
+        if category is None:
+            self._complain(annotation, f"category_id is {annotation['category_id']!r}, {_EXPECTED_KEY}")
             return
         problem = segment_problem(annotation, self.sizes[2 * row], self.sizes[2 * row + 1])
         if problem is not None:
@@ -143,24 +154,27 @@ class _Scan:
         crowd = annotation.get("iscrowd", 0)
         if crowd not in (0, 1):
             self._complain(annotation, f"iscrowd is {crowd!r}, expected 0 or 1")
-        code = self.category_codes.setdefault(_key(annotation["category_id"]), len(self.category_codes))
+        code = self.category_codes.setdefault(category, len(self.category_codes))
         self.rows.extend((row, code, int(crowd == 1), item.offset, item.length, hash(_key(annotation["id"]))))
 
     def _complain(self, annotation: Mapping[str, Any], reason: str) -> None:
         self.problems.append(f"{self.path}, annotation {annotation['id']}: {reason}")
 
     def _entry(self, item: Item, keys: tuple[str, ...]) -> dict[str, Any] | None:
-        """The item's value, or None with a problem where keys are missing."""
-        entry = item.value
-        missing = [key for key in keys if not isinstance(entry, dict) or _key(entry.get(key)) is None]
+        """The item's value, or None with a problem where keys are missing or can be none."""
+        entry = item.value if isinstance(item.value, dict) else {}
+        place = f"{self.path}, byte {item.offset}: one of {item.key}"
+        missing = [key for key in keys if entry.get(key) is None]
+        wrong = [f"{key} {entry[key]!r}" for key in keys if key not in missing and _key(entry[key]) is None]
         if missing:
-            self.problems.append(f"{self.path}, byte {item.offset}: one of {item.key} without {', '.join(missing)}")
-            return None
-        return dict(entry)
+            self.problems.append(f"{place} without {', '.join(missing)}")
+        elif wrong:
+            self.problems.append(f"{place} has {' and '.join(wrong)}, {_EXPECTED_KEY}")
+        return None if missing or wrong else dict(entry)
 
 
 def _key(value: Any) -> Any:
-    """An id as a dictionary's key; None for what can be none."""
+    """An id as a dictionary's key; None for what can be none, such as 7.0."""
     return value if isinstance(value, int | str) and not isinstance(value, bool) else None
 
 

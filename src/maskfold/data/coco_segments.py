@@ -49,10 +49,12 @@ def _polygon_problem(polygon: Any, height: int, width: int) -> str | None:
     if len(polygon) < 6 or len(polygon) % 2:
         return f"has {len(polygon)} numbers, but x and y of at least three corners are needed"
     try:
-        total = sum(polygon)
+        finite = math.isfinite(sum(polygon))
     except TypeError:
         return "is no list of numbers"
-    if not math.isfinite(total):
+    except OverflowError:  # a whole number beyond all floats
+        finite = False
+    if not finite:
         return "has a number that is not finite"
     left, right, top, bottom = min(polygon[::2]), max(polygon[::2]), min(polygon[1::2]), max(polygon[1::2])
     if left < -width or top < -height or right > 2 * width or bottom > 2 * height:

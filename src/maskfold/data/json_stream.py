@@ -32,6 +32,8 @@ def stream_items(path: Path, keys: Collection[str]) -> Iterator[Item]:
         window = _Window(path, file)
         window.expect("{", "an object with the keys " + ", ".join(sorted(keys)))
         if window.peek() == "}":
+            window.next_of("}")
+            window.finish()
             return
         while True:
             key = window.value()
@@ -43,6 +45,7 @@ def stream_items(path: Path, keys: Collection[str]) -> Iterator[Item]:
             else:
                 window.value()
             if window.next_of(",}") == "}":
+                window.finish()
                 return
 
 
@@ -109,6 +112,17 @@ class _Window:
         self.position += 1
         return found
 
+    def finish(self) -> None:
+        """Nothing but space may follow: of two objects in one file, the labels of the second would be lost."""
+        while True:
+            rest = self.text[self.position :].lstrip(_SPACE)
+            if rest:
+                self.position = len(self.text) - len(rest)
+                self.fail(f"found {rest[0]!r} behind the end of the JSON; one file, one object")
+            self.position = len(self.text)
+            if not self._grow():
+                return
+
     def expect(self, character: str, meaning: str) -> None:
         """Step over a character that must come next."""
         if self.peek() != character:
@@ -121,11 +135,14 @@ class _Window:
         while True:
             try:
                 value, end = self.decoder.raw_decode(self.text, self.position)
-            except (json.JSONDecodeError, RecursionError) as error:
-                if isinstance(error, json.JSONDecodeError) and self._grow():
+            except json.JSONDecodeError as error:
+                if self._grow():
                     continue
-                reason = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
-                self.fail(f"no valid JSON from here on, or truncated ({reason})")
+                self.fail(f"no valid JSON from here on, or truncated ({error.msg})")
+            except RecursionError:
+                self.fail("no valid JSON from here on, or truncated (nested too deeply)")
+            except ValueError:
+                self.fail("a number here has more digits than Python reads (4,300)")
             # A number at the window's end may go on behind it.
             if end == len(self.text) and not isinstance(value, dict | list | str) and self._grow():
                 continue
