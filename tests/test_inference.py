@@ -6,7 +6,7 @@ import torch
 
 from maskfold.config import Config, InferenceConfig, ModelConfig, Resize, RleCsvData, TrainConfig
 from maskfold.errors import InferenceError
-from maskfold.inference import Runtime, plan_batches, predict_images
+from maskfold.inference import Runtime, fast_bf16, plan_batches, predict_images
 from maskfold.models import Outputs
 
 CPU = Runtime(torch.device("cpu"), bf16=False)
@@ -125,3 +125,22 @@ def test_tiles_answer_as_the_whole_image_where_pixels_stand_alone(tiny_competiti
     tiled, whole = (predict(tiny_competition, Brightness(), c) for c in (config, plain))
     for name in whole:
         assert np.abs(tiled[name].prob.astype(int) - whole[name].prob).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("machine", "avx512_bf16", "amx", "onednn", "expected"),
+    [
+        ("x86_64", False, False, True, False),  # AVX-512 alone: emulated
+        ("x86_64", True, False, True, True),
+        ("AMD64", False, True, True, True),
+        ("x86_64", False, False, False, False),
+        ("aarch64", False, False, True, True),
+        ("aarch64", False, False, False, False),
+    ],
+)
+def test_bf16_is_fast_where_a_cpu_has_instructions_for_it(monkeypatch, machine, avx512_bf16, amx, onednn, expected):
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: onednn)
+    assert fast_bf16(torch.device("cpu")) is expected
