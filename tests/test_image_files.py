@@ -158,6 +158,20 @@ def test_a_file_that_would_fill_the_memory_is_refused_unread(tmp_path, check, mo
     assert "cut it into tiles" in problems[0]
 
 
+def test_a_header_that_claims_what_cannot_be_is_answered_by_name(tmp_path):
+    png_that_declares(tmp_path / "none.png", 0, 10)
+    with (tmp_path / "array.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "|u1", "fortran_order": False, "shape": (100, 100, 10**11)}
+        )
+    headers, problems = check_images([tmp_path / "none.png", tmp_path / "array.npy"], "header")
+    assert headers == {}
+    assert [line.partition("; ")[0].rpartition("/")[2] for line in problems] == [
+        "none.png: cannot be decoded",
+        "array.npy: cannot be decoded",
+    ]
+
+
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.npy", "a.tif"])
 def test_headers_tell_the_size_without_decoding(tmp_path, name):
     path = tmp_path / name

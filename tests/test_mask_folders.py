@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskfold.config import MaskFoldersData
+from maskfold.config import REPOSITORY, MaskFoldersData, load_config
 from maskfold.data.competition import DataError
 from maskfold.data.reading import open_competition
 
@@ -211,6 +211,55 @@ def test_many_files_are_checked_by_header_and_some_masks_are_read(root, monkeypa
     assert "1.jpg: cannot be decoded" in problems_of(root, check="header")
     monkeypatch.setattr("maskfold.data.image_files.MAX_DECODED", 1)
     assert "1.jpg: cannot be decoded" in problems_of(root)
+
+
+def test_pixels_are_left_alone_where_only_headers_are_checked(root, monkeypatch):
+    relabel(root, LABELS)
+    monkeypatch.setattr("maskfold.data.mask_files.pd.unique", lambda *_: pytest.fail("every mask is read"))
+    assert len(
+        open_competition(data_of(root, labels="class_index", class_values={"person": (1, 2)}, check="header")).train
+    )
+    answer = problems_of(root, labels="class_index", check="header")
+    assert "1.png: the value 2 belongs to no class" in answer  # of the masks that are read
+
+
+def test_a_mask_of_ones_among_masks_of_255_is_refused(root):
+    mask = np.zeros((5, 5), np.uint8)
+    mask[1, 1] = 1
+    cv2.imwrite(str(root / "train_mask/2.png"), mask)
+    assert "2.png: shows something, but its brightest value is 1, below data.mask_threshold=128 (1 of 2" in problems_of(
+        root
+    )
+    assert open_competition(data_of(root, mask_threshold=1)).masks("2").sum() == 1
+
+
+def test_a_binary_mask_drawn_in_red_is_answered_with_labels_in_colour(root):
+    relabel(root, np.dstack([LABELS * 0, LABELS * 0, LABELS * 127]))
+    assert "1.png: is drawn in colour and shows nothing at data.mask_threshold=128" in problems_of(root)
+    assert open_competition(data_of(root, mask_threshold=30)).masks("1").sum() == 7
+
+
+def test_an_array_of_several_channels_is_no_binary_mask(root):
+    (root / "train_mask/2.png").unlink()
+    np.save(root / "train_mask/2.npy", np.full((5, 5, 3), 255, np.uint8))
+    assert "2.npy: found 3 channels, expected (height, width) in a binary mask" in problems_of(root)
+    np.save(root / "train_mask/2.npy", np.full((5, 5), 255, np.uint8))
+    assert open_competition(data_of(root)).masks("2").sum() == 25
+
+
+def test_the_shipped_configs_read_the_people_layout(root):
+    for folder, masks in (("valid", "valid_mask"),):
+        (root / folder).mkdir()
+        (root / masks).mkdir()
+        cv2.imwrite(str(root / folder / "1.jpg"), np.full((4, 6, 3), 90, np.uint8))
+        cv2.imwrite(str(root / masks / "1.png"), np.full((4, 6), 255, np.uint8))
+    plain, own = (
+        open_competition(load_config(REPOSITORY / f"configs/{name}.yaml", [f"data.root={root}"]).data)
+        for name in ("people", "people_valid")
+    )
+    assert plain.train["image_id"].tolist() == ["1", "2"]
+    assert own.train["split"].tolist() == ["train", "train", "valid"]
+    assert (plain.masks("1").sum(), own.masks("valid/1").sum()) == (7, 24)
 
 
 def test_masks_that_change_are_new_inputs(root):

@@ -208,7 +208,7 @@ def _read_array(path: Path) -> np.ndarray:
         image = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
         raise DataError([f"{path}: cannot be read: {error.strerror}"]) from None
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, MemoryError) as error:  # memory for all that its header claims to hold
         raise DataError([f"{path}: cannot be decoded; the file is truncated or no numeric array: {error}"]) from None
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim not in (2, 3) or not image.size:
         found = f"{image.dtype} of shape {image.shape}" if isinstance(image, np.ndarray) else "an archive"

@@ -62,9 +62,9 @@ def _declared(file: BinaryIO) -> Declared | None:
     return _npy(file) if start.startswith(_NPY) else _tiff(file, start)
 
 
-def _png(file: BinaryIO, start: bytes) -> Declared:
+def _png(file: BinaryIO, start: bytes) -> Declared | None:
     width, height = struct.unpack(">II", start[16:24])
-    return Declared(height, width, _PNG_END in _tail(file, 64))
+    return Declared(height, width, _PNG_END in _tail(file, 64)) if height and width else None
 
 
 def _jpeg(file: BinaryIO) -> Declared | None:

@@ -17,6 +17,7 @@ from maskfold.data.file_index import FileIndex
 from maskfold.data.image_files import UNKNOWN_PEAK, ImageHeader, read_image, read_stored
 
 _LOSSY = (".jpg", ".jpeg")
+_ARRAY = ".npy"
 _MIN_GAP = 24  # between values or colours in a lossy file; closer ones smear into each other
 _FAR = 64  # a lossy pixel farther than this from every known value or colour is none of them …
 _MAX_FAR_SHARE = 0.02  # … and edges alone never make so many
@@ -40,6 +41,9 @@ class MaskCode:
         return cls(data.labels, len(data.class_names), data.mask_threshold, data.values_of(), data.resize_masks)
 
 
+Masks = dict[str, list[Path | None]]  # image_id -> its one mask file, or one a class
+
+
 @dataclass(frozen=True)
 class FileMasks:
     """Reads the mask files of an image when asked; picklable.
@@ -52,6 +56,23 @@ class FileMasks:
     sizes: Mapping[str, tuple[int, int]]
     code: MaskCode
 
+    @classmethod
+    def of(
+        cls,
+        data: MaskFoldersData | PathsCsvData,
+        images: Mapping[str, Path],
+        masks: Mapping[str, Sequence[Path | None]],
+        headers: Mapping[Path, ImageHeader],
+    ) -> FileMasks:
+        """The masks of the images whose mask files the check found whole: all of them, unless problems are tolerated.
+
+        No other file is read: it may be one that would fill the memory.
+        """
+        whole = {key: own for key, own in masks.items() if all(file is None or file in headers for file in own)}
+        files = {key: tuple(None if file is None else str(file) for file in own) for key, own in whole.items()}
+        sizes = {image_id: headers[path][:2] for image_id, path in images.items()}
+        return cls(files, sizes, MaskCode.of(data))
+
     def __call__(self, image_id: str) -> np.ndarray:
         """(C, H, W) uint8 in {0, 1} of a training image; KeyError for any other, DataError for a bad mask file."""
         size, files = self.sizes[image_id], self.files[image_id]
@@ -61,12 +82,22 @@ class FileMasks:
                 continue
             path = Path(file)
             if self.code.labels == "binary":
-                grey = _fitted(path, read_image(path, 1)[:, :, 0], size, self.code.resize)
+                grey = _fitted(path, read_grey(path), size, self.code.resize)
                 masks[index] = grey >= self.code.threshold
             else:
                 classes = _fitted(path, read_classes(path, self.code), size, self.code.resize)
                 masks[:] = classes == np.arange(1, self.code.class_count + 1, dtype=np.uint8)[:, None, None]
         return masks
+
+
+def read_grey(path: Path) -> np.ndarray:
+    """(H, W) uint8 of a binary mask. Raises DataError naming the file."""
+    if path.suffix.lower() != _ARRAY:
+        return read_image(path, 1)[:, :, 0]
+    pixels = read_stored(path)
+    if pixels.shape[2] != 1:
+        raise DataError([f"{path}: found {pixels.shape[2]} channels, expected (height, width) in a binary mask"])
+    return pixels[:, :, 0]
 
 
 def read_classes(path: Path, code: MaskCode) -> np.ndarray:
@@ -95,7 +126,7 @@ def read_values(path: Path, labels: str) -> np.ndarray:
     if labels == "colour":
         rgb = read_image(path, 3).astype(np.int32)
         return (rgb[:, :, 0] << 16) | (rgb[:, :, 1] << 8) | rgb[:, :, 2]
-    if path.suffix.lower() == ".npy":
+    if path.suffix.lower() == _ARRAY:
         values = read_stored(path)
     else:
         try:
@@ -117,7 +148,7 @@ def check_mask_files(
     pairs: Mapping[str, tuple[Path, Sequence[Path | None]]],
     headers: Mapping[Path, ImageHeader],
 ) -> list[str]:
-    """What is wrong with the masks of photos.
+    """What is wrong with the masks of photos; the pixels of files of which only headers were read are not looked at.
 
     pairs: image_id -> photo, its mask files; headers: of all files that can be read.
     """
@@ -128,11 +159,14 @@ def check_mask_files(
             if file is not None and file in headers and photo in headers:
                 problems += _size_problem(file, headers[file], headers[photo], code.resize)
     masks = [file for _, files in pairs.values() for file in files if file is not None and file in headers]
+    exact = [path for path in masks if path.suffix.lower() not in _LOSSY and headers[path].peak != UNKNOWN_PEAK]
     if code.labels == "binary":
-        return sorted(problems) + _blank_problem(masks, headers, code)
+        arrays = [path for path in exact if path.suffix.lower() == _ARRAY]
+        problems += FileIndex(arrays, "binary").inspect_new(lambda path: str(read_grey(path).max()), "masks")
+        return sorted(problems) + (_blank_problem(masks, headers, code) or _faint_problem(exact, headers, code))
     if any(path.suffix.lower() in _LOSSY for path in masks):
         problems += _gap_problem(code)
-    return sorted(problems) + _value_problems([path for path in masks if path.suffix.lower() not in _LOSSY], code)
+    return sorted(problems) + _value_problems(exact, code)
 
 
 def spot_check(source: MaskSource, image_ids: Sequence[str], headers: Collection[ImageHeader]) -> list[str]:
@@ -198,6 +232,28 @@ def _blank_problem(masks: Sequence[Path], headers: Mapping[Path, ImageHeader], c
     return [
         f"{masks[0].parent}: no mask shows anything: the brightest value of all is {max(peaks)}, "
         f"below data.mask_threshold={code.threshold}"
+    ]
+
+
+def _faint_problem(exact: Sequence[Path], headers: Mapping[Path, ImageHeader], code: MaskCode) -> list[str]:
+    """Masks that show something, but nothing at the threshold: zeros and ones among others of 255, or colours."""
+    faint = [path for path in exact if 0 < headers[path].peak < code.threshold]
+    if not faint:
+        drawn = [path for path in exact if path.suffix.lower() != _ARRAY]
+        brightest = max(drawn, key=lambda path: headers[path].peak, default=None)
+        try:
+            if brightest is None or not 0 < read_grey(brightest).max() < code.threshold:
+                return []
+        except DataError as error:  # a TIFF of several pages
+            return error.problems
+        return [
+            f"{brightest}: is drawn in colour and shows nothing at data.mask_threshold={code.threshold}, which is of "
+            "greys; set data.labels: colour with class_colours, or lower data.mask_threshold"
+        ]
+    return [
+        f"{faint[0]}: shows something, but its brightest value is {headers[faint[0]].peak}, below "
+        f"data.mask_threshold={code.threshold} ({len(faint)} of {len(exact)} masks are so); "
+        "save them like the others, or lower data.mask_threshold"
     ]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from maskfold.config import MaskFoldersData
 from maskfold.data.competition import Competition, OnBadImage
 from maskfold.data.image_files import SUFFIXES, image_table, list_images
-from maskfold.data.mask_files import FileMasks, MaskCode, check_mask_files, spot_check
+from maskfold.data.mask_files import FileMasks, Masks, check_mask_files, spot_check
 from maskfold.data.problems import (
     Problems,
     check_files,
@@ -24,8 +24,6 @@ from maskfold.data.problems import (
 )
 
 _HINTED = 50  # problems; each hint looks through all names, and no more are shown
-
-Masks = dict[str, list[Path | None]]  # image_id -> its one mask file, or one a class
 
 
 def open_mask_folders(
@@ -51,9 +49,7 @@ def open_mask_folders(
     sample = check_sample(root, data.sample_submission, data.class_names, test, problems)
     problems.raise_any()
     train, test = readable(train, headers), readable(test, headers)
-    sizes = {image_id: headers[path][:2] for image_id, path in train.items()}
-    texts = {key: tuple(None if file is None else str(file) for file in own) for key, own in masks.items()}
-    source = FileMasks(texts, sizes, MaskCode.of(data))
+    source = FileMasks.of(data, train, masks, headers)
     if not problems.tolerated:
         problems += spot_check(source, list(train), [headers[file] for file in files])
     problems.raise_any()

@@ -10,7 +10,7 @@ from maskfold.config import PathsCsvData
 from maskfold.data.competition import Competition, OnBadImage
 from maskfold.data.csv_files import read_csv
 from maskfold.data.image_files import image_table
-from maskfold.data.mask_files import FileMasks, MaskCode, check_mask_files, spot_check
+from maskfold.data.mask_files import FileMasks, Masks, check_mask_files, spot_check
 from maskfold.data.problems import (
     Problems,
     check_files,
@@ -30,7 +30,7 @@ class _Split:
     """The images of one csv: image_id -> photo, its mask files and its group."""
 
     images: dict[str, Path] = field(default_factory=dict)
-    masks: dict[str, list[Path | None]] = field(default_factory=dict)
+    masks: Masks = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
 
 
@@ -59,9 +59,7 @@ def open_paths_csv(
     sample = check_sample(root, data.sample_submission, data.class_names, test, problems)
     problems.raise_any()
     train, test = readable(train, headers), readable(test, headers)
-    sizes = {image_id: headers[path][:2] for image_id, path in train.items()}
-    texts = {key: tuple(None if file is None else str(file) for file in own) for key, own in masks.items()}
-    source = FileMasks(texts, sizes, MaskCode.of(data))
+    source = FileMasks.of(data, train, masks, headers)
     if not problems.tolerated:
         problems += spot_check(source, list(train), [headers[file] for file in files])
     problems.raise_any()
