@@ -1,12 +1,15 @@
 """data.format: auto: what each kind of folder is taken for, and folders that may be several things or nothing."""
 
 import json
+import struct
+import zlib
 
 import cv2
 import numpy as np
 import pytest
 
-from maskfold.config import AutoData, CocoData, MaskFoldersData, PathsCsvData, RleCsvData
+from maskfold.audit.collection import open_tolerantly
+from maskfold.config import REPOSITORY, AutoData, CocoData, MaskFoldersData, PathsCsvData, RleCsvData, load_config
 from maskfold.data.competition import DataError
 from maskfold.data.reading import open_competition
 from maskfold.data.recognition import recognised
@@ -134,6 +137,11 @@ def test_the_cigarette_layout_is_coco(root):
     assert isinstance(found, CocoData)
     assert (found.valid_json, found.test_images) == ("val/coco_annotations.json", "real_test")
     assert open_competition(found).train["image_id"].tolist() == ["00.jpg", "valid/00.jpg"]
+    shipped = open_competition(load_config(REPOSITORY / "configs/cigarette_butts.yaml", [f"data.root={root}"]).data)
+    assert shipped.class_names == ("cigarette_butt",)
+    assert shipped.train["split"].tolist() == ["train", "valid"]
+    assert shipped.test["image_id"].tolist() == ["r.jpg"]
+    assert shipped.masks("valid/00.jpg").sum() == open_competition(found).masks("00.jpg").sum() > 0
 
 
 def test_a_csv_of_paths(root):
@@ -143,6 +151,75 @@ def test_a_csv_of_paths(root):
     found = recognised(auto(root))
     assert isinstance(found, PathsCsvData)
     assert open_competition(found).masks("a").sum() == SQUARE.sum()
+
+
+NAMES = [f"{number}.jpg" for number in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("row", "answer"),
+    [
+        ("3.jpg,1", "row 22: 2 fields"),
+        ("3.jpg,2,1 x", "row 22: bad run lengths of '3.jpg'"),
+        ("33.jpg,1,1 2", "row 22: there is no training image '33.jpg'"),
+    ],
+)
+def test_a_broken_row_hides_nothing_and_is_named(root, row, answer):
+    images(root, "train", NAMES)
+    images(root, "more_of_train", NAMES[:19])
+    runs = encode(SQUARE, "row")
+    (root / "train.csv").write_text("image,class,rle\n" + "".join(f"{name},1,{runs}\n" for name in NAMES) + row + "\n")
+    found = recognised(auto(root, "1", "2"))
+    assert isinstance(found, RleCsvData)
+    assert (found.train_images, found.order) == ("train", "row")
+    with pytest.raises(DataError, match=answer):
+        open_competition(found)
+
+
+def test_broken_masks_and_annotations_are_left_to_the_reader_and_the_audit(root, monkeypatch):
+    images(root, "train", NAMES)
+    images(root, "train_mask", [name.replace("jpg", "png") for name in NAMES], SQUARE * 255)
+    (root / "train_mask/0.png").write_text("no image")
+    declares(root / "train_mask/10.png", 30_000, 30_000)
+    bomb, decode = (root / "train_mask/10.png").read_bytes()[16:24], cv2.imdecode
+
+    def decode_others(data, flag):
+        assert bytes(data[16:24]) != bomb
+        return decode(data, flag)
+
+    monkeypatch.setattr("cv2.imdecode", decode_others)
+    competition, problems = open_tolerantly(auto(root))
+    assert [line.partition(": ")[2][:22] for line in problems] == ["cannot be decoded; the", "declares 30000x30000 p"]
+    assert competition.masks("1").sum() == SQUARE.sum()
+    with pytest.raises(KeyError):
+        competition.masks("10")
+
+
+def declares(path, height, width):
+    """Overwrite a png's size, as a file does that would fill the memory."""
+    content = path.read_bytes()
+    header = b"IHDR" + struct.pack(">II", width, height) + content[24:29]
+    path.write_bytes(content[:12] + header + struct.pack(">I", zlib.crc32(header)) + content[33:])
+
+
+def test_a_json_with_a_bad_annotation_is_recognised(root):
+    images(root, "train", ["a.jpg"])
+    image = {"id": 0, "file_name": "a.jpg", "height": 12, "width": 16}
+    whole = {"id": 1, "image_id": 0, "category_id": 1, "segmentation": [[1, 1, 5, 1, 5, 5]]}
+    bad = {"id": 2, "image_id": 0, "category_id": 1, "segmentation": [[1, 1]]}
+    content = {"images": [image], "annotations": [whole, bad], "categories": [{"id": 1, "name": "butt"}]}
+    (root / "train.json").write_text(json.dumps(content))
+    competition, problems = open_tolerantly(auto(root))
+    assert ["annotation 2" in line for line in problems] == [True]
+    assert competition.masks("a.jpg").sum() > 0
+
+
+def test_masks_that_are_arrays(root):
+    images(root, "train", ["a.jpg", "b.jpg"])
+    (root / "train_mask").mkdir()
+    for stem in "ab":
+        np.save(root / f"train_mask/{stem}.npy", SQUARE)
+    assert open_competition(auto(root)).masks("a").sum() == SQUARE.sum()
 
 
 def test_a_folder_that_may_be_two_things_lists_both(root):

@@ -13,7 +13,7 @@ from maskfold.config import AutoData, CocoData, Config, MaskFoldersData, PathsCs
 from maskfold.data.competition import DataError
 from maskfold.data.csv_files import header_of
 from maskfold.data.json_stream import stream_items
-from maskfold.data.problems import data_root, image_names
+from maskfold.data.problems import Problems, data_root, image_names
 from maskfold.data.recognition_csv import csvs_of_paths, csvs_of_runs
 from maskfold.data.recognition_masks import mask_labels, mask_name_of
 
@@ -121,7 +121,7 @@ def _coco_split(root: Path, json: Path, split: str) -> dict[str, object]:
 def _categories(json: Path) -> tuple[str, ...]:
     from maskfold.data.coco_index import read_coco  # pycocotools is wanted by COCO alone
 
-    return read_coco(json).categories
+    return read_coco(json, Problems(tolerated=True)).categories  # whoever opens the competition tells of them
 
 
 def _is_coco(path: Path) -> bool:

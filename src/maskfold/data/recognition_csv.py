@@ -14,10 +14,11 @@ from maskfold.data.competition import DataError
 from maskfold.data.csv_files import CsvTable, read_csv
 from maskfold.data.image_files import SUFFIXES
 from maskfold.data.image_headers import read_declared
-from maskfold.data.problems import image_names
+from maskfold.data.problems import image_names, is_file
 from maskfold.rle import RleError, decode, parse_runs
 
 _LOOKED_AT = 400  # rows
+_SHARE = 0.9  # of them must be of a kind; the reader names the others
 _MOST_CLASSES = 100
 _DECODED = 60  # masks whose shape tells the pixel order
 _CLEARER = 1.3  # times as many edges in the wrong order
@@ -73,15 +74,15 @@ def _tables(root: Path) -> Iterator[CsvTable]:
         if re.search("sample|submission|test", path.stem.lower()):
             continue
         try:
-            yield read_csv(path)
+            yield read_csv(path, row_problems=[])  # bad rows are left to the reader, which names them all
         except DataError:
             continue
 
 
 def _all(table: CsvTable, column: str, fits: Callable[[str], bool]) -> bool:
-    """Whether every cell in the first rows is blank or fits, and one is not blank."""
+    """Whether nearly every cell in the first rows is blank or fits, and one is not blank."""
     cells = [text for _, (text,) in table.select([column])[:_LOOKED_AT] if text]
-    return bool(cells) and all(fits(text) for text in cells)
+    return bool(cells) and sum(map(fits, cells)) >= _SHARE * len(cells)
 
 
 def _is_runs(text: str) -> bool:
@@ -92,7 +93,7 @@ def _is_runs(text: str) -> bool:
 
 
 def _is_image(root: Path, text: str) -> bool:
-    return text.lower().endswith(SUFFIXES) and (root / text).is_file()
+    return text.lower().endswith(SUFFIXES) and is_file(root / text)
 
 
 def _roles(table: CsvTable, runs: list[str], others: list[str]) -> dict[str, object] | None:
@@ -133,13 +134,15 @@ def _ids(table: CsvTable, section: dict[str, object]) -> list[str]:
 
 
 def _folder_of(root: Path, ids: list[str]) -> Path | None:
-    """The folder below the root that holds images of all the ids in the first rows."""
+    """The folder below the root that holds images of most of the ids in the first rows, and of nearly all."""
     wanted = set(ids[:_LOOKED_AT])
+    best: tuple[int, Path | None] = (0, None)
     for folder in sorted(path for path in [*root.glob("*"), *root.glob("*/*")] if path.is_dir()):
         names = image_names(folder)
-        if wanted <= set(names) or wanted <= {Path(name).stem for name in names}:
-            return folder
-    return None
+        held = max(len(wanted.intersection(names)), len(wanted.intersection(Path(name).stem for name in names)))
+        if held > best[0] and held >= _SHARE * len(wanted):
+            best = held, folder
+    return best[1]
 
 
 def _test_folder(root: Path, train: Path) -> str | None:
@@ -172,7 +175,7 @@ def _pixel_order(table: CsvTable, column: str, ids: list[str], folder: Path) -> 
             try:
                 mask = decode(text, declared.height, declared.width, order).astype(np.int8)
             except RleError:
-                return "column", False
+                break  # in either order
             edges[order] += int(np.abs(np.diff(mask, axis=0)).sum() + np.abs(np.diff(mask, axis=1)).sum())
     if edges["column"] > _CLEARER * edges["row"]:
         return "row", True

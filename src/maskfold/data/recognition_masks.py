@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from maskfold.data.competition import DataError
-from maskfold.data.image_files import read_image
+from maskfold.data.image_files import check_images, read_for_display
 from maskfold.data.mask_files import read_values
 from maskfold.data.problems import image_names
 
@@ -30,8 +30,8 @@ def mask_name_of(photos: Path, masks: Path) -> str | None:
 
 
 def mask_labels(masks: Path) -> dict[str, object]:
-    """The keys of the data section that say how to read a folder's masks, from a sample of them."""
-    files = [masks / name for name in _spread(image_names(masks))]
+    """The keys of the data section that say how to read a folder's masks, from those of a sample that are whole."""
+    files = list(check_images([masks / name for name in _spread(image_names(masks))])[0])
     if any(_is_coloured(path) for path in files):
         colours = _values(files, "colour")
         if len(colours) > _MOST_CLASSES:
@@ -70,7 +70,7 @@ def _spread(names: list[str]) -> list[str]:
 
 
 def _is_coloured(path: Path) -> bool:
-    image = read_image(path, 3).astype(np.int16)
+    image = read_for_display(path).astype(np.int16)
     return bool((np.abs(image - image[:, :, :1]) > 32).any())
 
 
