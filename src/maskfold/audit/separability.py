@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
+from threadpoolctl import threadpool_limits
 
 LEAST_IMAGES = 40  # of either kind; with fewer the answer is chance
 _FOLDS = 5
@@ -56,9 +57,11 @@ def separability(table: pd.DataFrame, is_test: np.ndarray, sets: np.ndarray, see
     values = table.to_numpy(dtype=np.float64)
     scores = np.zeros(len(is_test))
     folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
-    for fitted, judged in folds.split(values, is_test, sets):
-        model = HistGradientBoostingClassifier(max_iter=100, max_leaf_nodes=15, random_state=seed)
-        scores[judged] = model.fit(values[fitted], is_test[fitted]).predict_proba(values[judged])[:, 1]
+    # One thread: there is little to share out, and beside busy processes OpenMP's threads spin, waiting for each other.
+    with threadpool_limits(1, user_api="openmp"):
+        for fitted, judged in folds.split(values, is_test, sets):
+            model = HistGradientBoostingClassifier(max_iter=100, max_leaf_nodes=15, random_state=seed)
+            scores[judged] = model.fit(values[fitted], is_test[fitted]).predict_proba(values[judged])[:, 1]
     error = math.sqrt((sum(counts) + 1) / (12 * counts[0] * counts[1]))
     return Separability(float(roc_auc_score(is_test, scores)), error, _telling(table, is_test))
 
