@@ -4,15 +4,17 @@ import errno
 import os
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
-from random_run import write_rules
+from random_run import write_rules, write_weights
 from test_bundle import RULES, write_run
 
 from maskfold import final_prediction
 from maskfold.data.competition import DataError
 from maskfold.data.reading import open_competition
+from maskfold.ensemble_prediction import predict_ensemble
 from maskfold.final_prediction import make_submission
 from maskfold.paths import RunPaths
 from maskfold.provenance import StaleError
@@ -78,6 +80,51 @@ def test_a_sample_file_of_classes_that_the_model_does_not_know(run):
     with pytest.raises(DataError, match=r"sample_submission\.csv, row 7: unknown class '7'"):
         open_competition(config.data, config.model.in_channels)
     assert paths.submission_csv.read_text() == "old"
+
+
+def test_only_what_the_answers_depend_on_is_predicted_anew(run, monkeypatch):
+    config, paths = run
+    predicted = []
+
+    def answers(_config, _tuned, images, title):
+        predicted.append(title)
+        rows = [(image_id, index, "1 5", 0.5) for image_id in images["image_id"] for index in range(4)]
+        return pd.DataFrame(rows, columns=["image_id", "class_index", "rle", "score"])
+
+    monkeypatch.setattr(final_prediction, "answer_images", answers)
+
+    def made(section, **values):
+        predicted.clear()
+        changed = config.model_copy(
+            update={section: getattr(config, section).model_copy(update=values)} if section else {}
+        )
+        make_submission(changed, open_competition(changed.data, changed.model.in_channels))
+        return len(predicted)
+
+    assert made(None) == 3
+    paths.submission_csv.unlink()
+    assert made(None) == 0
+    assert made("submission", empty_token="-1") == 0
+    sample = paths.root / "data" / "sample_submission.csv"
+    header, *rows = sample.read_text().splitlines()
+    sample.write_text("\n".join([header, *rows[::-1]]) + "\n")
+    assert made(None) == 0
+    assert paths.submission_csv.read_text().splitlines()[1] == rows[-1] + "1 5"
+    assert made("submission", order="row") == 3
+    # Shards of another size hold other images, though they bear the same names.
+    paths.submission_csv.unlink()
+    assert made("inference", shard_images=7) == 2
+    assert len(paths.submission_csv.read_text().splitlines()) == 1 + 4 * 12
+
+
+def test_weights_that_change_within_a_process_are_loaded_again(run):
+    config, _ = run
+    image = open_competition(config.data, config.model.in_channels).test.iloc[:1]
+    weights = dict.fromkeys(("fold0", "fold1"), 0.5)
+    before, again = (next(predict_ensemble(config, weights, image)).prob for _ in range(2))
+    assert np.array_equal(before, again)
+    write_weights(config, seed=7)
+    assert not np.array_equal(before, next(predict_ensemble(config, weights, image)).prob)
 
 
 def test_a_disk_that_fills_while_the_answer_is_written(run, monkeypatch):

@@ -14,6 +14,7 @@ from maskfold.ensemble import equal_weights, fold_names
 from maskfold.inference import Prediction, predict_images
 from maskfold.models import SegmentationModel, load_model
 from maskfold.paths import RunPaths
+from maskfold.provenance import folder_fingerprint
 
 _CHUNK_PX = 2**27  # of the maps of one member that wait for those of the others, one byte each
 
@@ -44,13 +45,13 @@ def _predict_run(config: Config, weights: Mapping[str, float], images: pd.DataFr
     """One experiment's weighted mean over its folds."""
     paths, names = RunPaths.of(config), fold_names(config)
     files = tuple(paths.model(fold) for fold in range(len(names)))
-    models = _models(files, config.model, len(config.data.class_names))
+    models = _models(files, folder_fingerprint([*files]), config.model, len(config.data.class_names))
     yield from predict_images(models, [weights[name] for name in names], images, config)
 
 
 @cache
-def _models(files: tuple[Path, ...], model: ModelConfig, class_count: int) -> list[SegmentationModel]:
-    """Trained models, loaded once a process."""
+def _models(files: tuple[Path, ...], _: str, model: ModelConfig, class_count: int) -> list[SegmentationModel]:
+    """Trained models, loaded once a process, and again when their files are others, as the fingerprint tells."""
     return [load_model(file, model, class_count) for file in files]
 
 

@@ -7,6 +7,7 @@ continues at the first shard that is missing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -48,12 +49,20 @@ def make_submission(config: Config, competition: Competition, accept_code_change
     )
     if not made_from.announced(submission, accept_code_changes):
         return
-    shards = _finished_shards(config, competition, tuned, made_from, accept_code_changes)
+    shards = _finished_shards(config, competition, tuned, _shards_made_from(config, made_from), accept_code_changes)
     rows = (row for shard in shards for row in pd.read_parquet(shard).itertuples(index=False, name=None))
     write_submission(chain(rows, _blank_rows(competition)), competition, config.submission, submission)
     _write_bad_images(competition, paths.bad_images_csv)
     made_from.write(submission)
     print(f"make_submission: wrote {display(submission)}, {len(competition.test)} images, decoded and checked")
+
+
+def _shards_made_from(config: Config, answer: Provenance) -> Provenance:
+    """What the shards depend on: less of the answer's form, so that another form needs no new prediction."""
+    settings = {name: value for name, value in answer.settings.items() if name != "submission"}
+    parts = {"submission.order": config.submission.order, "inference.shard_images": config.inference.shard_images}
+    inputs = {name: digest for name, digest in answer.inputs.items() if name != "sample submission"}
+    return replace(answer, settings=settings | parts, inputs=inputs)
 
 
 def _blank_rows(competition: Competition) -> Iterator[tuple[str, int, str]]:
