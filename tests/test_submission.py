@@ -72,6 +72,36 @@ def test_the_sample_file_decides_order_and_columns(rows, tiny_competition, tmp_p
 
 
 @pytest.mark.parametrize(
+    ("layout", "columns", "first"),
+    [
+        ("image_class_id", ("Image_Label", "EncodedPixels"), "test0.png_bright,1 3 10 2"),
+        ("image_class_columns", ("id", "label", "rle"), "test0.png,bright,1 3 10 2"),
+        ("image_class_columns", ("class_image", "class", "class_rle"), "test0.png,bright,1 3 10 2"),
+    ],
+)
+@pytest.mark.parametrize("with_sample", [False, True])
+def test_columns_of_any_name_read_back(layout, columns, first, with_sample, rows, tiny_competition, tmp_path):
+    competition, settings = tiny_competition, {"layout": layout, "columns": columns}
+    if with_sample:
+        lines = written(rows, tiny_competition, tmp_path, **settings)
+        sample = tmp_path / "sample.csv"
+        sample.write_text(
+            "\n".join(line if not number else line.rpartition(",")[0] + "," for number, line in enumerate(lines))
+        )
+        competition, settings = dataclasses.replace(tiny_competition, sample_submission=sample), {}
+    lines = written(rows, competition, tmp_path, **settings)
+    assert lines[:2] == [",".join(columns), first]
+    assert len(lines) == 1 + 5 * 2
+
+
+def test_an_unknown_class_in_columns_of_any_name_is_named(tiny_competition, tmp_path):
+    sample = tmp_path / "sample.csv"
+    sample.write_text("Image_Label,EncodedPixels\ntest0.png_bright,\ntest0.png_grey,\n")
+    with pytest.raises(DataError, match=r"row 3: unknown class 'grey'; data\.class_names has bright, dark"):
+        read_sample_file(sample, tiny_competition.class_names, ["test0.png"])
+
+
+@pytest.mark.parametrize(
     ("change", "answer"),
     [
         (lambda rows: rows[1:], "test4.png, class dark: missing"),

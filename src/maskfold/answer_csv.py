@@ -10,7 +10,7 @@ from pathlib import Path
 from maskfold.answer_form import AnswerFile, AnswerKey, Answers
 from maskfold.data.competition import DataError
 from maskfold.data.csv_files import Row, selected, stream_csv
-from maskfold.data.sample_file import EXPECTED, Roles, csv_roles, image_and_class
+from maskfold.data.sample_file import EXPECTED, Roles, image_and_class
 from maskfold.paths import display
 from maskfold.rle import RleError, parse_runs
 
@@ -37,7 +37,7 @@ def read_csv_answers(path: Path, answer: AnswerFile) -> Answers:
     found, shown = Answers(), display(path)
     try:
         header, rows = stream_csv(path, found.problems)
-        roles = csv_roles(header)
+        roles = answer.form.roles_in(header)
         if roles is None:
             found.problems.append(f"{shown}, row 1: found the header {','.join(header)}; expected {EXPECTED}")
             return found

@@ -32,6 +32,12 @@ class SampleFile:
     names: Mapping[str, str] = field(default_factory=dict)
     category_ids: tuple[int, ...] = ()
 
+    def roles_in(self, header: tuple[str, ...]) -> Roles | None:
+        """What the columns of an answer csv are for: known of this form's own, else told by their names."""
+        if sorted(header) == sorted(self.columns):
+            return Roles(self.layout, self.image_column, self.class_column, self.rle_column)
+        return csv_roles(header)
+
 
 class Roles(NamedTuple):
     """What the columns of an answer csv are for."""
@@ -51,7 +57,8 @@ def read_sample_file(
     """Read a sample submission and check it against the test images.
 
     A csv's layout is told by the header: three columns, one of them naming a class; or two, `ImageId_ClassId` or one
-    row an image. A json lists images, and perhaps categories, as COCO does. image_ids: sorted by file name; naming:
+    row an image. Of several classes, headers that say nothing (`id,label,rle`, `Image_Label,EncodedPixels`) are told by
+    the rows. A json lists images, and perhaps categories, as COCO does. image_ids: sorted by file name; naming:
     submission.image_names, None where numbers may be places in that order. Raises DataError with all problems: no such
     file, unknown classes, images that are not among `image_ids`, images that are not in the file, rows given twice.
     """
@@ -60,7 +67,7 @@ def read_sample_file(
         sample = read_sample_json(path, class_names, known, naming)
         return SampleFile("coco_json", (), "", None, "", sample.rows, sample.names, sample.category_ids)
     table = read_csv(path)
-    roles = csv_roles(table.header)
+    roles = _roles_by_rows(table, class_names) or csv_roles(table.header)
     if roles is None:
         raise DataError([f"{path}, row 1: found the header {','.join(table.header)}; expected {EXPECTED}"])
     numbered, problems = _rows(table, roles, tuple(class_names))
@@ -84,6 +91,21 @@ def csv_roles(header: tuple[str, ...]) -> Roles | None:
         image_column, rle_column = [name for name in header if name not in class_columns]
         return Roles("image_class_columns", image_column, class_columns[0], rle_column)
     return None
+
+
+def _roles_by_rows(table: CsvTable, class_names: Sequence[str]) -> Roles | None:
+    """The roles of a sample's columns where several classes show in its rows but not in its header; else None."""
+    told, header = csv_roles(table.header), table.header
+    if len(class_names) < 2 or (told is not None and told.layout != "image"):
+        return None
+    if told is not None:
+        ends = (fields[0].rpartition("_")[2] for _, fields in table.rows)
+        return told._replace(layout="image_class_id") if any(end in class_names for end in ends) else None
+    columns = [name for place, name in enumerate(header) if all(row[place] in class_names for _, row in table.rows)]
+    if len(header) != 3 or len(columns) != 1:
+        return None
+    image_column, rle_column = [name for name in header if name not in columns]
+    return Roles("image_class_columns", image_column, columns[0], rle_column)
 
 
 def image_and_class(fields: Sequence[str], roles: Roles, class_names: Sequence[str]) -> tuple[str, str]:
