@@ -54,6 +54,11 @@ def test_a_good_file_is_accepted(config, tiny_competition, file, capsys):
     assert capsys.readouterr().out.endswith("answer.csv: accepted\n")
 
 
+def test_blank_lines_and_spaces_around_run_lengths_change_nothing(config, tiny_competition, file):
+    file.write_text(GOOD.replace(",5 5", ", 5  5 ").replace("test3.png,bright,", "\ntest3.png,bright, ") + "\n")
+    assert check_submission(config, tiny_competition, file)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "answer"),
     [
@@ -69,6 +74,10 @@ def test_a_good_file_is_accepted(config, tiny_competition, file, capsys):
         ("test3.png,dark", "test9.png,dark", "row 9: there is no test image 'test9.png'"),
         ("test3.png,dark,\n", "", "no row for test3.png, class dark"),
         ("test3.png,dark,", "test3.png,dark", "row 9: 2 fields, but the header has 3"),
+        ("test3.png,dark", "test3.png ,dark", "row 9: there is no test image 'test3.png '"),
+        ("test3.png,dark", "test3.png, dark", "row 9: unknown class ' dark'; there are bright, dark"),
+        ("test3.png,dark,\n", "test3.png,dark,\n,,\n", "row 10: unknown class ''"),
+        ("ImageId,", "ImageId ,", "row 1: found the header ImageId ,ClassId,EncodedPixels; expected ImageId,ClassId"),
         ("ImageId,", "Image,", "row 1: found the header Image,ClassId,EncodedPixels; expected ImageId,ClassId"),
         (
             "test0.png,bright,1 3 10 2\ntest0.png,dark,\n",

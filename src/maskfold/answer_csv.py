@@ -36,7 +36,7 @@ def read_csv_answers(path: Path, answer: AnswerFile) -> Answers:
     """Read a csv of any layout, and report every problem with its row; blank is always empty, as is the token."""
     found, shown = Answers(), display(path)
     try:
-        header, rows = stream_csv(path, found.problems)
+        header, rows = stream_csv(path, found.problems, exact=True)
         roles = answer.form.roles_in(header)
         if roles is None:
             found.problems.append(f"{shown}, row 1: found the header {','.join(header)}; expected {EXPECTED}")
@@ -87,7 +87,7 @@ def _read_rows(
 
 
 def _checked_runs(text: str, key: AnswerKey, answer: AnswerFile, found: Answers, where: str) -> str:
-    token = answer.config.empty_token.strip()
+    token, text = answer.config.empty_token.strip(), text.strip()
     if text == token:
         return ""
     if not text:

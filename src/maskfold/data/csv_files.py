@@ -51,23 +51,24 @@ def read_csv(path: Path, forms: Sequence[Sequence[str]] = (), row_problems: list
 
 
 def stream_csv(
-    path: Path, row_problems: list[str], forms: Sequence[Sequence[str]] = ()
+    path: Path, row_problems: list[str], forms: Sequence[Sequence[str]] = (), exact: bool = False
 ) -> tuple[tuple[str, ...], Iterator[Row]]:
     """The header of a csv, and its rows one by one, for files too large to hold; otherwise like `read_csv`.
 
+    exact: fields keep their spaces, and a row of empty fields is a row, as it is for most other programs.
     The rows raise DataError where the file turns out not to be UTF-8.
     """
-    lines = _lines(path)
+    lines = _lines(path, exact)
     first = next(lines, None)
     if first is None:
         raise DataError([f"{path}: empty; expected a header {_shown(forms) or 'row'}"])
     header = first[1]
     if len(set(header)) != len(header) or (forms and not any(set(form) <= set(header) for form in forms)):
         raise DataError([f"{path}, row 1: found the header {','.join(header)}; expected {_shown(forms)}"])
-    return header, _whole_rows(lines, path, len(header), row_problems)
+    return header, _whole_rows(lines, path, len(header), row_problems, exact)
 
 
-def _lines(path: Path) -> Iterator[Row]:
+def _lines(path: Path, exact: bool) -> Iterator[Row]:
     if not path.is_file():
         raise DataError([f"{path}: no such file"])
     csv.field_size_limit(_MAX_FIELD)
@@ -75,16 +76,17 @@ def _lines(path: Path) -> Iterator[Row]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             for fields in reader:
-                yield reader.line_num, tuple(field.strip() for field in fields)
+                if fields or not exact:
+                    yield reader.line_num, tuple(field if exact else field.strip() for field in fields)
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError([f"{path}: not a csv file in UTF-8: {error}"]) from None
 
 
-def _whole_rows(lines: Iterator[Row], path: Path, columns: int, row_problems: list[str]) -> Iterator[Row]:
+def _whole_rows(lines: Iterator[Row], path: Path, columns: int, row_problems: list[str], exact: bool) -> Iterator[Row]:
     """The rows with as many fields as there are columns, blank lines left out; the others are problems."""
     for number, fields in lines:
         if len(fields) == columns:
-            if any(fields):
+            if exact or any(fields):
                 yield number, fields
         elif any(fields):
             row_problems.append(f"{path}, row {number}: {len(fields)} fields, but the header has {columns}")
