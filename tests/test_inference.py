@@ -100,11 +100,21 @@ def test_batches_hold_images_of_one_padded_size():
     assert plan_batches(sizes, 2, 32) == [[0, 1], [2], [3, 4]]
 
 
-def test_a_batch_too_large_for_the_memory_is_halved(tiny_competition, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+    ids=["torch", "CUDA", "cuDNN", "cuBLAS"],
+)
+def test_a_batch_too_large_for_the_memory_is_halved(error, tiny_competition, monkeypatch):
     class Small(Brightness):
         def forward(self, pixels):
             if len(pixels) > 1:
-                raise torch.OutOfMemoryError("CUDA out of memory")
+                raise error
             return super().forward(pixels)
 
     config = config_of(inference=InferenceConfig(tta=(), pad_multiple=96))
@@ -112,11 +122,20 @@ def test_a_batch_too_large_for_the_memory_is_halved(tiny_competition, monkeypatc
     assert all(np.array_equal(whole[name].prob, halved[name].prob) for name in whole)
 
     def none_left(pixels):
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise error
 
     monkeypatch.setattr(model := Brightness(), "forward", none_left)
     with pytest.raises(InferenceError, match=r"image test0.png: the GPU's memory does not suffice for 96x96 px"):
         predict(tiny_competition, model, config)
+
+
+def test_other_errors_of_a_network_are_not_taken_for_a_lack_of_memory(tiny_competition, monkeypatch):
+    def wrong(pixels):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(model := Brightness(), "forward", wrong)
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        predict(tiny_competition, model, config_of(inference=InferenceConfig(tta=())))
 
 
 def test_tiles_answer_as_the_whole_image_where_pixels_stand_alone(tiny_competition):

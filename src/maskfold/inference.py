@@ -180,7 +180,9 @@ class Ensemble:
         """
         try:
             return self._predict(batch)
-        except torch.OutOfMemoryError:
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
             if len(batch.image_ids) == 1:
                 height, width = batch.pixels.shape[2:]
                 raise InferenceError(
@@ -225,6 +227,13 @@ class Ensemble:
         if self.inference.tile_size is None:
             return whole(pixels)
         return predict_tiled(whole, pixels, self.inference.tile_size, self.inference.tile_overlap)
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether the GPU's memory did not suffice; CUDA, cuDNN and cuBLAS say so in words of their own."""
+    text = str(error)
+    told = "CUDA error: out of memory" in text or "CUDNN_STATUS_ALLOC_FAILED" in text
+    return isinstance(error, torch.OutOfMemoryError) or told or "CUBLAS_STATUS_ALLOC_FAILED" in text
 
 
 def original_size_maps(prob: Tensor, batch: ImageBatch) -> list[np.ndarray]:
