@@ -50,7 +50,7 @@ def axis(label: str, *values: Sequence[float] | np.ndarray, whole: bool = False)
     joined = np.concatenate([np.asarray(part, dtype=np.float64) for part in values] or [np.zeros(0)])
     joined = joined[np.isfinite(joined)]
     low, high = (float(joined.min()), float(joined.max())) if len(joined) else (0.0, 1.0)
-    room = 0.04 * (high - low) or max(abs(high), 1.0) * 0.1
+    room = 0.04 * (high - low) or abs(high) * 0.1 or 0.1
     return Axis(label, low - room, high + room, whole=whole)
 
 
