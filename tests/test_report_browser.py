@@ -230,6 +230,18 @@ def test_the_test_gallery_shows_the_submitted_masks_and_cut_outs(load):
     assert min(abs(outside - 217), abs(outside - 245)) < 6  # the checks of what is cut away
 
 
+def test_wide_pictures_come_two_a_row(browser, tmp_path):
+    config, competition = write_run(tmp_path, 8, 4, sizes=((16, 80),))
+    make_report(config, competition)
+    for name in ("oof.html#view=name", "test.html"):
+        for width in (800, 1024, 1280, 1760):
+            page = browser.new_page(viewport={"width": width, "height": 800})
+            page.goto(f"file://{RunPaths.of(config).report / name}")
+            tops = page.locator(".card").evaluate_all("cards => cards.map((card) => card.offsetTop)")
+            assert [tops.count(top) for top in sorted(set(tops))] == [2] * (len(tops) // 2), (name, width)
+            page.close()
+
+
 def test_a_phone_is_wide_enough(load):
     phone = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
     for name in ("index.html", "oof.html", "test.html"):

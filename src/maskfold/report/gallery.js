@@ -143,7 +143,7 @@ function cutout(canvas, number) {
 function pane(number, kind) {
   const box = document.createElement("div");
   box.className = `pane ${kind}`;
-  box.style.aspectRatio = `${data.width[number]} / ${data.height[number]}`;
+  box.style.setProperty("--aspect", data.width[number] / data.height[number]);
   box.dataset.number = number;
   if (kind === "overlay") {
     const photo = document.createElement("img");
@@ -202,10 +202,12 @@ function caption(number) {
   return text;
 }
 
+const isWide = (number) => data.width[number] > 3 * data.height[number];
+
 function card(number, index) {
   const button = document.createElement("button");
   button.className = "card";
-  if (data.width[number] > 3 * data.height[number]) button.classList.add("wide-picture");
+  button.classList.toggle("wide-picture", isWide(number));
   button.append(panes(number), caption(number));
   button.addEventListener("click", () => view(index));
   return button;
@@ -232,9 +234,10 @@ function refresh() {
 }
 
 function showPage() {
-  const first = state.page * PAGE_IMAGES;
+  const first = state.page * PAGE_IMAGES, numbers = shown.slice(first, first + PAGE_IMAGES);
   near.disconnect();
-  $("grid").replaceChildren(...shown.slice(first, first + PAGE_IMAGES).map((number, k) => card(number, first + k)));
+  $("grid").classList.toggle("all-wide", numbers.every(isWide));
+  $("grid").replaceChildren(...numbers.map((number, k) => card(number, first + k)));
   $("count").textContent = `${shown.length} of ${data.id.length} images`;
   document.querySelectorAll(".page").forEach((each) => (each.textContent = `${state.page + 1} of ${pages()}`));
   document.querySelectorAll("[data-page]").forEach((button) => {
