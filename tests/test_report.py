@@ -151,6 +151,22 @@ def test_a_damaged_submission_is_named_not_shown(run):
     assert not (RunPaths.of(config).report / "test.html").exists()
 
 
+def test_audits_travel_with_the_report(run, capsys):
+    make_report(*run)
+    folder = RunPaths.of(run[0]).report
+    audit = RunPaths.of(run[0]).data_audit
+    for name in ("index.html", "images/0.jpg"):
+        (audit / name).parent.mkdir(parents=True, exist_ok=True)
+        (audit / name).write_text("first")
+    make_report(*run)
+    assert "data_audit page" in capsys.readouterr().out
+    assert '<a href="data_audit/index.html">Data audit</a>' in (folder / "index.html").read_text()
+    assert (folder / "data_audit" / "images" / "0.jpg").read_text() == "first"
+    (audit / "index.html").write_text("second")
+    make_report(*run)
+    assert (folder / "data_audit" / "index.html").read_text() == "second"
+
+
 def test_oof_that_was_not_tuned_on_is_refused(run):
     config = run[0]
     paths = RunPaths.of(config)

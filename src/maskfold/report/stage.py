@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from importlib import metadata
 from pathlib import Path
@@ -72,8 +71,9 @@ def _inputs(config: Config, paths: RunPaths) -> dict[str, str]:
     if missing:
         raise StaleError(f"no report without {', '.join(missing)}; run `bash run_all.sh configs/{config.name}.yaml`")
     names = {f"{file.parent.parent.name}/{file.parent.name}/{file.name}": file_hash(file) for file in files}
-    linked = {"pages beside the report": json.dumps(list(_pages_beside(paths)))}
-    return names | page_inputs(TEMPLATE, GALLERY, *_SCRIPTS) | linked
+    # The page of an audit says all that its pictures and tables do, so it stands for its folder.
+    beside = {f"{kind} page": file_hash(folder / "index.html") for kind, folder in _pages_beside(paths).items()}
+    return names | page_inputs(TEMPLATE, GALLERY, *_SCRIPTS) | beside
 
 
 def _check_oof(config: Config, paths: RunPaths, tuned: TunedArtefact) -> None:
@@ -95,6 +95,9 @@ def _write_pages(config: Config, competition: Competition, tuned: TunedArtefact,
     without_test = draw_answer(config, competition, folder)
     for script in _SCRIPTS:
         shutil.copyfile(script, folder / script.name)
+    beside = _pages_beside(paths)
+    for kind, source in beside.items():  # copied, so that the report travels as one folder
+        shutil.copytree(source, folder / kind)
     rng = np.random.default_rng([config.seed, len(oof.image_ids)])
     environment = page_environment()
     page = environment.get_template(TEMPLATE.name).render(
@@ -118,7 +121,7 @@ def _write_pages(config: Config, competition: Competition, tuned: TunedArtefact,
         galleries=draw_galleries(config, competition, tuned, scores, folder),
         oof_gallery=config.report.oof_gallery,
         without_test=without_test,
-        beside=_pages_beside(paths),
+        beside=list(beside),
         config=yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False),
         versions={"maskfold": __version__} | {package: metadata.version(package) for package in _PACKAGES},
     )
@@ -151,10 +154,10 @@ def _calibration(competition: Competition, oof: OofScores, passed: OofPass) -> d
     return {"calibration": rows, "reliability": charts}
 
 
-def _pages_beside(paths: RunPaths) -> dict[str, str]:
-    """Kind -> relative link of the other pages of this run, such as audits: reports/<name>.<kind>/index.html."""
+def _pages_beside(paths: RunPaths) -> dict[str, Path]:
+    """Kind -> folder of the other pages of this run, such as audits: reports/<name>.<kind>/ with an index.html."""
     pages = sorted(paths.report.parent.glob(f"{paths.name}.*/index.html"))
-    return {page.parent.name.removeprefix(f"{paths.name}."): f"../{page.parent.name}/index.html" for page in pages}
+    return {page.parent.name.removeprefix(f"{paths.name}."): page.parent for page in pages}
 
 
 def _bad_images(paths: RunPaths) -> list[dict[str, str]]:
