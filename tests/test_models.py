@@ -297,3 +297,17 @@ def test_trained_weights_come_back_and_foreign_ones_are_refused(tmp_path):
         load_model(path, config, 3)
     with pytest.raises(StaleError, match="no such weights"):
         load_model(tmp_path / "none.pt", config, 2)
+
+
+@pytest.mark.parametrize("stored", [[], {}, [1], torch.zeros(3), {"a": 1}], ids=str)
+def test_a_checkpoint_that_holds_something_else_is_refused(tmp_path, stored):
+    torch.save(stored, tmp_path / "model.pt")
+    with pytest.raises(StaleError, match=r"not the weights of this config's network \(.*\w.*\)"):
+        load_model(tmp_path / "model.pt", ModelConfig(**SMALL), 2)
+
+
+@pytest.mark.parametrize("content", [b"", b"weights", b"PK\x03\x04"], ids=str)
+def test_a_checkpoint_that_torch_cannot_read_is_refused(tmp_path, content):
+    (tmp_path / "model.pt").write_bytes(content)
+    with pytest.raises(StaleError, match=r"not the weights of this config's network \(.*\w.*\)"):
+        load_model(tmp_path / "model.pt", ModelConfig(**SMALL), 2)

@@ -149,11 +149,16 @@ def load_model(path: Path, config: ModelConfig, class_count: int) -> Segmentatio
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
         states = stored if isinstance(stored, list) else [stored]
+        if not states or not all(isinstance(state, dict) for state in states):
+            raise ValueError("it holds no state dict")
         models = [build_model(config, class_count, with_encoder_weights=False) for _ in states]
         for model, state in zip(models, states, strict=True):
             model.load_state_dict(state)
-    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0]
+    except ConfigError:
+        raise
+    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, ValueError, TypeError, LookupError) as error:
+        # Of a state dict that does not fit the second line says what differs.
+        reason = " ".join(line.strip() for line in str(error).splitlines()[:2]) or type(error).__name__
         raise StaleError(
             f"{display(path)}: not the weights of this config's network ({reason}); run src/train.py with this config"
         ) from None
