@@ -47,6 +47,9 @@ def raised_from(error, cause):
             "the disk is full; free some",
         ),
         (raised_from(RuntimeError("x"), sqlite3.OperationalError("database or disk is full")), 2, "the disk is full ("),
+        (OSError(errno.EDQUOT, "Disk quota exceeded", "x.csv"), 2, "the disk is full (x.csv)"),
+        (PermissionError(errno.EACCES, "Permission denied", "runs/x"), 2, "no permission (runs/x)"),
+        (raised_from(RuntimeError("x"), OSError(errno.EROFS, "Read-only", "y")), 2, "no permission (y)"),
         (KeyboardInterrupt(), 130, "start the same command again to continue"),
     ],
 )

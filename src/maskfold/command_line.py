@@ -100,22 +100,26 @@ def run_stage(stage: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         sys.exit(_fail("stopped; start the same command again to continue", 130))
     except Exception as error:  # any library's: a full disk is behind errors of many kinds
-        file = _full_disk(error)
-        if file is None:
+        message = _file_system_fault(error)
+        if message is None:
             raise
-        sys.exit(_fail(f"the disk is full{file}; free some space and start the same command again", 2))
+        sys.exit(_fail(message, 2))
 
 
-def _full_disk(error: BaseException | None) -> str | None:
-    """` (file)`, or nothing where it is not known, if a full disk is behind an error; None if not.
+def _file_system_fault(error: BaseException | None) -> str | None:
+    """What to tell a user if a full disk or a missing permission is behind an error; None if neither is.
 
     torch and SQLite raise errors of their own, with the system's somewhere behind them.
     """
+    full = "the disk is full{}; free some space and start the same command again"
     while error is not None:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            return f" ({error.filename})" if error.filename else ""
+        file = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return full.format(file)
+        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return f"no permission{file}; change the file's or folder's rights, or write elsewhere with output_root"
         if isinstance(error, sqlite3.OperationalError) and "disk is full" in str(error):
-            return " (an Optuna study)"
+            return full.format(" (an Optuna study)")
         error = error.__cause__ or error.__context__
     return None
 
