@@ -1,5 +1,6 @@
 """Trained folds as ONNX: the same probabilities as torch at any size, or no file at all."""
 
+import copy
 import json
 
 import pytest
@@ -83,6 +84,29 @@ def test_one_fold_of_one_size_takes_floats_and_a_wrong_answer_leaves_nothing(con
         export_onnx(config, path, 1, (64, 64), "float32", fixed=True)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_random_weights_need_only_be_as_exact_as_in_torch(config, tmp_path, monkeypatch, capsys):
+    need_onnx()
+    path = tmp_path / "random.onnx"
+    monkeypatch.setattr(onnx_export, "TOLERANCE", 0.0)  # as if rounding alone were more than is allowed
+    with pytest.raises(UsageError, match="answers otherwise"):
+        export_onnx(config, path, 1, (64, 64), "uint8", fixed=True)
+    export_onnx(config, path, 1, (64, 64), "uint8", fixed=True, trained=False)
+    assert "random weights: float32 differs from float64 by" in capsys.readouterr().out
+    path.unlink()
+    write = onnx_export._write
+
+    def write_another(network, *arguments):
+        wrong = copy.deepcopy(network)
+        with torch.no_grad():
+            wrong.models[0].network.segmentation_head[0].bias += 1e-4  # 25 millionths of a probability
+        write(wrong, *arguments)
+
+    monkeypatch.setattr(onnx_export, "_write", write_another)
+    with pytest.raises(UsageError, match="answers otherwise"):
+        export_onnx(config, path, 1, (64, 64), "uint8", fixed=True, trained=False)
+    assert not path.exists()
 
 
 def test_what_cannot_be_exported_is_said(config, tmp_path, monkeypatch):

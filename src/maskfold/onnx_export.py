@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 LARGEST_FILE = 2**31 - 2**20  # bytes that a protobuf holds, and some for the graph
 TOLERANCE = 1e-4  # of probabilities between torch and onnxruntime, both in float32 on the CPU
+# Where that is less than float32 itself is exact to, as with random weights: how far from float64 the file may be, in
+# distances of torch's own answer. Measured on random Unets of mobilenet_v2, resnet34 and resnet101: 0.5 to 1.0.
+ROUNDING = 2.0
 
 Pixels = Literal["uint8", "float32"]
 Size = tuple[int, int]
@@ -53,12 +57,21 @@ class FoldMean(nn.Module):
         return tuple(torch.stack(parts).mean(0) for parts in (masks, classes) if parts)
 
 
-def export_onnx(config: Config, path: Path, fold: int | None, size: Size, pixels: Pixels, fixed: bool = False) -> None:
+def export_onnx(
+    config: Config,
+    path: Path,
+    fold: int | None,
+    size: Size,
+    pixels: Pixels,
+    fixed: bool = False,
+    trained: bool = True,
+) -> None:
     """Write one fold, or with None the mean of all, as an ONNX file; checked with onnxruntime before it gets its name.
 
     size: (height, width) in px of the images it is traced with; with `fixed` the only ones that it takes. pixels: the
-    type of its input. Raises UsageError when packages are missing, the size does not fit, the network cannot be
-    exported or answers otherwise than torch; StaleError when a fold is not trained.
+    type of its input. trained: False for random weights, which need only be as exact as in torch. Raises UsageError
+    when packages are missing, the size does not fit, the network cannot be exported or answers otherwise than torch;
+    StaleError when a fold is not trained.
     """
     _check_request(config, size)
     network = _network(config, fold)
@@ -70,7 +83,7 @@ def export_onnx(config: Config, path: Path, fold: int | None, size: Size, pixels
             images = _random_images(config, (3 if "batch" in free else 2, *tried), pixels)
             difference = _difference(network, temporary, images)
             print(f"export_onnx: {tried[0]}x{tried[1]} px: probabilities differ from torch by at most {difference:.1e}")
-            if not difference <= TOLERANCE:
+            if not (difference <= TOLERANCE or (not trained and _as_exact_as_torch(network, temporary, images))):
                 raise UsageError(
                     f"the ONNX file answers otherwise than torch, by {difference:.3g}; at most {TOLERANCE:g} is "
                     "allowed; nothing was written"
@@ -163,7 +176,36 @@ def _free_dimensions(path: Path) -> set[str]:
 
 def _difference(network: FoldMean, path: Path, images: Tensor) -> float:
     """The largest absolute difference between the probabilities of torch and of onnxruntime; NaN where one has it."""
+    return _largest(_torch_answers(network, images), _onnx_answers(path, images))
+
+
+def _as_exact_as_torch(network: FoldMean, path: Path, images: Tensor) -> bool:
+    """Whether the file is about as near to the answers in float64 as torch is in float32.
+
+    Rounding errors grow from layer to layer of a deep network with random weights: those of resnet101 end at 3e-4 of a
+    probability, in any runtime, where trained networks stay below 1e-4.
+    """
+    try:
+        exact = _torch_answers(copy.deepcopy(network).double(), images)
+    except RuntimeError:  # a network with a part that is float32 whatever it is told
+        return False
+    of_torch, of_onnx = (
+        _largest(exact, each) for each in (_torch_answers(network, images), _onnx_answers(path, images))
+    )
+    print(
+        f"export_onnx: random weights: float32 differs from float64 by {of_torch:.1e} in torch, {of_onnx:.1e} in ONNX"
+    )
+    return of_onnx <= ROUNDING * of_torch
+
+
+def _torch_answers(network: FoldMean, images: Tensor) -> list[np.ndarray]:
     with torch.inference_mode():
-        expected = network(images)
-    found = _session(path).run(None, {"pixels": images.numpy()})
-    return float(max(np.abs(ours.numpy() - theirs).max() for ours, theirs in zip(expected, found, strict=True)))
+        return [answer.numpy() for answer in network(images)]
+
+
+def _onnx_answers(path: Path, images: Tensor) -> list[np.ndarray]:
+    return list(_session(path).run(None, {"pixels": images.numpy()}))
+
+
+def _largest(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -> float:
+    return float(max(np.abs(one - other).max() for one, other in zip(ours, theirs, strict=True)))

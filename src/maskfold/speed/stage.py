@@ -141,7 +141,7 @@ def _export(subject: Subject, size: Size, scratch: Path, entries: Sequence[_Entr
         return None
     path = scratch / "network.onnx"
     try:
-        export_onnx(subject.config, path, subject.fold, size, "uint8", fixed=True)
+        export_onnx(subject.config, path, subject.fold, size, "uint8", fixed=True, trained=subject.trained)
     except UsageError as error:
         for entry in readers:
             entry.note = f"failed: {str(error).splitlines()[0]}"
