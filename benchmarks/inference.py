@@ -10,7 +10,7 @@ line of JSON a claim; exits 1 when a claim does not hold.
     python benchmarks/inference.py                                quick, small images
     python benchmarks/inference.py --speed-images 400 --images 200 800 3200 --config configs/severstal.yaml \\
         --set demo.height=256 demo.width=1600
-    python benchmarks/inference.py --rounds 0 --images 200 800 3200 --set folds.count=1 inference.tta=[]   memory alone
+    python benchmarks/inference.py --rounds 0 --images 200 800 3200 --set folds.count=2 inference.tta=[]   memory alone
 """
 
 from __future__ import annotations
