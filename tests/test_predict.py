@@ -1,6 +1,7 @@
 """predict.py from a run of random weights: frames as photos, sound kept, damage named, outputs whole."""
 
 import io
+import re
 import shutil
 import sys
 from fractions import Fraction
@@ -163,6 +164,16 @@ def test_variable_rates_odd_sizes_and_silence_pass_through(config, tmp_path):
     frames = read_frames(tmp_path / "out.mp4")
     assert [round(time * 1000) for _, time in frames] == times
     assert frames[0][0].shape == (48, 66, 3)
+
+
+def test_a_video_that_was_cut_off_is_told_from_a_whole_one(config, tmp_path, capsys):
+    clip = make_video(tmp_path / "clip.mkv", frames=100, sound=None)
+    ask(config, clip, effect="overlay", output=tmp_path / "whole.mp4", folds=(0,), tta=())
+    assert "warning" not in capsys.readouterr().out
+    clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
+    ask(config, clip, effect="overlay", output=tmp_path / "half.mp4", folds=(0,), tta=())
+    said = capsys.readouterr().out
+    assert re.search(r"clip\.mkv declares 4\.0 s of pictures, the last could be read at [12]\.\d s", said)
 
 
 @pytest.mark.parametrize("degrees", [90, -90, 180])

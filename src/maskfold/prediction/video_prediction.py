@@ -46,9 +46,9 @@ def predict_video(task: Task, predictor: Predictor, effect: Effect, request: Req
             for picture, image in rated(drawn, _expected(source, rate), source.name, "frames"):
                 writer.write(image, picture.time)
                 count += 1
-        declared = source.stream.frames
-    if source.read < declared:
-        print(f"predict: warning: {source.name} declares {declared} frames, {source.read} could be read", flush=True)
+        shortfall = source.shortfall()
+    if shortfall is not None:
+        print(f"predict: warning: {source.name} {shortfall}", flush=True)
     speed = count / (time.monotonic() - started)
     print(f"predict: wrote {display(task.target.resolve())}, {count} frames, {speed:.1f} frames/s", flush=True)
     return count

@@ -12,6 +12,7 @@ from typing import cast
 import av
 import cv2
 import numpy as np
+import pandas as pd
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
@@ -36,6 +37,7 @@ EXACT_COLOURS = (
     Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 )
 _USUAL_RATE = Fraction(25)
+_LONG_LAST_FRAME = 1.0  # s that the last frame may be shown
 
 
 class VideoSource:
@@ -57,6 +59,7 @@ class VideoSource:
         self.rows = 0  # of the frames as stored; known with the first frame
         self.quarter_turns = 0
         self.read = 0  # frames
+        self.last_time = Fraction(0)  # s, of the last frame that was read
 
     @property
     def frame_count(self) -> int | None:
@@ -65,6 +68,21 @@ class VideoSource:
             return self.stream.frames
         if self.container.duration:
             return max(1, round(Fraction(self.container.duration, av.time_base) * self.rate))
+        return None
+
+    def shortfall(self) -> str | None:
+        """Once all is read: by how much there is less than the file declares, in words; None where nothing is missing.
+
+        Matroska and webm count no frames but say how long the pictures last; a file cut in half reads without an error.
+        """
+        if self.read < self.stream.frames:
+            return f"declares {self.stream.frames} frames, {self.read} could be read"
+        lasts = self.stream.metadata.get("DURATION")
+        if lasts is None:
+            return None
+        seconds = pd.to_timedelta(lasts, errors="coerce").total_seconds()
+        if seconds - float(self.last_time) > _LONG_LAST_FRAME + 1 / self.rate:
+            return f"declares {seconds:.1f} s of pictures, the last could be read at {float(self.last_time):.1f} s"
         return None
 
     @property
@@ -83,7 +101,7 @@ class VideoSource:
         size: tuple[int, int] | None = None
         last_slot = -1
         for frame in self._frames():
-            time = self._time(frame)
+            time = self.last_time = self._time(frame)
             self.read += 1
             if most_a_second is not None:
                 slot = int(time * most_a_second)
