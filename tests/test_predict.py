@@ -246,16 +246,20 @@ def test_a_video_damaged_in_the_middle_leaves_nothing(config, tmp_path):
     middle = len(data) // 2
     data[middle : middle + 9000] = b"\0" * 9000
     clip.write_bytes(data)
-    with pytest.raises(DataError, match=r"cannot be decoded after frame \d+ .*nothing was written"):
+    with pytest.raises(DataError, match=r"1 of 1 inputs cannot be read:\n.* after frame \d+ .*nothing was written"):
         ask(config, clip, output=tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
+    make_video(tmp_path / "whole.avi", frames=2, codec="png", sound=None)
+    with pytest.raises(DataError, match="1 of 2 inputs cannot be read; the others were written"):
+        ask(config, clip, tmp_path / "whole.avi", effect="overlay", output=tmp_path / "both")
+    assert [path.stem for path in (tmp_path / "both").iterdir()] == ["whole_overlay"]
 
 
 def test_photos_that_turn_out_damaged_are_left_out_and_named(config, tmp_path):
     for name in ("a.png", "b.png", "c.png"):
         (tmp_path / name).write_bytes(encode_photo(ball_frame(0), "png"))
     (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:300])
-    with pytest.raises(DataError, match=r"1 of 3 photos cannot be read; the others were written:\n.*b.png"):
+    with pytest.raises(DataError, match=r"1 of 3 inputs cannot be read; the others were written:\n.*b.png"):
         ask(config, tmp_path / "*.png", effect="cutout", output=tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a_cutout.png", "c_cutout.png"]
     assert cv2.imread(str(tmp_path / "out" / "a_cutout.png"), cv2.IMREAD_UNCHANGED).shape == (48, 64, 4)

@@ -25,7 +25,7 @@ def predict(config: Config, request: Request) -> None:
     """Predict every input and write what the effect shows of it.
 
     All that can be known beforehand is checked before any work: inputs, outputs, run and options. Raises DataError,
-    UsageError or StaleError. Photos that turn out damaged are left out and named at the end; a damaged video stops.
+    UsageError or StaleError. Photos and videos that turn out damaged are left out and named at the end.
     """
     tasks = plan_tasks(find_sources(request.inputs), request, resolve("predictions") / config.name)
     model_hashes(config)  # untrained folds come first: without them there is nothing to tune
@@ -43,10 +43,14 @@ def predict(config: Config, request: Request) -> None:
     problems = predict_photos(photos, predictor, effect, request.longest_side) if photos else []
     for task in tasks:
         if task.source.kind == "video":
-            predict_video(task, predictor, effect, request)
+            try:
+                predict_video(task, predictor, effect, request)
+            except DataError as error:
+                problems += error.problems
     if problems:
+        others = "; the others were written" if len(problems) < len(tasks) else ""
         lines = "\n".join(f"  {line}" for line in problems)
-        raise DataError(f"{len(problems)} of {len(photos)} photos cannot be read; the others were written:\n{lines}")
+        raise DataError(f"{len(problems)} of {len(tasks)} inputs cannot be read{others}:\n{lines}")
 
 
 def effect_of(request: Request, tuned: TunedArtefact) -> Effect:
