@@ -99,9 +99,9 @@ def ours(config: Config, count: int) -> float:
     """Images per second from files to run lengths."""
     images = test_images(config, count)
     tuned = TunedArtefact.read(RunPaths.of(config).postprocess_json)
-    answer_images(config, tuned, images.iloc[: config.inference.batch_size], "warming up")
+    list(answer_images(config, tuned, images.iloc[: config.inference.batch_size], "warming up"))
     started = time.monotonic()
-    answer_images(config, tuned, images, "measuring")
+    list(answer_images(config, tuned, images, "measuring"))
     return count / (time.monotonic() - started)
 
 

@@ -18,6 +18,7 @@ from maskfold.ensemble_prediction import predict_ensemble
 from maskfold.final_prediction import make_submission
 from maskfold.paths import RunPaths
 from maskfold.provenance import StaleError
+from maskfold.submission import AnswerRow
 
 TUNE = "python src/tune_thresholds.py --config configs/tiny.yaml"
 
@@ -82,14 +83,18 @@ def test_a_sample_file_of_classes_that_the_model_does_not_know(run):
     assert paths.submission_csv.read_text() == "old"
 
 
+def five_pixels(images):
+    """The first five pixels of every image and class."""
+    return [AnswerRow(image_id, index, "1 5", 0.5) for image_id in images["image_id"] for index in range(4)]
+
+
 def test_only_what_the_answers_depend_on_is_predicted_anew(run, monkeypatch):
     config, paths = run
     predicted = []
 
     def answers(_config, _tuned, images, title):
         predicted.append(title)
-        rows = [(image_id, index, "1 5", 0.5) for image_id in images["image_id"] for index in range(4)]
-        return pd.DataFrame(rows, columns=["image_id", "class_index", "rle", "score"])
+        return five_pixels(images)
 
     monkeypatch.setattr(final_prediction, "answer_images", answers)
 
@@ -130,13 +135,7 @@ def test_weights_that_change_within_a_process_are_loaded_again(run):
 def test_a_disk_that_fills_while_the_answer_is_written(run, monkeypatch):
     config, paths = run
     competition = open_competition(config.data, config.model.in_channels)
-    table = pd.DataFrame(
-        [(image_id, index, "1 5", 0.5) for image_id in competition.test["image_id"] for index in range(4)],
-        columns=["image_id", "class_index", "rle", "score"],
-    )
-    monkeypatch.setattr(
-        final_prediction, "answer_images", lambda _c, _t, images, _x: table[table["image_id"].isin(images["image_id"])]
-    )
+    monkeypatch.setattr(final_prediction, "answer_images", lambda _c, _t, images, _x: five_pixels(images))
     sync = os.fsync
 
     def full(descriptor):

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from maskfold.answer_form import answer_file
+from maskfold.answer_shards import read_shard, write_shard
 from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.ensemble import inference_settings, model_hashes, network_settings, tta_of
@@ -26,7 +27,7 @@ from maskfold.postprocess import TunedArtefact, apply_rule
 from maskfold.progress import tracked
 from maskfold.provenance import Provenance, StaleError, code_version, file_hash, whole_file
 from maskfold.rle import Order
-from maskfold.submission import encode_image, write_submission
+from maskfold.submission import AnswerRow, encode_image, write_submission
 
 if TYPE_CHECKING:
     from maskfold.inference import Prediction
@@ -50,7 +51,7 @@ def make_submission(config: Config, competition: Competition, accept_code_change
     if not made_from.announced(submission, accept_code_changes):
         return
     shards = _finished_shards(config, competition, tuned, _shards_made_from(config, made_from), accept_code_changes)
-    rows = (row for shard in shards for row in pd.read_parquet(shard).itertuples(index=False, name=None))
+    rows = chain.from_iterable(map(read_shard, shards))
     write_submission(chain(rows, _blank_rows(competition)), competition, config.submission, submission)
     _write_bad_images(competition, paths.bad_images_csv)
     made_from.write(submission)
@@ -65,10 +66,10 @@ def _shards_made_from(config: Config, answer: Provenance) -> Provenance:
     return replace(answer, settings=settings | parts, inputs=inputs)
 
 
-def _blank_rows(competition: Competition) -> Iterator[tuple[str, int, str]]:
+def _blank_rows(competition: Competition) -> Iterator[AnswerRow]:
     """An empty mask of every class for each test image that cannot be read."""
     classes = range(len(competition.class_names))
-    return ((image_id, index, "") for image_id in competition.unreadable for index in classes)
+    return (AnswerRow(image_id, index, "") for image_id in competition.unreadable for index in classes)
 
 
 def _write_bad_images(competition: Competition, path: Path) -> None:
@@ -164,14 +165,12 @@ class ShardJob(NamedTuple):
 
 def _predict_shard(job: ShardJob) -> None:
     """Make one shard of answer rows."""
-    rows = answer_images(job.config, job.tuned, job.images, job.title)
-    with whole_file(job.path) as temporary:
-        rows.to_parquet(temporary, index=False)
+    write_shard(job.path, answer_images(job.config, job.tuned, job.images, job.title))
     job.made_from.write(job.path)
 
 
-def answer_images(config: Config, tuned: TunedArtefact, images: pd.DataFrame, title: str) -> pd.DataFrame:
-    """From image files to run lengths with all folds: image_id, class_index, rle, in the order of the batches.
+def answer_images(config: Config, tuned: TunedArtefact, images: pd.DataFrame, title: str) -> Iterator[AnswerRow]:
+    """From image files to run lengths with all folds, image by image as they are asked for, batch by batch.
 
     Of a blend with all folds of its members. images: image_id, path, height, width. The models stay loaded for the next
     call of this process.
@@ -183,9 +182,8 @@ def answer_images(config: Config, tuned: TunedArtefact, images: pd.DataFrame, ti
     return _answer_rows(tracked(predictions, len(images), title), tuned, config.submission.order)
 
 
-def _answer_rows(predictions: Iterable[Prediction], tuned: TunedArtefact, order: Order) -> pd.DataFrame:
-    """Post-processed and encoded predictions: image_id, class_index, rle, score (mean probability of the mask)."""
-    rows = []
+def _answer_rows(predictions: Iterable[Prediction], tuned: TunedArtefact, order: Order) -> Iterator[AnswerRow]:
+    """Post-processed and encoded predictions; the score of a mask is its mean probability."""
     for image_id, prob_maps, class_prob in predictions:
         present = [None] * len(prob_maps) if class_prob is None else class_prob.tolist()
         masks = [
@@ -193,6 +191,5 @@ def _answer_rows(predictions: Iterable[Prediction], tuned: TunedArtefact, order:
             for prob, entry, gate in zip(prob_maps, tuned.classes, present, strict=True)
         ]
         texts = encode_image(np.stack(masks), order)
-        scores = [cv2.mean(prob, mask=mask)[0] / 255 for prob, mask in zip(prob_maps, masks, strict=True)]
-        rows += [(image_id, index, text, scores[index]) for index, text in enumerate(texts)]
-    return pd.DataFrame(rows, columns=["image_id", "class_index", "rle", "score"])
+        for index, (prob, mask, text) in enumerate(zip(prob_maps, masks, texts, strict=True)):
+            yield AnswerRow(image_id, index, text, cv2.mean(prob, mask=mask)[0] / 255)

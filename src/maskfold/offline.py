@@ -154,9 +154,9 @@ def _estimated_minutes(config: Config, images: pd.DataFrame) -> float | None:
     tuned = checked_artefact(config)
     rows = np.linspace(0, len(images) - 1, TRIAL_IMAGES).round().astype(int)
     few, pixels = images.iloc[rows], images["height"] * images["width"]
-    answer_images(config, tuned, few.iloc[:1], "loading the models")
+    list(answer_images(config, tuned, few.iloc[:1], "loading the models"))
     started = time.monotonic()
-    answer_images(config, tuned, few, "timing")
+    list(answer_images(config, tuned, few, "timing"))
     seconds = (time.monotonic() - started) * float(pixels.sum() / pixels.iloc[rows].sum())
     print(
         f"predict: about {seconds / 60:.1f} minutes for {len(images)} images ({seconds / len(images):.2f} s an image, "
