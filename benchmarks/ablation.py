@@ -8,7 +8,7 @@ and of the honest score less that of the base with the same seed, hence the same
 variant beats the base by more than the noise; exits 1 when one does.
 
     python benchmarks/ablation.py --config configs/magnetic_tile.yaml --set data.root=/data/tiles --epochs 6 --jobs 2
-    python benchmarks/ablation.py --only base lovasz --seeds 0 1 2
+    python benchmarks/ablation.py --only base Lovász --seeds 0 1 2
 """
 
 from __future__ import annotations

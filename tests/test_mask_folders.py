@@ -165,7 +165,7 @@ def test_one_folder_whose_names_do_not_tell_masks_apart_is_refused(root, mask_na
 
 
 def test_masks_without_photos_are_all_named_but_only_the_first_get_a_hint(root, monkeypatch):
-    monkeypatch.setattr("maskfold.data.mask_folders._HINTED", 1)
+    monkeypatch.setattr("maskfold.data.mask_folders.HINTED", 1)
     for stem in ("1", "2"):  # each hint looks through all photos: hours where no name fits
         (root / f"train_mask/{stem}.png").rename(root / f"train_mask/{stem}.old.png")
     assert problems_of(root).count("a mask without its photo; there is '1'") == 1

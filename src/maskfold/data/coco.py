@@ -16,6 +16,7 @@ from maskfold.data.competition import Competition, DataError, OnBadImage
 from maskfold.data.image_files import ImageHeader, image_table
 from maskfold.data.json_stream import read_item
 from maskfold.data.problems import (
+    HINTED,
     Problems,
     check_files,
     check_sample,
@@ -29,7 +30,6 @@ from maskfold.data.problems import (
     reading_of,
 )
 
-_HINTED = 50  # problems; each hint looks through all names, and no more are shown
 _NONE = -1  # the class of an annotation that is left out
 
 
@@ -167,7 +167,7 @@ def _inside(folder: Path, name: str, files: Mapping[str, Path], problems: Proble
     for path in (folder / parts, folder / parts.name):
         if is_file(path):
             return path
-    near = nearest_name(name, files) if len(problems) < _HINTED else ""
+    near = nearest_name(name, files) if len(problems) < HINTED else ""
     problems.append(f"{json}: there is no image {name!r} in {folder}{near}")
     return None
 

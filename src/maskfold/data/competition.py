@@ -15,11 +15,13 @@ from maskfold.provenance import file_hash, folder_fingerprint
 
 OnBadImage = Literal["strict", "empty"]  # a test image that cannot be read: refused, or answered with empty masks
 
+SHOWN_PROBLEMS = 50  # in the message of a DataError
+
 
 class DataError(ValueError):
     """Bad input files; the message lists every problem found with file, row and reason."""
 
-    def __init__(self, problems: Sequence[str] | str, shown: int = 50) -> None:
+    def __init__(self, problems: Sequence[str] | str, shown: int = SHOWN_PROBLEMS) -> None:
         if isinstance(problems, str):  # the whole message: torch makes a loader process's error anew from its text
             self.problems = [problems]
             super().__init__(problems)

@@ -11,6 +11,7 @@ from maskfold.data.competition import Competition, OnBadImage
 from maskfold.data.image_files import SUFFIXES, image_table, list_images
 from maskfold.data.mask_files import FileMasks, Masks, check_mask_files, spot_check
 from maskfold.data.problems import (
+    HINTED,
     Problems,
     check_files,
     check_sample,
@@ -22,8 +23,6 @@ from maskfold.data.problems import (
     readable,
     reading_of,
 )
-
-_HINTED = 50  # problems; each hint looks through all names, and no more are shown
 
 
 def open_mask_folders(
@@ -103,7 +102,7 @@ def _pairs(data: MaskFoldersData, photos: Path, masks: Path, problems: Problems)
                 "set data.missing_masks: empty if it shows nothing"
             )
     for number, ((stem, _), path) in enumerate(sorted(found.items(), key=lambda item: item[1])):
-        near = nearest_name(stem, stems) if number < _HINTED else ""
+        near = nearest_name(stem, stems) if number < HINTED else ""
         problems.append(f"{path}: a mask without its photo{near}")
     return images, pairs
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from maskfold.config import Section
-from maskfold.data.competition import Competition, DataError, OnBadImage
+from maskfold.data.competition import SHOWN_PROBLEMS, Competition, DataError, OnBadImage
 from maskfold.data.groups import read_groups
 from maskfold.data.image_files import UNKNOWN_PEAK, Check, ImageHeader, check_channels, check_images, list_images
 from maskfold.data.image_headers import read_declared
@@ -22,6 +22,7 @@ from maskfold.paths import resolve
 
 T = TypeVar("T")
 
+HINTED = SHOWN_PROBLEMS  # a hint looks through all names, so problems that are not shown get none
 _EMPTY_HINT = "; a test image may be answered with empty masks instead: --on-bad-image empty"
 _SAME = {".jpeg": ".jpg", ".tiff": ".tif"}
 _PLACES = ("root", "sample_submission", "groups_csv", "check", "test_images", "test_csv", "exclude", "exclude_from")

@@ -18,6 +18,7 @@ from maskfold.data.competition import Competition, OnBadImage
 from maskfold.data.csv_files import header_of, read_csv
 from maskfold.data.image_files import SUFFIXES, ImageHeader, image_table
 from maskfold.data.problems import (
+    HINTED,
     Problems,
     check_files,
     check_sample,
@@ -32,8 +33,6 @@ from maskfold.rle import Order, RleError, decode, parse_runs
 
 _ONE_COLUMN = RleColumns(image_class="ImageId_ClassId", rle="EncodedPixels")
 _TWO_COLUMNS = RleColumns(image="ImageId", class_name="ClassId", rle="EncodedPixels")
-
-_HINTED = 50  # problems; each hint looks through all names, and no more are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +168,7 @@ def _row_problems(
         elif _climbs(row.image_id):
             problems.append(f"{place} image id {row.image_id!r} climbs out of its folder")
         elif train and row.image_id not in train:
-            near = nearest_name(row.image_id, train) if len(problems) < _HINTED else ""
+            near = nearest_name(row.image_id, train) if len(problems) < HINTED else ""
             problems.append(f"{place} there is no training image {row.image_id!r}{near}")
         if row.class_name not in data.class_names:
             known = ", ".join(data.class_names)

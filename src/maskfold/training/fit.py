@@ -19,7 +19,7 @@ from maskfold.config import Config
 from maskfold.data.augmentation import check_augmentation
 from maskfold.data.competition import Competition
 from maskfold.errors import TrainingError
-from maskfold.inference import Runtime
+from maskfold.inference import Runtime, out_of_memory
 from maskfold.losses import check_loss
 from maskfold.models import build_model
 from maskfold.network_sizes import check_network_sizes
@@ -75,7 +75,9 @@ def train_fold(
     trainer = _trainer(config, folder, HistoryCallback(paths.history_csv(fold), folder / "curves.png", f"fold {fold}"))
     try:
         trainer.fit(module, data, ckpt_path=resume_from)
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
         raise TrainingError(
             f"fold {fold}: the GPU's memory does not suffice ({str(error).splitlines()[0]}). Lower train.batch_size "
             f"(now {config.train.batch_size}; train.accumulate_batches makes up for it) or train.crop_size."
