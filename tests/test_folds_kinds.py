@@ -22,7 +22,7 @@ from maskfold.models import Outputs
 from maskfold.oof import iter_oof, read_image_ids, read_metadata
 from maskfold.oof_prediction import predict_oof
 from maskfold.paths import RunPaths
-from maskfold.provenance import StaleError
+from maskfold.provenance import StaleError, record_path
 from maskfold.training.stage import train_folds
 from maskfold.training.summary import fold_summary
 from maskfold.tuning import tune
@@ -209,6 +209,18 @@ def test_a_hold_out_has_its_share_of_every_class_and_no_group_on_both_sides(tmp_
     alone = dataclasses.replace(competition, train=rows.drop(columns="group"))
     ungrouped = cut_folds(config_of(tmp_path, kind="hold_out", share=share), alone)
     assert (ungrouped["stratum"][ungrouped["fold"] >= 0].value_counts() - 40 * share).abs().max() <= 1
+
+
+def test_folds_that_came_as_a_file_are_never_replaced_but_said_to_be_in_the_way(tmp_path, tiny_competition):
+    config = config_of(tmp_path, kind="hold_out", share=0.5)
+    make_folds(config, tiny_competition)
+    path = RunPaths.of(config).folds_csv
+    record_path(path).unlink()  # as in a fresh clone
+    before = path.read_bytes()
+    problem = r"remove it and run `python src/make_folds\.py(.|\n)*expected the folds 0 to 1"
+    with pytest.raises(DataError, match=problem):
+        make_folds(config_of(tmp_path), tiny_competition)
+    assert path.read_bytes() == before
 
 
 def test_a_hold_out_too_small_for_its_parts_says_what_to_set(tmp_path, tiny_competition):

@@ -12,7 +12,7 @@ from maskfold.data.competition import Competition, DataError
 from maskfold.data.csv_files import read_csv
 from maskfold.data.problems import nearest_name
 from maskfold.paths import RunPaths, display
-from maskfold.provenance import StaleError
+from maskfold.provenance import StaleError, record_path
 
 NOT_HELD_OUT = -1  # the fold of an image that every model is trained on, and none is scored on
 _HINTS = 20  # nearest names looked for; with very many images and mistakes it would take minutes
@@ -27,8 +27,11 @@ def read_folds(config: Config, competition: Competition) -> pd.DataFrame:
         folds = read_table(path, config.folds)
         check_folds(folds, competition, config.folds, display(path))
     except DataError as error:
-        cure = f"{display(path)}: if the config or the data changed, run {_command(config)}; if it is yours, correct it"
-        raise DataError([cure, *error.problems]) from None
+        if record_path(path).is_file():
+            cure = f"made here; if the config or the data changed, run {_command(config)}"
+        else:
+            cure = f"came as a file: correct it, or remove it and run {_command(config)} for new folds"
+        raise DataError([f"{display(path)}: {cure}", *error.problems]) from None
     return folds
 
 
