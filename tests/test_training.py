@@ -1,5 +1,7 @@
 """Training of a fold: it learns, and a resumed one equals an undisturbed one to the last bit."""
 
+import signal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -213,6 +215,30 @@ def test_a_loss_that_is_no_number_stops_with_the_images_and_keeps_the_last_check
     folder = RunPaths.of(config).fold(0)
     assert torch.load(folder / "last.ckpt", weights_only=True)["epoch"] == 0
     assert not RunPaths.of(config).model(0).exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_training_that_a_signal_ends_is_an_interrupt_and_continues(
+    number, tmp_path, tiny_competition, folds, monkeypatch
+):
+    step = FoldModule.training_step
+
+    def ended(self, batch, index):
+        if self.current_epoch == 1:
+            signal.raise_signal(number)
+        return step(self, batch, index)
+
+    config, before = config_of(tmp_path, epochs=2), signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        patch.setattr(FoldModule, "training_step", ended)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                train(config, tiny_competition, folds)
+        finally:
+            signal.signal(signal.SIGINT, before)  # lightning goes deaf to it
+    assert torch.load(RunPaths.of(config).fold(0) / "last.ckpt", weights_only=True)["epoch"] == 0
+    train(config, tiny_competition, folds)
+    assert pd.read_csv(RunPaths.of(config).history_csv(0))["epoch"].tolist() == [0, 1]
 
 
 def test_validation_scores_by_hand():

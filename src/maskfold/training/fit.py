@@ -51,7 +51,8 @@ def train_fold(
 ) -> None:
     """Train one fold and write its chosen weights to model.pt; pseudo: test images that join its training images.
 
-    Raises TrainingError when the loss is no number any more or the GPU's memory does not suffice.
+    Raises TrainingError when the loss is no number any more or the GPU's memory does not suffice, and KeyboardInterrupt
+    after Ctrl-C or the SIGTERM that ends a cluster's job; the same call continues after the last finished epoch.
     """
     _quiet_lightning()
     torch.manual_seed(epoch_seed(config.seed, fold, 0))
@@ -75,8 +76,11 @@ def train_fold(
     trainer = _trainer(config, folder, HistoryCallback(paths.history_csv(fold), folder / "curves.png", f"fold {fold}"))
     try:
         trainer.fit(module, data, ckpt_path=resume_from)
-    except RuntimeError as error:
-        if not out_of_memory(error):
+    except (SystemExit, RuntimeError) as error:
+        # Lightning exits after either signal; of loader processes that were ended with it, torch is the first to tell.
+        if trainer.received_sigterm or isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        if isinstance(error, SystemExit) or not out_of_memory(error):
             raise
         raise TrainingError(
             f"fold {fold}: the GPU's memory does not suffice ({str(error).splitlines()[0]}). Lower train.batch_size "
