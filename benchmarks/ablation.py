@@ -30,17 +30,26 @@ from claims import claim
 REPOSITORY = Path(__file__).resolve().parents[1]
 STAGES = ("make_folds", "train", "predict_oof", "tune_thresholds")
 
+LOSSES = ("bce", "dice", "log_dice", "focal", "lovasz", "dice_cross_entropy")
+
+
+def loss_of(*terms: str) -> tuple[str, ...]:
+    """Overrides that leave these terms of the loss, with weight 1, whatever the config has."""
+    return tuple(f"train.loss.{name}={int(name in terms)}" for name in LOSSES)
+
+
 # Variant -> what it changes in the base, which is the config itself with fewer epochs, half of the images held out,
 # and one view.
 VARIANTS: dict[str, tuple[str, ...]] = {
     "base": (),
     "random encoder": ("model.encoder_weights=null",),
-    "BCE": ("train.loss.dice=0",),
-    "BCE + log-Dice": ("train.loss.dice=0", "train.loss.log_dice=1"),
-    "focal": ("train.loss.bce=0", "train.loss.dice=0", "train.loss.focal=1"),
-    "Lovász": ("train.loss.bce=0", "train.loss.dice=0", "train.loss.lovasz=1"),
-    "BCE + Lovász": ("train.loss.dice=0", "train.loss.lovasz=1"),
-    "geometric mean": ("train.loss.bce=0", "train.loss.dice=0", "train.loss.dice_cross_entropy=1"),
+    "BCE": loss_of("bce"),
+    "BCE + Dice": loss_of("bce", "dice"),
+    "BCE + log-Dice": loss_of("bce", "log_dice"),
+    "focal": loss_of("focal"),
+    "Lovász": loss_of("lovasz"),
+    "BCE + Lovász": loss_of("bce", "lovasz"),
+    "geometric mean": loss_of("dice_cross_entropy"),
     "no sampling": (
         "train.sampling.non_empty_share=null",
         "train.sampling.class_balance=0.0",
