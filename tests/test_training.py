@@ -217,6 +217,25 @@ def test_a_loss_that_is_no_number_stops_with_the_images_and_keeps_the_last_check
     assert not RunPaths.of(config).model(0).exists()
 
 
+@pytest.mark.parametrize(
+    ("raised", "expected", "message"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory."), TrainingError, r"fold 0: .*batch_size \(now 2; .*crop"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"), TrainingError, r"\(CUDA error: CUBLAS.*batch_size"),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), RuntimeError, "^mat1 and mat2"),
+    ],
+)
+def test_a_gpu_out_of_memory_names_the_settings_to_lower(
+    raised, expected, message, tmp_path, tiny_competition, folds, monkeypatch
+):
+    def full(self, batch, index):
+        raise raised
+
+    monkeypatch.setattr(FoldModule, "training_step", full)
+    with pytest.raises(expected, match=message):
+        train(config_of(tmp_path, epochs=1), tiny_competition, folds)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_training_that_a_signal_ends_is_an_interrupt_and_continues(
     number, tmp_path, tiny_competition, folds, monkeypatch

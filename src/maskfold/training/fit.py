@@ -74,6 +74,17 @@ def train_fold(
         draw_samples(data.first_samples(MOST_SAMPLES), competition.class_names, folder / "samples.png", title)
     module = FoldModule(model, config, fold, competition, data.dataset.image_ids)
     trainer = _trainer(config, folder, HistoryCallback(paths.history_csv(fold), folder / "curves.png", f"fold {fold}"))
+    _fit(trainer, module, data, resume_from)
+    if trainer.is_global_zero:
+        weights = chosen_weights(folder, config.train.select)
+        with whole_file(paths.model(fold)) as temporary, temporary.open("wb") as file:
+            torch.save(weights, file)  # into a file of ours: torch's own would not say that the disk is full
+        made_from.write(paths.model(fold))
+        print(f"train: fold {fold} done: {display(paths.model(fold))} ({config.train.select} weights)", flush=True)
+
+
+def _fit(trainer: L.Trainer, module: FoldModule, data: FoldData, resume_from: Path | None) -> None:
+    """Run lightning; Ctrl-C, SIGTERM and a GPU's lack of memory leave as train_fold says."""
     try:
         trainer.fit(module, data, ckpt_path=resume_from)
     except (SystemExit, RuntimeError) as error:
@@ -82,16 +93,11 @@ def train_fold(
             raise KeyboardInterrupt from None
         if isinstance(error, SystemExit) or not out_of_memory(error):
             raise
+        train = module.config.train
         raise TrainingError(
-            f"fold {fold}: the GPU's memory does not suffice ({str(error).splitlines()[0]}). Lower train.batch_size "
-            f"(now {config.train.batch_size}; train.accumulate_batches makes up for it) or train.crop_size."
+            f"fold {module.fold}: the GPU's memory does not suffice ({str(error).splitlines()[0]}). Lower "
+            f"train.batch_size (now {train.batch_size}; train.accumulate_batches makes up for it) or train.crop_size."
         ) from None
-    if trainer.is_global_zero:
-        weights = chosen_weights(folder, config.train.select)
-        with whole_file(paths.model(fold)) as temporary, temporary.open("wb") as file:
-            torch.save(weights, file)  # into a file of ours: torch's own would not say that the disk is full
-        made_from.write(paths.model(fold))
-        print(f"train: fold {fold} done: {display(paths.model(fold))} ({config.train.select} weights)", flush=True)
 
 
 def _show_pseudo_labels(data: FoldData, pseudo: PseudoLabels, fold: int) -> None:
