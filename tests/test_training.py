@@ -248,13 +248,14 @@ def test_a_training_that_a_signal_ends_is_an_interrupt_and_continues(
         return step(self, batch, index)
 
     config, before = config_of(tmp_path, epochs=2), signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins deaf to it
     with monkeypatch.context() as patch:
         patch.setattr(FoldModule, "training_step", ended)
         try:
             with pytest.raises(KeyboardInterrupt):
                 train(config, tiny_competition, folds)
         finally:
-            signal.signal(signal.SIGINT, before)  # lightning goes deaf to it
+            signal.signal(signal.SIGINT, before)  # lightning leaves it ignored
     assert torch.load(RunPaths.of(config).fold(0) / "last.ckpt", weights_only=True)["epoch"] == 0
     train(config, tiny_competition, folds)
     assert pd.read_csv(RunPaths.of(config).history_csv(0))["epoch"].tolist() == [0, 1]
