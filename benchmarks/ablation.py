@@ -24,18 +24,20 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
 import numpy as np
 from claims import claim
+
+from maskfold.config.train import MASK_LOSSES
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 STAGES = ("make_folds", "train", "predict_oof", "tune_thresholds")
 
-LOSSES = ("bce", "dice", "log_dice", "focal", "lovasz", "dice_cross_entropy")
-
 
 def loss_of(*terms: str) -> tuple[str, ...]:
     """Overrides that leave these terms of the loss, with weight 1, whatever the config has."""
-    return tuple(f"train.loss.{name}={int(name in terms)}" for name in LOSSES)
+    return tuple(f"train.loss.{name}={int(name in terms)}" for name in MASK_LOSSES)
 
 
 # Variant -> what it changes in the base, which is the config itself with fewer epochs, half of the images held out,
