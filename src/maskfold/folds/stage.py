@@ -7,9 +7,9 @@ from maskfold.data.competition import Competition
 from maskfold.folds.balance import show_balance
 from maskfold.folds.cutting import cut_folds, with_strata
 from maskfold.folds.sides import excluded_ids
-from maskfold.folds.table import check_folds, read_folds, shared_folds, with_folds
+from maskfold.folds.table import check_folds, is_given, read_folds, shared_folds, with_folds
 from maskfold.paths import RunPaths, display, resolve
-from maskfold.provenance import Provenance, code_version, file_hash, record_path, whole_file
+from maskfold.provenance import Provenance, code_version, file_hash, whole_file
 
 
 def make_folds(config: Config, competition: Competition, accept_code_changes: bool = False) -> None:
@@ -21,7 +21,7 @@ def make_folds(config: Config, competition: Competition, accept_code_changes: bo
     path = RunPaths.of(config).folds_csv
     made_from = _provenance(config, competition)
     excluded = excluded_ids(config, competition)
-    given = path.is_file() and not record_path(path).is_file()
+    given = is_given(path)
     reasons = [] if given else made_from.staleness(path, accept_code_changes)
     if reasons:
         print(f"make_folds: {'; '.join(reasons)}")

@@ -27,12 +27,17 @@ def read_folds(config: Config, competition: Competition) -> pd.DataFrame:
         folds = read_table(path, config.folds)
         check_folds(folds, competition, config.folds, display(path))
     except DataError as error:
-        if record_path(path).is_file():
-            cure = f"made here; if the config or the data changed, run {_command(config)}"
-        else:
+        if is_given(path):
             cure = f"came as a file: correct it, or remove it and run {_command(config)} for new folds"
+        else:
+            cure = f"made here; if the config or the data changed, run {_command(config)}"
         raise DataError([f"{display(path)}: {cure}", *error.problems]) from None
     return folds
+
+
+def is_given(path: Path) -> bool:
+    """Whether a csv of folds was put there by hand or came with a clone: nothing records what it was made from."""
+    return path.is_file() and not record_path(path).is_file()
 
 
 def read_table(path: Path, plan: FoldsConfig) -> pd.DataFrame:
