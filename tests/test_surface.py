@@ -68,6 +68,53 @@ def test_shards_add_bit_for_bit_and_survive_the_disk(tmp_path):
         assert loaded.table(index).images == 16
 
 
+@pytest.mark.parametrize("metric", list(PLANES))
+def test_tables_of_unequal_folds_add_up_to_the_table_of_all_images(metric):
+    folds = [images(seed, count) for seed, count in ((21, 1), (22, 9), (23, 4))]
+    judged = [image for fold in folds for image in fold]
+    parts = [fold_tables(fold, metric, GRID, 8, 2, 1) for fold in folds]
+    joined = FoldTables.empty(metric, GRID, 2, 1)
+    for part in parts:
+        joined.add(part)
+    rng = np.random.default_rng(6)
+    for class_index in range(2):
+        true_areas = [int(image.truth[class_index].sum()) for image in judged]
+        blank = class_score(metric, *np.array([(0, 0, area) for area in true_areas]).T)
+        settings = [(int(rng.integers(1, 256)), int(rng.choice(GRID))) for _ in range(8)]
+        for table in (total([part.table(class_index) for part in parts]), joined.table(class_index)):
+            assert (table.images, table.true_area) == (14, sum(true_areas))
+            assert table.all_empty() == blank
+            for threshold, area in settings:
+                areas = [brute_areas(i.oof.prob[class_index], i.truth[class_index], threshold, area) for i in judged]
+                assert table.at(threshold, area) == class_score(metric, *np.array(areas).T)
+
+
+def test_sums_of_two_tables_by_hand():
+    first = ScoreTable("pooled_dice", np.array([0, 2]), np.full((2, 255, 2), 3), np.array([5, 7]), 2, 11)
+    second = ScoreTable("pooled_dice", np.array([0, 2]), np.full((2, 255, 2), 4), np.array([1, 2]), 3, 20)
+    both = first + second
+    assert (both.images, both.true_area, both.blank.tolist()) == (5, 31, [6, 9])
+    assert (both.sums == 7).all()
+    assert both.scores()[0, 0] == 2 * 7 / (7 + 31)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ScoreTable("iou", np.array([0, 2]), np.zeros((1, 255, 2), np.int64), np.zeros(1, np.int64), 1, 0),
+        ScoreTable("dice", np.array([0, 3]), np.zeros((1, 255, 2), np.int64), np.zeros(1, np.int64), 1, 0),
+    ],
+    ids=["metric", "grid"],
+)
+def test_tables_that_differ_do_not_add(other):
+    own = ScoreTable("dice", np.array([0, 2]), np.zeros((1, 255, 2), np.int64), np.zeros(1, np.int64), 1, 0)
+    with pytest.raises(ValueError, match="do not add"):
+        own + other
+    own_fold, other_fold = (FoldTables.empty(each.metric, each.area_grid, 1, 1) for each in (own, other))
+    with pytest.raises(ValueError, match="do not add"):
+        own_fold.add(other_fold)
+
+
 def test_gate_levels_add_up_to_the_whole():
     judged = images(3, class_prob=True)
     tables = fold_tables(judged, "dice", GRID, 8, 2, 1)

@@ -27,6 +27,31 @@ def test_what_is_no_square_gets_no_quarter_turn():
     assert torch.equal(views[1].see(pixels), pixels.flip(2, 3))
 
 
+@pytest.mark.parametrize("names", [("hflip",), ("vflip",), ("hflip", "vflip"), ("rot180",), ("rot90",)])
+@pytest.mark.parametrize("size", [(32, 64), (96, 32)])
+def test_every_view_of_what_is_no_square_is_undone(names, size):
+    pixels = torch.arange(size[0] * size[1], dtype=torch.float32).reshape(1, 1, *size)
+    for view in tta_views(names, size):
+        assert torch.equal(view.undo(view.see(pixels), size), pixels)
+
+
+def test_flips_by_hand():
+    pixels = torch.tensor([[[[1, 2, 3], [4, 5, 6]]]])
+    seen = {name: tta_views((name,), (2, 3))[1].see(pixels)[0, 0].tolist() for name in ("hflip", "vflip", "rot180")}
+    assert seen == {"hflip": [[3, 2, 1], [6, 5, 4]], "vflip": [[4, 5, 6], [1, 2, 3]], "rot180": [[6, 5, 4], [3, 2, 1]]}
+
+
+@pytest.mark.parametrize(
+    ("size", "scale", "expected"),
+    [((64, 96), "scale0.5", (32, 64)), ((32, 160), "scale0.5", (32, 64)), ((64, 160), "scale2", (128, 320))],
+)
+def test_scaled_sides_are_multiples_of_the_stride_and_never_none(size, scale, expected):
+    # 96 and 160 times 0.5 are 1.5 and 2.5 strides, and halves go to the even number.
+    views = tta_views((scale,), size)
+    assert views[1].see(torch.zeros(1, 3, *size)).shape[2:] == expected
+    assert views[1].undo(torch.zeros(1, 1, *expected), size).shape[2:] == size
+
+
 def test_scales_keep_the_stride_and_come_back():
     views = tta_views(("vflip", "scale1.5"), (64, 96))
     assert len(views) == 4
