@@ -202,6 +202,22 @@ def test_a_bad_image_entry_is_named(root, bad, answer):
     assert answer in problems_of(root)
 
 
+def test_a_json_that_names_nothing_hides_no_other_problem_and_makes_none(root):
+    """Nothing is known of its images and categories, so no image is unlisted and no class missing."""
+    write(root, "{")
+    with pytest.raises(DataError) as error:
+        open_competition(data_of(root))
+    assert len(error.value.problems) == 1
+    assert "truncated" in error.value.problems[0]
+
+
+def test_a_missing_image_folder_is_one_problem(root):
+    with pytest.raises(DataError) as error:
+        open_competition(data_of(root, train_images="nowhere"))
+    assert len(error.value.problems) == 1
+    assert "nowhere" in error.value.problems[0]
+
+
 def test_sizes_unlisted_images_and_classes_are_checked(root):
     content = coco()
     content["images"][0].update(height=10, width=8)

@@ -1,6 +1,8 @@
 """From images to probabilities: sizes, rounding, TTA, and the mean over models."""
 
+import cv2
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -144,6 +146,61 @@ def test_tiles_answer_as_the_whole_image_where_pixels_stand_alone(tiny_competiti
     tiled, whole = (predict(tiny_competition, Brightness(), c) for c in (config, plain))
     for name in whole:
         assert np.abs(tiled[name].prob.astype(int) - whole[name].prob).max() <= 1
+
+
+class Seen(Brightness):
+    """A network that notes the (height, width) of everything it is given."""
+
+    def __init__(self):
+        super().__init__()
+        self.sizes = set()
+
+    def forward(self, pixels):
+        self.sizes.add(tuple(pixels.shape[2:]))
+        return super().forward(pixels)
+
+
+def test_the_config_names_the_height_of_a_tile_first(tmp_path):
+    path = tmp_path / "a.png"
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 256, (160, 224), dtype=np.uint8))
+    images = pd.DataFrame([("a.png", str(path), 160, 224)], columns=["image_id", "path", "height", "width"])
+    tiles = InferenceConfig(tta=("hflip", "vflip"), tile_size=(64, 128), tile_overlap=16)
+    tiled, whole = Seen(), Seen()
+    found = [
+        next(predict_images([network], [1.0], images, config_of(inference=inference)))
+        for network, inference in ((tiled, tiles), (whole, InferenceConfig(tta=("hflip", "vflip"))))
+    ]
+    assert (tiled.sizes, whole.sizes) == ({(64, 128)}, {(160, 224)})
+    assert np.abs(found[0].prob.astype(int) - found[1].prob).max() <= 1
+
+
+@pytest.mark.parametrize("pad_multiple", [32, 64])
+def test_padding_is_cut_off_below_and_to_the_right(tmp_path, pad_multiple):
+    """Rows and columns of their own brightness, so that any shift, turn or exchange of sides would show."""
+    height, width = 40, 70
+    grey = (100 + np.arange(height)[:, None] + np.arange(width)[None] // 2).astype(np.uint8)
+    path = tmp_path / "a.png"
+    cv2.imwrite(str(path), grey)
+    images = pd.DataFrame([("a.png", str(path), height, width)], columns=["image_id", "path", "height", "width"])
+    inference = InferenceConfig(tta=("hflip", "vflip"), pad_multiple=pad_multiple)
+    found = next(predict_images([Brightness(0.02)], [1.0], images, config_of(inference=inference)))
+    expected = np.rint(255 / (1 + np.exp(-(grey.astype(float) - 128) * 0.02)))
+    assert np.abs(found.prob[0] - expected).max() <= 1
+
+
+def test_class_probabilities_are_the_weighted_mean_over_models_and_views(tiny_competition):
+    def network(present):
+        model = Brightness(gain=0.0)
+        logits = torch.logit(torch.tensor(present))
+        model.forward = lambda pixels: Outputs(
+            torch.zeros(len(pixels), 2, *pixels.shape[2:]), logits.repeat(len(pixels), 1)
+        )
+        return model
+
+    config = config_of(inference=InferenceConfig(tta=("hflip", "vflip")))
+    models = [network([0.2, 0.9]), network([0.6, 0.1])]
+    for prediction in predict(tiny_competition, models, config, weights=(0.25, 0.75)).values():
+        assert prediction.class_prob.tolist() == pytest.approx([0.5, 0.3], abs=1e-6)
 
 
 @pytest.mark.parametrize(

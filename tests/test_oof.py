@@ -8,7 +8,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from maskfold.data.competition import DataError
-from maskfold.oof import OofReader, OofWriter, iter_oof, read_image_ids, read_metadata, read_oof_image
+from maskfold.oof import (
+    OofReader,
+    OofWriter,
+    image_count,
+    iter_oof,
+    read_folds_of,
+    read_image_ids,
+    read_metadata,
+    read_oof_image,
+    read_sizes,
+)
 
 
 def write(path, count=40, class_prob=True):
@@ -38,6 +48,34 @@ def test_round_trip(tmp_path, class_prob):
     assert np.array_equal(one.prob, images["i7.png"][0])
     with pytest.raises(DataError, match="no image nowhere"):
         read_oof_image(path, "nowhere")
+
+
+@pytest.mark.parametrize(("classes", "count"), [(1, 5), (2, 3), (4, 1), (3, 0)])
+def test_images_are_counted_not_rows(tmp_path, classes, count):
+    path = tmp_path / "fold0.parquet"
+    with OofWriter(path, classes) as writer:
+        for number in range(count):
+            writer.write(f"i{number}", 0, np.zeros((classes, 3, 2), np.uint8))
+    assert image_count(path, classes) == count == len(read_image_ids(path)) == len(list(iter_oof(path)))
+
+
+def test_sizes_and_folds_by_hand(tmp_path):
+    path = tmp_path / "fold2.parquet"
+    with OofWriter(path, 2) as writer:
+        writer.write("tall", 2, np.zeros((2, 7, 3), np.uint8))
+        writer.write("wide", 2, np.zeros((2, 1, 9), np.uint8))
+    assert read_sizes(path) == {"tall": (7, 3), "wide": (1, 9)}
+    assert read_folds_of(path) == {"tall": 2, "wide": 2}
+
+
+def test_row_groups_are_written_while_images_come_and_hold_whole_images(tmp_path):
+    path = tmp_path / "fold0.parquet"
+    with OofWriter(path, 2) as writer:  # 9 MB an image: a row group of 32 MiB is full after four
+        for number in range(9):
+            writer.write(f"i{number}", 0, np.full((2, 1500, 3000), number, np.uint8))
+    metadata = pq.ParquetFile(path).metadata
+    assert [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)] == [8, 8, 2]
+    assert [(image.image_id, image.prob.max()) for image in iter_oof(path)] == [(f"i{n}", n) for n in range(9)]
 
 
 def test_an_image_may_lie_in_two_row_groups(tmp_path):

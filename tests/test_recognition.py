@@ -74,6 +74,40 @@ def test_other_columns_are_understood(root, text, classes):
     assert competition.masks(competition.train["image_id"][0])[0, 2:9, 3:12].all()
 
 
+@pytest.mark.parametrize(
+    ("header", "column"),
+    [
+        ("photo,label,site,rle", "label"),
+        ("photo,defect_class,site,rle", "defect_class"),
+        ("photo,site,Label,rle", "Label"),
+        ("photo,site,kind,rle", "kind"),  # neither word: the last
+        ("ImageId,ClassId,EncodedPixels", "ClassId"),
+    ],
+)
+def test_the_class_column_is_the_one_called_class_or_label(root, header, column):
+    images(root, "train", ["a.png", "b.png"])
+    names = header.split(",")
+    runs = encode(SQUARE)
+    rows = []
+    for image, kind in (("a.png", "cat"), ("b.png", "dog"), ("b.png", "cat")):
+        values = {name: "north" for name in names} | {names[0]: image, column: kind, names[-1]: runs}
+        rows.append(",".join(values[name] for name in names))
+    (root / "train.csv").write_text("\n".join([header, *rows]) + "\n")
+    found = recognised(auto(root))
+    assert isinstance(found, RleCsvData)
+    assert found.class_names == ("cat", "dog")
+    assert (found.columns.image, found.columns.class_name, found.columns.rle) == (names[0], column, names[-1])
+    assert open_competition(found).masks("a.png").any(axis=(1, 2)).tolist() == [True, False]
+
+
+def test_numbers_of_classes_are_ordered_as_numbers(root):
+    images(root, "train", ["a.png"])
+    runs = encode(SQUARE)
+    rows = "".join(f"a.png,{number},{runs}\n" for number in (10, 9, 1, 2))
+    (root / "train.csv").write_text(f"image,class,rle\n{rows}")
+    assert recognised(auto(root)).class_names == ("1", "2", "9", "10")
+
+
 def test_the_people_layout_with_validation_folders(root):
     for folder in ("train", "valid", "test"):
         images(root, folder, [f"{folder}{n}.jpg" for n in range(3)])
