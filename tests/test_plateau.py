@@ -1,4 +1,4 @@
-"""The plateau by hand: the noise of unequal folds, the gain that limits what may be given away, and the deepest place."""
+"""The plateau by hand: the noise of unequal folds, the gain that limits the loss, and the deepest setting."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def settings(choice):
 
 
 def test_two_folds_have_a_standard_error():
-    # NEIGHBOUR loses 0.02 and 0.04: 0.03 in the mean, with a standard error of 0.01. OTHER loses 0.05 and -0.03: 0.01 in
-    # the mean, with one of 0.04.
+    # NEIGHBOUR loses 0.02 and 0.04: a mean of 0.03 with a standard error of 0.01.
+    # OTHER loses 0.05 and -0.03: a mean of 0.01 with a standard error of 0.04.
     first = table({BEST: 0.90, NEIGHBOUR: 0.88, OTHER: 0.85})
     second = table({BEST: 0.70, NEIGHBOUR: 0.66, OTHER: 0.73})
     assert settings(choose([first, second], given_away=1.0)) == {BEST, OTHER}
@@ -39,7 +39,7 @@ def test_two_folds_have_a_standard_error():
 
 
 def test_three_folds_have_a_smaller_standard_error_than_two_that_differ_as_much():
-    # Losses of 0.01, 0.04 and 0.07: a deviation of 0.03, and a standard error of 0.03 / sqrt(3) = 0.01732; the loss is 0.04.
+    # Losses of 0.01, 0.04 and 0.07: a mean of 0.04, a deviation of 0.03, a standard error of 0.03 / sqrt(3) = 0.01732.
     folds = [table({BEST: 0.9, NEIGHBOUR: 0.9 - loss}) for loss in (0.01, 0.04, 0.07)]
     assert settings(choose(folds, noise_errors=2.30, given_away=1.0)) == {BEST}
     assert settings(choose(folds, noise_errors=2.32, given_away=1.0)) == {BEST, NEIGHBOUR}

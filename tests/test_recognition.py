@@ -90,7 +90,7 @@ def test_the_class_column_is_the_one_called_class_or_label(root, header, column)
     runs = encode(SQUARE)
     rows = []
     for image, kind in (("a.png", "cat"), ("b.png", "dog"), ("b.png", "cat")):
-        values = {name: "north" for name in names} | {names[0]: image, column: kind, names[-1]: runs}
+        values = dict.fromkeys(names, "north") | {names[0]: image, column: kind, names[-1]: runs}
         rows.append(",".join(values[name] for name in names))
     (root / "train.csv").write_text("\n".join([header, *rows]) + "\n")
     found = recognised(auto(root))
