@@ -29,12 +29,12 @@ from claims import claim
 from sklearn.metrics import adjusted_rand_score
 from sklearn.metrics.cluster import pair_confusion_matrix
 
-from maskfold.audit.stage import audit_data
+from maskfold.artefacts.paths import RunPaths
 from maskfold.config import REPOSITORY, Config, RleCsvData, load_config
-from maskfold.data.demo_files import make_demo_data
-from maskfold.memory import peak_memory_mb
-from maskfold.paths import RunPaths
-from maskfold.rle import encode
+from maskfold.execution.memory import peak_memory_mb
+from maskfold.pixels.rle import encode
+from maskfold.stages.audit_data import audit_data
+from maskfold.stages.make_demo_data import make_demo_data
 
 HEIGHT, WIDTH = 256, 1600
 CLASSES = ("1", "2", "3", "4")
@@ -130,9 +130,9 @@ def strips_config(root: Path) -> Config:
 
 def audit_once(root: Path) -> dict[str, float]:
     """Seconds and megabytes of the whole stage; for a process of its own."""
-    import maskfold.paths
+    import maskfold.artefacts.paths
 
-    maskfold.paths.REPOSITORY = root / "indices"  # the index of images belongs to the temporary folder
+    maskfold.artefacts.paths.REPOSITORY = root / "indices"  # the index of images belongs to the temporary folder
     imports = peak_memory_mb()
     started, processor = time.monotonic(), time.process_time()
     audit_data(strips_config(root))

@@ -29,15 +29,15 @@ from claims import claim
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config, load_config
 from maskfold.data.competition import MaskSource
-from maskfold.data.reading import open_competition
-from maskfold.folds import read_folds
-from maskfold.folds.sides import held_out
-from maskfold.inference import Runtime
-from maskfold.metrics import image_scores, mask_areas
-from maskfold.models import build_model
-from maskfold.paths import RunPaths
+from maskfold.data.opening import open_competition
+from maskfold.folds.table import read_folds
+from maskfold.folds.visibility import held_out
+from maskfold.inference.runtime import Runtime
+from maskfold.network.model import build_model
+from maskfold.pixels.metrics import image_scores, mask_areas
 
 SIZE = 224  # px, the notebooks' square
 BATCH_SIZE = 16

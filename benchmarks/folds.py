@@ -29,10 +29,9 @@ from rich.table import Table
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from maskfold.config import load_config
-from maskfold.data.reading import open_competition
-from maskfold.folds import assign_folds
+from maskfold.data.opening import open_competition
 from maskfold.folds.balance import ALL, balance_table, shown_rows, worst_class
-from maskfold.folds.cutting import EMPTY, with_strata
+from maskfold.folds.splitting import EMPTY, assign_folds, with_strata
 
 SECONDS = 10.0  # a cut may take
 

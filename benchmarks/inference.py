@@ -34,17 +34,20 @@ import torch
 from claims import claim
 from random_run import write_rules, write_weights
 
+from maskfold.artefacts.paths import RunPaths, resolve
 from maskfold.config import Config, load_config
 from maskfold.data.competition import Competition
-from maskfold.data.demo_files import make_demo_data
-from maskfold.data.image_files import check_images, image_table, list_images
-from maskfold.final_prediction import answer_images, make_submission
-from maskfold.inference import Runtime, batch_loader
-from maskfold.memory import peak_memory_mb
-from maskfold.models import load_model
-from maskfold.paths import RunPaths, resolve
-from maskfold.postprocess import ComponentRule, TunedArtefact
-from maskfold.tta import tta_views
+from maskfold.data.images.files import check_images, image_table, list_images
+from maskfold.execution.memory import peak_memory_mb
+from maskfold.inference.batches import batch_loader
+from maskfold.inference.runtime import Runtime
+from maskfold.inference.tta import tta_views
+from maskfold.network.model import load_model
+from maskfold.rules.rules import ComponentRule
+from maskfold.rules.tuned import TunedArtefact
+from maskfold.stages.make_demo_data import make_demo_data
+from maskfold.stages.make_submission import make_submission
+from maskfold.submission.predicting import answer_images
 
 SPEED_BAR = 0.90
 MEMORY_BAR = 1.05

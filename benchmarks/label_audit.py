@@ -33,14 +33,14 @@ from claims import claim
 from planted_faults import FAULTS, draw_kinds, planted
 from sklearn.metrics import roc_auc_score
 
+from maskfold.artefacts.paths import RunPaths
+from maskfold.audit.labels.ranking import FINE, PILES
 from maskfold.config import Config, MaskFoldersData, load_config
 from maskfold.data.competition import Competition
-from maskfold.data.mask_files import FileMasks
-from maskfold.data.reading import open_competition
-from maskfold.label_audit.ranking import FINE, PILES
-from maskfold.label_audit.stage import audit_labels
-from maskfold.paths import RunPaths
-from maskfold.tuning import tune
+from maskfold.data.formats.mask_files import FileMasks
+from maskfold.data.opening import open_competition
+from maskfold.stages.audit_labels import audit_labels
+from maskfold.stages.tune_thresholds import tune
 
 AUROC, PRECISION = 0.95, 0.9  # the bars, of the whole ranking and among its first twentieth, …
 AUROC_OF_A_KIND = 0.9  # … and of each kind of fault

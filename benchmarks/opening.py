@@ -96,14 +96,14 @@ def write_coco(path: Path, images: int, per_image: int, corners: int = 12) -> No
 
 def open_once(root: Path, kind: str, check: str) -> dict[str, float]:
     """Seconds of opening, of a mask, and megabytes above those of the imports; for a process of its own."""
-    import maskfold.paths
+    import maskfold.artefacts.paths
     from maskfold.config.data import DataConfig
-    from maskfold.data import coco  # noqa: F401  # so that its import does not count
-    from maskfold.data.reading import open_competition
-    from maskfold.memory import peak_memory_mb
-    from maskfold.rle import parse_runs
+    from maskfold.data.formats import coco  # noqa: F401  # so that its import does not count
+    from maskfold.data.opening import open_competition
+    from maskfold.execution.memory import peak_memory_mb
+    from maskfold.pixels.rle import parse_runs
 
-    maskfold.paths.REPOSITORY = root / "indices"  # the indices belong to the temporary folder
+    maskfold.artefacts.paths.REPOSITORY = root / "indices"  # the indices belong to the temporary folder
     from pydantic import TypeAdapter
 
     section: dict[str, object] = {"root": str(root), "check": check, **OPENED[kind]}

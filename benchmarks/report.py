@@ -27,10 +27,10 @@ from claims import claim
 from playwright.sync_api import CDPSession, Page, sync_playwright
 from synthetic_run import EVIL_NAMES, write_run
 
+from maskfold.artefacts.paths import RunPaths
 from maskfold.config import FoldsConfig
-from maskfold.executor import available_cores
-from maskfold.paths import RunPaths
-from maskfold.report.stage import make_report
+from maskfold.execution.jobs import available_cores
+from maskfold.stages.make_report import make_report
 
 FIRST_PICTURE_S = 1.0
 COMPUTING_S = 0.5  # of the page's main thread, whatever else the machine does

@@ -34,8 +34,8 @@ from claims import claim
 from pycocotools import mask as coco
 
 from maskfold.config import REPOSITORY
-from maskfold.data.rle_csv import read_label_rows
-from maskfold.rle import Order, decode, encode
+from maskfold.data.formats.rle_csv import read_label_rows
+from maskfold.pixels.rle import Order, decode, encode
 
 HEIGHT, WIDTH = 256, 1600
 ORDERS: tuple[Order, ...] = ("column", "row")

@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from maskfold.oof import OofImage
-from maskfold.oof_truth import JudgedImage
-from maskfold.rle import decode
+from maskfold.oof.store import OofImage
+from maskfold.oof.with_truth import JudgedImage
+from maskfold.pixels.rle import decode
 
 HEIGHT, WIDTH, CLASSES = 256, 1600, 4
 ALL_IMAGES = 12_568

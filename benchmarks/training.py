@@ -37,12 +37,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from maskfold.config import REPOSITORY, Config, load_config
 from maskfold.data.competition import Competition
-from maskfold.data.dataset import TrainingDataset
-from maskfold.data.reading import open_competition
-from maskfold.data.sampling import ANY_CLASS, Draw
-from maskfold.inference import Runtime
-from maskfold.losses import SegmentationLoss
-from maskfold.models import Outputs, build_model
+from maskfold.data.opening import open_competition
+from maskfold.inference.runtime import Runtime
+from maskfold.network.model import Outputs, build_model
+from maskfold.training.losses import SegmentationLoss
+from maskfold.training.samples.dataset import TrainingDataset
+from maskfold.training.samples.sampling import ANY_CLASS, Draw
 
 WARM_UP_STEPS = 6
 BARE_BAR = 0.95  # of the bare loop; on a GPU, where loading competes with a faster network, 0.90

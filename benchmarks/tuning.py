@@ -31,22 +31,27 @@ from claims import claim
 from severstal_oof import ALL_IMAGES, CLASSES, HEIGHT, WIDTH, SeverstalOof
 from tuning_memory import stage_peaks_mb
 
-from maskfold.choosing import choose_rule
-from maskfold.compiled import compiled
-from maskfold.component_tree import ComponentPass
+from maskfold.artefacts.paths import RunPaths
 from maskfold.config import REPOSITORY, TuningConfig, load_config
-from maskfold.data.reading import open_competition
-from maskfold.executor import available_cores, map_threads
-from maskfold.finishing import SAMPLE_PX, all_rules
-from maskfold.metrics import PLANES, fixed_scores
-from maskfold.oof_truth import JudgedImage, iter_judged
-from maskfold.paths import RunPaths
-from maskfold.plateau import best_setting, choose
-from maskfold.postprocess import DEFAULT_RULE
-from maskfold.rule_areas import rule_areas
-from maskfold.study import memory_study
-from maskfold.surface import FoldTables, ScoreTable, area_grid, honest_score, total
-from maskfold.tables import TableBuilder, fold_tables
+from maskfold.data.opening import open_competition
+from maskfold.execution.compiled import compiled
+from maskfold.execution.jobs import available_cores, map_threads
+from maskfold.oof.with_truth import JudgedImage, iter_judged
+from maskfold.pixels.metrics import PLANES, fixed_scores
+from maskfold.rules.rules import DEFAULT_RULE
+from maskfold.tuning.choice import choose_rule, memory_study
+from maskfold.tuning.component_pass import ComponentPass
+from maskfold.tuning.finishes import SAMPLE_PX, all_rules
+from maskfold.tuning.plateau import best_setting, choose
+from maskfold.tuning.rule_areas import rule_areas
+from maskfold.tuning.score_tables import (
+    FoldTables,
+    ScoreTable,
+    area_grid,
+    honest_score,
+    total,
+)
+from maskfold.tuning.table_filling import TableBuilder, fold_tables
 
 FOLDS = 5
 CHUNK = 32

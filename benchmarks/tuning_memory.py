@@ -21,13 +21,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 import pandas as pd
 from severstal_oof import CLASSES, HEIGHT, WIDTH, SeverstalOof
 
+from maskfold.artefacts.paths import RunPaths
 from maskfold.config import REPOSITORY, Config
 from maskfold.data.competition import Competition
-from maskfold.executor import available_cores, map_threads
-from maskfold.memory import peak_memory_mb
-from maskfold.oof import OofWriter
-from maskfold.paths import RunPaths
-from maskfold.tuning import tune
+from maskfold.execution.jobs import available_cores, map_threads
+from maskfold.execution.memory import peak_memory_mb
+from maskfold.oof.store import OofWriter
+from maskfold.stages.tune_thresholds import tune
 
 LABELS = REPOSITORY.parent / "shared/data/severstal_labels"
 

@@ -34,21 +34,21 @@ from claims import claim
 from random_run import write_rules, write_weights
 from synthetic_video import make_video, read_frames, read_sound
 
-from maskfold.command_line import run_config
 from maskfold.config import Config, load_config
-from maskfold.final_prediction import checked_artefact
-from maskfold.memory import peak_memory_mb
-from maskfold.postprocess import ComponentRule
-from maskfold.prediction.photos import encode_photo
-from maskfold.prediction.pipeline import groups
-from maskfold.prediction.predictor import Predictor
-from maskfold.prediction.request import Request
-from maskfold.prediction.sources import Source
-from maskfold.prediction.stage import effect_of, predict
-from maskfold.prediction.targets import Task
-from maskfold.prediction.video_prediction import predict_video
-from maskfold.prediction.video_reading import open_video
-from maskfold.tta import tta_views
+from maskfold.config.loading import run_config
+from maskfold.execution.memory import peak_memory_mb
+from maskfold.inference.tta import tta_views
+from maskfold.media.photos import encode_photo
+from maskfold.media.pipeline import groups
+from maskfold.media.predictor import Predictor
+from maskfold.media.request import Request
+from maskfold.media.sources import Source
+from maskfold.media.targets import Task
+from maskfold.media.video_prediction import predict_video
+from maskfold.media.video_reading import open_video
+from maskfold.rules.rules import ComponentRule
+from maskfold.stages.predict import effect_of, predict
+from maskfold.submission.usable_rules import checked_artefact
 
 SPEED_BAR = 0.80
 MEMORY_BAR = 1.10

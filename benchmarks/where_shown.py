@@ -20,13 +20,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 import numpy as np
 from claims import claim
 
+from maskfold.artefacts.paths import RunPaths
 from maskfold.config import load_config
-from maskfold.data.reading import open_competition
-from maskfold.metrics import dice
-from maskfold.oof_truth import iter_judged
-from maskfold.paths import RunPaths
-from maskfold.postprocess import DEFAULT_RULE
-from maskfold.progress import tracked
+from maskfold.data.opening import open_competition
+from maskfold.execution.progress import tracked
+from maskfold.oof.with_truth import iter_judged
+from maskfold.pixels.metrics import dice
+from maskfold.rules.rules import DEFAULT_RULE
 
 LEVELS = 256
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import argparse
 
-from maskfold.audit.stage import audit_data
 from maskfold.command_line import config_of, run_stage, stage_parser
+from maskfold.stages.audit_data import audit_data
 
 EXAMPLES = """\
   python src/audit_data.py                                  the demo

@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 
 from maskfold.command_line import config_of, run_stage, stage_parser
-from maskfold.data.reading import open_competition
-from maskfold.label_audit.stage import audit_labels
+from maskfold.data.opening import open_competition
+from maskfold.stages.audit_labels import audit_labels
 
 EXAMPLES = """\
   python src/audit_labels.py                                  the demo

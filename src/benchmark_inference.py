@@ -11,9 +11,9 @@ import argparse
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from maskfold.artefacts.paths import RunPaths, resolve
 from maskfold.command_line import add_run_argument, config_of, run_stage, stage_parser
-from maskfold.executor import available_cores
-from maskfold.paths import RunPaths, resolve
+from maskfold.execution.jobs import available_cores
 
 EXAMPLES = """\
   python src/benchmark_inference.py --run demo
@@ -50,9 +50,9 @@ def main() -> None:
     args = parse_args()
     # torch takes seconds to import, and --help does not need it.
     from maskfold.speed.availability import choose_backends, choose_devices
+    from maskfold.speed.network import random_subject, trained_subject
     from maskfold.speed.rounds import Plan
-    from maskfold.speed.stage import SpeedRequest, measure_speed
-    from maskfold.speed.subject import random_subject, trained_subject
+    from maskfold.stages.benchmark_inference import SpeedRequest, measure_speed
 
     request = SpeedRequest(
         devices=choose_devices(args.device),

@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 
 from maskfold.command_line import config_of, run_stage, stage_parser
-from maskfold.data.reading import open_competition
-from maskfold.submission_check import check_submission
+from maskfold.data.opening import open_competition
+from maskfold.submission.checking import check_submission
 
 EXAMPLES = """\
   python src/check_submission.py submissions/demo.csv

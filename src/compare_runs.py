@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from maskfold.artefacts.paths import resolve
 from maskfold.command_line import command_parser, run_stage
-from maskfold.paths import resolve
 
 EXAMPLES = """\
   python src/compare_runs.py                                          every config that has a trained fold
@@ -30,7 +30,7 @@ def main() -> None:
     """Compare."""
     args = parse_args()
     # torch takes seconds to import, and --help does not need it.
-    from maskfold.run_comparison import compare_runs
+    from maskfold.report.runs_table import compare_runs
 
     overrides = [override for group in args.overrides for override in group]
     compare_runs(args.names, overrides, resolve(args.out))

@@ -9,9 +9,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from maskfold.bundle import export_bundle
+from maskfold.artefacts.paths import resolve
 from maskfold.command_line import config_of, run_stage, stage_parser
-from maskfold.paths import resolve
+from maskfold.stages.export_bundle import export_bundle
 
 EXAMPLES = """\
   python src/export_bundle.py                                                  the demo, to exports/demo/

@@ -9,9 +9,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from maskfold.artefacts.paths import resolve
 from maskfold.command_line import config_of, run_stage, stage_parser
-from maskfold.onnx_export import default_size, export_onnx
-from maskfold.paths import resolve
+from maskfold.export.onnx import default_size, export_onnx
 
 EXAMPLES = """\
   pip install -r requirements-onnx.txt

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 
 from maskfold.command_line import config_of, run_stage, stage_parser
-from maskfold.data.demo_files import make_demo_data
+from maskfold.stages.make_demo_data import make_demo_data
 
 EXAMPLES = """\
   python src/make_demo_data.py

@@ -11,8 +11,8 @@ from __future__ import annotations
 import argparse
 
 from maskfold.command_line import config_of, run_stage, stage_parser
-from maskfold.data.reading import open_competition
-from maskfold.folds import make_folds
+from maskfold.data.opening import open_competition
+from maskfold.stages.make_folds import make_folds
 
 EXAMPLES = """\
   python src/make_folds.py                                  the demo

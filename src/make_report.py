@@ -10,8 +10,8 @@ from __future__ import annotations
 import argparse
 
 from maskfold.command_line import config_of, run_stage, stage_parser
-from maskfold.data.reading import open_competition
-from maskfold.report.stage import make_report
+from maskfold.data.opening import open_competition
+from maskfold.stages.make_report import make_report
 
 EXAMPLES = """\
   python src/make_report.py                                  the demo

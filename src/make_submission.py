@@ -12,8 +12,8 @@ from __future__ import annotations
 import argparse
 
 from maskfold.command_line import config_of, run_stage, stage_parser
-from maskfold.data.reading import open_competition
-from maskfold.final_prediction import make_submission
+from maskfold.data.opening import open_competition
+from maskfold.stages.make_submission import make_submission
 
 EXAMPLES = """\
   python src/make_submission.py                                  the demo

@@ -13,7 +13,13 @@ from fractions import Fraction
 from pathlib import Path
 
 from maskfold.command_line import add_run_argument, config_of, run_stage, stage_parser
-from maskfold.prediction.request import EFFECTS, PHOTO_FORMATS, VIDEO_FORMATS, Request, parse_size
+from maskfold.media.request import (
+    EFFECTS,
+    PHOTO_FORMATS,
+    VIDEO_FORMATS,
+    Request,
+    parse_size,
+)
 
 EXAMPLES = """\
   python src/predict.py photo.jpg --run people                                 masks in colour, to predictions/people/
@@ -69,7 +75,7 @@ def main() -> None:
     """Predict."""
     args = parse_args()
     # Loaded here, so that --help and a misspelt option are answered at once.
-    from maskfold.prediction.stage import predict
+    from maskfold.stages.predict import predict
 
     predict(config_of(args), request_of(args))
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 
 from maskfold.command_line import config_of, run_stage, stage_parser
-from maskfold.data.reading import open_competition
-from maskfold.oof_prediction import predict_oof
+from maskfold.data.opening import open_competition
+from maskfold.stages.predict_oof import predict_oof
 
 EXAMPLES = """\
   python src/predict_oof.py                                  the demo

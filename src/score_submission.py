@@ -11,8 +11,8 @@ import argparse
 from pathlib import Path
 
 from maskfold.command_line import config_of, run_stage, stage_parser
-from maskfold.data.reading import open_competition
-from maskfold.scoring import print_scores, score_submission
+from maskfold.data.opening import open_competition
+from maskfold.submission.scoring import print_scores, score_submission
 
 EXAMPLES = """\
   python src/score_submission.py     the demo's submission against data/demo/truth/test.csv

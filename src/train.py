@@ -10,8 +10,8 @@ from __future__ import annotations
 import argparse
 
 from maskfold.command_line import config_of, run_stage, stage_parser
-from maskfold.data.reading import open_competition
-from maskfold.training.stage import train_folds
+from maskfold.data.opening import open_competition
+from maskfold.stages.train import train_folds
 
 EXAMPLES = """\
   python src/train.py                                        the demo

@@ -11,10 +11,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from maskfold.command_line import UsageError, config_of, run_stage, stage_parser
-from maskfold.data.reading import open_competition
-from maskfold.foreign_oof import import_oof, labelled_competition, open_source
-from maskfold.tuning import tune
+from maskfold.command_line import config_of, run_stage, stage_parser
+from maskfold.data.opening import open_competition
+from maskfold.errors import UsageError
+from maskfold.oof.imported import import_oof, labelled_competition, open_source
+from maskfold.stages.tune_thresholds import tune
 
 EXAMPLES = """\
   python src/tune_thresholds.py                                  the demo

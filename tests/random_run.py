@@ -7,11 +7,17 @@ from typing import Any
 
 import torch
 
+from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config
-from maskfold.ensemble import equal_weights, model_hashes, tta_of
-from maskfold.models import build_model
-from maskfold.paths import RunPaths
-from maskfold.postprocess import Pair, Rule, Scores, TunedArtefact, TunedClass
+from maskfold.network.model import build_model
+from maskfold.network.trained import equal_weights, model_hashes, tta_of
+from maskfold.rules.rules import Rule
+from maskfold.rules.tuned import (
+    Pair,
+    Scores,
+    TunedArtefact,
+    TunedClass,
+)
 
 
 def write_weights(config: Config, seed: int = 0) -> None:

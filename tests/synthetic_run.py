@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config, FoldsConfig, ReportConfig, RleCsvData, TuningConfig
 from maskfold.data.competition import Competition
-from maskfold.ensemble import fold_names
-from maskfold.oof import OofWriter
-from maskfold.paths import RunPaths
-from maskfold.submission import encode_image, write_submission
-from maskfold.tuning import tune
+from maskfold.network.trained import fold_names
+from maskfold.oof.store import OofWriter
+from maskfold.stages.tune_thresholds import tune
+from maskfold.submission.writing import encode_image, write_submission
 
 CLASSES = ("bright", "dark")
 EVIL_NAMES = (

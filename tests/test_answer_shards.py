@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from maskfold.answer_shards import read_shard, write_shard
-from maskfold.submission import AnswerRow
+from maskfold.submission.shards import read_shard, write_shard
+from maskfold.submission.writing import AnswerRow
 
 ROWS = [AnswerRow(f"é,{image}.png", index, "1 3 10 2" * index, image / 7) for image in range(50) for index in range(3)]
 

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maskfold.audit.stage import audit_data
+from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config, DemoConfig, ReportConfig, RleCsvData
-from maskfold.data.competition import DataError
-from maskfold.data.demo import draw_image
-from maskfold.data.reading import open_competition
-from maskfold.paths import RunPaths
-from maskfold.rle import encode
+from maskfold.data.demo.drawing import draw_image
+from maskfold.data.opening import open_competition
+from maskfold.errors import DataError
+from maskfold.pixels.rle import encode
+from maskfold.stages.audit_data import audit_data
 
 DEMO = DemoConfig(train_images=48, test_images=12)
 CLASSES = ("1", "2", "3", "4")

@@ -5,11 +5,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maskfold.audit.alignment import Fit, Small, best_fit, correlate
-from maskfold.audit.candidates import candidate_pairs
-from maskfold.audit.conflicts import agreement, laid_over
-from maskfold.audit.duplicates import exact_copies, find_pairs
-from maskfold.audit.fingerprint import (
+from maskfold.audit.data.alignment import (
+    Fit,
+    Small,
+    best_fit,
+    correlate,
+)
+from maskfold.audit.data.candidates import candidate_pairs
+from maskfold.audit.data.conflicts import agreement, laid_over
+from maskfold.audit.data.duplicates import exact_copies, find_pairs
+from maskfold.audit.data.fingerprint import (
     FINGERPRINT,
     FLIPS,
     THUMB_PX,
@@ -21,10 +26,10 @@ from maskfold.audit.fingerprint import (
     thumbnail,
     unpacked,
 )
-from maskfold.audit.grouping import linked, proposed_groups
-from maskfold.audit.measuring import ImageFacts, measure_image
-from maskfold.data.competition import DataError
+from maskfold.audit.data.grouping import linked, proposed_groups
+from maskfold.audit.data.image_facts import ImageFacts, measure_image
 from maskfold.data.groups import read_groups
+from maskfold.errors import DataError
 
 
 def texture(seed, height=90, width=120):

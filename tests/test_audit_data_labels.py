@@ -7,12 +7,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maskfold.audit.collection import open_tolerantly
-from maskfold.audit.labels import class_table, measure_labels, overlap_table, read_masks
-from maskfold.audit.separability import LEAST_IMAGES, separability
-from maskfold.audit.tables import problem_rows
+from maskfold.audit.data.audit import open_tolerantly
+from maskfold.audit.data.label_facts import (
+    class_table,
+    measure_labels,
+    overlap_table,
+    read_masks,
+)
+from maskfold.audit.data.separability import LEAST_IMAGES, separability
+from maskfold.audit.data.tables import problem_rows
 from maskfold.config import CocoData, MaskFoldersData, PathsCsvData
-from maskfold.data.competition import Competition, DataError
+from maskfold.data.competition import Competition
+from maskfold.errors import DataError
 
 
 class Given:

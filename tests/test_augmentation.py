@@ -5,9 +5,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from maskfold.config import ConfigError, TrainConfig, load_config
-from maskfold.data.augmentation import augment, augmentation, check_augmentation
-from maskfold.data.transform_lists import TRANSFORMS
+from maskfold.config import TrainConfig, load_config
+from maskfold.errors import ConfigError
+from maskfold.training.samples.augmentation import augment, augmentation, check_augmentation
+from maskfold.training.samples.transform_lists import TRANSFORMS
 
 PRESETS = ["none", "light", "medium", "heavy", "people"]
 

@@ -4,13 +4,13 @@ import pandas as pd
 import pytest
 from test_bundle import inputs_of, write_run
 
-from maskfold.bundle import export_bundle
-from maskfold.data.competition import DataError
-from maskfold.data.problems import with_channels
-from maskfold.data.reading import open_competition
-from maskfold.final_prediction import make_submission
-from maskfold.offline import answer_test_images
-from maskfold.paths import RunPaths
+from maskfold.artefacts.paths import RunPaths
+from maskfold.data.opening import open_competition
+from maskfold.data.validation import with_channels
+from maskfold.errors import DataError
+from maskfold.stages.answer_offline import answer_test_images
+from maskfold.stages.export_bundle import export_bundle
+from maskfold.stages.make_submission import make_submission
 
 
 @pytest.fixture(scope="module")

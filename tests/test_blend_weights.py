@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 
 from maskfold.blending.combining import combine_maps
-from maskfold.blending.sample import SampledImage
+from maskfold.blending.oof_subset import SampledImage
 from maskfold.blending.scores import BlendScores
 from maskfold.blending.weights import alone, choose_weights, equal, greedy, sampled
 from maskfold.config import TuningConfig
-from maskfold.metrics import class_score, mask_areas
-from maskfold.plateau import choose
-from maskfold.postprocess import ComponentRule, apply_rule
-from maskfold.surface import area_grid
-from maskfold.tables import fold_tables
+from maskfold.pixels.metrics import class_score, mask_areas
+from maskfold.rules.applying import apply_rule
+from maskfold.rules.rules import ComponentRule
+from maskfold.tuning.plateau import choose
+from maskfold.tuning.score_tables import area_grid
+from maskfold.tuning.table_filling import fold_tables
 
 SIDE = 24
 

@@ -7,24 +7,25 @@ import pandas as pd
 import pytest
 import torch
 
-from maskfold import ensemble_prediction
+from maskfold.artefacts.paths import RunPaths
+from maskfold.blending import ensemble as ensemble_prediction
 from maskfold.blending.choice import BlendChoice
 from maskfold.blending.combining import combine_class_probs, combine_maps
-from maskfold.blending.sample import sample_images
+from maskfold.blending.ensemble import predict_ensemble
+from maskfold.blending.oof_subset import sample_images
 from maskfold.config import BlendConfig, Config, InferenceConfig, ModelConfig, Resize, TrainConfig
-from maskfold.data.competition import DataError
-from maskfold.ensemble import model_hashes, oof_metadata
-from maskfold.ensemble_prediction import predict_ensemble
-from maskfold.final_prediction import checked_artefact
-from maskfold.folds import make_folds, read_folds
-from maskfold.models import Outputs
-from maskfold.oof import OofWriter, iter_oof
-from maskfold.oof_parts import oof_parts
-from maskfold.oof_prediction import predict_oof
-from maskfold.paths import RunPaths
-from maskfold.provenance import StaleError
-from maskfold.training.stage import train_folds
-from maskfold.tuning import tune
+from maskfold.errors import DataError, StaleError
+from maskfold.folds.table import read_folds
+from maskfold.network.model import Outputs
+from maskfold.network.trained import model_hashes
+from maskfold.oof.origin import oof_metadata
+from maskfold.oof.parts import oof_parts
+from maskfold.oof.store import OofWriter, iter_oof
+from maskfold.stages.make_folds import make_folds
+from maskfold.stages.predict_oof import predict_oof
+from maskfold.stages.train import train_folds
+from maskfold.stages.tune_thresholds import tune
+from maskfold.submission.usable_rules import checked_artefact
 
 
 def maps(*rows):

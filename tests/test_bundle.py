@@ -13,17 +13,16 @@ import pandas as pd
 import pytest
 from random_run import write_rules, write_weights
 
-from maskfold.bundle import export_bundle, needed_versions
-from maskfold.bundle_manifest import Manifest
-from maskfold.command_line import UsageError
+from maskfold.artefacts.paths import RunPaths
 from maskfold.config import BlendConfig, Config
-from maskfold.data.demo_files import make_demo_data
-from maskfold.data.reading import open_competition
-from maskfold.final_prediction import make_submission
-from maskfold.offline import answer_test_images
-from maskfold.paths import RunPaths
-from maskfold.postprocess import ComponentRule
-from maskfold.provenance import StaleError
+from maskfold.data.opening import open_competition
+from maskfold.errors import StaleError, UsageError
+from maskfold.export.manifest import Manifest
+from maskfold.rules.rules import ComponentRule
+from maskfold.stages.answer_offline import answer_test_images
+from maskfold.stages.export_bundle import export_bundle, needed_versions
+from maskfold.stages.make_demo_data import make_demo_data
+from maskfold.stages.make_submission import make_submission
 
 NAMES = ("1", "2", "3", "4")
 RULES = [ComponentRule(threshold=126, min_area_px=9)] * len(NAMES)

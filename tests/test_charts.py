@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from maskfold.report.charts import Axis, Marks, axis, chart
+from maskfold.drawing.svg_charts import (
+    Axis,
+    Marks,
+    axis,
+    chart,
+)
 
 
 def test_an_axis_has_room_for_its_values_and_round_ticks():

@@ -4,9 +4,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from maskfold.bundle import write_halved
 from maskfold.config import ModelConfig, TrainConfig
-from maskfold.models import build_model, load_model
+from maskfold.network.model import build_model, load_model
+from maskfold.stages.export_bundle import write_halved
 from maskfold.training.checkpoints import chosen_weights, mean_weights
 
 

@@ -9,10 +9,10 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from maskfold.config import CocoData
-from maskfold.data.coco_segments import draw_segments, segment_problem
-from maskfold.data.competition import DataError
-from maskfold.data.json_stream import stream_items
-from maskfold.data.reading import open_competition
+from maskfold.data.formats.coco_segments import draw_segments, segment_problem
+from maskfold.data.formats.json_stream import stream_items
+from maskfold.data.opening import open_competition
+from maskfold.errors import DataError
 
 SQUARE = [1, 1, 4, 1, 4, 3, 1, 3]  # x 1..4, y 1..3: pixels (1, 1) to (2, 3)
 
@@ -61,7 +61,7 @@ def coco(**changes):
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    monkeypatch.setattr("maskfold.paths.REPOSITORY", tmp_path / "repository")
+    monkeypatch.setattr("maskfold.artefacts.paths.REPOSITORY", tmp_path / "repository")
     (tmp_path / "train/images").mkdir(parents=True)
     for image in coco()["images"]:
         pixels = np.zeros((image["height"], image["width"], 3), np.uint8)
@@ -113,7 +113,7 @@ def test_categories_are_merged_and_dropped(root):
 
 def test_a_second_opening_does_not_read_the_json_again(root, monkeypatch):
     first = open_competition(data_of(root))
-    monkeypatch.setattr("maskfold.data.coco_index.stream_items", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr("maskfold.data.formats.coco_index.stream_items", lambda *_: pytest.fail("read again"))
     second = open_competition(data_of(root))
     np.testing.assert_array_equal(first.masks("b.png"), second.masks("b.png"))
     monkeypatch.undo()
@@ -266,7 +266,7 @@ def test_a_category_belongs_to_one_class(root):
 
 @pytest.mark.parametrize("chunk", [1, 7, 100])
 def test_items_are_found_whatever_the_chunk(root, monkeypatch, chunk):
-    monkeypatch.setattr("maskfold.data.json_stream._CHUNK", chunk)
+    monkeypatch.setattr("maskfold.data.formats.json_stream._CHUNK", chunk)
     path = root / "x.json"
     path.write_bytes(b'\xef\xbb\xbf {"n": 12, "list" : [1, 23, {"\xc3\xa9": [1.5e3, "]}"]} , null], "e": [] }')
     items = list(stream_items(path, ("list", "e")))

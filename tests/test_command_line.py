@@ -5,9 +5,13 @@ import sqlite3
 
 import pytest
 
-from maskfold.command_line import UsageError, add_run_argument, config_of, run_stage, stage_parser
-from maskfold.config import ConfigError
-from maskfold.data.competition import DataError
+from maskfold.command_line import (
+    add_run_argument,
+    config_of,
+    run_stage,
+    stage_parser,
+)
+from maskfold.errors import ConfigError, DataError, UsageError
 
 
 def test_without_arguments_a_stage_runs_on_the_demo():

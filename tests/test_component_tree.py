@@ -10,9 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from maskfold.component_tree import RING, ComponentAreas, ComponentPass, link_tables
-from maskfold.metrics import DICE, INTERSECTION, IOU, PREDICTED_AREA, TGS_PRECISION, plane_value
-from maskfold.surface import area_grid
+from maskfold.pixels.metrics import (
+    DICE,
+    INTERSECTION,
+    IOU,
+    PREDICTED_AREA,
+    TGS_PRECISION,
+    plane_value,
+)
+from maskfold.tuning.component_pass import (
+    RING,
+    ComponentAreas,
+    ComponentPass,
+    link_tables,
+)
+from maskfold.tuning.score_tables import area_grid
 
 PLANES = (DICE, IOU, TGS_PRECISION, INTERSECTION, PREDICTED_AREA)
 LARGEST = 60 * 70

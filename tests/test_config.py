@@ -2,7 +2,8 @@
 
 import pytest
 
-from maskfold.config import REPOSITORY, ConfigError, load_config
+from maskfold.config import REPOSITORY, load_config
+from maskfold.errors import ConfigError
 
 MINIMAL = "name: x\ndata: {format: rle_csv, root: data/x, class_names: ['1']}\n"
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from maskfold.config import ConfigError, load_config
+from maskfold.config import load_config
+from maskfold.errors import ConfigError
 
 BASE = "name: a\ndata: {format: rle_csv, root: data/x, class_names: ['1', '2']}\nfolds: {count: 3}\n"
 BLEND = "extends: a.yaml\nname: both\nblend: {members: [a.yaml, b.yaml]}\n"

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from test_surface import GRID, images
 
-from maskfold import curve_store
-from maskfold.curve_store import CHUNK_MAPS, RECORD, CurveSpill
-from maskfold.surface import FoldTables
-from maskfold.tables import fold_tables
+from maskfold.tuning import map_histograms as curve_store
+from maskfold.tuning.map_histograms import CHUNK_MAPS, RECORD, CurveSpill
+from maskfold.tuning.score_tables import FoldTables
+from maskfold.tuning.table_filling import fold_tables
 
 
 def all_maps(curves, class_index):

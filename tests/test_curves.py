@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maskfold.report.curves import best_row, plot_history, read_history
+from maskfold.training.curves import best_row, plot_history, read_history
 
 HISTORY = """epoch,train_loss,valid_loss,valid_metric,learning_rate,seconds,peak_memory_mb,dice_1,dice_2
 0,1.20,1.10,0.50,0.0010,3.5,900,0.1,0.2

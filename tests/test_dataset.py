@@ -6,8 +6,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from maskfold.config import ModelConfig, SamplingConfig, TrainConfig, TrainStage
-from maskfold.data.dataset import TrainingDataset
-from maskfold.data.sampling import ANY_CLASS, Draw, EpochSampler
+from maskfold.training.samples.dataset import TrainingDataset
+from maskfold.training.samples.sampling import ANY_CLASS, Draw, EpochSampler
 
 
 def dataset_of(competition, **train):

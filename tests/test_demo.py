@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
-from maskfold.command_line import UsageError
 from maskfold.config import Config, DemoConfig, RleCsvData
-from maskfold.data.demo import draw_image
-from maskfold.data.demo_files import make_demo_data
-from maskfold.data.reading import open_competition
+from maskfold.data.demo.drawing import draw_image
+from maskfold.data.opening import open_competition
+from maskfold.errors import UsageError
+from maskfold.stages.make_demo_data import make_demo_data
 
 SETTINGS = DemoConfig(train_images=40, test_images=8, width=200)
 

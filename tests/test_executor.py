@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from maskfold.executor import map_threads, run_jobs
+from maskfold.execution.jobs import map_threads, run_jobs
 
 
 def square(number):

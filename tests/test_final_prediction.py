@@ -11,14 +11,13 @@ import torch
 from random_run import write_rules, write_weights
 from test_bundle import RULES, write_run
 
-from maskfold import final_prediction
-from maskfold.data.competition import DataError
-from maskfold.data.reading import open_competition
-from maskfold.ensemble_prediction import predict_ensemble
-from maskfold.final_prediction import make_submission
-from maskfold.paths import RunPaths
-from maskfold.provenance import StaleError
-from maskfold.submission import AnswerRow
+from maskfold.artefacts.paths import RunPaths
+from maskfold.blending.ensemble import predict_ensemble
+from maskfold.data.opening import open_competition
+from maskfold.errors import DataError, StaleError
+from maskfold.stages import make_submission as final_prediction
+from maskfold.stages.make_submission import make_submission
+from maskfold.submission.writing import AnswerRow
 
 TUNE = "python src/tune_thresholds.py --config configs/tiny.yaml"
 

@@ -10,12 +10,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
+from maskfold.artefacts.paths import RunPaths
 from maskfold.config import REPOSITORY, Config, FoldsConfig, RleCsvData
-from maskfold.data.competition import DataError
-from maskfold.folds import assign_folds, check_folds, cut_folds, make_folds, read_folds
+from maskfold.errors import DataError, StaleError
 from maskfold.folds.balance import balance_table, shown_rows, worst_class
-from maskfold.paths import RunPaths
-from maskfold.provenance import StaleError
+from maskfold.folds.splitting import assign_folds, cut_folds
+from maskfold.folds.table import check_folds, read_folds
+from maskfold.stages.make_folds import make_folds
 
 REAL = REPOSITORY.parent / "shared" / "data"
 

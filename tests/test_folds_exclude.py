@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config
-from maskfold.data.competition import DataError
 from maskfold.data.problems import reading_of
-from maskfold.folds import make_folds, read_folds, scored_competition, seen_by
-from maskfold.folds.sides import excluded_ids, ids_hash, scored_images
-from maskfold.paths import RunPaths
-from maskfold.training.stage import training_provenance
+from maskfold.errors import DataError
+from maskfold.folds.table import read_folds
+from maskfold.folds.visibility import excluded_ids, ids_hash, scored_competition, scored_images, seen_by
+from maskfold.stages.make_folds import make_folds
+from maskfold.stages.train import training_provenance
 
 
 def config_of(root, names=None, exclude_from="training"):

@@ -11,21 +11,28 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from maskfold.bundle import export_bundle
-from maskfold.config import REPOSITORY, Config, ConfigError, FoldsConfig, load_config
-from maskfold.data.competition import DataError
-from maskfold.ensemble import equal_weights, model_hashes
-from maskfold.final_prediction import checked_artefact
-from maskfold.folds import cut_folds, make_folds, read_folds, scored_competition, seen_by
-from maskfold.folds.sides import models_of
-from maskfold.models import Outputs
-from maskfold.oof import iter_oof, read_image_ids, read_metadata
-from maskfold.oof_prediction import predict_oof
-from maskfold.paths import RunPaths
-from maskfold.provenance import StaleError, record_path
-from maskfold.training.stage import train_folds
+from maskfold.artefacts.paths import RunPaths
+from maskfold.artefacts.provenance import record_path
+from maskfold.config import (
+    REPOSITORY,
+    Config,
+    FoldsConfig,
+    load_config,
+)
+from maskfold.errors import ConfigError, DataError, StaleError
+from maskfold.folds.splitting import cut_folds
+from maskfold.folds.table import read_folds
+from maskfold.folds.visibility import models_of, scored_competition, seen_by
+from maskfold.network.model import Outputs
+from maskfold.network.trained import equal_weights, model_hashes
+from maskfold.oof.store import iter_oof, read_image_ids, read_metadata
+from maskfold.stages.export_bundle import export_bundle
+from maskfold.stages.make_folds import make_folds
+from maskfold.stages.predict_oof import predict_oof
+from maskfold.stages.train import train_folds
+from maskfold.stages.tune_thresholds import tune
+from maskfold.submission.usable_rules import checked_artefact
 from maskfold.training.summary import fold_summary
-from maskfold.tuning import tune
 
 
 def config_of(root, **folds):
@@ -78,7 +85,7 @@ def trained(monkeypatch):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(f"{weights} {model}")
 
-    monkeypatch.setattr("maskfold.models.load_model", load)
+    monkeypatch.setattr("maskfold.network.model.load_model", load)
     return train
 
 

@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 import pytest
 
+from maskfold.artefacts.paths import RunPaths
 from maskfold.config import REPOSITORY, Config
-from maskfold.data.competition import DataError
-from maskfold.foreign_oof import import_oof, labelled_competition
-from maskfold.oof import OofWriter, iter_oof
-from maskfold.paths import RunPaths
-from maskfold.rle import encode
-from maskfold.tuning import tune
+from maskfold.errors import DataError
+from maskfold.oof.imported import import_oof, labelled_competition
+from maskfold.oof.store import OofWriter, iter_oof
+from maskfold.pixels.rle import encode
+from maskfold.stages.tune_thresholds import tune
 
 COUNT = 12
 

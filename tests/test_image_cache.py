@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from maskfold.config import ModelConfig, Resize
-from maskfold.data import image_cache
-from maskfold.data.competition import DataError
-from maskfold.data.image_cache import ImageCache
-from maskfold.data.image_files import read_image
-from maskfold.data.transforms import resize_image
+from maskfold.data.images.files import read_image
+from maskfold.errors import DataError
+from maskfold.pixels.geometry import resize_image
+from maskfold.training.samples import image_cache
+from maskfold.training.samples.image_cache import ImageCache
 
 
 def cache_of(competition, folder, mode, model=None):

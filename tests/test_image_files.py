@@ -7,8 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from maskfold.data.competition import DataError
-from maskfold.data.image_files import (
+from maskfold.data.images.files import (
     UNKNOWN_PEAK,
     check_channels,
     check_images,
@@ -16,8 +15,9 @@ from maskfold.data.image_files import (
     read_image,
     read_stored,
 )
-from maskfold.data.image_headers import read_declared
-from maskfold.data.transforms import resize_image
+from maskfold.data.images.headers import read_declared
+from maskfold.errors import DataError
+from maskfold.pixels.geometry import resize_image
 
 COLOUR = np.zeros((2, 3, 3), np.uint8)
 COLOUR[..., 2] = 200  # red, as OpenCV orders it
@@ -193,8 +193,8 @@ def test_a_header_check_decodes_only_where_the_end_is_missing(tmp_path):
 
 
 def test_auto_decodes_what_only_a_header_check_saw(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("maskfold.paths.REPOSITORY", tmp_path / "indices")
-    monkeypatch.setattr("maskfold.data.file_index.MIN_INDEXED", 2)
+    monkeypatch.setattr("maskfold.artefacts.paths.REPOSITORY", tmp_path / "indices")
+    monkeypatch.setattr("maskfold.data.images.index.MIN_INDEXED", 2)
     paths = [tmp_path / "good.png", tmp_path / "damaged.png"]
     for path in paths:
         cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 255, (20, 20, 3), dtype=np.uint8))
@@ -203,10 +203,10 @@ def test_auto_decodes_what_only_a_header_check_saw(tmp_path, monkeypatch, capsys
     content[middle] = bytes(40)
     paths[1].write_bytes(content)
     assert check_images(paths, "header")[1] == []  # its end is there
-    monkeypatch.setattr("maskfold.data.image_files.MAX_DECODED", 1)
+    monkeypatch.setattr("maskfold.data.images.files.MAX_DECODED", 1)
     assert check_images(paths, "auto")[1] == []
     assert capsys.readouterr().err == ""  # no file is new
-    monkeypatch.setattr("maskfold.data.image_files.MAX_DECODED", 2)
+    monkeypatch.setattr("maskfold.data.images.files.MAX_DECODED", 2)
     headers, problems = check_images(paths, "auto")
     assert headers[paths[0]].peak > 200
     assert [line.partition(": ")[0] for line in problems] == [str(paths[1])]

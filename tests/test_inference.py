@@ -8,8 +8,10 @@ import torch
 
 from maskfold.config import Config, InferenceConfig, ModelConfig, Resize, RleCsvData, TrainConfig
 from maskfold.errors import InferenceError
-from maskfold.inference import Runtime, fast_bf16, plan_batches, predict_images
-from maskfold.models import Outputs
+from maskfold.inference.batches import plan_batches
+from maskfold.inference.predict import predict_images
+from maskfold.inference.runtime import Runtime, fast_bf16
+from maskfold.network.model import Outputs
 
 CPU = Runtime(torch.device("cpu"), bf16=False)
 
@@ -57,7 +59,7 @@ def test_probabilities_come_back_at_every_original_size(tiny_competition):
 def test_values_are_rounded_to_nearest(tiny_competition):
     config = config_of(inference=InferenceConfig(tta=()))
     prediction = predict(tiny_competition, Brightness(), config)["test0.png"]
-    from maskfold.data.image_files import read_image
+    from maskfold.data.images.files import read_image
 
     grey = read_image(tiny_competition.test["path"][0], 1)[..., 0].astype(np.float64)
     expected = np.rint(255 / (1 + np.exp(-(grey - 128) / 10)))

@@ -7,11 +7,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maskfold.label_audit.edges import Displacement, displacement, translation
-from maskfold.label_audit.evidence import image_evidence
-from maskfold.label_audit.quality import label_quality
-from maskfold.label_audit.ranking import EXCLUDE, FINE, LIMITS, class_limits, evidence_row, rank
-from maskfold.postprocess import DEFAULT_RULE, apply_rule
+from maskfold.audit.labels.edges import Displacement, displacement, translation
+from maskfold.audit.labels.evidence import image_evidence
+from maskfold.audit.labels.quality import label_quality
+from maskfold.audit.labels.ranking import (
+    EXCLUDE,
+    FINE,
+    LIMITS,
+    class_limits,
+    evidence_row,
+    rank,
+)
+from maskfold.rules.applying import apply_rule
+from maskfold.rules.rules import DEFAULT_RULE
 
 HEIGHT, WIDTH = 120, 160
 CLASSES = ("first", "second")

@@ -7,17 +7,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maskfold.config import Config, ConfigError, FoldsConfig, RleCsvData, TuningConfig
-from maskfold.data.competition import DataError
-from maskfold.ensemble import fold_names
-from maskfold.folds.sides import excluded_ids
-from maskfold.label_audit.stage import audit_labels, rules_in_use
-from maskfold.oof import OofWriter
-from maskfold.oof_files import oof_hashes
-from maskfold.paths import RunPaths
-from maskfold.postprocess import DEFAULT_RULE, EMPTY_RULE
-from maskfold.provenance import StaleError
-from maskfold.tuning import tune
+from maskfold.artefacts.paths import RunPaths
+from maskfold.config import (
+    Config,
+    FoldsConfig,
+    RleCsvData,
+    TuningConfig,
+)
+from maskfold.errors import ConfigError, DataError, StaleError
+from maskfold.folds.visibility import excluded_ids
+from maskfold.network.trained import fold_names
+from maskfold.oof.origin import oof_hashes
+from maskfold.oof.store import OofWriter
+from maskfold.rules.rules import DEFAULT_RULE, EMPTY_RULE
+from maskfold.stages.audit_labels import audit_labels, rules_in_use
+from maskfold.stages.tune_thresholds import tune
 
 HOSTILE = "<img src=x onerror=alert(1)>, NA.png"
 

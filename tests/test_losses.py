@@ -7,8 +7,10 @@ import pytest
 import segmentation_models_pytorch as smp
 import torch
 
-from maskfold.config import ConfigError, LossConfig
-from maskfold.losses import (
+from maskfold.config import LossConfig
+from maskfold.errors import ConfigError
+from maskfold.network.model import Outputs
+from maskfold.training.losses import (
     SegmentationLoss,
     bce,
     border_weights,
@@ -21,7 +23,6 @@ from maskfold.losses import (
     presence_bce,
     tversky,
 )
-from maskfold.models import Outputs
 
 LOG3 = math.log(3)  # the logit of probability 3/4; minus that is the logit of 1/4
 TERMS = {

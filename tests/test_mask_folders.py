@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from maskfold.config import REPOSITORY, MaskFoldersData, load_config
-from maskfold.data.competition import DataError
-from maskfold.data.reading import open_competition
+from maskfold.data.opening import open_competition
+from maskfold.errors import DataError
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_one_folder_whose_names_do_not_tell_masks_apart_is_refused(root, mask_na
 
 
 def test_masks_without_photos_are_all_named_but_only_the_first_get_a_hint(root, monkeypatch):
-    monkeypatch.setattr("maskfold.data.mask_folders.HINTED", 1)
+    monkeypatch.setattr("maskfold.data.formats.mask_folders.HINTED", 1)
     for stem in ("1", "2"):  # each hint looks through all photos: hours where no name fits
         (root / f"train_mask/{stem}.png").rename(root / f"train_mask/{stem}.old.png")
     assert problems_of(root).count("a mask without its photo; there is '1'") == 1
@@ -209,13 +209,13 @@ def test_many_files_are_checked_by_header_and_some_masks_are_read(root, monkeypa
     assert "none of 2 masks shows anything" in problems_of(root, check="header")
     (root / "train/1.jpg").write_bytes((root / "train/1.jpg").read_bytes()[:-40])
     assert "1.jpg: cannot be decoded" in problems_of(root, check="header")
-    monkeypatch.setattr("maskfold.data.image_files.MAX_DECODED", 1)
+    monkeypatch.setattr("maskfold.data.images.files.MAX_DECODED", 1)
     assert "1.jpg: cannot be decoded" in problems_of(root)
 
 
 def test_pixels_are_left_alone_where_only_headers_are_checked(root, monkeypatch):
     relabel(root, LABELS)
-    monkeypatch.setattr("maskfold.data.mask_files.pd.unique", lambda *_: pytest.fail("every mask is read"))
+    monkeypatch.setattr("maskfold.data.formats.mask_files.pd.unique", lambda *_: pytest.fail("every mask is read"))
     assert len(
         open_competition(data_of(root, labels="class_index", class_values={"person": (1, 2)}, check="header")).train
     )

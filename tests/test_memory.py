@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 # In children: what the test process itself holds, and whether it gives freed memory back, depends on the tests before.
-PREAMBLE = "import sys; sys.path.insert(0, 'src'); from maskfold.memory import *; "
+PREAMBLE = "import sys; sys.path.insert(0, 'src'); from maskfold.execution.memory import *; "
 HOLD_AND_FORGET = (
     "before = peak_memory_mb(); held = bytearray(2**28); peak = peak_memory_mb(); del held; "
     "after = peak_memory_mb(); reset_peak_memory(); print(before, peak, after, peak_memory_mb())"

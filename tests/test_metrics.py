@@ -7,7 +7,7 @@ import pytest
 import segmentation_models_pytorch as smp
 import torch
 
-from maskfold.metrics import (
+from maskfold.pixels.metrics import (
     class_score,
     dice,
     fixed_scores,

@@ -8,10 +8,11 @@ import timm
 import torch
 from segmentation_models_pytorch.encoders._utils import patch_first_conv
 
-from maskfold.config import ConfigError, ModelConfig
-from maskfold.decoders import HypercolumnHead
-from maskfold.models import build_model, load_model
-from maskfold.provenance import StaleError, whole_file
+from maskfold.artefacts.files import whole_file
+from maskfold.config import ModelConfig
+from maskfold.errors import ConfigError, StaleError
+from maskfold.network.decoders import HypercolumnHead
+from maskfold.network.model import build_model, load_model
 
 SMALL = {"encoder": "tu-mobilenetv3_small_050", "encoder_weights": None, "decoder_channels": (32, 24, 16, 8, 8)}
 

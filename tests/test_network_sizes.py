@@ -5,9 +5,10 @@ import re
 
 import pytest
 
-from maskfold.config import Config, ConfigError
-from maskfold.models import build_model
-from maskfold.network_sizes import check_network_sizes
+from maskfold.config import Config
+from maskfold.errors import ConfigError
+from maskfold.network.model import build_model
+from maskfold.training.input_sizes import check_network_sizes
 
 
 def config_of(**changes):

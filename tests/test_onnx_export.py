@@ -7,13 +7,12 @@ import pytest
 import torch
 from random_run import write_weights
 
-from maskfold import onnx_export
-from maskfold.command_line import UsageError
+from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config
-from maskfold.models import Outputs, load_model
-from maskfold.onnx_export import FoldMean, default_size, export_onnx
-from maskfold.paths import RunPaths
-from maskfold.provenance import StaleError
+from maskfold.errors import StaleError, UsageError
+from maskfold.export import onnx as onnx_export
+from maskfold.export.onnx import FoldMean, default_size, export_onnx
+from maskfold.network.model import Outputs, load_model
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from maskfold.config import PathColumns, PathsCsvData
-from maskfold.data.competition import DataError
-from maskfold.data.reading import open_competition
+from maskfold.data.opening import open_competition
+from maskfold.errors import DataError
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import pytest
 from brute_force import KINDS, brute_mask, random_map
 from pydantic import ValidationError
 
-from maskfold.postprocess import (
+from maskfold.rules.applying import apply_rule, gate_level
+from maskfold.rules.rules import (
     DEFAULT_RULE,
     GATE_STEPS,
     ComponentRule,
@@ -15,8 +16,6 @@ from maskfold.postprocess import (
     MaskRule,
     SoftGate,
     TripletRule,
-    apply_rule,
-    gate_level,
 )
 
 PROB = np.array(

@@ -15,21 +15,20 @@ import pytest
 from random_run import write_rules, write_weights
 from synthetic_video import ball_frame, make_video, read_frames, read_sound
 
-from maskfold.command_line import UsageError
+from maskfold.artefacts.paths import RunPaths
+from maskfold.blending.ensemble import predict_ensemble
 from maskfold.config import BlendConfig, Config
-from maskfold.data.competition import DataError
-from maskfold.data.image_files import check_images, image_table
-from maskfold.ensemble_prediction import predict_ensemble
-from maskfold.paths import RunPaths
-from maskfold.postprocess import ComponentRule, HardGate, TunedArtefact
-from maskfold.prediction.photos import encode_photo, read_photo
-from maskfold.prediction.pipeline import predicted
-from maskfold.prediction.predictor import Predictor
-from maskfold.prediction.request import Request
-from maskfold.prediction.stage import predict
-from maskfold.prediction.video_reading import open_video
-from maskfold.progress import rated
-from maskfold.provenance import StaleError
+from maskfold.data.images.files import check_images, image_table
+from maskfold.errors import DataError, StaleError, UsageError
+from maskfold.execution.progress import rated
+from maskfold.media.photos import encode_photo, read_photo
+from maskfold.media.pipeline import predicted
+from maskfold.media.predictor import Predictor
+from maskfold.media.request import Request
+from maskfold.media.video_reading import open_video
+from maskfold.rules.rules import ComponentRule, HardGate
+from maskfold.rules.tuned import TunedArtefact
+from maskfold.stages.predict import predict
 
 NAMES = ("ball", "sky")
 
@@ -266,7 +265,7 @@ def test_photos_that_turn_out_damaged_are_left_out_and_named(config, tmp_path):
 
 
 def test_a_photo_of_many_pixels_goes_in_tiles(config, tmp_path, monkeypatch):
-    from maskfold.prediction import predictor
+    from maskfold.media import predictor
 
     monkeypatch.setattr(predictor, "WHOLE_PX", 128 * 128)
     monkeypatch.setattr(predictor, "TILE_SIZE", (128, 128))
@@ -274,7 +273,7 @@ def test_a_photo_of_many_pixels_goes_in_tiles(config, tmp_path, monkeypatch):
     sizes = []
     forward = predictor.load_model(RunPaths.of(config).model(0), config.model, 2).__class__.forward
     monkeypatch.setattr(
-        "maskfold.models.SegmentationModel.forward",
+        "maskfold.network.model.SegmentationModel.forward",
         lambda self, pixels: sizes.append(tuple(pixels.shape[2:])) or forward(self, pixels),
     )
     (tmp_path / "large.png").write_bytes(encode_photo(ball_frame(0, (400, 300)), "png"))

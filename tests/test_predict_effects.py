@@ -3,9 +3,15 @@
 import numpy as np
 import pytest
 
-from maskfold.prediction.edges import opacity
-from maskfold.prediction.effects import Effect, blurred, covering, mixed, without_fringe
-from maskfold.report.samples import CLASS_COLOURS
+from maskfold.drawing.painting import CLASS_COLOURS
+from maskfold.media.edges import opacity
+from maskfold.media.effects import (
+    Effect,
+    blurred,
+    covering,
+    mixed,
+    without_fringe,
+)
 
 IMAGE = np.full((6, 8, 3), (100, 150, 200), np.uint8)
 MASKS = np.zeros((2, 6, 8), np.uint8)

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from maskfold.command_line import UsageError
-from maskfold.data.competition import DataError
-from maskfold.prediction.photos import encode_photo, read_photo
-from maskfold.prediction.request import Request, parse_colour, parse_size
-from maskfold.prediction.sources import Source, find_sources
-from maskfold.prediction.targets import plan_tasks
+from maskfold.errors import DataError, UsageError
+from maskfold.media.photos import encode_photo, read_photo
+from maskfold.media.request import Request, parse_colour, parse_size
+from maskfold.media.sources import Source, find_sources
+from maskfold.media.targets import plan_tasks
 
 
 def picture(path, size=(8, 6), colour=(200, 100, 50)):

@@ -4,8 +4,10 @@ import dataclasses
 
 import pytest
 
-from maskfold import provenance
-from maskfold.provenance import Provenance, code_version, file_hash, whole_file
+from maskfold.artefacts import code_version as versions
+from maskfold.artefacts.code_version import code_version
+from maskfold.artefacts.files import file_hash, whole_file
+from maskfold.artefacts.provenance import Provenance
 
 MADE = Provenance("train", {"epochs": 3, "loss": {"dice": 1.0}}, {"labels": "a1"}, "c0de")
 
@@ -64,8 +66,8 @@ def test_file_hash_is_sha256(tmp_path):
 
 def test_code_version_follows_imports_and_ignores_comments(monkeypatch):
     sources = {"maskfold.a": "from maskfold.b import f\n", "maskfold.b": "def f():\n    return 1\n"}
-    monkeypatch.setattr(provenance, "source_of", lambda name: sources[name])
-    monkeypatch.setattr(provenance, "_is_module", lambda name: name in sources)
+    monkeypatch.setattr(versions, "source_of", lambda name: sources[name])
+    monkeypatch.setattr(versions, "_is_module", lambda name: name in sources)
     first = code_version.__wrapped__("maskfold.a")
     sources["maskfold.b"] = '# why\ndef f():\n    """One."""\n    return 1\n'
     assert code_version.__wrapped__("maskfold.a") == first
@@ -74,7 +76,7 @@ def test_code_version_follows_imports_and_ignores_comments(monkeypatch):
 
 
 def test_code_version_of_training_covers_the_losses_but_not_the_report():
-    modules = provenance.imported_modules("maskfold.training.fit", provenance._NOT_PART_OF_CODE_VERSION)
-    assert "maskfold.losses" in modules
+    modules = versions.imported_modules("maskfold.training.fit", versions._NOT_PART_OF_CODE_VERSION)
+    assert "maskfold.training.losses" in modules
     assert "maskfold.config" not in modules
     assert not any(name.startswith("maskfold.report.page") for name in modules)

@@ -10,18 +10,19 @@ import torch
 import yaml
 from random_run import write_weights
 
-from maskfold import pseudo_labels
-from maskfold.config import Config, ConfigError, PseudoLabelsConfig, load_config
-from maskfold.data.competition import DataError
-from maskfold.data.rle_csv import RleMasks
-from maskfold.data.sampling import ANY_CLASS, PseudoRows, cap_pseudo
-from maskfold.oof import read_image_ids
-from maskfold.oof_prediction import predict_oof
-from maskfold.paths import RunPaths
-from maskfold.provenance import Provenance, StaleError, file_hash
-from maskfold.pseudo_labels import PseudoLabels, image_confidence, read_pseudo_labels
-from maskfold.training.data import FoldData
-from maskfold.training.stage import train_folds
+from maskfold.artefacts.files import file_hash
+from maskfold.artefacts.paths import RunPaths
+from maskfold.artefacts.provenance import Provenance
+from maskfold.config import Config, PseudoLabelsConfig, load_config
+from maskfold.data.formats.rle_csv import RleMasks
+from maskfold.errors import ConfigError, DataError, StaleError
+from maskfold.oof.store import read_image_ids
+from maskfold.stages.predict_oof import predict_oof
+from maskfold.stages.train import train_folds
+from maskfold.training import pseudo_labels
+from maskfold.training.datamodule import FoldData
+from maskfold.training.pseudo_labels import PseudoLabels, image_confidence, read_pseudo_labels
+from maskfold.training.samples.sampling import ANY_CLASS, PseudoRows, cap_pseudo
 
 
 def test_confidence_by_hand():

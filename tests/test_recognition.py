@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
-from maskfold.audit.collection import open_tolerantly
+from maskfold.audit.data.audit import open_tolerantly
 from maskfold.config import REPOSITORY, AutoData, CocoData, MaskFoldersData, PathsCsvData, RleCsvData, load_config
-from maskfold.data.competition import DataError
-from maskfold.data.reading import open_competition
-from maskfold.data.recognition import recognised
-from maskfold.rle import encode
+from maskfold.data.opening import open_competition
+from maskfold.data.recognition.recognise import recognised
+from maskfold.errors import DataError
+from maskfold.pixels.rle import encode
 
 SQUARE = np.zeros((12, 16), np.uint8)
 SQUARE[2:9, 3:12] = 1
@@ -21,7 +21,7 @@ SQUARE[2:9, 3:12] = 1
 
 @pytest.fixture(autouse=True)
 def no_index(tmp_path, monkeypatch):
-    monkeypatch.setattr("maskfold.paths.REPOSITORY", tmp_path / "repository")
+    monkeypatch.setattr("maskfold.artefacts.paths.REPOSITORY", tmp_path / "repository")
 
 
 @pytest.fixture

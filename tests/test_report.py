@@ -10,13 +10,18 @@ import pandas as pd
 import pytest
 from synthetic_run import write_run
 
+from maskfold.artefacts.paths import RunPaths
 from maskfold.config import ReportConfig
-from maskfold.paths import RunPaths
-from maskfold.provenance import StaleError
-from maskfold.report.galleries import choose_examples
-from maskfold.report.overlays import BOTH, PREDICTION, TRUTH, overlay
-from maskfold.report.stage import make_report
-from maskfold.surface import FoldTables, total
+from maskfold.drawing.overlays import (
+    BOTH,
+    PREDICTION,
+    TRUTH,
+    overlay,
+)
+from maskfold.errors import StaleError
+from maskfold.report.examples import choose_examples
+from maskfold.stages.make_report import make_report
+from maskfold.tuning.score_tables import FoldTables, total
 
 HOSTILE = "<img src=x onerror=alert(1)>.png"
 

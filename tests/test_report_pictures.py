@@ -11,8 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from maskfold.report.pictures import picture_path, picture_runs, picture_size, write_heat, write_photo
-from maskfold.report.script_data import write_script
+from maskfold.drawing.pictures import (
+    picture_path,
+    picture_runs,
+    picture_size,
+    write_heat,
+    write_photo,
+)
+from maskfold.drawing.script_data import write_script
 
 
 @pytest.mark.parametrize(

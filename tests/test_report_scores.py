@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maskfold.metrics import image_scores
+from maskfold.pixels.metrics import image_scores
 from maskfold.report.calibration import image_reliability, pixel_reliability, prob_counts
 from maskfold.report.oof_scores import OofScores, fold_rows, found_rows
 

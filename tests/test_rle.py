@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from maskfold.rle import RleError, area, decode, encode, parse_runs
+from maskfold.pixels.rle import (
+    RleError,
+    area,
+    decode,
+    encode,
+    parse_runs,
+)
 
 # 1 0 1
 # 1 1 0

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from maskfold.config import RleColumns, RleCsvData
-from maskfold.data.competition import DataError
-from maskfold.data.reading import open_competition
+from maskfold.data.opening import open_competition
+from maskfold.errors import DataError
 
 TWO_COLUMNS = "ImageId,ClassId,EncodedPixels\na.jpg,1,1 2\nb.png,2,3 1\n"
 ONE_COLUMN = "ImageId_ClassId,EncodedPixels\na.jpg_1,1 2\na.jpg_2,\nb.png_1,\nb.png_2,3 1\nc.jpg_1,\nc.jpg_2,\n"
@@ -127,16 +127,16 @@ def test_a_foreign_header_is_shown_beside_the_expected_ones(root):
 
 
 def test_a_missing_demo_says_how_to_make_it(monkeypatch, tmp_path):
-    monkeypatch.setattr("maskfold.paths.REPOSITORY", tmp_path)
+    monkeypatch.setattr("maskfold.artefacts.paths.REPOSITORY", tmp_path)
     assert any("python src/make_demo_data.py" in p for p in problems_of("data/demo"))
 
 
 def test_the_check_is_remembered_and_renewed(root, monkeypatch, tmp_path):
-    monkeypatch.setattr("maskfold.data.file_index.MIN_INDEXED", 1)
-    monkeypatch.setattr("maskfold.paths.REPOSITORY", tmp_path / "repository")
+    monkeypatch.setattr("maskfold.data.images.index.MIN_INDEXED", 1)
+    monkeypatch.setattr("maskfold.artefacts.paths.REPOSITORY", tmp_path / "repository")
     open_competition(data_of(root))
     monkeypatch.setattr(
-        "maskfold.data.image_files.read_image", lambda path, channels: pytest.fail(f"{path} read again")
+        "maskfold.data.images.files.read_image", lambda path, channels: pytest.fail(f"{path} read again")
     )
     open_competition(data_of(root))
     monkeypatch.undo()

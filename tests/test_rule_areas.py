@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from test_surface import images
 
-from maskfold.metrics import mask_areas
-from maskfold.postprocess import ComponentRule, MaskRule, TripletRule, apply_rule
-from maskfold.rule_areas import rule_areas
+from maskfold.pixels.metrics import mask_areas
+from maskfold.rules.applying import apply_rule
+from maskfold.rules.rules import ComponentRule, MaskRule, TripletRule
+from maskfold.tuning.rule_areas import rule_areas
 
 RULES = [
     [

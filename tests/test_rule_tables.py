@@ -6,12 +6,18 @@ import numpy as np
 import pytest
 from test_surface import GRID, images
 
-from maskfold import curve_store
-from maskfold.metrics import PLANES, class_score, mask_areas
-from maskfold.postprocess import MaskRule, TripletRule, apply_rule
-from maskfold.rule_tables import _top_blocks, best_triplets, mask_tables, triplet_table
-from maskfold.surface import total
-from maskfold.tables import fold_tables
+from maskfold.pixels.metrics import PLANES, class_score, mask_areas
+from maskfold.rules.applying import apply_rule
+from maskfold.rules.rules import MaskRule, TripletRule
+from maskfold.tuning import map_histograms as curve_store
+from maskfold.tuning.mask_and_triplet import (
+    _top_blocks,
+    best_triplets,
+    mask_tables,
+    triplet_table,
+)
+from maskfold.tuning.score_tables import total
+from maskfold.tuning.table_filling import fold_tables
 
 
 def score(judged, rule, metric):

@@ -10,13 +10,14 @@ import pytest
 import yaml
 from random_run import write_rules, write_weights
 
-from maskfold import run_comparison
-from maskfold.command_line import UsageError
-from maskfold.config import ConfigError, load_config
-from maskfold.models import build_model
-from maskfold.paths import RunPaths
-from maskfold.postprocess import DEFAULT_RULE, Scores
-from maskfold.run_comparison import compare_runs
+from maskfold.artefacts.paths import RunPaths
+from maskfold.config import load_config
+from maskfold.errors import ConfigError, UsageError
+from maskfold.network.model import build_model
+from maskfold.report import runs_table as run_comparison
+from maskfold.report.runs_table import compare_runs
+from maskfold.rules.rules import DEFAULT_RULE
+from maskfold.rules.tuned import Scores
 
 MODEL = {"encoder": "tu-mobilenetv3_small_050", "encoder_weights": None, "decoder_channels": [16, 16, 8, 8, 8]}
 
@@ -27,7 +28,7 @@ def configs(tmp_path, monkeypatch):
     folder = tmp_path / "configs"
     folder.mkdir()
     monkeypatch.setattr(run_comparison, "REPOSITORY", tmp_path)
-    monkeypatch.setattr("maskfold.command_line.REPOSITORY", tmp_path)
+    monkeypatch.setattr("maskfold.config.loading.REPOSITORY", tmp_path)
     data = {"format": "rle_csv", "root": str(tmp_path / "steel"), "class_names": ["a"]}
     shared = {"output_root": str(tmp_path), "data": data, "folds": {"count": 2}, "model": MODEL}
     heavy = {**MODEL, "decoder_channels": [64, 64, 64, 32, 32]}

@@ -5,8 +5,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from maskfold.executor import map_threads
-from maskfold.run_texts import RunTexts
+from maskfold.execution.jobs import map_threads
+from maskfold.submission.rle_store import RunTexts
 
 
 def test_it_does_what_a_dict_does():

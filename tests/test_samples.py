@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from maskfold.report.samples import CLASS_COLOURS, draw_samples, painted
+from maskfold.drawing.painting import CLASS_COLOURS, painted
+from maskfold.training.sample_grid import draw_samples
 
 
 def sample(channels=3, size=(40, 60), classes=2):

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from maskfold.config import SamplingConfig, SubsetConfig, TrainConfig, TrainStage
-from maskfold.data.sampling import ANY_CLASS, EpochSampler, draw_images, share_at, subset_rows
+from maskfold.training.samples.sampling import (
+    ANY_CLASS,
+    EpochSampler,
+    draw_images,
+    share_at,
+    subset_rows,
+)
 
 # 100 images: 20 show class 0, 4 of them class 1 too; the others are empty.
 PRESENCE = np.zeros((100, 2), bool)

@@ -10,21 +10,20 @@ import pandas as pd
 import pytest
 import torch
 
-from maskfold.command_line import UsageError
 from maskfold.config import Config
-from maskfold.inference import ImageBatch
-from maskfold.models import load_model
-from maskfold.postprocess import ComponentRule
-from maskfold.provenance import StaleError
+from maskfold.errors import StaleError, UsageError
+from maskfold.inference.batches import ImageBatch
+from maskfold.network.model import load_model
+from maskfold.rules.rules import ComponentRule
+from maskfold.speed.agreement import drift
 from maskfold.speed.availability import choose_backends, choose_devices, why_missing
 from maskfold.speed.backends import BACKENDS, BY_NAME
-from maskfold.speed.drift import drift
+from maskfold.speed.network import Subject, random_subject, trained_subject
 from maskfold.speed.process import BackendError, WorkerProcess
 from maskfold.speed.rounds import Plan, latency, measure
-from maskfold.speed.shown import shown_images
-from maskfold.speed.stage import SpeedRequest, measure_speed
-from maskfold.speed.subject import Subject, random_subject, trained_subject
 from maskfold.speed.table import COLUMNS, speed_markdown
+from maskfold.speed.test_images import shown_images
+from maskfold.stages.benchmark_inference import SpeedRequest, measure_speed
 
 ENCODER = "tu-mobilenetv3_small_050"
 

@@ -7,13 +7,14 @@ import optuna
 import pytest
 from test_surface import GRID, images
 
+from maskfold.artefacts.provenance import Provenance
 from maskfold.config import TuningConfig
-from maskfold.metrics import class_score, mask_areas
-from maskfold.postprocess import apply_rule
-from maskfold.provenance import Provenance
-from maskfold.search import ClassSearch, SoftGateScores
-from maskfold.study import memory_study, open_study, run_study
-from maskfold.tables import fold_tables
+from maskfold.pixels.metrics import class_score, mask_areas
+from maskfold.rules.applying import apply_rule
+from maskfold.tuning.choice import memory_study, open_study, run_study
+from maskfold.tuning.gates import SoftGateScores
+from maskfold.tuning.search import ClassSearch
+from maskfold.tuning.table_filling import fold_tables
 
 
 @pytest.fixture(scope="module")

@@ -10,16 +10,22 @@ import pytest
 from pycocotools import mask as coco_mask
 from pydantic import ValidationError
 
-from maskfold import answer_coco, answer_masks
-from maskfold.answer_coco import coco_runs
-from maskfold.answer_form import Answers, answer_file
+from maskfold.artefacts.files import whole_folder
+from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config, RleCsvData, SubmissionConfig
-from maskfold.data.competition import DataError
-from maskfold.data.sample_file import read_sample_file
-from maskfold.paths import RunPaths
-from maskfold.provenance import whole_folder
-from maskfold.scoring import score_submission
-from maskfold.submission import AnswerRow, encode_image, read_answers, write_submission
+from maskfold.data.sample_submission import read_sample_file
+from maskfold.errors import DataError
+from maskfold.submission import coco_file as answer_coco
+from maskfold.submission import mask_folder as answer_masks
+from maskfold.submission.coco_file import coco_runs
+from maskfold.submission.form import Answers, answer_file
+from maskfold.submission.scoring import score_submission
+from maskfold.submission.writing import (
+    AnswerRow,
+    encode_image,
+    read_answers,
+    write_submission,
+)
 
 
 @pytest.fixture

@@ -12,13 +12,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maskfold.answer_form import answer_file
+from maskfold.artefacts.paths import RunPaths
 from maskfold.config import REPOSITORY, Config, ReportConfig, RleCsvData, SubmissionConfig
-from maskfold.data.competition import DataError
-from maskfold.paths import RunPaths
-from maskfold.report.comparison import class_summary, compare_answers, most_different
-from maskfold.submission import write_submission
-from maskfold.submission_check import Counts, check_submission, is_far, share_table, share_warnings
+from maskfold.errors import DataError
+from maskfold.submission.checking import (
+    Counts,
+    check_submission,
+    is_far,
+    share_table,
+    share_warnings,
+)
+from maskfold.submission.comparison import class_summary, compare_answers, most_different
+from maskfold.submission.form import answer_file
+from maskfold.submission.writing import write_submission
 
 # Images of 40x64, 64x64, 50x90, 40x64, 64x64 px; classes bright and dark.
 GOOD = """\

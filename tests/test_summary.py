@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
+from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config, FoldsConfig, RleCsvData
-from maskfold.paths import RunPaths
 from maskfold.training.summary import fold_summary, show_folds
 
 

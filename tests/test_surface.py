@@ -9,13 +9,19 @@ import pytest
 from brute_force import KINDS, brute_areas, random_map
 
 from maskfold.config import REPOSITORY
-from maskfold.metrics import PLANES, class_score
-from maskfold.oof import OofImage
-from maskfold.oof_truth import JudgedImage
-from maskfold.plateau import best_setting, choose
-from maskfold.rle import decode
-from maskfold.surface import FoldTables, ScoreTable, area_grid, honest_score, total
-from maskfold.tables import fold_tables
+from maskfold.oof.store import OofImage
+from maskfold.oof.with_truth import JudgedImage
+from maskfold.pixels.metrics import PLANES, class_score
+from maskfold.pixels.rle import decode
+from maskfold.tuning.plateau import best_setting, choose
+from maskfold.tuning.score_tables import (
+    FoldTables,
+    ScoreTable,
+    area_grid,
+    honest_score,
+    total,
+)
+from maskfold.tuning.table_filling import fold_tables
 
 GRID = area_grid(30 * 40, 32, 1.2)
 

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from maskfold.tiling import blend_weights, predict_tiled, tile_starts
+from maskfold.inference.tiling import blend_weights, predict_tiled, tile_starts
 
 
 @pytest.mark.parametrize(

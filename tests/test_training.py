@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 import torch
 
+from maskfold.artefacts.paths import RunPaths
+from maskfold.artefacts.provenance import Provenance
 from maskfold.config import (
     Config,
-    ConfigError,
     FoldsConfig,
     ModelConfig,
     Resize,
@@ -19,9 +20,7 @@ from maskfold.config import (
     TrainConfig,
     TrainStage,
 )
-from maskfold.errors import TrainingError
-from maskfold.paths import RunPaths
-from maskfold.provenance import Provenance
+from maskfold.errors import ConfigError, TrainingError
 from maskfold.training.fit import train_fold
 from maskfold.training.history import HistoryCallback
 from maskfold.training.module import FoldModule

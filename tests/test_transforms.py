@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from maskfold.config import Resize
-from maskfold.data.transforms import (
+from maskfold.pixels.geometry import (
     crop_corner,
     network_size,
     pad_to,

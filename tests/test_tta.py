@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from maskfold.config import InferenceConfig
-from maskfold.tta import tta_views
+from maskfold.inference.tta import tta_views
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,16 @@ import optuna
 import pandas as pd
 import pytest
 
+from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config
-from maskfold.data.competition import DataError
-from maskfold.honesty import gain_interval
-from maskfold.metrics import class_score, mask_areas
-from maskfold.oof import OofWriter
-from maskfold.paths import RunPaths
-from maskfold.postprocess import DEFAULT_RULE, TunedArtefact, apply_rule
-from maskfold.provenance import StaleError
-from maskfold.tuning import tune
+from maskfold.errors import DataError, StaleError
+from maskfold.oof.store import OofWriter
+from maskfold.pixels.metrics import class_score, mask_areas
+from maskfold.rules.applying import apply_rule
+from maskfold.rules.rules import DEFAULT_RULE
+from maskfold.rules.tuned import TunedArtefact
+from maskfold.stages.tune_thresholds import tune
+from maskfold.tuning.bootstrap import gain_interval
 
 
 @pytest.fixture

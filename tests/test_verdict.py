@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from maskfold.metrics import class_score
-from maskfold.postprocess import EMPTY_RULE, apply_rule
-from maskfold.score_report import rule_text
-from maskfold.verdict import decide
+from maskfold.pixels.metrics import class_score
+from maskfold.rules.applying import apply_rule
+from maskfold.rules.rules import EMPTY_RULE
+from maskfold.rules.text import rule_text
+from maskfold.tuning.adoption import decide
 
 
 def areas_of(rows):

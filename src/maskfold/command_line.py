@@ -10,23 +10,20 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
+from maskfold.config.loading import run_config
+from maskfold.errors import UsageError
+
 if find_spec("pydantic") is None or find_spec("torch") is None:
     sys.exit(
         f"maskfold's packages are not installed in this Python ({sys.executable}): run `bash run_all.sh --setup-only` "
         "once, then `source .venv/bin/activate` in the repository, and start this command again."
     )
 
-from maskfold.config import REPOSITORY, Config, ConfigError, load_config
-from maskfold.data.competition import DataError
-from maskfold.data.recognition import with_recognised_data
-from maskfold.errors import InferenceError, TrainingError
-from maskfold.provenance import StaleError
+from maskfold.config import REPOSITORY, Config, load_config
+from maskfold.data.recognition.recognise import with_recognised_data
+from maskfold.errors import ConfigError, DataError, InferenceError, StaleError, TrainingError
 
 DEFAULT_CONFIG = REPOSITORY / "configs" / "demo.yaml"
-
-
-class UsageError(ValueError):
-    """Something the user asked for cannot be done; the message says what, why and what to do instead."""
 
 
 def command_parser(description: str, examples: str) -> argparse.ArgumentParser:
@@ -78,11 +75,6 @@ def add_run_argument(parser: argparse.ArgumentParser) -> None:
         dest="config",
         help="the run of configs/NAME.yaml; short for --config configs/NAME.yaml",
     )
-
-
-def run_config(name: str) -> Path:
-    """The config file of a run that is called by its name."""
-    return REPOSITORY / "configs" / f"{name.removesuffix('.yaml')}.yaml"
 
 
 def config_of(args: argparse.Namespace) -> Config:

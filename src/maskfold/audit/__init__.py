@@ -1,1 +1,1 @@
-"""The audit of a competition's data: what the files hold, which images are copies, and whether the labels agree."""
+"""What may be wrong with data and labels."""

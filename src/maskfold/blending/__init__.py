@@ -1,1 +1,1 @@
-"""Several experiments that answer together: how maps are combined, which weights, the stage, and test images."""
+"""Several experiments combined into one prediction."""

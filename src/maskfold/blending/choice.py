@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from maskfold.artefacts.files import whole_file
 from maskfold.blending.scores import Weights
 from maskfold.blending.weights import ChosenWeights, Method, Scores, alone, choose_weights, equal
 from maskfold.config import BlendConfig, Combine, Config
-from maskfold.provenance import whole_file
 
 _WIDTH = 110  # of a file or pipe, where nothing wraps lines
 

@@ -6,12 +6,17 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+from maskfold.artefacts.paths import RunPaths
+from maskfold.artefacts.provenance import Provenance
 from maskfold.blending.combining import combine_class_probs, combine_maps
 from maskfold.config import Config
-from maskfold.oof import OofReader, OofWriter, image_count, iter_oof
-from maskfold.paths import RunPaths
-from maskfold.progress import tracked
-from maskfold.provenance import Provenance
+from maskfold.execution.progress import tracked
+from maskfold.oof.store import (
+    OofReader,
+    OofWriter,
+    image_count,
+    iter_oof,
+)
 
 _KEPT_BYTES = 2**28  # of all members' OOF files together
 

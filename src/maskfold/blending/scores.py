@@ -8,15 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from maskfold.blending.combining import combine_maps
-from maskfold.blending.sample import SampledImage
+from maskfold.blending.oof_subset import SampledImage
 from maskfold.config import Combine, TuningConfig
-from maskfold.executor import available_cores
-from maskfold.metrics import FIXED_ONE, pooled
-from maskfold.oof import OofImage
-from maskfold.oof_truth import JudgedImage
-from maskfold.plateau import choose
-from maskfold.surface import FoldTables, ScoreTable, area_grid, total
-from maskfold.tables import fold_tables
+from maskfold.execution.jobs import available_cores
+from maskfold.oof.store import OofImage
+from maskfold.oof.with_truth import JudgedImage
+from maskfold.pixels.metrics import FIXED_ONE, pooled
+from maskfold.tuning.plateau import choose
+from maskfold.tuning.score_tables import (
+    FoldTables,
+    ScoreTable,
+    area_grid,
+    total,
+)
+from maskfold.tuning.table_filling import fold_tables
 
 Weights = tuple[float, ...]  # one a member, summing to 1
 

@@ -3,16 +3,7 @@
 A config file holds only departures from the defaults of these sections. Relative paths start at the repository.
 """
 
-from maskfold.config.answer import (
-    TTA_SCALE,
-    ImageNames,
-    InferenceConfig,
-    Layout,
-    ReportConfig,
-    SubmissionConfig,
-    TuningConfig,
-)
-from maskfold.config.blend import BlendConfig, Combine, blend_problems
+from maskfold.config.consistency import blend_problems, pseudo_label_problems
 from maskfold.config.data import (
     AutoData,
     CocoData,
@@ -24,12 +15,14 @@ from maskfold.config.data import (
     RleColumns,
     RleCsvData,
 )
-from maskfold.config.experiment import Config
+from maskfold.config.experiment import BlendConfig, Combine, Config, PseudoLabelsConfig
 from maskfold.config.folds import FoldsConfig
+from maskfold.config.inference import TTA_SCALE, InferenceConfig
 from maskfold.config.loading import REPOSITORY, load_config
 from maskfold.config.model import ModelConfig, Resize
-from maskfold.config.pseudo_labels import PseudoLabelsConfig, pseudo_label_problems
-from maskfold.config.section import ConfigError, Section
+from maskfold.config.report import ReportConfig
+from maskfold.config.section import Section
+from maskfold.config.submission import ImageNames, Layout, SubmissionConfig
 from maskfold.config.train import (
     LossConfig,
     SamplingConfig,
@@ -38,6 +31,7 @@ from maskfold.config.train import (
     TrainConfig,
     TrainStage,
 )
+from maskfold.config.tuning import TuningConfig
 
 __all__ = [
     "REPOSITORY",
@@ -47,7 +41,6 @@ __all__ = [
     "CocoData",
     "Combine",
     "Config",
-    "ConfigError",
     "DataConfig",
     "DemoConfig",
     "FoldsConfig",

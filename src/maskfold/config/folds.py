@@ -6,7 +6,6 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from maskfold.config.data import AutoData, DataConfig
 from maskfold.config.section import Section
 
 
@@ -54,17 +53,3 @@ class FoldsConfig(Section):
             whose = "the competition's own validation images" if self.kind == "valid_folder" else "a hold-out"
             return f"one model, scored on {whose} in {self.count} parts"
         return f"{self.count} folds" + (f", {self.repeats} times ({self.models} models)" if self.repeats > 1 else "")
-
-
-def folds_problems(data: DataConfig, folds: FoldsConfig) -> list[str]:
-    """What keeps the folds from being cut of such data, one line each."""
-    given = any(getattr(data, key, None) for key in ("valid_images", "valid_json", "valid_csv"))
-    if folds.kind != "valid_folder" or given or isinstance(data, AutoData):
-        return []
-    need = {
-        "mask_folders": "data.valid_images and data.valid_masks",
-        "coco": "data.valid_images and data.valid_json",
-        "paths_csv": "data.valid_csv",
-    }.get(data.format)
-    cure = f"set {need}, or take" if need else f"the format {data.format} knows none; take"
-    return [f"folds.kind: valid_folder, but the data names no validation images; {cure} folds.kind: hold_out"]

@@ -17,12 +17,10 @@ from typing import Any, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from maskfold.config.blend import SHARED_KEYS, blend_problems
+from maskfold.config.consistency import blend_problems, folds_problems, pseudo_label_problems
 from maskfold.config.data import DataConfig
-from maskfold.config.experiment import Config
-from maskfold.config.folds import folds_problems
-from maskfold.config.pseudo_labels import pseudo_label_problems
-from maskfold.config.section import ConfigError
+from maskfold.config.experiment import SHARED_KEYS, Config
+from maskfold.errors import ConfigError
 
 # The data formats, from the union of their sections.
 _FORMATS = [section.model_fields["format"].default for section in get_args(get_args(DataConfig)[0])]
@@ -235,3 +233,8 @@ def _section_model(annotation: Any, raw_location: tuple[int | str, ...]) -> type
         tagged = [m for m in members if "format" in m.model_fields and m.model_fields["format"].default in raw_location]
         return (tagged or members)[0]
     return annotation
+
+
+def run_config(name: str) -> Path:
+    """The config file of a run that is called by its name."""
+    return REPOSITORY / "configs" / f"{name.removesuffix('.yaml')}.yaml"

@@ -5,10 +5,6 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 
-class ConfigError(ValueError):
-    """A config that cannot be used; the message lists every problem with its key and the nearest valid one."""
-
-
 class Section(BaseModel):
     """Base of all config sections: unknown keys are refused and values are never converted."""
 

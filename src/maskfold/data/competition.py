@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -11,26 +11,9 @@ from typing import Literal, Protocol
 import numpy as np
 import pandas as pd
 
-from maskfold.provenance import file_hash, folder_fingerprint
+from maskfold.artefacts.files import file_hash, folder_fingerprint
 
 OnBadImage = Literal["strict", "empty"]  # a test image that cannot be read: refused, or answered with empty masks
-
-SHOWN_PROBLEMS = 50  # in the message of a DataError
-
-
-class DataError(ValueError):
-    """Bad input files; the message lists every problem found with file, row and reason."""
-
-    def __init__(self, problems: Sequence[str] | str, shown: int = SHOWN_PROBLEMS) -> None:
-        if isinstance(problems, str):  # the whole message: torch makes a loader process's error anew from its text
-            self.problems = [problems]
-            super().__init__(problems)
-            return
-        self.problems = list(problems)
-        more = [f"… and {len(problems) - shown} more"] if len(problems) > shown else []
-        lines = "\n".join(f"  {line}" for line in [*self.problems[:shown], *more])
-        count = f"{len(problems)} problem" + ("s" if len(problems) != 1 else "")
-        super().__init__(f"the data has {count}; nothing was written:\n{lines}")
 
 
 class MaskSource(Protocol):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from maskfold.data.competition import DataError
+from maskfold.errors import DataError
 
 # The module's own limit of 128 KiB a field is shorter than the run lengths of a large ragged mask.
 _MAX_FIELD = 2**31 - 1

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from maskfold.data.competition import DataError
+import numpy as np
+
+from maskfold.data.competition import Competition
 from maskfold.data.csv_files import read_csv
+from maskfold.errors import DataError
 
 
 def read_groups(path: Path, image_ids: Sequence[str]) -> dict[str, str]:
@@ -32,3 +35,11 @@ def read_groups(path: Path, image_ids: Sequence[str]) -> dict[str, str]:
     if problems:
         raise DataError(problems)
     return groups
+
+
+def image_groups(competition: Competition, image_ids: list[str]) -> np.ndarray:
+    """The group of each image, its own where there are none."""
+    if "group" not in competition.train:
+        return np.array(image_ids)
+    group_of = competition.train.set_index("image_id")["group"].astype(str)
+    return group_of.loc[image_ids].to_numpy(dtype=str)

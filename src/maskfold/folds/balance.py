@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from maskfold.config import FoldsConfig
-from maskfold.folds.cutting import EMPTY
+from maskfold.folds.splitting import EMPTY
 from maskfold.folds.table import NOT_HELD_OUT
 
 ALL = "all images"

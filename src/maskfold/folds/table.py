@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from maskfold.artefacts.paths import RunPaths, display
+from maskfold.artefacts.provenance import record_path
 from maskfold.config import Config, FoldsConfig
-from maskfold.data.competition import Competition, DataError
+from maskfold.data.competition import Competition
 from maskfold.data.csv_files import read_csv
-from maskfold.data.problems import nearest_name
-from maskfold.paths import RunPaths, display
-from maskfold.provenance import StaleError, record_path
+from maskfold.data.image_ids import nearest_name
+from maskfold.errors import DataError, StaleError
 
 NOT_HELD_OUT = -1  # the fold of an image that every model is trained on, and none is scored on
 _HINTS = 20  # nearest names looked for; with very many images and mistakes it would take minutes

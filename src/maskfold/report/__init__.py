@@ -1,1 +1,1 @@
-"""The pictures of a run: training curves and the static HTML page."""
+"""The report pages of a run."""

@@ -7,8 +7,13 @@ from collections.abc import Sequence
 import pandas as pd
 from markupsafe import Markup
 
+from maskfold.drawing.svg_charts import (
+    Axis,
+    Marks,
+    axis,
+    chart,
+)
 from maskfold.report.calibration import Reliability
-from maskfold.report.charts import Axis, Marks, axis, chart
 from maskfold.report.oof_scores import OofScores
 
 

@@ -9,17 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config
 from maskfold.data.competition import Competition
-from maskfold.data.image_files import read_for_display
-from maskfold.executor import available_cores, map_threads
-from maskfold.oof_truth import JudgedImage, iter_judged
-from maskfold.paths import RunPaths
-from maskfold.postprocess import TunedArtefact, apply_rule
-from maskfold.progress import tracked
-from maskfold.report.calibration import prob_counts
-from maskfold.report.oof_scores import OofScores
-from maskfold.report.pictures import (
+from maskfold.data.images.files import read_for_display
+from maskfold.drawing.pictures import (
     CHUNK_IMAGES,
     FAINTEST,
     picture_path,
@@ -29,7 +23,14 @@ from maskfold.report.pictures import (
     write_heat,
     write_photo,
 )
-from maskfold.report.script_data import write_script
+from maskfold.drawing.script_data import write_script
+from maskfold.execution.jobs import available_cores, map_threads
+from maskfold.execution.progress import tracked
+from maskfold.oof.with_truth import JudgedImage, iter_judged
+from maskfold.report.calibration import prob_counts
+from maskfold.report.oof_scores import OofScores
+from maskfold.rules.applying import apply_rule
+from maskfold.rules.tuned import TunedArtefact
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from maskfold.metrics import class_score
-from maskfold.postprocess import Interval
+from maskfold.pixels.metrics import class_score
+from maskfold.rules.tuned import Interval
 
 KINDS = ("all_empty", "default", "adopted", "honest")
 

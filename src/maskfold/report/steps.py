@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config
-from maskfold.ensemble import experiments
-from maskfold.paths import RunPaths
-from maskfold.postprocess import TunedArtefact
-from maskfold.provenance import StaleError
-from maskfold.report.curves import best_row, read_history
+from maskfold.config.experiment import experiments
+from maskfold.errors import StaleError
+from maskfold.rules.tuned import TunedArtefact
+from maskfold.training.curves import best_row, read_history
 
 
 @dataclass(frozen=True)

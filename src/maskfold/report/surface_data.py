@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config
-from maskfold.paths import RunPaths
-from maskfold.postprocess import ComponentRule, TunedClass
-from maskfold.report.script_data import write_script
-from maskfold.surface import THRESHOLDS, FoldTables, total
+from maskfold.drawing.script_data import write_script
+from maskfold.rules.rules import ComponentRule
+from maskfold.rules.tuned import TunedClass
+from maskfold.tuning.score_tables import THRESHOLDS, FoldTables, total
 
 
 def write_surface(config: Config, index: int, entry: TunedClass, folder: Path) -> str:

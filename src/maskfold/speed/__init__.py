@@ -1,1 +1,1 @@
-"""How fast, how large and how exact a trained network answers in each runtime that this machine has."""
+"""How fast each runtime predicts here, and how far it differs from torch."""

@@ -10,8 +10,8 @@ from importlib.util import find_spec
 
 import torch
 
-from maskfold.command_line import UsageError
-from maskfold.inference import fast_bf16
+from maskfold.errors import UsageError
+from maskfold.inference.runtime import fast_bf16
 from maskfold.speed.backends import BACKENDS, BY_NAME, Backend, Device
 
 _PACKAGES = {

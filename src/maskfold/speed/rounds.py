@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from maskfold.progress import tracked
+from maskfold.execution.progress import tracked
 from maskfold.speed.process import BackendError
 
 WARM_UP_CALLS = 3  # the first may compile; those after it fill caches and memory pools

@@ -6,7 +6,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from maskfold.markdown_table import markdown_table
+from maskfold.execution.console import markdown_table
 
 # One row a device, backend and batch size. `note` says why a row has no figures.
 COLUMNS = (

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from maskfold.config import ModelConfig
-from maskfold.models import SegmentationModel, load_model
+from maskfold.network.model import SegmentationModel, load_model
 from maskfold.speed.backends import Backend, Device
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from maskfold.memory import peak_memory_mb
+from maskfold.execution.memory import peak_memory_mb
 from maskfold.speed.backends import BY_NAME
 
 

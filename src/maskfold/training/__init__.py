@@ -1,1 +1,1 @@
-"""Training of the folds: stage (what is fresh), fit (one fold), module (the network at work), data, history."""
+"""The training of one fold."""

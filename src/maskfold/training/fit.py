@@ -15,23 +15,24 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
+from maskfold.artefacts.files import whole_file
+from maskfold.artefacts.paths import RunPaths, display
+from maskfold.artefacts.provenance import Provenance
 from maskfold.config import Config
-from maskfold.data.augmentation import check_augmentation
 from maskfold.data.competition import Competition
 from maskfold.errors import TrainingError
-from maskfold.inference import Runtime, out_of_memory
-from maskfold.losses import check_loss
-from maskfold.models import build_model
-from maskfold.network_sizes import check_network_sizes
-from maskfold.paths import RunPaths, display
-from maskfold.provenance import Provenance, whole_file
-from maskfold.pseudo_labels import PseudoLabels
-from maskfold.report.samples import MOST_SAMPLES, draw_samples
+from maskfold.inference.runtime import Runtime, out_of_memory
+from maskfold.network.model import build_model
 from maskfold.training.checkpoints import chosen_weights
-from maskfold.training.data import FoldData
+from maskfold.training.datamodule import FoldData
 from maskfold.training.history import HistoryCallback
+from maskfold.training.input_sizes import check_network_sizes
+from maskfold.training.losses import check_loss
 from maskfold.training.module import MONITOR, FoldModule, epoch_seed
 from maskfold.training.processes import is_first_process
+from maskfold.training.pseudo_labels import PseudoLabels
+from maskfold.training.sample_grid import MOST_SAMPLES, draw_samples
+from maskfold.training.samples.augmentation import check_augmentation
 
 
 def check_training(config: Config, competition: Competition) -> None:

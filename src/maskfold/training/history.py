@@ -13,9 +13,9 @@ import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from maskfold.memory import peak_memory_mb, reset_peak_memory
-from maskfold.provenance import whole_file
-from maskfold.report.curves import plot_history
+from maskfold.artefacts.files import whole_file
+from maskfold.execution.memory import peak_memory_mb, reset_peak_memory
+from maskfold.training.curves import plot_history
 from maskfold.training.module import FoldModule
 
 

@@ -13,12 +13,13 @@ from torch import Tensor, nn
 
 from maskfold.config import Config
 from maskfold.data.competition import Competition
-from maskfold.data.dataset import Sample
-from maskfold.data.transforms import pad_to, resize_masks
 from maskfold.errors import TrainingError
-from maskfold.inference import ImageBatch, original_size_maps
-from maskfold.losses import SegmentationLoss
-from maskfold.models import SegmentationModel
+from maskfold.inference.batches import ImageBatch
+from maskfold.inference.predict import original_size_maps
+from maskfold.network.model import SegmentationModel
+from maskfold.pixels.geometry import pad_to, resize_masks
+from maskfold.training.losses import SegmentationLoss
+from maskfold.training.samples.dataset import Sample
 from maskfold.training.schedule import decoder_rate, encoder_rate, rate_over_training
 from maskfold.training.validation import ValidationScores, gathered
 

@@ -6,10 +6,10 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from maskfold.artefacts.files import whole_file
+from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config
-from maskfold.paths import RunPaths
-from maskfold.provenance import whole_file
-from maskfold.report.curves import best_row, read_history
+from maskfold.training.curves import best_row, read_history
 
 _WIDTH = 160  # of a file or pipe, where nothing wraps lines
 

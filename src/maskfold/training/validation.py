@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 import torch.distributed as dist
 
-from maskfold.metrics import class_score, dice, mask_areas
+from maskfold.pixels.metrics import class_score, dice, mask_areas
 
 HALF = 128  # q/255 >= 0.5 for 8-bit probabilities
 

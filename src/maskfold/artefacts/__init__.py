@@ -1,0 +1,1 @@
+"""Where files are and whether they are fresh."""

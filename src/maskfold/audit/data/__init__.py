@@ -1,0 +1,1 @@
+"""Broken files, copies, contradicting labels and proposed groups."""

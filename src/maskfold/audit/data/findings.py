@@ -1,0 +1,127 @@
+"""What the audit found, in words: how serious it is, what it means, and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from maskfold.audit.data.audit import TEST, Audit
+from maskfold.audit.data.label_facts import class_table
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the page's summary; grave: it makes scores lie or stops a stage."""
+
+    weight: Literal["grave", "note"]
+    what: str
+    cure: str
+    section: str  # the page's anchor
+
+
+def findings(audit: Audit) -> list[Finding]:
+    """All findings, grave ones first."""
+    found = [*_files(audit), *_copies(audit), *_labels(audit), *_splits(audit)]
+    return sorted(found, key=lambda finding: finding.weight != "grave")
+
+
+def across(pairs: pd.DataFrame) -> pd.DataFrame:
+    """The pairs of a training and a test image."""
+    return pairs[(pairs["first_split"] == TEST) != (pairs["second_split"] == TEST)]
+
+
+def within_train(pairs: pd.DataFrame) -> pd.DataFrame:
+    """The pairs of two training images, the competition's own validation images among them."""
+    return pairs[(pairs["first_split"] != TEST) & (pairs["second_split"] != TEST)]
+
+
+def between_train_and_valid(pairs: pd.DataFrame) -> pd.DataFrame:
+    """The pairs of one image of the competition's own validation split and one of training."""
+    own = within_train(pairs)
+    return own[own["first_split"] != own["second_split"]]
+
+
+def _files(audit: Audit) -> list[Finding]:
+    found = []
+    if audit.problems:
+        what = f"{_count(len(audit.problems), 'problem')} of files and labels; what has one is left out below"
+        found.append(Finding("grave", what, "mend them: no other stage runs while there are any", "problems"))
+    images = audit.images
+    turned = int(images["turned"].sum())
+    if turned:
+        cure = "nothing, if the labels were drawn on the pixels as stored; else save the images turned"
+        what = f"{_count(turned, 'image')} with an EXIF orientation, which is ignored"
+        found.append(Finding("note", what, cure, "files"))
+    if images["mode"].nunique() > 1:
+        modes = ", ".join(f"{mode} ({count})" for mode, count in images["mode"].value_counts().items())
+        what = f"images of several modes: {modes}"
+        found.append(Finding("note", what, "model.in_channels converts between grey and RGB only", "files"))
+    return found
+
+
+def _copies(audit: Audit) -> list[Finding]:
+    found = []
+    own, crossing = within_train(audit.pairs), across(audit.pairs)
+    grouped = int(audit.groups["GroupId"].duplicated(keep=False).sum())
+    if len(own):
+        kinds = own["kind"].value_counts()
+        listed = ", ".join(
+            f"{kinds[kind]} {words}"
+            for kind, words in (("exact", "exact"), ("near", "near copies"), ("scene", "further shots of a scene"))
+            if kind in kinds
+        )
+        what = f"{_count(len(own), 'pair')} of training images show the same ({listed}); {grouped} images are in groups"
+        found.append(Finding("grave", what, "set data.groups_csv to groups.csv, so that no group is split", "copies"))
+    if "folds" in own and (own["folds"] != "").any():
+        what = f"{_count(int((own['folds'] != '').sum()), 'pair')} lie in different folds: honest scores are too good"
+        found.append(Finding("grave", what, "set data.groups_csv to groups.csv and run make_folds.py again", "folds"))
+    split = between_train_and_valid(audit.pairs)
+    if len(split):
+        what = f"{_count(len(split), 'pair')} between training and the competition's own validation images"
+        found.append(Finding("grave", what, "cut folds of your own that keep groups together", "copies"))
+    if len(crossing):
+        what = f"{_count(len(crossing), 'pair')} of a training and a test image"
+        found.append(Finding("note", what, "the public score may be better than that of new images", "crossing"))
+    if len(audit.conflicts):
+        pairs = len(audit.conflicts.drop_duplicates(["first", "second"]))
+        what = f"{_count(pairs, 'pair')} of copies whose labels contradict each other"
+        found.append(Finding("grave", what, "look at them: one of the two labels is wrong", "conflicts"))
+    return found
+
+
+def _labels(audit: Audit) -> list[Finding]:
+    found = []
+    overlapping = audit.labels.overlaps["image_id"].nunique()
+    if overlapping:
+        what = f"classes overlap in {_count(overlapping, 'image')}"
+        found.append(Finding("note", what, "nothing: classes are predicted independently", "overlaps"))
+    classes = class_table(audit.labels, audit.competition.class_names)
+    strays = classes[classes["strays"] > 0]
+    if len(strays):
+        listed = ", ".join(f"{row.strays} of class {row.class_name}" for row in strays.itertuples())
+        what = f"masks far smaller than all others of their class: {listed}"
+        found.append(Finding("note", what, "look at them: a stray click leaves such a mask", "classes"))
+    shown = set(audit.labels.areas["class_name"])
+    unseen = [name for name in audit.competition.class_names if name not in shown]
+    if unseen:
+        what = f"no training image shows {', '.join(unseen)}"
+        found.append(Finding("grave", what, "look at data.class_names and how labels are read", "classes"))
+    return found
+
+
+def _splits(audit: Audit) -> list[Finding]:
+    found = audit.separability
+    if found is None or found.standard_errors < 3:
+        return []
+    what = (
+        f"training and test images are {found.verdict}: AUC {found.auc:.3f} "
+        f"(chance 0.5 ± {found.chance_error:.3f}); most telling is {found.statistics['statistic'].iloc[0]}"
+    )
+    cure = "expect another score on the test images than the honest one; augment towards them"
+    return [Finding("note", what, cure, "split")]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

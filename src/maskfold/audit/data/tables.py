@@ -1,0 +1,60 @@
+"""The csv files beside the audit's page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from maskfold.audit.data.audit import Audit
+from maskfold.audit.data.label_facts import class_table, overlap_table
+
+# "/data/train.csv, row 7: bad run lengths …": a file, often a place in it, and what is wrong.
+_PROBLEM = re.compile(
+    r"^(?P<file>.+?)(?:, (?P<place>(?:row|annotation|image|category|byte) [^:]{1,80}))?: (?P<what>.*)$", re.S
+)
+
+FILES = {
+    "problems.csv": "files and labels that cannot be used: file, place in it, what is wrong",
+    "images.csv": "every image: size, mode, bits, and the statistics of its pixels",
+    "areas.csv": "every mask that shows something: area, coverage, objects, how many touch the border",
+    "classes.csv": "every class: images, percentiles of its areas, natural minimum",
+    "overlaps.csv": "classes that overlap",
+    "pairs.csv": "copies and further shots: kind, likeness, flip, shift, folds",
+    "conflicts.csv": "copies whose labels contradict each other",
+    "groups.csv": "ImageId,GroupId of every training image, as data.groups_csv wants it",
+    "statistics.csv": "the statistics that best tell test from training images",
+}
+
+
+def write_tables(audit: Audit, folder: Path) -> None:
+    """Write FILES into `folder`; what was not found is a header alone."""
+    found = audit.separability
+    statistics = pd.DataFrame(columns=["statistic", "auc", "train_median", "test_median"])
+    tables = {
+        "problems.csv": pd.DataFrame(problem_rows(audit.problems), columns=["file", "place", "problem"]),
+        "images.csv": audit.images.drop(columns="path"),
+        "areas.csv": audit.labels.areas,
+        "classes.csv": class_table(audit.labels, audit.competition.class_names),
+        "overlaps.csv": overlap_table(audit.labels),
+        "pairs.csv": audit.pairs,
+        "conflicts.csv": audit.conflicts,
+        "groups.csv": audit.groups,
+        "statistics.csv": statistics if found is None else found.statistics,
+    }
+    for name in FILES:
+        tables[name].to_csv(folder / name, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def problem_rows(problems: Iterable[str]) -> list[tuple[str, str, str]]:
+    """file, place and what is wrong of each problem; the file is its name alone."""
+    rows = []
+    for line in problems:
+        match = _PROBLEM.match(line)
+        if match is None:
+            rows.append(("", "", line))
+        else:
+            rows.append((Path(match["file"]).name, match["place"] or "", match["what"]))
+    return rows

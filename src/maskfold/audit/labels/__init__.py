@@ -1,0 +1,1 @@
+"""Labels that are most likely wrong, from OOF predictions."""

@@ -1,0 +1,93 @@
+"""The page of the label audit: the piles in numbers, and pictures of the most suspicious labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pandas as pd
+
+from maskfold.artefacts.paths import RunPaths
+from maskfold.audit.labels.ranking import FINE, PILES
+from maskfold.config import Config
+from maskfold.data.competition import Competition
+from maskfold.data.images.files import read_for_display
+from maskfold.drawing.html import page_environment
+from maskfold.drawing.overlays import JPEG_QUALITY, overlay
+from maskfold.execution.progress import tracked
+from maskfold.oof.store import OofReader
+from maskfold.rules.applying import apply_rule
+from maskfold.rules.rules import ComponentRule, MaskRule, TripletRule
+
+TEMPLATES = (Path(__file__).with_name("labels.html.j2"), Path(__file__).with_name("labels.js"))
+
+_KEPT_BYTES = 64 * 2**20  # of OOF in memory while pictures are drawn
+
+
+def write_page(
+    config: Config,
+    competition: Competition,
+    ranked: pd.DataFrame,
+    rules: Sequence[ComponentRule | MaskRule | TripletRule],
+    pictures: int,
+    folder: Path,
+) -> None:
+    """Write index.html and its pictures into `folder`.
+
+    ranked: as `ranking.rank` returns it; pictures: how many of the first rows that are not fine are shown.
+    """
+    suspects = ranked[ranked["pile"] != FINE]
+    shown = suspects.head(pictures).reset_index(drop=True)
+    _draw(config, competition, shown, rules, folder / "images")
+    template = page_environment(TEMPLATES[0].parent).get_template(TEMPLATES[0].name)
+    page = template.render(
+        name=config.name,
+        images=ranked["image_id"].nunique(),
+        labels=len(ranked),
+        piles={pile: int((ranked["pile"] == pile).sum()) for pile in PILES},
+        class_names=competition.class_names,
+        reasons=_reasons(suspects, competition.class_names),
+        suspects=len(suspects),
+        examples=[{**row, "file": _file(number)} for number, row in enumerate(shown.to_dict("records"))],
+    )
+    (folder / "index.html").write_text(page, encoding="utf-8")
+
+
+def _reasons(suspects: pd.DataFrame, class_names: Sequence[str]) -> list[dict[str, Any]]:
+    """One row a reason, the most frequent first: reason, its labels of each class, and of all."""
+    rows = []
+    for reason, own in suspects.groupby("reason", sort=True):
+        counts = [int((own["class_name"] == name).sum()) for name in class_names]
+        rows.append({"reason": reason, "counts": counts, "total": len(own)})
+    return sorted(rows, key=lambda row: -int(str(row["total"])))
+
+
+def _file(number: int) -> str:
+    return f"images/{number:05d}.jpg"  # never from an image id
+
+
+def _draw(
+    config: Config,
+    competition: Competition,
+    shown: pd.DataFrame,
+    rules: Sequence[ComponentRule | MaskRule | TripletRule],
+    folder: Path,
+) -> None:
+    """Draw label and prediction over each photo; the OOF is read in the order of its files."""
+    folder.mkdir()
+    paths = RunPaths.of(config)
+    photo_of = dict(zip(competition.train["image_id"], competition.train["path"], strict=True))
+    for fold, own in shown.groupby("fold"):
+        with OofReader(paths.oof_parquet(int(str(fold))), _KEPT_BYTES) as oof:
+            place = {image_id: index for index, image_id in enumerate(oof.image_ids)}
+            order = own.assign(place=own["image_id"].map(place)).sort_values("place")
+            for number, row in tracked(order.iterrows(), len(order), f"pictures of fold {fold}"):
+                image, index = oof.image(row["image_id"]), competition.class_names.index(row["class_name"])
+                gate = None if image.class_prob is None else float(image.class_prob[index])
+                predicted = apply_rule(image.prob[index], rules[index], gate)
+                truth = competition.masks(row["image_id"])[index]
+                picture = overlay(read_for_display(Path(photo_of[row["image_id"]])), truth, predicted)
+                coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+                (folder.parent / _file(int(str(number)))).write_bytes(coded.tobytes())

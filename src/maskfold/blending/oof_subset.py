@@ -1,0 +1,69 @@
+"""The OOF images that blend weights are chosen on: every member's maps and the truth, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+
+from maskfold.artefacts.paths import RunPaths
+from maskfold.config import Config
+from maskfold.data.competition import Competition
+from maskfold.errors import DataError
+from maskfold.oof.store import OofReader
+
+_KEPT_BYTES = 2**28  # of all members' OOF files together, while images are picked from them
+
+
+@dataclass(frozen=True)
+class SampledImage:
+    """One image: members (M, C, H, W) uint8 maps, q stands for q/255; truth (C, H, W) uint8 in {0, 1}."""
+
+    image_id: str
+    fold: int
+    members: np.ndarray
+    truth: np.ndarray
+
+
+def sample_images(config: Config, competition: Competition) -> list[SampledImage]:
+    """Images of every fold, drawn at random until their maps reach blend.sample_px; all where that is enough.
+
+    The draw depends on the seed, the fold and the names of the images alone. Raises DataError when a member's maps do
+    not have the truth's shape.
+    """
+    assert config.blend is not None, "a blend"
+    members = config.blend.members
+    sampled: list[SampledImage] = []
+    for fold in range(config.folds.count):
+        with ExitStack() as stack:
+            kept = _KEPT_BYTES // len(members)
+            readers = [
+                stack.enter_context(OofReader(RunPaths.of(member).oof_parquet(fold), kept)) for member in members
+            ]
+            budget_px = config.blend.sample_px // config.folds.count
+            drawn = _drawn(readers[0].image_ids, competition, budget_px, [config.seed, fold])
+            sampled += [_sampled(image_id, fold, readers, competition) for image_id in drawn]
+    return sampled
+
+
+def _drawn(image_ids: Sequence[str], competition: Competition, budget_px: int, seed: list[int]) -> list[str]:
+    """At least one image, in the order of `image_ids`, which is how the file is read fastest."""
+    train = competition.train
+    pixels = dict(zip(train["image_id"], train["height"] * train["width"] * len(competition.class_names), strict=True))
+    order = np.random.default_rng(seed).permutation(sorted(image_ids)).tolist()
+    ends = np.cumsum([pixels[image_id] for image_id in order])
+    chosen = set(order[: max(1, int(np.searchsorted(ends, budget_px, side="right")))])
+    return [image_id for image_id in image_ids if image_id in chosen]
+
+
+def _sampled(image_id: str, fold: int, readers: Sequence[OofReader], competition: Competition) -> SampledImage:
+    truth = competition.masks(image_id)
+    maps = [reader.image(image_id).prob for reader in readers]
+    for reader, prob in zip(readers, maps, strict=True):
+        if prob.shape != truth.shape:
+            raise DataError(
+                [f"{reader.path}: image {image_id}: maps of shape {prob.shape}, the truth has {truth.shape}"]
+            )
+    return SampledImage(image_id, fold, np.stack(maps), truth)

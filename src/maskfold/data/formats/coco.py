@@ -1,0 +1,199 @@
+"""Reader for COCO json: polygons and both kinds of run lengths, several annotations an image, merged categories."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from maskfold.config import CocoData
+from maskfold.data.competition import Competition, OnBadImage
+from maskfold.data.formats.coco_index import CocoIndex, read_coco
+from maskfold.data.formats.coco_segments import draw_segments
+from maskfold.data.formats.json_stream import read_item
+from maskfold.data.image_ids import HINTED, images_by_id, nearest_name
+from maskfold.data.images.files import ImageHeader, image_table
+from maskfold.data.problems import (
+    Problems,
+    data_root,
+    is_file,
+    pooled,
+    reading_of,
+)
+from maskfold.data.validation import (
+    check_files,
+    check_sample,
+    checked_groups,
+    readable,
+)
+from maskfold.errors import DataError
+
+_NONE = -1  # the class of an annotation that is left out
+
+
+@dataclass(frozen=True)
+class CocoMasks:
+    """Draws the masks of an image from its annotations in the json when asked; picklable, and small.
+
+    places: image_id -> (index of its json, row of the image in it); sizes: image_id -> (height, width) in px; classes:
+    of each json the class index of every annotation, (annotations,) int16, _NONE where it is left out.
+    """
+
+    indices: tuple[CocoIndex, ...]
+    classes: tuple[np.ndarray, ...]
+    places: Mapping[str, tuple[int, int]]
+    sizes: Mapping[str, tuple[int, int]]
+    class_count: int
+
+    def __call__(self, image_id: str) -> np.ndarray:
+        """(C, H, W) uint8 in {0, 1} of a training image; KeyError for any other."""
+        height, width = self.sizes[image_id]
+        masks = np.zeros((self.class_count, height, width), dtype=np.uint8)
+        if image_id not in self.places:
+            return masks
+        number, row = self.places[image_id]
+        index, classes = self.indices[number], self.classes[number]
+        first, last = np.searchsorted(index.image, [row, row + 1]).tolist()
+        shown: dict[int, list[dict[str, object]]] = {}
+        for annotation in range(first, last):
+            if classes[annotation] != _NONE:
+                found = read_item(index.path, int(index.offset[annotation]), int(index.length[annotation]))
+                shown.setdefault(int(classes[annotation]), []).append(found)
+        for class_index, parts in shown.items():
+            masks[class_index] = draw_segments(parts, height, width)
+        return masks
+
+
+def open_coco(data: CocoData, on_bad_image: OnBadImage = "strict", problems: Problems | None = None) -> Competition:
+    """Read and check the whole competition; the image id is the file name as the json writes it.
+
+    Raises DataError with all problems together: what read_coco finds in each json, classes that are no category, images
+    that are not there, cannot be read, are not in the json or have another size than it says, and what is wrong with
+    the groups and the sample file.
+    """
+    root, problems = data_root(data.root), Problems() if problems is None else problems
+    pairs = [(data.train_json, data.train_images), (data.valid_json, data.valid_images)]
+    splits = [_Split(root / json, root / folder, data, problems) for json, folder in pairs if json and folder]
+    train = splits[0].images
+    places = {image_id: (0, row) for image_id, row in splits[0].rows.items()}
+    valid_ids = None
+    if len(splits) > 1:
+        prefix = "valid/" if train.keys() & splits[1].images.keys() else ""
+        train, _, valid_ids = pooled(train, splits[1].images, {}, {})
+        places |= {f"{prefix}{image_id}": (1, row) for image_id, row in splits[1].rows.items()}
+    test = images_by_id(None if data.test_images is None else root / data.test_images, False, problems)
+    headers, unreadable = check_files(train.values(), test, data.check, on_bad_image, problems)
+    for split in splits:
+        problems += split.size_problems(headers)
+    groups = checked_groups(root, data.groups_csv, train, problems)
+    sample = check_sample(root, data.sample_submission, data.class_names, test, problems)
+    problems.raise_any()
+    train, test = readable(train, headers), readable(test, headers)
+    group_files = () if data.groups_csv is None else (root / data.groups_csv,)
+    return Competition(
+        class_names=data.class_names,
+        train=image_table(train, headers, groups or None, valid_ids),
+        test=image_table(test, headers),
+        masks=CocoMasks(
+            tuple(split.index for split in splits),
+            tuple(split.classes for split in splits),
+            places,
+            {image_id: headers[path][:2] for image_id, path in train.items()},
+            len(data.class_names),
+        ),
+        label_files=(*(split.json for split in splits), *group_files),
+        reading=reading_of(data),
+        sample_submission=sample,
+        unreadable=unreadable,
+    )
+
+
+class _Split:
+    """One json with its folder. images: image_id -> file; rows: image_id -> row in the json, of images it names."""
+
+    def __init__(self, json: Path, folder: Path, data: CocoData, problems: Problems) -> None:
+        self.json, self.folder = json, folder
+        tolerated = problems if problems.tolerated else None
+        self.index = problems.attempt(lambda: read_coco(json, tolerated), None) or CocoIndex.blank(json)
+        files = images_by_id(folder, False, problems)
+        self.images: dict[str, Path] = {}
+        self.rows: dict[str, int] = {}
+        self.classes = np.full(len(self.index.image), _NONE, np.int16)
+        if not files or not self.index.file_names:
+            return
+        self.classes = problems.attempt(lambda: class_of_annotation(self.index, data), self.classes)
+        listed: dict[Path, str] = {}
+        for row, name in enumerate(self.index.file_names):
+            path = files.get(name) or _inside(folder, name, files, problems, json)
+            if path is None:
+                continue
+            other = listed.setdefault(path, name)
+            if other == name:
+                self.images[name], self.rows[name] = path, row
+            else:
+                problems.append(f"{json}: the images {other!r} and {name!r} are one file, {path}; leave one of them")
+        unlisted = [path for path in files.values() if path not in listed]
+        if data.unlisted_images == "empty":
+            self.images |= {path.name: path for path in unlisted}
+        elif data.unlisted_images == "refuse":
+            problems += [
+                f"{path}: {json.name} does not name it; set data.unlisted_images: ignore to leave such images out, or "
+                "empty if they show nothing"
+                for path in unlisted
+            ]
+
+    def size_problems(self, headers: Mapping[Path, ImageHeader]) -> list[str]:
+        """Images of another size than the json says."""
+        problems = []
+        for image_id, row in self.rows.items():
+            header, (height, width) = headers.get(self.images[image_id]), self.index.sizes[row].tolist()
+            if header is not None and header[:2] != (height, width):
+                turned = "; was the photo turned by its EXIF orientation?" if header[:2] == (width, height) else ""
+                problems.append(
+                    f"{self.images[image_id]}: is {header.height}x{header.width} px (height x width), "
+                    f"but {self.json.name} says {height}x{width}{turned}"
+                )
+        return problems
+
+
+def _inside(folder: Path, name: str, files: Mapping[str, Path], problems: Problems, json: Path) -> Path | None:
+    """The file of an image whose name in the json is a path, within the folder; None with a problem otherwise."""
+    parts = PurePosixPath(name.replace("\\", "/"))
+    if parts.is_absolute() or ".." in parts.parts or ":" in str(parts).partition("/")[0]:
+        problems.append(f"{json}: the image {name!r} climbs out of {folder}")
+        return None
+    for path in (folder / parts, folder / parts.name):
+        if is_file(path):
+            return path
+    near = nearest_name(name, files) if len(problems) < HINTED else ""
+    problems.append(f"{json}: there is no image {name!r} in {folder}{near}")
+    return None
+
+
+def class_of_annotation(index: CocoIndex, data: CocoData) -> np.ndarray:
+    """The class index of every annotation, (annotations,) int16; _NONE where it is left out.
+
+    Raises DataError for classes and merged categories that the json does not have, and categories of two classes.
+    """
+    problems = []
+    class_of = np.full(max(1, len(index.categories)), _NONE, dtype=np.int16)
+    for class_index, class_name in enumerate(data.class_names):
+        wanted = data.merge.get(class_name, (class_name,))
+        for name in index.categories if wanted == "all" else wanted:
+            if name not in index.categories:
+                near = difflib.get_close_matches(name, index.categories, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, index.categories))}"
+                problems.append(f"{index.path}: there is no category {name!r}; {hint}")
+                continue
+            place = index.categories.index(name)
+            if class_of[place] != _NONE:
+                other = data.class_names[class_of[place]]
+                problems.append(f"{index.path}: category {name!r} belongs to the classes {other} and {class_name}")
+            class_of[place] = class_index
+    if problems:
+        raise DataError(problems)
+    classes: np.ndarray = class_of[index.category]
+    return np.where(index.crowd, np.int16(_NONE), classes) if data.crowd == "ignore" else classes

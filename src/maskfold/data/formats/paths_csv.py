@@ -1,0 +1,161 @@
+"""Reader for a csv that names the image and the mask files."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from maskfold.config import PathsCsvData
+from maskfold.data.competition import Competition, OnBadImage
+from maskfold.data.csv_files import read_csv
+from maskfold.data.formats.mask_files import (
+    FileMasks,
+    Masks,
+    check_mask_files,
+    spot_check,
+)
+from maskfold.data.image_ids import images_by_id
+from maskfold.data.images.files import image_table
+from maskfold.data.problems import (
+    Problems,
+    data_root,
+    is_file,
+    pooled,
+    reading_of,
+)
+from maskfold.data.validation import (
+    check_files,
+    check_sample,
+    checked_groups,
+    readable,
+)
+
+
+@dataclass
+class _Split:
+    """The images of one csv: image_id -> photo, its mask files and its group."""
+
+    images: dict[str, Path] = field(default_factory=dict)
+    masks: Masks = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
+
+
+def open_paths_csv(
+    data: PathsCsvData, on_bad_image: OnBadImage = "strict", problems: Problems | None = None
+) -> Competition:
+    """Read and check the whole competition.
+
+    Raises DataError with all problems together: files that are not there or cannot be read, images and ids given twice,
+    masks of another size, values that belong to no class, and what is wrong with the groups and the sample file.
+    """
+    root, problems = data_root(data.root), Problems() if problems is None else problems
+    csvs = [root / name for name in (data.train_csv, data.valid_csv) if name is not None]
+    splits = [_read_split(path, root, data, True, problems) for path in csvs]
+    train, masks, groups = splits[0].images, splits[0].masks, splits[0].groups
+    if data.valid_csv is not None:
+        train, masks, valid_ids = pooled(train, splits[1].images, masks, splits[1].masks)
+        _, groups, _ = pooled(splits[0].images, splits[1].images, groups, splits[1].groups)
+    test = _test_images(data, root, problems)
+    files = [file for own in masks.values() for file in own if file is not None]
+    headers, unreadable = check_files(
+        [*train.values(), *dict.fromkeys(files)], test, data.check, on_bad_image, problems
+    )
+    problems += check_mask_files(data, {key: (train[key], own) for key, own in masks.items()}, headers)
+    own_groups = groups if data.columns.group is not None else checked_groups(root, data.groups_csv, train, problems)
+    sample = check_sample(root, data.sample_submission, data.class_names, test, problems)
+    problems.raise_any()
+    train, test = readable(train, headers), readable(test, headers)
+    source = FileMasks.of(data, train, masks, headers)
+    if not problems.tolerated:
+        problems += spot_check(source, list(train), [headers[file] for file in files])
+    problems.raise_any()
+    return Competition(
+        class_names=data.class_names,
+        train=image_table(train, headers, own_groups or None, valid_ids if data.valid_csv is not None else None),
+        test=image_table(test, headers),
+        masks=source,
+        label_files=(*csvs, *(() if data.groups_csv is None else (root / data.groups_csv,))),
+        mask_files=tuple(files),
+        reading=reading_of(data),
+        sample_submission=sample,
+        unreadable=unreadable,
+    )
+
+
+def _read_split(path: Path, root: Path, data: PathsCsvData, labelled: bool, problems: Problems) -> _Split:
+    """The rows of one csv; `labelled`: with masks and groups."""
+    columns, split = data.columns, _Split()
+    ids = [] if columns.id is None else [columns.id]
+    groups = [] if columns.group is None or not labelled else [columns.group]
+    masks = _mask_columns(data) if labelled else []
+    wanted = [columns.image, *ids, *groups, *masks]
+    table = problems.attempt(lambda: read_csv(path, [wanted]), None)
+    rows = _Rows()
+    for number, fields in [] if table is None else table.select(wanted):
+        place = f"{path}, row {number}:"
+        if not fields[0]:
+            problems.append(f"{place} no path in column {columns.image}")
+            continue
+        image_id = fields[1] if ids else Path(fields[0]).stem
+        fault = rows.fault(number, image_id, fields[0])
+        if fault:
+            cure = "" if ids else "; name a column of ids in data.columns.id"
+            problems.append(f"{place} {fault}{cure}")
+            continue
+        found_before = len(problems)
+        files = [_file(root, text, place, problems) for text in (fields[0], *fields[len(fields) - len(masks) :])]
+        if groups:
+            split.groups[image_id] = fields[1 + len(ids)]
+            if not split.groups[image_id]:
+                problems.append(f"{place} no group in column {columns.group}")
+        if files[0] is not None:
+            split.images[image_id] = files[0]
+            if len(problems) == found_before:
+                split.masks[image_id] = files[1:]
+    if not split.images and not problems:
+        problems.append(f"{path}: names no image")
+    return split
+
+
+@dataclass
+class _Rows:
+    """The row of each id, its case folded, and of each image, so that none comes twice."""
+
+    ids: dict[str, tuple[int, str]] = field(default_factory=dict)
+    images: dict[str, int] = field(default_factory=dict)
+
+    def fault(self, number: int, image_id: str, image: str) -> str:
+        """What keeps a row from being an image of its own; "" where nothing does."""
+        if not image_id:
+            return "no image id"
+        row, other = self.ids.setdefault(image_id.casefold(), (number, image_id))
+        if other != image_id:
+            return f"image id {image_id!r} differs from {other!r} in row {row} only by case"
+        if row != number:
+            return f"image id {image_id!r} is in row {row} already"
+        row = self.images.setdefault(posixpath.normpath(image.replace("\\", "/")), number)
+        return "" if row == number else f"{image} is the image of row {row} already; one image, one row"
+
+
+def _mask_columns(data: PathsCsvData) -> list[str]:
+    """The column of all masks, or one a class, in order."""
+    columns = data.columns
+    return [columns.mask_of[name] for name in data.class_names] if columns.mask_of else [str(columns.mask)]
+
+
+def _file(root: Path, text: str, place: str, problems: Problems) -> Path | None:
+    """The file a field names; None where it is blank or not there, which is a problem."""
+    if not text:
+        return None
+    path = root / text.replace("\\", "/")
+    if not is_file(path):
+        problems.append(f"{place} there is no file {path}; paths start at data.root")
+        return None
+    return path
+
+
+def _test_images(data: PathsCsvData, root: Path, problems: Problems) -> dict[str, Path]:
+    if data.test_csv is not None:
+        return _read_split(root / data.test_csv, root, data, False, problems).images
+    return images_by_id(None if data.test_images is None else root / data.test_images, True, problems)

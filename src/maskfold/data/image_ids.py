@@ -1,0 +1,84 @@
+"""What images are called: ids of a folder's files, and the nearest known name."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection
+from pathlib import Path
+
+from maskfold.data.images.files import (
+    list_images,
+)
+from maskfold.data.problems import Problems
+from maskfold.errors import SHOWN_PROBLEMS, DataError
+
+HINTED = SHOWN_PROBLEMS  # a hint looks through all names, so problems that are not shown get none
+
+
+_SAME = {".jpeg": ".jpg", ".tiff": ".tif"}
+
+
+def images_by_id(
+    folder: Path | None, by_stem: bool, problems: Problems, pattern: re.Pattern[str] | None = None
+) -> dict[str, Path]:
+    """image_id -> file of a folder's images, sorted by name; the id is the file's name or its stem.
+
+    pattern: names that match it whole are images, others are left out; its group `stem` is the stem. No folder gives no
+    images. Problems are an id that two files share, names that differ only by case, by jpg and jpeg or by how accents
+    are coded, which another system takes for one, and names that no csv can hold, or not with the spaces at their ends.
+    """
+    images: dict[str, Path] = {}
+    folded: dict[str, Path] = {}
+    for path in problems.attempt(lambda: list_images(folder), list[Path]()) if folder is not None else []:
+        match = None if pattern is None else pattern.fullmatch(path.name)
+        if pattern is not None and match is None:
+            continue
+        stem, suffix = path.stem if match is None else match["stem"], path.suffix
+        image_id = stem if by_stem else path.name
+        if not _writable(path.name):
+            problems.append(f"{str(path)!a}: its name holds a line break or is not UTF-8; rename it")
+            continue
+        if image_id != image_id.strip():
+            problems.append(f"{path}: its id {image_id!r} begins or ends with a space, which no csv keeps; rename it")
+            continue
+        other = images.setdefault(image_id, path)
+        alike = folded.setdefault(_folded(stem if by_stem else stem + _SAME.get(suffix.lower(), suffix)), path)
+        if other != path:
+            problems.append(f"{path}: image id {image_id!r} is ambiguous, {other.name} has it too")
+        elif alike != path:
+            by = "case or by jpg/jpeg" if path.name.isascii() else "case, by jpg/jpeg or by how accents are coded"
+            problems.append(f"{path}: its name differs from {alike.name} only by {by}; rename one")
+    return images
+
+
+def image_names(folder: Path) -> list[str]:
+    """The names of the images right in a folder, sorted; none where there is no such folder."""
+    try:
+        return [path.name for path in list_images(folder)]
+    except DataError:
+        return []
+
+
+def _writable(name: str) -> bool:
+    """Whether a name can stand in a csv of UTF-8, one line a row."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return name.isprintable() or not any(ord(character) < 32 for character in name)
+
+
+def nearest_name(name: str, known: Collection[str]) -> str:
+    """A hint at the known name that differs from `name` by case, suffix or the code of accents only; or ""."""
+    wanted = {_folded(name), _folded(Path(name).stem)}
+    near = next((other for other in known if {_folded(other), _folded(Path(other).stem)} & wanted), None)
+    if near is None:
+        return ""
+    composed = [unicodedata.normalize("NFC", text) for text in (name, near)]
+    return f"; there is {near!r}" + (", whose accents are coded in another way" if composed[0] == composed[1] else "")
+
+
+def _folded(name: str) -> str:
+    """The same for names that some system takes for one: whatever the case, accents composed or not."""
+    return name.casefold() if name.isascii() else unicodedata.normalize("NFC", name).casefold()

@@ -1,0 +1,1 @@
+"""Image files: reading, headers, an index of folders, names."""

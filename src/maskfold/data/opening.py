@@ -1,0 +1,43 @@
+"""Opens a competition, whatever the files on disk look like."""
+
+from __future__ import annotations
+
+from maskfold.config import AutoData, CocoData, DataConfig, MaskFoldersData, PathsCsvData
+from maskfold.data.competition import Competition, OnBadImage
+from maskfold.data.formats.mask_folders import open_mask_folders
+from maskfold.data.formats.paths_csv import open_paths_csv
+from maskfold.data.formats.rle_csv import open_rle_csv
+from maskfold.data.problems import Problems
+from maskfold.data.recognition.recognise import recognised
+from maskfold.data.validation import with_channels
+
+
+def open_competition(
+    data: DataConfig,
+    channels: int | None = None,
+    on_bad_image: OnBadImage = "strict",
+    problems: Problems | None = None,
+) -> Competition:
+    """The competition a config's data section describes, checked up front; with `channels`, its images' channels too.
+
+    on_bad_image: "empty" lets test images pass that cannot be read; they stand in `Competition.unreadable`. problems:
+    where tolerated ones are given, they take up what is wrong: images and labels that have one are left out, and
+    reading a mask may raise. Raises DataError with every problem found, each with file, row and reason.
+    """
+    competition = _opened(data, on_bad_image, Problems() if problems is None else problems)
+    return competition if channels is None else with_channels(competition, channels, on_bad_image)
+
+
+def _opened(data: DataConfig, on_bad_image: OnBadImage, problems: Problems) -> Competition:
+    if isinstance(data, AutoData):
+        data = recognised(data)
+    if isinstance(data, MaskFoldersData):
+        return open_mask_folders(data, on_bad_image, problems)
+    if isinstance(data, PathsCsvData):
+        return open_paths_csv(data, on_bad_image, problems)
+    if isinstance(data, CocoData):
+        # pycocotools is wanted by this reader alone.
+        from maskfold.data.formats.coco import open_coco
+
+        return open_coco(data, on_bad_image, problems)
+    return open_rle_csv(data, on_bad_image, problems)

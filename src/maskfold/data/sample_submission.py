@@ -1,0 +1,144 @@
+"""A competition's sample submission: which rows the answer must have, in which order, and what it calls the images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from maskfold.config import ImageNames, Layout
+from maskfold.data.csv_files import CsvTable, read_csv
+from maskfold.data.images.naming import ids_by_name, unlisted
+from maskfold.data.sample_submission_json import read_sample_json
+from maskfold.errors import DataError
+
+
+@dataclass(frozen=True)
+class SampleFile:
+    """The form a submission must have.
+
+    columns: header of a csv, as it stands; image_column, class_column (None but in layout image_class_columns),
+    rle_column: names among them, "" where it is no csv; rows: image_id and class index, in the order of the file;
+    names: image_id -> what the file calls it; category_ids: of the classes, in coco_json.
+    """
+
+    layout: Layout
+    columns: tuple[str, ...]
+    image_column: str
+    class_column: str | None
+    rle_column: str
+    rows: tuple[tuple[str, int], ...]
+    names: Mapping[str, str] = field(default_factory=dict)
+    category_ids: tuple[int, ...] = ()
+
+    def roles_in(self, header: tuple[str, ...]) -> Roles | None:
+        """What the columns of an answer csv are for: known of this form's own, else told by their names."""
+        if sorted(header) == sorted(self.columns):
+            return Roles(self.layout, self.image_column, self.class_column, self.rle_column)
+        return csv_roles(header)
+
+
+class Roles(NamedTuple):
+    """What the columns of an answer csv are for."""
+
+    layout: Layout
+    image_column: str
+    class_column: str | None
+    rle_column: str
+
+
+EXPECTED = "image, class and run lengths (ImageId,ClassId,EncodedPixels), or ImageId_ClassId,EncodedPixels, or id,rle"
+
+
+def read_sample_file(
+    path: Path, class_names: Sequence[str], image_ids: Iterable[str], naming: ImageNames | None = None
+) -> SampleFile:
+    """Read a sample submission and check it against the test images.
+
+    A csv's layout is told by the header: three columns, one of them naming a class; or two, `ImageId_ClassId` or one
+    row an image. Of several classes, headers that say nothing (`id,label,rle`, `Image_Label,EncodedPixels`) are told by
+    the rows. A json lists images, and perhaps categories, as COCO does. image_ids: sorted by file name; naming:
+    submission.image_names, None where numbers may be places in that order. Raises DataError with all problems: no such
+    file, unknown classes, images that are not among `image_ids`, images that are not in the file, rows given twice.
+    """
+    known = list(image_ids)
+    if path.suffix.lower() == ".json":
+        sample = read_sample_json(path, class_names, known, naming)
+        return SampleFile("coco_json", (), "", None, "", sample.rows, sample.names, sample.category_ids)
+    table = read_csv(path)
+    roles = _roles_by_rows(table, class_names) or csv_roles(table.header)
+    if roles is None:
+        raise DataError([f"{path}, row 1: found the header {','.join(table.header)}; expected {EXPECTED}"])
+    numbered, problems = _rows(table, roles, tuple(class_names))
+    ids, hint = ids_by_name({name for _, name, _ in numbered}, known, naming)
+    problems += _mismatches(path, numbered, class_names, ids, hint)
+    problems += unlisted(path, known, {ids.get(name) for _, name, _ in numbered}, "has no row") if not hint else []
+    if problems:
+        raise DataError(problems)
+    rows = tuple((ids[name], class_index) for _, name, class_index in numbered)
+    names = {ids[name]: name for _, name, _ in numbered}
+    return SampleFile(roles.layout, table.header, roles.image_column, roles.class_column, roles.rle_column, rows, names)
+
+
+def csv_roles(header: tuple[str, ...]) -> Roles | None:
+    """What the columns of an answer csv are for, told by their names; None for no such csv."""
+    if len(header) == 2:
+        both = header[0].lower().replace("_", "") == "imageidclassid"
+        return Roles("image_class_id" if both else "image", header[0], None, header[1])
+    class_columns = [name for name in header if "class" in name.lower()]
+    if len(header) == 3 and len(class_columns) == 1:
+        image_column, rle_column = [name for name in header if name not in class_columns]
+        return Roles("image_class_columns", image_column, class_columns[0], rle_column)
+    return None
+
+
+def _roles_by_rows(table: CsvTable, class_names: Sequence[str]) -> Roles | None:
+    """The roles of a sample's columns where several classes show in its rows but not in its header; else None."""
+    told, header = csv_roles(table.header), table.header
+    if len(class_names) < 2 or (told is not None and told.layout != "image"):
+        return None
+    if told is not None:
+        ends = (fields[0].rpartition("_")[2] for _, fields in table.rows)
+        return told._replace(layout="image_class_id") if any(end in class_names for end in ends) else None
+    columns = [name for place, name in enumerate(header) if all(row[place] in class_names for _, row in table.rows)]
+    if len(header) != 3 or len(columns) != 1:
+        return None
+    image_column, rle_column = [name for name in header if name not in columns]
+    return Roles("image_class_columns", image_column, columns[0], rle_column)
+
+
+def image_and_class(fields: Sequence[str], roles: Roles, class_names: Sequence[str]) -> tuple[str, str]:
+    """What a row calls its image, and its class; fields: the image column's and, where there is one, the class's."""
+    if roles.layout == "image_class_id":
+        name, _, class_name = fields[0].rpartition("_")
+        return name, class_name
+    return fields[0], class_names[0] if roles.class_column is None else fields[1]
+
+
+def _rows(table: CsvTable, roles: Roles, class_names: tuple[str, ...]) -> tuple[list[tuple[int, str, int]], list[str]]:
+    """(row number, image as written, class index) of the good rows, and the problems of the others."""
+    columns = [roles.image_column] if roles.class_column is None else [roles.image_column, roles.class_column]
+    rows, problems = [], []
+    for number, fields in table.select(columns):
+        name, class_name = image_and_class(fields, roles, class_names)
+        if class_name in class_names:
+            rows.append((number, name, class_names.index(class_name)))
+        else:
+            known = ", ".join(class_names)
+            problems.append(f"{table.path}, row {number}: unknown class {class_name!r}; data.class_names has {known}")
+    return rows, problems
+
+
+def _mismatches(
+    path: Path, rows: list[tuple[int, str, int]], class_names: Sequence[str], ids: Mapping[str, str], hint: str
+) -> list[str]:
+    problems = []
+    first: dict[tuple[str, int], int] = {}
+    for number, name, class_index in rows:
+        if name not in ids:
+            problems.append(f"{path}, row {number}: there is no test image {name!r}{hint}")
+        earlier = first.setdefault((name, class_index), number)
+        if earlier != number:
+            problems.append(f"{path}, row {number}: {name!r}, class {class_names[class_index]} is in row {earlier}")
+    return problems

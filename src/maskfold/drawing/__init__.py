@@ -1,0 +1,1 @@
+"""How pictures, charts and pages are drawn."""

@@ -1,0 +1,26 @@
+"""The look that all HTML pages share, and the templates they are made from.
+
+A page is a template that extends base.html.j2, which holds style.css; its blocks are title, style, content and scripts.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jinja2
+
+from maskfold.artefacts.files import file_hash
+
+SHARED = Path(__file__).parent
+
+
+def page_environment(folder: Path = SHARED) -> jinja2.Environment:
+    """Templates of `folder`, which may extend and include the shared ones; every value in them is escaped."""
+    loader = jinja2.FileSystemLoader([folder, SHARED])
+    return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+
+
+def page_inputs(*files: Path) -> dict[str, str]:
+    """Provenance of the templates a page is made from, the shared look among them: label -> hash."""
+    paths = [SHARED / "base.html.j2", SHARED / "style.css", *files]
+    return {f"page file {path.name}": file_hash(path) for path in paths}

@@ -1,0 +1,87 @@
+"""The pictures of a gallery: small photos, and for each the masks and probabilities that pages draw over it.
+
+A picture is scaled to at most `report.picture_px`; masks and probabilities have the picture's size. Files are numbered,
+a thousand a folder; their names never come from image ids.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from maskfold.drawing.script_data import write_script
+from maskfold.pixels.rle import encode, parse_runs
+
+CHUNK_IMAGES = 64  # whose masks share a script: one script an image would be many, one for all would be slow to load
+FAINTEST = 13  # of 255: what stays below p = 0.05 everywhere has no picture of its probabilities
+
+_JPEG_QUALITY = 80
+_FILES_A_FOLDER = 1000
+_LEVELS = 64  # of a probability picture; fewer make smaller files
+
+
+def picture_size(height: int, width: int, most_px: int) -> tuple[int, int]:
+    """(height, width) in px of an image's picture: its own where that fits."""
+    factor = min(1.0, most_px / max(height, width))
+    return max(1, round(height * factor)), max(1, round(width * factor))
+
+
+def picture_path(folder: Path, number: int, suffix: str) -> Path:
+    """Where a picture lies: folder/12/12345.jpg; gallery.js knows the same."""
+    return folder / str(number // _FILES_A_FOLDER) / f"{number}{suffix}"
+
+
+def write_photo(image: np.ndarray, size: tuple[int, int], path: Path) -> None:
+    """Write an image, (H, W, 3) uint8 RGB, scaled to `size` (height, width) as a jpg."""
+    if image.shape[:2] != size:
+        image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
+    coded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
+    path.write_bytes(coded.tobytes())
+
+
+def picture_runs(mask: np.ndarray, size: tuple[int, int]) -> list[int]:
+    """A mask at a picture's size as run lengths: gap, length, gap, length, … along the rows; [] for a blank one.
+
+    mask: (H, W) uint8 in {0, 1}. A pixel of the picture is on where the mask is on anywhere below it, so that a
+    defect of a few pixels can be seen.
+    """
+    if not mask.any():
+        return []
+    if mask.shape != size:
+        mask = cv2.resize(mask * np.uint8(255), size[::-1], interpolation=cv2.INTER_AREA) > 0
+    runs = parse_runs(encode(np.ascontiguousarray(mask), "row"))
+    starts, ends = runs[:, 0] - 1, runs.sum(axis=1) - 1
+    gaps = starts - np.r_[0, ends[:-1]]
+    return np.stack([gaps, runs[:, 1]], axis=1).ravel().tolist()
+
+
+def write_heat(prob: np.ndarray, size: tuple[int, int], path: Path) -> None:
+    """Write probabilities, (H, W) uint8, as a translucent png to lay over the picture: the surer, the brighter."""
+    if prob.shape != size:
+        prob = cv2.resize(prob, size[::-1], interpolation=cv2.INTER_AREA)
+    picture = Image.fromarray(prob // np.uint8(256 // _LEVELS))
+    picture.putpalette(_heat_colours())
+    picture.save(path, format="PNG", transparency=_heat_alpha())
+
+
+def _heat_colours() -> list[int]:
+    """RGB of each level, one after the other."""
+    levels = np.linspace(40, 250, _LEVELS).astype(np.uint8)  # the ends of the map are nearly black and white
+    return list(cv2.applyColorMap(levels[None], cv2.COLORMAP_INFERNO)[0, :, ::-1].tobytes())
+
+
+def _heat_alpha() -> bytes:
+    """How opaque each level is; the lowest is not there at all."""
+    return bytes([0, *np.linspace(70, 230, _LEVELS - 1).astype(np.uint8).tolist()])
+
+
+def write_chunk(folder: Path, chunk: int, masks: list[Any]) -> None:
+    """Write the masks of CHUNK_IMAGES pictures in a row.
+
+    masks: for each picture, and in it for each class, the runs of its truth and of its prediction, or 0 for neither.
+    """
+    write_script(folder / f"masks-{chunk}.js", "gallery_masks", chunk, masks)

@@ -1,0 +1,1 @@
+"""How work runs: jobs and threads, compiled loops, memory, progress and the console."""

@@ -1,0 +1,1 @@
+"""ONNX files and what a bundle needs."""

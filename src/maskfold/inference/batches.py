@@ -1,0 +1,121 @@
+"""Batches of images of one padded size."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from maskfold.config import Config, ModelConfig
+from maskfold.data.images.files import read_image
+from maskfold.pixels.geometry import (
+    network_size,
+    pad_to,
+    padded_size,
+    resize_image,
+)
+
+
+@dataclass(frozen=True)
+class ImageBatch:
+    """Images of one padded size, ready for the network.
+
+    pixels: (B, in_channels, h, w) uint8; sizes: original (height, width); inner_sizes: (height, width) before padding.
+    """
+
+    image_ids: list[str]
+    pixels: Tensor
+    sizes: list[tuple[int, int]]
+    inner_sizes: list[tuple[int, int]]
+
+    def part(self, rows: slice) -> ImageBatch:
+        """Some of the images."""
+        return ImageBatch(self.image_ids[rows], self.pixels[rows], self.sizes[rows], self.inner_sizes[rows])
+
+    def pin_memory(self) -> ImageBatch:
+        """The same batch in page-locked memory, for copies that overlap with the GPU's work."""
+        return ImageBatch(self.image_ids, self.pixels.pin_memory(), self.sizes, self.inner_sizes)
+
+
+class BatchDataset(Dataset[ImageBatch]):
+    """Batches of images that share a padded size; batch i is always the same images, whoever loads it."""
+
+    def __init__(self, images: pd.DataFrame, model: ModelConfig, batch_size: int, pad_multiple: int) -> None:
+        self.model, self.pad_multiple = model, pad_multiple
+        self.image_ids = images["image_id"].tolist()
+        self.paths = images["path"].tolist()
+        pairs = zip(images["height"].tolist(), images["width"].tolist(), strict=True)
+        self.inner_sizes = [network_size(height, width, model.resize) for height, width in pairs]
+        self.batches = plan_batches(self.inner_sizes, batch_size, pad_multiple)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> ImageBatch:
+        rows = self.batches[index]
+        images = [read_image(self.paths[row], self.model.in_channels) for row in rows]
+        return image_batch([self.image_ids[row] for row in rows], images, self.model, self.pad_multiple)
+
+
+def image_batch(
+    image_ids: list[str], images: Sequence[np.ndarray], model: ModelConfig, pad_multiple: int
+) -> ImageBatch:
+    """Images, (H, W, in_channels) uint8 each, resized and padded for the network; their padded sizes must be equal."""
+    sizes = [(image.shape[0], image.shape[1]) for image in images]
+    inner_sizes = [network_size(*size, model.resize) for size in sizes]
+    size = padded_size(*inner_sizes[0], pad_multiple)
+    padded = [
+        pad_to(resize_image(image, inner), size, mirror=True) for image, inner in zip(images, inner_sizes, strict=True)
+    ]
+    pixels = torch.from_numpy(np.stack(padded).transpose(0, 3, 1, 2))
+    return ImageBatch(image_ids, pixels.contiguous(memory_format=torch.channels_last), sizes, inner_sizes)
+
+
+def plan_batches(inner_sizes: Sequence[tuple[int, int]], batch_size: int, pad_multiple: int) -> list[list[int]]:
+    """Rows grouped by padded size, at most `batch_size` a batch, in order of their first image."""
+    batches: list[list[int]] = []
+    open_batches: dict[tuple[int, int], list[int]] = {}
+    for row, inner in enumerate(inner_sizes):
+        size = padded_size(*inner, pad_multiple)
+        batch = open_batches.get(size)
+        if batch is None or len(batch) == batch_size:
+            batch = open_batches[size] = []
+            batches.append(batch)
+        batch.append(row)
+    return batches
+
+
+def batch_loader(
+    images: pd.DataFrame, config: Config, device: torch.device, rank: int = 0, world: int = 1
+) -> DataLoader[ImageBatch]:
+    """A loader of whole images for inference; decoding runs beside the network. Process `rank` takes its share."""
+    # Small enough that every process has a batch: one without any would not answer when the others gather.
+    batch_size = min(config.inference.batch_size, max(1, len(images) // world))
+    batches = BatchDataset(images, config.model, batch_size, config.inference.pad_multiple)
+    return DataLoader(
+        Subset(batches, range(rank, len(batches), world)),
+        batch_size=None,
+        num_workers=loader_workers(config, device),
+        pin_memory=device.type == "cuda",
+        worker_init_fn=single_threaded,
+        prefetch_factor=4 if loader_workers(config, device) else None,
+    )
+
+
+def loader_workers(config: Config, device: torch.device) -> int:
+    """Number of loader processes: as configured, else up to four beside a GPU and one beside a network on the CPU."""
+    if config.train.workers is not None:
+        return config.train.workers
+    return min(4, os.cpu_count() or 1) if device.type == "cuda" else 1
+
+
+def single_threaded(_worker: int) -> None:
+    """Keep a loader process from starting threads of its own, which would fight the network's."""
+    cv2.setNumThreads(0)

@@ -1,0 +1,122 @@
+"""The only way from an image to probabilities: used for validation, OOF, test images, photos and video alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from maskfold.config import Config, InferenceConfig
+from maskfold.errors import InferenceError
+from maskfold.inference.batches import ImageBatch, batch_loader
+from maskfold.inference.runtime import Runtime, out_of_memory
+from maskfold.inference.tiling import predict_tiled
+from maskfold.inference.tta import tta_views
+from maskfold.network.model import SegmentationModel
+
+
+class Prediction(NamedTuple):
+    """One image's probabilities at its original size.
+
+    prob: (C, H, W) uint8, q stands for q/255; class_prob: (C,) float32 in 0..1, or None without a classification head.
+    """
+
+    image_id: str
+    prob: np.ndarray
+    class_prob: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Trained networks on their device, how much each counts (summing to 1), and how an image is shown to them."""
+
+    models: Sequence[SegmentationModel]
+    weights: Sequence[float]
+    inference: InferenceConfig
+    runtime: Runtime
+
+    def predict(self, batch: ImageBatch) -> list[Prediction]:
+        """The weighted mean probability over models and the plain mean over views, back at the original sizes.
+
+        When the GPU's memory does not suffice, the batch is halved. Raises InferenceError when one image is too much.
+        """
+        try:
+            return self._predict(batch)
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            if len(batch.image_ids) == 1:
+                height, width = batch.pixels.shape[2:]
+                raise InferenceError(
+                    f"image {batch.image_ids[0]}: the GPU's memory does not suffice for {height}x{width} px; give "
+                    "inference.tile_size, or lower it (now "
+                    f"{'null' if self.inference.tile_size is None else list(self.inference.tile_size)})"
+                ) from None
+        torch.cuda.empty_cache()
+        middle = len(batch.image_ids) // 2
+        return [*self.predict(batch.part(slice(middle))), *self.predict(batch.part(slice(middle, None)))]
+
+    def _predict(self, batch: ImageBatch) -> list[Prediction]:
+        pixels = batch.pixels.to(self.runtime.device, non_blocking=True)
+        size = (pixels.shape[2], pixels.shape[3])
+        views = tta_views(self.inference.tta, size)
+        mask_prob: Tensor | None = None
+        class_prob: Tensor | None = None
+        with torch.inference_mode(), self.runtime.autocast():
+            for view in views:
+                seen = view.see(pixels).contiguous(memory_format=torch.channels_last)
+                for model, weight in zip(self.models, self.weights, strict=True):
+                    prob, present = self._probabilities(model, seen)
+                    share = weight / len(views)
+                    prob = view.undo(prob, size).mul(share)
+                    mask_prob = prob if mask_prob is None else mask_prob.add_(prob)
+                    if present is not None:
+                        class_prob = present * share if class_prob is None else class_prob.add_(present, alpha=share)
+        assert mask_prob is not None, "no model to predict with"
+        maps = original_size_maps(mask_prob, batch)
+        class_rows = [None] * len(maps) if class_prob is None else list(class_prob.cpu().numpy())
+        return [Prediction(*row) for row in zip(batch.image_ids, maps, class_rows, strict=True)]
+
+    def _probabilities(self, model: SegmentationModel, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Mask probabilities (B, C, h, w) and class probabilities (B, C) or None of one network, in tiles if so set."""
+
+        def whole(part: Tensor) -> tuple[Tensor, Tensor | None]:
+            outputs = model(part)
+            # float() first: a sigmoid in bf16 has too few steps near 1 for 8-bit probabilities.
+            present = None if outputs.class_logits is None else outputs.class_logits.float().sigmoid()
+            return outputs.mask_logits.float().sigmoid(), present
+
+        if self.inference.tile_size is None:
+            return whole(pixels)
+        return predict_tiled(whole, pixels, self.inference.tile_size, self.inference.tile_overlap)
+
+
+def original_size_maps(prob: Tensor, batch: ImageBatch) -> list[np.ndarray]:
+    """(B, C, h, w) probabilities of a batch cropped, resized to the original sizes and quantised to (C, H, W) uint8."""
+    maps = []
+    for row, inner, size in zip(prob, batch.inner_sizes, batch.sizes, strict=True):
+        cropped = row[:, : inner[0], : inner[1]]
+        if inner != size:
+            cropped = torch.nn.functional.interpolate(cropped[None], size, mode="bilinear", antialias=True)[0]
+        # Rounded to nearest, never truncated: 254.6 is 255, and a pixel is on at threshold t iff q >= t.
+        maps.append(cropped.mul(255).round_().clamp_(0, 255).to(torch.uint8).cpu().numpy())
+    return maps
+
+
+def predict_images(
+    models: Sequence[SegmentationModel], weights: Sequence[float], images: pd.DataFrame, config: Config
+) -> Iterator[Prediction]:
+    """Stream the predictions of a table of images (image_id, path, height, width); memory does not grow with it.
+
+    The order is that of the batches, not of the table, and is the same in every run.
+    """
+    runtime = Runtime.of(config)
+    ready = [model.to(runtime.device).eval() for model in models]
+    ensemble = Ensemble(ready, weights, config.inference, runtime)
+    for batch in batch_loader(images, config, runtime.device):
+        yield from ensemble.predict(batch)

@@ -1,0 +1,55 @@
+"""Test-time augmentation: the views of an image a network sees, and the way back to the image's own pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+import ttach
+from torch import Tensor
+
+from maskfold.config import TTA_SCALE
+from maskfold.network.model import STRIDE
+
+
+@dataclass(frozen=True)
+class View:
+    """One flip or turn of an image at one scale."""
+
+    turn: ttach.Transformer
+    scale: float
+
+    def see(self, pixels: Tensor) -> Tensor:
+        """(B, channels, h, w) uint8 as the network shall see it; sides stay multiples of STRIDE, floats when scaled."""
+        turned: Tensor = self.turn.augment_image(pixels)
+        if self.scale == 1:
+            return turned
+        size = [max(STRIDE, round(side * self.scale / STRIDE) * STRIDE) for side in turned.shape[2:]]
+        return F.interpolate(turned.float(), size, mode="bilinear", antialias=True)
+
+    def undo(self, prob: Tensor, size: tuple[int, int]) -> Tensor:
+        """(B, C, h', w') probabilities of what was seen, back on the pixels (h, w) = `size` before `see`."""
+        if self.scale != 1:
+            # A quarter turn is only ever taken of a square, so `size` holds for the turned image too.
+            prob = F.interpolate(prob, size, mode="bilinear", antialias=True)
+        undone: Tensor = self.turn.deaugment_mask(prob)
+        return undone
+
+
+def tta_views(names: Sequence[str], size: tuple[int, int]) -> list[View]:
+    """All combinations of the configured flips and turns at every scale, the untouched image first.
+
+    names: as in inference.tta. size: (h, w) in px of the network's input. Quarter turns are taken of squares only,
+    because a network trained on wide images knows no tall ones; others get the half turn.
+    """
+    quarters = [0, 90, 180, 270] if size[0] == size[1] else [0, 180]
+    turns = {
+        "hflip": ttach.HorizontalFlip(),
+        "vflip": ttach.VerticalFlip(),
+        "rot180": ttach.Rotate90(angles=[0, 180]),
+        "rot90": ttach.Rotate90(angles=quarters),
+    }
+    scales = [1.0, *(float(name.removeprefix(TTA_SCALE)) for name in names if name.startswith(TTA_SCALE))]
+    composed = ttach.Compose([turns[name] for name in names if not name.startswith(TTA_SCALE)])
+    return [View(turn, scale) for scale in scales for turn in composed]

@@ -1,1 +1,0 @@
-"""Which labels the out-of-fold predictions speak against, and why."""

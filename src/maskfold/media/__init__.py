@@ -1,0 +1,1 @@
+"""Photos and videos: predictions drawn into new files."""

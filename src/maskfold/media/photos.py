@@ -1,0 +1,92 @@
+"""Photos as a network and an eye see them: turned as their EXIF data says, and written whole."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from maskfold.artefacts.files import whole_file
+from maskfold.config import Resize
+from maskfold.data.images.files import read_for_display, read_image
+from maskfold.data.images.headers import MAX_PIXELS
+from maskfold.pixels.geometry import network_size, resize_image
+
+_ORIENTATION = 0x0112  # the EXIF tag
+_QUALITY = {
+    "jpg": [cv2.IMWRITE_JPEG_QUALITY, 95],
+    "webp": [cv2.IMWRITE_WEBP_QUALITY, 95],
+    "png": [cv2.IMWRITE_PNG_COMPRESSION, 3],
+}
+
+
+class Picture(NamedTuple):
+    """A photo or a frame.
+
+    name: for messages; seen: (H, W, in_channels) uint8 for the network; shown: (H, W, 3) uint8 RGB to draw on, the same
+    array where the network sees colours; time: of a frame, s.
+    """
+
+    name: str
+    seen: np.ndarray
+    shown: np.ndarray
+    time: Fraction = Fraction(0)
+
+
+def read_photo(path: Path, channels: int, longest_side: int | None = None) -> Picture:
+    """One photo, upright as its EXIF orientation says (training ignores that: its masks belong to stored pixels).
+
+    channels: what the network takes; longest_side: px, of what is larger and shrunk. Raises DataError like read_image.
+    """
+    orientation = _orientation(path)
+    seen = shrunk(upright(read_image(path, channels), orientation), longest_side)
+    shown = seen if channels == 3 else shrunk(upright(read_for_display(path), orientation), longest_side)
+    return Picture(str(path), seen, shown)
+
+
+def shrunk(image: np.ndarray, longest_side: int | None) -> np.ndarray:
+    """(H, W, K) uint8 with no side above `longest_side` px; smaller images stay as they are."""
+    if longest_side is None or max(image.shape[:2]) <= longest_side:
+        return image
+    return resize_image(image, network_size(image.shape[0], image.shape[1], Resize(longest_side=longest_side)))
+
+
+def upright(image: np.ndarray, orientation: int) -> np.ndarray:
+    """(H, W, K) turned and mirrored as an EXIF orientation of 1 to 8 asks for; others leave it as it is."""
+    if orientation in (5, 6, 7, 8):
+        image = image.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    return np.ascontiguousarray(image)
+
+
+def _orientation(path: Path) -> int:
+    """The EXIF orientation, 1 where there is none."""
+    # Pillow reads no pixel here, but refuses sizes that are well within what read_declared has let through.
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+    try:
+        with Image.open(path) as image:
+            return int(image.getexif().get(_ORIENTATION, 1))
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+        return 1  # an npy array, or damaged: read_image says so
+
+
+def encode_photo(image: np.ndarray, form: str) -> bytes:
+    """A picture, (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA uint8, as the bytes of a png, jpg or webp file."""
+    if image.ndim == 3:
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR if image.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)
+    done, data = cv2.imencode(f".{form}", image, _QUALITY[form])
+    assert done, f"{form} {image.shape}"
+    return data.tobytes()
+
+
+def write_photo(path: Path, image: np.ndarray, form: str) -> None:
+    """Write a picture, see encode_photo, whole or not at all."""
+    with whole_file(path) as temporary:
+        temporary.write_bytes(encode_photo(image, form))

@@ -1,0 +1,1 @@
+"""From a config to a network, and back from trained weights."""

@@ -1,0 +1,177 @@
+"""The network: normalisation around a segmentation-models-pytorch net, from a config or from a checkpoint."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import segmentation_models_pytorch as smp
+import torch
+from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from torch import Tensor, nn
+
+from maskfold.artefacts.paths import display
+from maskfold.config import ModelConfig
+from maskfold.errors import ConfigError, StaleError
+from maskfold.network.architectures import (
+    UNFIT,
+    build_network,
+    does_not_fit,
+    own_size_hint,
+)
+from maskfold.network.encoder_weights import load_encoder, local_weights
+
+STRIDE = 32  # every side of a network input must be a multiple of this, whatever the encoder depth
+
+# PAN halves its deepest map, of a sixteenth of the image, three times more.
+_PAN_SMALLEST_SIDE = 128
+
+_LOGIT_EPS = 1e-6  # from 0 and 1; far below a step of 8-bit probabilities
+
+_TRIAL_SIZE = (128, 160)  # (height, width) in px: small, not square, and large enough for every architecture
+
+
+class Outputs(NamedTuple):
+    """What the network returns.
+
+    mask_logits: (B, C, H, W) float; class_logits: (B, C) float, or None without a classification head.
+    """
+
+    mask_logits: Tensor
+    class_logits: Tensor | None
+
+
+class CheckpointMean(nn.Module):
+    """Several trained networks of one kind as one: its logits are those of the mean of their probabilities."""
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, normalised: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Mask logits (B, C, H, W) float32, and with a classification head class logits (B, C) float32."""
+        results = [network(normalised) for network in self.networks]
+        if not isinstance(results[0], tuple):
+            return _mean_logits(results)
+        return tuple(_mean_logits(parts) for parts in zip(*results, strict=True))
+
+
+def _mean_logits(logits: Sequence[Tensor]) -> Tensor:
+    """The logits of the mean probability; float(), as a sigmoid in bf16 has too few steps near 1."""
+    mean = torch.stack([each.float().sigmoid() for each in logits]).mean(dim=0)
+    return torch.logit(mean, eps=_LOGIT_EPS)
+
+
+class SegmentationModel(nn.Module):
+    """An smp network that takes raw uint8 pixels, so that normalisation travels with the weights.
+
+    Three channels are RGB and have ImageNet's mean and deviation each; any other number has their averages throughout.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, in_channels: int) -> None:
+        super().__init__()
+        self.network = network
+        self.smallest_side = _PAN_SMALLEST_SIDE if isinstance(network, smp.PAN) else 1
+        mean, std = torch.tensor(IMAGENET_DEFAULT_MEAN), torch.tensor(IMAGENET_DEFAULT_STD)
+        if in_channels != 3:
+            mean, std = mean.mean().repeat(in_channels), std.mean().repeat(in_channels)
+        self.register_buffer("mean", 255 * mean.view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", 255 * std.view(1, -1, 1, 1), persistent=False)
+
+    def forward(self, pixels: Tensor) -> Outputs:
+        """pixels: (B, in_channels, H, W) uint8, H and W multiples of STRIDE.
+
+        Raises ConfigError for an image smaller than the architecture can take.
+        """
+        if min(pixels.shape[2:]) < self.smallest_side:
+            raise ConfigError(
+                f"model.architecture: {type(self.network).__name__} needs sides of at least {self.smallest_side} px; "
+                f"found {pixels.shape[2]}x{pixels.shape[3]} (height x width): crop or resize to larger images"
+            )
+        normalised = (pixels.float() - self.mean) / self.std
+        result = self.network(normalised.contiguous(memory_format=torch.channels_last))
+        return Outputs(*result) if isinstance(result, tuple) else Outputs(result, None)
+
+    def encoder_parameters(self) -> list[nn.Parameter]:
+        """The parameters that may come pretrained."""
+        encoder = self.network.encoder
+        assert isinstance(encoder, nn.Module)
+        return list(encoder.parameters())
+
+
+def build_model(config: ModelConfig, class_count: int, with_encoder_weights: bool = True) -> SegmentationModel:
+    """The network of a config, in channels_last memory.
+
+    with_encoder_weights=False leaves the encoder random, for when all weights are loaded from a checkpoint right after.
+    Raises ConfigError for an unknown architecture or encoder (naming the nearest), for two that do not work together,
+    for keys that the architecture does not take, and for encoder weights that cannot be had or do not fit.
+    """
+    local_file = local_weights(config) if with_encoder_weights else None
+    named = config.encoder_weights if with_encoder_weights and local_file is None else None
+    network = build_network(config, class_count, named)
+    if local_file is not None:
+        load_encoder(network.encoder, local_file, config)
+    model = SegmentationModel(network, config.in_channels)
+    _try_out(model, config, class_count)
+    return model.to(memory_format=torch.channels_last)
+
+
+def _try_out(model: SegmentationModel, config: ModelConfig, class_count: int) -> None:
+    """Pass one image, so that a network that cannot work is refused now and not in the middle of a training.
+
+    Of the size all images are resized to where the config gives one: some timm encoders work at one size only.
+    """
+    size = _TRIAL_SIZE
+    if config.resize is not None and config.resize.size is not None:
+        height, width = config.resize.size
+        size = -(-height // STRIDE) * STRIDE, -(-width // STRIDE) * STRIDE
+    model.eval()
+    try:
+        with torch.no_grad():
+            found = model(torch.zeros(1, config.in_channels, *size, dtype=torch.uint8)).mask_logits.shape
+    except UNFIT as error:
+        if isinstance(error, ConfigError):
+            raise
+        cure = "" if size != _TRIAL_SIZE else own_size_hint(config)
+        raise does_not_fit(config, f"an image of {size[0]}x{size[1]} px fails: {error}{cure}") from error
+    model.train()
+    if found != (1, class_count, *size):
+        raise does_not_fit(config, f"an image of {size[0]}x{size[1]} px comes out as {found[2]}x{found[3]}")
+
+
+def load_model(path: Path, config: ModelConfig, class_count: int) -> SegmentationModel:
+    """The network of a config with the trained weights of a model.pt; of several checkpoints one that is their mean.
+
+    Raises StaleError when the file is missing, unreadable, or of another network.
+    """
+    if not path.is_file():
+        raise StaleError(f"{display(path)}: no such weights; run src/train.py with this config")
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+        states = stored if isinstance(stored, list) else [stored]
+        if not states or not all(isinstance(state, dict) for state in states):
+            raise ValueError("it holds no state dict")
+        models = [build_model(config, class_count, with_encoder_weights=False) for _ in states]
+        for model, state in zip(models, states, strict=True):
+            model.load_state_dict(state)
+    except ConfigError:
+        raise
+    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, ValueError, TypeError, LookupError) as error:
+        # Of a state dict that does not fit the second line says what differs.
+        reason = " ".join(line.strip() for line in str(error).splitlines()[:2]) or type(error).__name__
+        raise StaleError(
+            f"{display(path)}: not the weights of this config's network ({reason}); run src/train.py with this config"
+        ) from None
+    return models[0] if len(models) == 1 else _mean_model(models, config)
+
+
+def _mean_model(models: Sequence[SegmentationModel], config: ModelConfig) -> SegmentationModel:
+    """One model whose probabilities are the mean of those of several."""
+    mean = SegmentationModel(CheckpointMean([model.network for model in models]), config.in_channels)
+    mean.smallest_side = models[0].smallest_side
+    return mean

@@ -1,0 +1,70 @@
+"""The trained folds that answer together: which there are, how much each counts, and what OOF was predicted with."""
+
+from __future__ import annotations
+
+from maskfold.artefacts.files import file_hash
+from maskfold.artefacts.paths import RunPaths, display
+from maskfold.config import Config
+from maskfold.config.experiment import experiments
+from maskfold.errors import StaleError
+
+
+def fold_names(config: Config) -> list[str]:
+    """`fold0`, `fold1`, … in order: the trained models of an experiment."""
+    return [f"fold{model}" for model in range(config.folds.models)]
+
+
+def equal_weights(config: Config) -> dict[str, float]:
+    """The same weight for every model, summing to 1."""
+    names = fold_names(config)
+    return dict.fromkeys(names, 1 / len(names))
+
+
+def model_hashes(config: Config) -> dict[str, str]:
+    """`fold0`, of a blend `<member>/fold0`, -> SHA-256 of its weights. StaleError when any is missing."""
+    found, problems = {}, []
+    for run in experiments(config):
+        paths = RunPaths.of(run)
+        missing = [fold for fold in range(run.folds.models) if not paths.model(fold).is_file()]
+        if missing:
+            problems.append(
+                f"{display(paths.run)}: folds {missing} are not trained yet; "
+                f"run `python src/train.py --config configs/{run.name}.yaml`"
+            )
+            continue
+        for fold, name in enumerate(fold_names(run)):
+            found[_of_run(config, run, name)] = file_hash(paths.model(fold))
+    if problems:
+        raise StaleError("\n".join(problems))
+    return found
+
+
+def tta_of(config: Config) -> tuple[str, ...]:
+    """The views beside the untouched image; `<member>/<view>` of a blend."""
+    return tuple(_of_run(config, run, view) for run in experiments(config) for view in run.inference.tta)
+
+
+def _of_run(config: Config, run: Config, name: str) -> str:
+    return name if config.blend is None else f"{run.name}/{name}"
+
+
+def inference_settings(config: Config) -> dict[str, object]:
+    """The config values, beside the weights, that decide what the trained folds predict for an image."""
+    if config.blend is not None:
+        return {run.name: inference_settings(run) for run in config.blend.members} | {"combine": config.blend.combine}
+    return {
+        "model": config.model.model_dump(exclude={"encoder_weights"}),
+        "inference": config.inference.model_dump(exclude={"shard_images"}),
+        "precision": config.train.precision,
+    }
+
+
+def network_settings(config: Config) -> dict[str, object]:
+    """What the same weights must be used with to predict the same: `model.resize` -> value; of a blend `<member>/…`."""
+    found: dict[str, object] = {}
+    for run in experiments(config):
+        model = run.model.model_dump(mode="json", exclude={"encoder_weights", "classification_dropout"})
+        tiles = run.inference.model_dump(mode="json", include={"tile_size", "tile_overlap", "pad_multiple"})
+        found |= {_of_run(config, run, f"model.{key}"): value for key, value in model.items()}
+        found |= {_of_run(config, run, f"inference.{key}"): value for key, value in tiles.items()}
+    return found

@@ -1,0 +1,76 @@
+"""OOF probabilities joined with the truth, checked: what tuning, and whoever checks it, reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from maskfold.data.competition import Competition
+from maskfold.errors import DataError
+from maskfold.oof.store import OofImage, iter_oof
+
+
+@dataclass(frozen=True)
+class JudgedImage:
+    """One OOF image beside its truth, (C, H, W) uint8 in {0, 1}."""
+
+    oof: OofImage
+    truth: np.ndarray
+
+
+def iter_judged(path: Path, fold: int, competition: Competition) -> Iterator[JudgedImage]:
+    """The images of one fold's OOF file with their truths.
+
+    Raises DataError when an image is unknown, there twice, of another fold, or does not have the truth's shape.
+    """
+    sizes = dict(
+        zip(
+            competition.train["image_id"],
+            zip(competition.train["height"], competition.train["width"], strict=True),
+            strict=True,
+        )
+    )
+    seen: set[str] = set()
+    for image in iter_oof(path):
+        where = f"{path}: image {image.image_id}"
+        expected = (len(competition.class_names), *map(int, sizes.get(image.image_id, (0, 0))))
+        if image.image_id not in sizes:
+            raise DataError([f"{where}: not a training image"])
+        if image.image_id in seen:
+            raise DataError([f"{where}: there twice"])
+        if image.fold != fold:
+            raise DataError([f"{where}: its rows say fold {image.fold}, but this is the file of fold {fold}"])
+        if image.prob.shape != expected:
+            raise DataError([f"{where}: probabilities of shape {image.prob.shape}, the truth has {expected} (C, H, W)"])
+        seen.add(image.image_id)
+        yield JudgedImage(image, competition.masks(image.image_id))
+
+
+def check_complete(image_ids: Mapping[int, list[str]], competition: Competition) -> None:
+    """Every training image is in exactly one fold. Raises DataError naming those that are not."""
+    fold_of: dict[str, int] = {}
+    problems = []
+    for fold, names in image_ids.items():
+        for name in names:
+            if name in fold_of:
+                problems.append(f"image {name} is in the OOF of fold {fold_of[name]} and of fold {fold}")
+            fold_of[name] = fold
+    known = set(competition.train["image_id"])
+    problems += [
+        f"image {name} in the OOF of fold {fold} is not a training image that is scored"
+        for name, fold in fold_of.items()
+        if name not in known
+    ]
+    problems += [
+        f"training image {name} is in no fold's OOF" for name in competition.train["image_id"] if name not in fold_of
+    ]
+    if problems:
+        raise DataError(problems)
+
+
+def largest_map_px(competition: Competition) -> int:
+    """Pixels of the largest training image."""
+    return int((competition.train["height"] * competition.train["width"]).max())

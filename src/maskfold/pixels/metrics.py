@@ -1,0 +1,161 @@
+"""The only metrics: each a function of (intersection, predicted area, true area) of one image and class.
+
+An empty truth with an empty prediction scores 1. So that sums do not depend on their order, shards add bit for bit and
+difference tables are exact, every score is rounded to a whole number of 2**-40 before it is summed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from maskfold.execution.compiled import compiled
+
+FIXED_ONE = 2**40  # a score of 1 in fixed point; eight million images fit in 64 bits
+
+# What a table sums for each metric: scores in fixed point, or for pooled Dice the areas themselves.
+DICE, IOU, TGS_PRECISION, INTERSECTION, PREDICTED_AREA = range(5)
+PLANES: dict[str, tuple[int, ...]] = {
+    "dice": (DICE,),
+    "iou": (IOU,),
+    "tgs_precision": (TGS_PRECISION,),
+    "pooled_dice": (INTERSECTION, PREDICTED_AREA),
+}
+
+
+@compiled
+def image_score(plane: int, intersection: int, predicted_area: int, true_area: int) -> float:
+    """The score of one image and class, 0..1; `plane` is DICE, IOU or TGS_PRECISION."""
+    total = predicted_area + true_area
+    if total == 0:
+        return 1.0
+    if plane == DICE:
+        return 2.0 * intersection / total
+    union = total - intersection
+    if plane == IOU:
+        return intersection / union
+    hits = 0
+    for twentieths in range(10, 20):
+        # In whole numbers: 0.55 is no float, and at an IoU of exactly a threshold a float would decide by chance.
+        if 20 * intersection > twentieths * union:
+            hits += 1
+    return hits / 10.0
+
+
+@compiled
+def plane_value(plane: int, intersection: int, predicted_area: int, true_area: int) -> int:
+    """What one image adds to a table's plane: a score in fixed point, or an area in px."""
+    if plane == INTERSECTION:
+        return intersection
+    if plane == PREDICTED_AREA:
+        return predicted_area
+    return int(np.rint(image_score(plane, intersection, predicted_area, true_area) * FIXED_ONE))
+
+
+@compiled
+def _plane_values(plane: int, areas: np.ndarray, out: np.ndarray) -> None:
+    for row in range(len(areas)):
+        out[row] = plane_value(plane, areas[row, 0], areas[row, 1], areas[row, 2])
+
+
+@compiled
+def _image_scores(plane: int, areas: np.ndarray, out: np.ndarray) -> None:
+    for row in range(len(areas)):
+        out[row] = image_score(plane, areas[row, 0], areas[row, 1], areas[row, 2])
+
+
+def _rows(*areas: Any) -> np.ndarray:
+    """Arrays of areas of one shape as the rows of an (N, 3) int64 table."""
+    return np.stack(np.broadcast_arrays(*areas), axis=-1).astype(np.int64).reshape(-1, 3)
+
+
+def _scores(plane: int, areas: tuple[Any, Any, Any]) -> np.ndarray:
+    rows = _rows(*areas)
+    out = np.empty(len(rows), dtype=np.float64)
+    _image_scores(plane, rows, out)
+    return out.reshape(np.broadcast_shapes(*(np.shape(area) for area in areas)))
+
+
+def dice(intersection: Any, predicted_area: Any, true_area: Any) -> np.ndarray:
+    """2I / (P + T) per image, 1 where both are empty (the Severstal competition's metric).
+
+    Arguments: integer arrays of areas in px that broadcast. Returns float64 of their shape in 0..1.
+    """
+    return _scores(DICE, (intersection, predicted_area, true_area))
+
+
+def iou(intersection: Any, predicted_area: Any, true_area: Any) -> np.ndarray:
+    """I / (P + T - I) per image, 1 where both are empty; shapes as in `dice`."""
+    return _scores(IOU, (intersection, predicted_area, true_area))
+
+
+def tgs_precision(intersection: Any, predicted_area: Any, true_area: Any) -> np.ndarray:
+    """The share of the thresholds 0.5, 0.55, …, 0.95 that the IoU exceeds; shapes as in `dice`.
+
+    The mean precision of the TGS Salt competition, whose images hold one object each.
+    """
+    return _scores(TGS_PRECISION, (intersection, predicted_area, true_area))
+
+
+def pooled_dice(intersection: Any, predicted_area: Any, true_area: Any) -> float:
+    """2 ΣI / (ΣP + ΣT) over all images; 1 where all are empty."""
+    return pooled(int(np.sum(intersection)), int(np.sum(predicted_area)), int(np.sum(true_area)))
+
+
+def pooled(intersection: int, predicted_area: int, true_area: int) -> float:
+    """Pooled Dice of sums of areas."""
+    total = predicted_area + true_area
+    return 2 * intersection / total if total else 1.0
+
+
+def plane_values(plane: int, intersection: Any, predicted_area: Any, true_area: Any) -> np.ndarray:
+    """What each image adds to a table's plane, int64; shapes as in `dice`."""
+    rows = _rows(intersection, predicted_area, true_area)
+    out = np.empty(len(rows), dtype=np.int64)
+    _plane_values(plane, rows, out)
+    return out.reshape(np.broadcast_shapes(*(np.shape(area) for area in (intersection, predicted_area, true_area))))
+
+
+def fixed_scores(metric: str, intersection: Any, predicted_area: Any, true_area: Any) -> np.ndarray:
+    """Scores of a mean-over-images metric in fixed point, int64; pooled Dice has no score an image."""
+    return plane_values(PLANES[metric][0], intersection, predicted_area, true_area)
+
+
+def class_score(metric: str, intersection: Any, predicted_area: Any, true_area: Any) -> float:
+    """The score of a class, whatever the order of its images: a mean over images, or pooled Dice.
+
+    Arguments: integer arrays (images,) of areas in px. Raises ValueError when there is no image.
+    """
+    if np.size(intersection) == 0:
+        raise ValueError("a score of no images is not defined")
+    if metric == "pooled_dice":
+        return pooled_dice(intersection, predicted_area, true_area)
+    return from_fixed(int(fixed_scores(metric, intersection, predicted_area, true_area).sum()), np.size(intersection))
+
+
+def shown_metric(metric: str) -> str:
+    """The metric an image's own score is shown in: `metric`, or Dice where the metric pools all images."""
+    return "dice" if metric == "pooled_dice" else metric
+
+
+def image_scores(metric: str, intersection: Any, predicted_area: Any, true_area: Any) -> np.ndarray:
+    """The scores of single images, float64 in 0..1; pooled Dice has none, so Dice stands in for it."""
+    return _scores(PLANES[shown_metric(metric)][0], (intersection, predicted_area, true_area))
+
+
+def to_fixed(score: Any) -> np.ndarray:
+    """Scores as whole numbers of 2**-40, rounded to nearest."""
+    return np.rint(np.asarray(score, dtype=np.float64) * FIXED_ONE).astype(np.int64)
+
+
+def from_fixed(total: int, count: int) -> float:
+    """The mean of `count` fixed-point scores that sum to `total`."""
+    return total / (count * FIXED_ONE)
+
+
+def mask_areas(pred: np.ndarray, truth: np.ndarray) -> tuple[int, int, int]:
+    """(intersection, predicted area, true area) in px of two masks of one shape, bool or integer; non-zero is on."""
+    if pred.shape != truth.shape:
+        raise ValueError(f"prediction {pred.shape} and truth {truth.shape} differ in shape")
+    return int(np.count_nonzero((pred != 0) & (truth != 0))), int(np.count_nonzero(pred)), int(np.count_nonzero(truth))

@@ -1,0 +1,120 @@
+"""Run-length encoding of masks as Kaggle writes it: one-based "start length" pairs, column- or row-major.
+
+Severstal, airbus and most Kaggle competitions number the pixels down the columns ("column"); PicsArt's and some
+others along the rows ("row"). The empty text is the empty mask. The work is done by rle_loops.py.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NoReturn
+
+import numpy as np
+
+from maskfold.pixels.rle_kernels import (
+    MAX_DIGITS,
+    encode_columns,
+    encode_rows,
+    fill_columns,
+    fill_rows,
+    parse,
+)
+
+Order = Literal["column", "row"]
+
+_UNBOUNDED = 2**63 - 1
+
+
+class RleError(ValueError):
+    """A text that is no run-length encoding of a mask of the given size; the message says why."""
+
+
+def encode(mask: np.ndarray, order: Order = "column") -> str:
+    """The runs of a mask, sorted, never touching.
+
+    mask: (H, W) bool or integer; non-zero pixels are on. Returns one-based "start length start length …", "" for a
+    blank mask.
+    """
+    if mask.ndim != 2:
+        raise ValueError(f"a mask to encode has shape (H, W); found {mask.shape}")
+    pixels = mask.view(np.uint8) if mask.dtype in (np.uint8, np.bool_) else (mask != 0).view(np.uint8)
+    if order == "column" and not mask.flags.f_contiguous:
+        text, length = encode_columns(np.ascontiguousarray(pixels))
+    else:
+        text, length = encode_rows(np.ascontiguousarray(pixels.T if order == "column" else pixels).reshape(-1))
+    return str(text[:length].data, "ascii")
+
+
+def parse_runs(text: str, pixels: int | None = None) -> np.ndarray:
+    """The runs of an RLE text, checked.
+
+    pixels: H * W of the mask the runs must fit in; None leaves the upper bound unchecked. Returns (runs, 2) int64:
+    one-based start and length, sorted, not overlapping (runs may touch). Raises RleError.
+    """
+    runs, good = parse(_bytes(text), _UNBOUNDED if pixels is None else pixels)
+    if not good:
+        _raise_reason(text, pixels)
+    return runs
+
+
+def decode(text: str, height: int, width: int, order: Order = "column") -> np.ndarray:
+    """The mask an RLE text stands for.
+
+    Returns (height, width) uint8 in {0, 1}, C-contiguous. Raises RleError when the text has an odd count of numbers,
+    something that is no number, runs that are unsorted, overlap, are empty or leave the image.
+    """
+    mask = np.zeros((height, width), dtype=np.uint8)
+    if text and not (fill_columns(_bytes(text), mask) if order == "column" else fill_rows(_bytes(text), mask.ravel())):
+        _raise_reason(text, height * width)
+    return mask
+
+
+def area(text: str) -> int:
+    """How many pixels an RLE text switches on. Raises RleError."""
+    return int(parse_runs(text)[:, 1].sum())
+
+
+def _bytes(text: str) -> np.ndarray:
+    """(bytes,) uint8 of a text; what is neither ASCII nor a blank becomes "?", which is no number either."""
+    if not text.isascii():
+        text = " ".join(text.split())
+    return np.frombuffer(text.encode("ascii", "replace"), dtype=np.uint8)
+
+
+def _raise_reason(text: str, pixels: int | None) -> NoReturn:
+    """Raise RleError with what is wrong with a bad text, slowly and in words."""
+    words = text.split()
+    _check_words(words)
+    _check_runs(np.array(words, dtype=np.int64).reshape(-1, 2), pixels)
+    raise AssertionError(f"a good text was refused: {text!r}")
+
+
+def _check_words(words: list[str]) -> None:
+    joined = "".join(words)
+    if not (joined.isascii() and joined.isdigit()):
+        position, word = next((i, w) for i, w in enumerate(words, 1) if not (w.isascii() and w.isdigit()))
+        try:
+            below_zero = int(word) < 0
+        except ValueError:
+            below_zero = False
+        raise RleError(f"number {position} is {word!r}, {'below zero' if below_zero else 'not a whole number'}")
+    if len(words) % 2:
+        raise RleError(f"{len(words)} numbers, but starts and lengths come in pairs")
+    if len(joined) > MAX_DIGITS and max(map(len, words)) > MAX_DIGITS:
+        raise RleError(f"a number of {max(map(len, words))} digits, out of any image's range")
+
+
+def _check_runs(runs: np.ndarray, pixels: int | None) -> None:
+    starts, lengths = runs[:, 0], runs[:, 1]
+    if (bad := np.flatnonzero(starts < 1)).size:
+        raise RleError(f"run {bad[0] + 1} starts at pixel {starts[bad[0]]}, but pixels count from 1")
+    if (bad := np.flatnonzero(lengths < 1)).size:
+        raise RleError(f"run {bad[0] + 1} has length {lengths[bad[0]]}, but a run has at least one pixel")
+    if (bad := np.flatnonzero(np.diff(starts) < 0)).size:
+        k = int(bad[0])
+        raise RleError(f"run {k + 2} starts at {starts[k + 1]}, before run {k + 1} at {starts[k]}: not sorted")
+    lasts = starts + lengths - 1
+    if (bad := np.flatnonzero(starts[1:] <= lasts[:-1])).size:
+        k = int(bad[0])
+        raise RleError(f"run {k + 2} starts at {starts[k + 1]}, but run {k + 1} reaches to {lasts[k]}: they overlap")
+    if pixels is not None and lasts[-1] > pixels:
+        raise RleError(f"run {len(runs)} reaches to pixel {lasts[-1]}, but the image has {pixels} pixels")

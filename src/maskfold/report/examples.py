@@ -1,0 +1,107 @@
+"""Which OOF images the report shows, and their pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import pandas as pd
+
+from maskfold.artefacts.paths import RunPaths
+from maskfold.config import Config
+from maskfold.data.competition import Competition
+from maskfold.data.images.files import read_for_display
+from maskfold.drawing.overlays import JPEG_QUALITY, overlay
+from maskfold.oof.store import OofImage, OofReader
+from maskfold.rules.applying import apply_rule
+from maskfold.rules.tuned import TunedArtefact
+
+
+@dataclass(frozen=True)
+class Example:
+    """One picture of a gallery: one image and class with its score; file is relative to the page."""
+
+    image_id: str
+    class_name: str
+    fold: int
+    score: float
+    true_area_px: int
+    predicted_area_px: int
+    file: str
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """A titled row of pictures."""
+
+    title: str
+    caption: str
+    examples: tuple[Example, ...]
+
+
+def choose_examples(scores: pd.DataFrame, count: int) -> dict[str, pd.DataFrame]:
+    """`count` rows of image_scores.csv for each gallery: best, worst and most wrong.
+
+    Best and worst are among the images that show the class. Most wrong weighs how wrong by how many pixels are at
+    stake, and knows false alarms too.
+    """
+    shown = scores[scores["true_area"] > 0]
+    at_stake = (1 - scores["adopted_score"]) * (scores["true_area"] + scores["adopted_area"])
+    order = ["image_id", "class_name"]
+    return {
+        "best": shown.sort_values(["adopted_score", *order], ascending=[False, True, True]).head(count),
+        "worst": shown.sort_values(["adopted_score", *order]).head(count),
+        "wrong": scores.assign(at_stake=at_stake)[at_stake > 0]
+        .sort_values(["at_stake", *order], ascending=[False, True, True])
+        .head(count),
+    }
+
+
+_TITLES = {
+    "worst": ("Worst", "Images that show the class, lowest score first."),
+    "wrong": ("Most wrong", "Most pixels at stake: large misses and false alarms, empty images included."),
+    "best": ("Best", "Images that show the class, highest score first."),
+}
+
+
+def draw_galleries(
+    config: Config, competition: Competition, tuned: TunedArtefact, scores: pd.DataFrame, folder: Path
+) -> list[Gallery]:
+    """Draw the pictures of all galleries into `folder`/images; file names never come from image ids."""
+    chosen = choose_examples(scores, config.report.examples)
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    examples: dict[str, list[Example]] = {key: [] for key in _TITLES}
+    # Fold by fold, so that each OOF file is opened once.
+    for fold in range(config.folds.count):
+        with OofReader(RunPaths.of(config).oof_parquet(fold), kept_bytes=0) as reader:
+            for key, rows in chosen.items():
+                ranked = rows.assign(rank=range(len(rows)))
+                for row in ranked[ranked["fold"] == fold].itertuples():
+                    file = f"images/{key}-{row.rank:03d}.jpg"
+                    example = Example(
+                        str(row.image_id),
+                        str(row.class_name),
+                        fold,
+                        float(row.adopted_score),
+                        int(row.true_area),
+                        int(row.adopted_area),
+                        file,
+                    )
+                    _draw(competition, tuned, reader.image(example.image_id), example.class_name, folder / file)
+                    examples[key].append(example)
+    return [
+        Gallery(title, caption, tuple(sorted(examples[key], key=lambda example: example.file)))
+        for key, (title, caption) in _TITLES.items()
+    ]
+
+
+def _draw(competition: Competition, tuned: TunedArtefact, oof: OofImage, name: str, path: Path) -> None:
+    index = competition.class_names.index(name)
+    image_path = competition.train.set_index("image_id").loc[oof.image_id, "path"]
+    image = read_for_display(Path(image_path))
+    class_prob = None if oof.class_prob is None else float(oof.class_prob[index])
+    prediction = apply_rule(oof.prob[index], tuned.classes[index].rule, class_prob)
+    picture = overlay(image, competition.masks(oof.image_id)[index], prediction)
+    coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+    path.write_bytes(coded.tobytes())

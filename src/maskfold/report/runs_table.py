@@ -1,0 +1,232 @@
+"""Runs side by side: how large each network is, how well it scores, how long it trained and how fast it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from maskfold.artefacts.files import file_hash, whole_file
+from maskfold.artefacts.paths import RunPaths, display
+from maskfold.config import REPOSITORY, Config, load_config
+from maskfold.config.experiment import experiments
+from maskfold.config.loading import run_config
+from maskfold.data.recognition.recognise import with_recognised_data
+from maskfold.errors import ConfigError, DataError, StaleError, UsageError
+from maskfold.execution.console import markdown_table
+from maskfold.network.architectures import build_network
+from maskfold.network.trained import model_hashes
+from maskfold.rules.tuned import TunedArtefact
+from maskfold.training.summary import fold_summary
+
+# Of runs.csv; blank where a stage has not run. Times and sizes are of one fold's network, training_min of all folds.
+FIGURES = {
+    "parameters_m": ("M params", ".2f"),
+    "folds": ("folds", ""),
+    "epochs": ("epochs", ".0f"),
+    "validation_loss": ("loss", ".3f"),
+    "default": ("default", ".4f"),
+    "tuned": ("tuned", ".4f"),
+    "honest": ("honest", ".4f"),
+    "training_min": ("train min", ".0f"),
+    "torch_ms": ("torch ms", ".1f"),
+    "fastest_ms": ("fastest ms", ".1f"),
+    "fastest": ("fastest in", ""),
+    "measured_px": ("at px", ""),
+    "size_mb": ("disk MB", ".1f"),
+}
+_NAMES = ("data", "run", "architecture", "encoder", "metric")
+_WIDTH = 220  # of a file or pipe, where nothing wraps lines
+
+
+@dataclass
+class RunRow:
+    """One run: its figures by the names of `FIGURES` and `_NAMES`, and what to run for those that are missing."""
+
+    figures: dict[str, object]
+    missing: list[str] = field(default_factory=list)
+
+
+def compare_runs(names: Sequence[str], overrides: Sequence[str], folder: Path) -> pd.DataFrame:
+    """Print the runs side by side and write runs.csv and runs.md to `folder`; returns what runs.csv holds.
+
+    names: of runs, or config files; none: every config of which something has been trained. overrides: `key=value` for
+    all of them. Raises UsageError when there is nothing to compare, ConfigError or DataError for a named run that
+    cannot be loaded.
+    """
+    rows = [_run_row(config, file) for file, config in _configs(names, overrides)]
+    rows.sort(key=lambda row: (str(row.figures["data"]), -float(str(row.figures.get("honest", -1)))))
+    table = pd.DataFrame([row.figures for row in rows], columns=[*_NAMES, *FIGURES])
+    shown = [_cells(row.figures) for row in rows]
+    headers = [*_NAMES, *(header for header, _ in FIGURES.values())]
+    notes = list(dict.fromkeys(note for row in rows for note in row.missing))
+    for file, text in (
+        ("runs.csv", table.to_csv(index=False, float_format="%.6g")),
+        ("runs.md", markdown_table(headers, shown, len(_NAMES)) + "".join(f"\n- {note}" for note in notes)),
+    ):
+        with whole_file(folder / file) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    _print(headers, shown)
+    for note in notes:
+        print(note)
+    print(f"compare_runs: wrote {display(folder / 'runs.csv')} and runs.md")
+    return table
+
+
+def _configs(names: Sequence[str], overrides: Sequence[str]) -> list[tuple[Path, Config]]:
+    """The runs to compare, with their config files."""
+    if names:
+        files = [Path(name) if name.endswith((".yaml", ".yml")) else run_config(name) for name in dict.fromkeys(names)]
+        return [(file, with_recognised_data(load_config(file, overrides))) for file in files]
+    found = []
+    for file in sorted((REPOSITORY / "configs").glob("*.yaml")):
+        try:
+            config = with_recognised_data(load_config(file, overrides))
+        except (ConfigError, DataError) as error:
+            print(f"compare_runs: {display(file)} is left out: {(str(error).splitlines() or [''])[-1].strip()}")
+            continue
+        if any(_trained_folds(run) for run in experiments(config)):
+            found.append((file, config))
+    if not found:
+        raise UsageError("no run has a trained fold yet; run `bash run_all.sh`, or name the runs to compare")
+    return found
+
+
+def _trained_folds(config: Config) -> list[int]:
+    paths = RunPaths.of(config)
+    return [fold for fold in range(config.folds.models) if paths.model(fold).is_file()]
+
+
+def _run_row(config: Config, file: Path) -> RunRow:
+    """All that a run's artefacts say; of a blend the sums over its members."""
+    members = experiments(config)
+    blend = config.blend is not None
+    row = RunRow(
+        {
+            "data": Path(config.data.root).name,
+            "run": config.name,
+            "architecture": "blend" if blend else config.model.architecture,
+            "encoder": " + ".join(member.name for member in members) if blend else config.model.encoder,
+            "metric": config.tuning.metric,
+            "parameters_m": sum(_parameters(member) for member in members) / 1e6,
+        }
+    )
+    _add_training(row, config)
+    _add_scores(row, config, display(file.resolve()))
+    _add_speed(row, config)
+    return row
+
+
+def _parameters(config: Config) -> int:
+    network = build_network(config.model, len(config.data.class_names), None)
+    return sum(each.numel() for each in network.parameters())
+
+
+def _add_training(row: RunRow, config: Config) -> None:
+    """Folds, epochs, loss, minutes and the size of the weights."""
+    members = experiments(config)
+    trained = {member.name: _trained_folds(member) for member in members}
+    wanted = sum(member.folds.models for member in members)
+    row.figures["folds"] = f"{sum(map(len, trained.values()))}/{wanted}"
+    summaries = [table for table in map(fold_summary, members) if len(table)]
+    if len(summaries) == len(members):
+        means = [table.iloc[-1] for table in summaries]
+        row.figures["training_min"] = float(sum(table["minutes"].iloc[:-1].sum() for table in summaries))
+        if config.blend is None:
+            row.figures |= {"epochs": float(means[0]["epochs"]), "validation_loss": float(means[0]["validation loss"])}
+    for member in members:
+        if len(trained[member.name]) < member.folds.models:
+            row.missing.append(f"{member.name}: not all folds are trained: {_command('train', member)}")
+    if all(trained.values()):
+        files = [RunPaths.of(member).model(trained[member.name][0]) for member in members]
+        row.figures["size_mb"] = sum(path.stat().st_size for path in files) / 2**20
+
+
+def _add_scores(row: RunRow, config: Config, file: str) -> None:
+    """The scores of the tuning stage, if they are of the weights that are there now."""
+    try:
+        hashes = model_hashes(config)
+    except StaleError:
+        return  # said already
+    paths = RunPaths.of(config)
+    if not paths.postprocess_json.is_file():
+        stages = ["tune_thresholds"]
+        if not all(paths.oof_parquet(fold).is_file() for fold in range(config.folds.count)):
+            stages.insert(0, "predict_oof")
+        commands = " && ".join(f"python src/{stage}.py --config {file}" for stage in stages)
+        row.missing.append(f"{config.name}: not tuned: {commands}")
+        return
+    tuned = TunedArtefact.read(paths.postprocess_json)
+    if tuned.checkpoints and set(tuned.checkpoints.values()) != set(hashes.values()):
+        commands = " && ".join(f"python src/{stage}.py --config {file}" for stage in ("predict_oof", "tune_thresholds"))
+        row.missing.append(f"{config.name}: tuned on other weights than these: {commands}")
+        return
+    scores = tuned.scores
+    row.figures |= {"default": scores.default, "tuned": scores.tuned, "honest": scores.honest}
+
+
+def _add_speed(row: RunRow, config: Config) -> None:
+    """Milliseconds of batch 1 on the CPU; of a blend the sum over its members, which answer one after the other."""
+    measured = []
+    for member in experiments(config):
+        if not _trained_folds(member):
+            continue
+        found = _measured_speed(member)
+        if isinstance(found, str):
+            row.missing.append(f"{member.name}: {found}: {_command('benchmark_inference', member)}")
+        else:
+            measured.append(found)
+    if len(measured) < len(experiments(config)):
+        return
+    tables = [table.set_index("backend") for table in measured]
+    row.figures["torch_ms"] = sum(float(table["mean_ms"].get("torch", float("nan"))) for table in tables)
+    shared = sorted(set.intersection(*(set(table.index) for table in tables)))
+    sums = {name: sum(float(table.loc[name, "mean_ms"]) for table in tables) for name in shared}
+    if sums:
+        fastest = min(sums, key=lambda name: sums[name])
+        row.figures |= {"fastest_ms": sums[fastest], "fastest": fastest}
+    sizes = {f"{table['height'].iloc[0]}x{table['width'].iloc[0]}" for table in tables}
+    row.figures["measured_px"] = ", ".join(sorted(sizes))
+
+
+def _measured_speed(config: Config) -> pd.DataFrame | str:
+    """The rows of batch 1 on the CPU of a run's speed table, or why there are none."""
+    path = RunPaths.of(config).speed / "speed.csv"
+    if not path.is_file():
+        return "speed not measured"
+    table = pd.read_csv(path, dtype={"weights": str, "note": str}, keep_default_na=True)
+    fold = int(table["fold"].iloc[0])
+    model = RunPaths.of(config).model(fold)
+    if not model.is_file() or not file_hash(model).startswith(str(table["weights"].iloc[0])):
+        return "speed measured with other weights than these"
+    rows = table[(table["device"] == "cpu") & (table["batch"] == 1) & table["mean_ms"].notna()]
+    return rows if len(rows) else "speed not measured on the CPU"
+
+
+def _command(stage: str, config: Config) -> str:
+    return f"python src/{stage}.py --config configs/{config.name}.yaml"
+
+
+def _cells(figures: dict[str, object]) -> list[str]:
+    """A row as text."""
+    cells = [str(figures[name]) for name in _NAMES]
+    for name, (_, form) in FIGURES.items():
+        value = figures.get(name)
+        cells.append("" if value is None or value != value else format(value, form))
+    return cells
+
+
+def _print(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print the table without the columns that are blank for all runs, which no console has room for."""
+    terminal = Console()
+    table = Table()
+    shown = [number for number in range(len(headers)) if any(row[number] for row in rows)]
+    for number in shown:
+        table.add_column(headers[number], justify="left" if number < len(_NAMES) else "right")
+    for row in rows:
+        table.add_row(*(row[number] for number in shown))
+    (terminal if terminal.is_terminal else Console(width=_WIDTH)).print(table)

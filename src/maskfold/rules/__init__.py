@@ -1,0 +1,1 @@
+"""What turns probabilities into masks: the contract between the tuner and everything after it."""

@@ -1,0 +1,101 @@
+"""A rule applied to a probability map."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from maskfold.rules.rules import GATE_STEPS, ComponentRule, MaskRule, TripletRule, _Rule
+
+
+def gate_level(class_prob: float) -> int:
+    """The classification probability as a whole number of 1/32, rounded to nearest, 0..32."""
+    return int(np.rint(class_prob * GATE_STEPS))
+
+
+def apply_rule(
+    prob: np.ndarray, rule: ComponentRule | MaskRule | TripletRule, class_prob: float | None = None
+) -> np.ndarray:
+    """The mask a rule makes of one probability map.
+
+    prob: (H, W) uint8; class_prob: probability that the class is in the image, 0..1, for rules with a gate. Returns
+    (H, W) uint8 in {0, 1}. Raises ValueError when a gated rule gets no (or a NaN) class_prob.
+    """
+    min_area_px = _required_area(rule, class_prob)
+    mask = np.zeros(prob.shape, dtype=np.uint8)
+    threshold = lowest_threshold(rule)
+    window = active_window(prob, threshold)
+    if min_area_px is None or window is None:
+        return mask
+    inside = prob[window]
+    on = (inside >= threshold).astype(np.uint8)
+    if isinstance(rule, ComponentRule):
+        if min_area_px > 1:
+            on = _drop_small(on, min_area_px, rule.connectivity)
+    else:
+        counted = on if isinstance(rule, MaskRule) else inside >= rule.top_threshold
+        if np.count_nonzero(counted) < min_area_px:
+            return mask
+    mask[window] = _finish(on, rule)
+    return mask
+
+
+def _required_area(rule: _Rule, class_prob: float | None) -> int | None:
+    if rule.gate is None:
+        return rule.min_area_px
+    if class_prob is None or not 0 <= class_prob <= 1:
+        raise ValueError(f"a rule with a gate needs a classification probability in 0..1, found {class_prob}")
+    return rule.gate.required_area(gate_level(class_prob), rule.min_area_px)
+
+
+def lowest_threshold(rule: ComponentRule | MaskRule | TripletRule) -> int:
+    """The threshold a pixel must reach to be switched on."""
+    return rule.bottom_threshold if isinstance(rule, TripletRule) else rule.threshold
+
+
+def active_window(prob: np.ndarray, threshold: int) -> tuple[slice, slice] | None:
+    """The rows and columns that hold all pixels at or above the threshold; most maps are blank but for a corner."""
+    if prob.max(initial=0) < threshold:
+        return None
+    rows = np.flatnonzero(prob.max(axis=1, initial=0) >= threshold)
+    columns = np.flatnonzero(prob[rows[0] : rows[-1] + 1].max(axis=0, initial=0) >= threshold)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _drop_small(mask: np.ndarray, min_area_px: int, connectivity: int) -> np.ndarray:
+    """`mask` without its components of fewer than `min_area_px` pixels."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=connectivity)
+    keep = (stats[:, cv2.CC_STAT_AREA] >= min_area_px).astype(np.uint8)
+    keep[0] = 0  # the background
+    return keep[labels]
+
+
+def _finish(mask: np.ndarray, rule: _Rule) -> np.ndarray:
+    """The options that follow any rule: the largest components only, then holes filled."""
+    connectivity = rule.connectivity if isinstance(rule, ComponentRule) else 8
+    if rule.largest_k is not None:
+        mask = _keep_largest(mask, rule.largest_k, connectivity)
+    return _fill_holes(mask, connectivity) if rule.fill_holes else mask
+
+
+def _keep_largest(mask: np.ndarray, count: int, connectivity: int) -> np.ndarray:
+    """The `count` largest components; of equal ones the first in row-major order."""
+    components, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=connectivity)
+    if components - 1 <= count:
+        return mask
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    _, first_pixel = np.unique(labels, return_index=True)
+    order = np.lexsort((first_pixel[-len(areas) :], -areas))
+    keep = np.zeros(components, dtype=np.uint8)
+    keep[order[:count] + 1] = 1
+    return keep[labels]
+
+
+def _fill_holes(mask: np.ndarray, connectivity: int) -> np.ndarray:
+    """`mask` with every background region filled that does not reach the edge of the window it lies in.
+
+    Background is connected the other way (4 where the mask is 8-connected), as a digital closed curve demands.
+    """
+    outside = cv2.copyMakeBorder(1 - mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
+    _, labels = cv2.connectedComponents(outside, connectivity=4 if connectivity == 8 else 8)
+    return (labels != labels[0, 0]).astype(np.uint8)[1:-1, 1:-1]

@@ -1,0 +1,95 @@
+"""The only post-processing: from one probability map and a few numbers to a mask. Called by tuner and submitter.
+
+Probabilities are 8-bit, q stands for q/255; a pixel is on at threshold t iff q >= t, t in 1..255.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Threshold = Annotated[int, Field(ge=1, le=255)]
+Pixels = Annotated[int, Field(ge=0)]
+
+GATE_STEPS = 32  # gates see the classification probability rounded to a whole number of 1/32
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HardGate(_Strict):
+    """A mask is empty where the classification probability, rounded to 1/32, is below `min_class_prob`."""
+
+    kind: Literal["hard"] = "hard"
+    min_class_prob: float = Field(ge=0, le=1)
+
+    def required_area(self, level: int, min_area_px: int) -> int | None:
+        """The minimum area at gate level `level`; None where everything goes."""
+        return min_area_px if level >= round(self.min_class_prob * GATE_STEPS) else None
+
+
+class SoftGate(_Strict):
+    """The required area falls as the classifier grows confident, in place of the rule's min_area_px.
+
+    area_px: one required area for each classification probability 0, 1/32, …, 1; it falls linearly, in steps of the
+    area grid the rule was tuned on.
+    """
+
+    kind: Literal["soft"] = "soft"
+    area_px: tuple[Pixels, ...] = Field(min_length=GATE_STEPS + 1, max_length=GATE_STEPS + 1)
+
+    def required_area(self, level: int, min_area_px: int) -> int | None:
+        """The minimum area at gate level `level`; `min_area_px` plays no part."""
+        return self.area_px[level]
+
+
+Gate = Annotated[HardGate | SoftGate, Field(discriminator="kind")]
+
+
+class _Rule(_Strict):
+    """What all rules share; the gate comes first, hole filling and the largest components last."""
+
+    min_area_px: Pixels
+    gate: Gate | None = None
+    fill_holes: bool = False
+    largest_k: int | None = Field(None, ge=1)  # keep only the k largest components
+
+
+class ComponentRule(_Rule):
+    """Threshold, then drop connected components of fewer than min_area_px pixels."""
+
+    rule: Literal["component"] = "component"
+    threshold: Threshold
+    connectivity: Literal[4, 8] = 8
+
+
+class MaskRule(_Rule):
+    """Threshold, then drop the whole mask if it has fewer than min_area_px pixels."""
+
+    rule: Literal["mask"] = "mask"
+    threshold: Threshold
+
+
+class TripletRule(_Rule):
+    """Empty if fewer than min_area_px pixels reach top_threshold, else the pixels that reach bottom_threshold.
+
+    Source: the winning solution of the SIIM-ACR pneumothorax competition.
+    """
+
+    rule: Literal["triplet"] = "triplet"
+    top_threshold: Threshold
+    bottom_threshold: Threshold
+
+    @model_validator(mode="after")
+    def _ordered(self) -> TripletRule:
+        if self.bottom_threshold > self.top_threshold:
+            raise ValueError(f"bottom_threshold {self.bottom_threshold} is above top_threshold {self.top_threshold}")
+        return self
+
+
+Rule = Annotated[ComponentRule | MaskRule | TripletRule, Field(discriminator="rule")]
+
+DEFAULT_RULE = ComponentRule(threshold=128, min_area_px=0)
+EMPTY_RULE = MaskRule(threshold=255, min_area_px=2**40)  # more pixels than any image has: the answer is always empty

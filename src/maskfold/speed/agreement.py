@@ -1,0 +1,68 @@
+"""How far a backend's answers are from those of torch in fp32."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from maskfold.artefacts.paths import RunPaths
+from maskfold.config import Config
+from maskfold.errors import StaleError
+from maskfold.inference.batches import ImageBatch
+from maskfold.inference.predict import original_size_maps
+from maskfold.pixels.metrics import dice, mask_areas
+from maskfold.rules.applying import apply_rule
+from maskfold.rules.rules import DEFAULT_RULE
+from maskfold.rules.tuned import TunedArtefact
+
+Answer = Sequence[np.ndarray]  # mask probabilities (N, C, H, W) and, with a classification head, (N, C)
+
+
+@dataclass(frozen=True)
+class Drift:
+    """max_dp: largest difference of a mask probability.
+
+    dice: mean Dice between the masks that at least one of the answers shows; None where neither shows any, and without
+    real images.
+    """
+
+    max_dp: float
+    dice: float | None
+
+
+def rules_of(config: Config) -> tuple[list, bool]:
+    """The rule of each class and whether they are the run's tuned ones; threshold 0.5 where it is not tuned."""
+    try:
+        tuned = TunedArtefact.read(RunPaths.of(config).postprocess_json)
+    except StaleError:
+        return [DEFAULT_RULE] * len(config.data.class_names), False
+    return [entry.rule for entry in tuned.classes], True
+
+
+def drift(reference: Answer, answer: Answer, batch: ImageBatch, rules: Sequence | None) -> Drift:
+    """What lies between two answers for the images of a batch; without rules, the Dice is left out.
+
+    The masks are made as a submission's: cropped, resized to the original size, quantised, and the rules applied.
+    """
+    max_dp = float(np.abs(reference[0] - answer[0]).max())
+    if rules is None:
+        return Drift(max_dp, None)
+    areas = []
+    for ours, theirs in zip(_masks(reference, batch, rules), _masks(answer, batch, rules), strict=True):
+        areas += [mask_areas(*pair) for pair in zip(ours, theirs, strict=True)]
+    # Masks that both leave empty are most of many competitions', and a perfect Dice each would drown what differs.
+    shown = np.array([each for each in areas if each[1] or each[2]], dtype=np.int64)
+    return Drift(max_dp, float(dice(*shown.T).mean()) if len(shown) else None)
+
+
+def _masks(answer: Answer, batch: ImageBatch, rules: Sequence) -> list[list[np.ndarray]]:
+    """The mask of each class, image by image, (H, W) uint8 at the original size."""
+    maps = original_size_maps(torch.from_numpy(answer[0]), batch)
+    present = answer[1].tolist() if len(answer) > 1 else [[None] * len(rules)] * len(maps)
+    return [
+        [apply_rule(*each) for each in zip(classes, rules, shown, strict=True)]
+        for classes, shown in zip(maps, present, strict=True)
+    ]

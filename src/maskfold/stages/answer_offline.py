@@ -1,0 +1,173 @@
+"""The submission stage inside a bundle: no training data, no runs, nothing to download, and perhaps nothing writable.
+
+What make_submission reads is laid out as links in a folder beside the answer, and the answer's parts are kept there
+until it is whole. So the very code that answers at home answers here, and a killed run continues.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from maskfold.artefacts.files import whole_file, whole_folder
+from maskfold.artefacts.paths import RunPaths, display
+from maskfold.config import Config, MaskFoldersData
+from maskfold.config.experiment import changed_runs, experiments
+from maskfold.data.competition import Competition, OnBadImage
+from maskfold.data.formats.mask_folders import photos_in
+from maskfold.data.image_ids import images_by_id
+from maskfold.data.images.files import image_table
+from maskfold.data.problems import Problems
+from maskfold.data.validation import check_files, check_sample, with_channels
+from maskfold.errors import DataError
+from maskfold.export.manifest import CONFIG, Manifest
+from maskfold.rules.tuned import TunedArtefact
+from maskfold.stages.make_submission import make_submission
+from maskfold.submission.form import answer_file
+from maskfold.submission.predicting import answer_images
+from maskfold.submission.usable_rules import checked_artefact
+
+TRIAL_IMAGES = 8  # timed for the estimate
+
+
+def answer_test_images(
+    bundle: Path,
+    images: Path,
+    sample: Path | None,
+    out: Path | None,
+    budget_minutes: float | None = None,
+    on_bad_image: OnBadImage = "strict",
+) -> None:
+    """Write the answer for a folder of test images to `out`, whole or not at all, with a bundle whose files are good.
+
+    sample: the competition's sample submission; out: None for submission.csv (.json, or a folder, where the config asks
+    for that) in the working folder; on_bad_image: what becomes of images that cannot be read. Prints an estimate of the
+    run time, and a warning when it is above the budget. Raises DataError for images and a sample that cannot be used.
+    """
+    manifest = Manifest.read(bundle)
+    config = Config.model_validate_json((bundle / CONFIG).read_text(encoding="utf-8"))
+    out = _free_place(out, config)
+    work = out.with_name(f".{out.name}.work")
+    config = _laid_out(bundle, manifest, config, work)
+    competition = _test_competition(config, manifest, images.resolve(), sample, on_bad_image)
+    answer_file(competition, config.submission)  # a wrong sample file is better known before any prediction
+    minutes = _estimated_minutes(config, competition.readable_test)
+    if minutes is not None and budget_minutes is not None and minutes > budget_minutes:
+        print(_over_budget(config, minutes, budget_minutes), file=sys.stderr, flush=True)
+    make_submission(config, competition)
+    made = RunPaths.of(config).submission(config.submission.layout)
+    if made.is_dir():
+        with whole_folder(out) as folder:
+            shutil.copytree(made, folder, dirs_exist_ok=True)
+    else:
+        with whole_file(out) as temporary:
+            shutil.copyfile(made, temporary)
+    _copy_bad_images(RunPaths.of(config).bad_images_csv, out)
+    shutil.rmtree(work)
+    print(f"predict: {display(out)} is ready")
+
+
+def _copy_bad_images(made: Path, out: Path) -> None:
+    """Put the list of unreadable images, if there is one, beside the answer."""
+    copy = out.with_name(f"{out.stem}.bad_images.csv")
+    if made.is_file():
+        with whole_file(copy) as temporary:
+            shutil.copyfile(made, temporary)
+    else:
+        copy.unlink(missing_ok=True)
+
+
+def _free_place(out: Path | None, config: Config) -> Path:
+    """Where the answer goes, absolute. Raises DataError where a folder is in its way."""
+    layout = config.submission.layout
+    place = Path("submission" + RunPaths.of(config).submission(layout).suffix) if out is None else out
+    if place.is_dir() and (layout != "mask_folder" or any(place.iterdir())):
+        raise DataError([f"{place}: is a folder that is there already; give the answer another place"])
+    return place.resolve()
+
+
+def _laid_out(bundle: Path, manifest: Manifest, config: Config, work: Path) -> Config:
+    """The config that finds its weights and rules in `work`.
+
+    The rules name the trained weights by their hashes, and those of a bundle may be halved; the manifest, which knows
+    both and was checked, stands in between.
+    """
+    for run in experiments(config):
+        for fold in range(run.folds.models):
+            _link(RunPaths(bundle, run.name).model(fold), RunPaths(work, run.name).model(fold))
+    tuned = TunedArtefact.read(RunPaths(bundle, config.name).postprocess_json)
+    assert tuned.checkpoints == {name: weights.trained for name, weights in manifest.weights.items()}
+    bundled = {name: manifest.files[weights.file] for name, weights in manifest.weights.items()}
+    tuned.model_copy(update={"checkpoints": bundled}).write(RunPaths(work, config.name).postprocess_json)
+    return changed_runs(config, lambda _: {"output_root": str(work)})
+
+
+def _link(source: Path, link: Path) -> None:
+    """Make `source` appear at `link`; a copy where the disk knows no links."""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)
+    try:
+        link.symlink_to(source)
+    except OSError:
+        shutil.copyfile(source, link)
+
+
+def _test_competition(
+    config: Config, manifest: Manifest, folder: Path, sample: Path | None, on_bad_image: OnBadImage
+) -> Competition:
+    """The competition without its training images, checked. Raises DataError with all problems together."""
+    problems = Problems()
+    if isinstance(config.data, MaskFoldersData):
+        images = photos_in(config.data, folder, problems)
+    else:
+        images = images_by_id(folder, manifest.image_ids == "stem", problems)
+    names = config.data.class_names
+    headers, unreadable = check_files([], images, "decode", on_bad_image, problems)
+    sample = None if sample is None else sample.resolve()
+    if sample is not None:
+        check_sample(sample.parent, sample.name, names, images, problems)
+    problems.raise_any()
+    empty = pd.DataFrame({"image_id": [], "path": [], "height": [], "width": []})
+    test = image_table(images, headers)
+    competition = Competition(names, empty, test, _no_masks, sample_submission=sample, unreadable=unreadable)
+    return with_channels(competition, config.model.in_channels, on_bad_image)
+
+
+def _no_masks(image_id: str) -> np.ndarray:
+    raise AssertionError(f"a bundle has no training masks, not for {image_id} either")
+
+
+def _estimated_minutes(config: Config, images: pd.DataFrame) -> float | None:
+    """How long all images will take, from a few; None where there are no more than a few."""
+    if len(images) <= TRIAL_IMAGES:
+        return None
+    tuned = checked_artefact(config)
+    rows = np.linspace(0, len(images) - 1, TRIAL_IMAGES).round().astype(int)
+    few, pixels = images.iloc[rows], images["height"] * images["width"]
+    list(answer_images(config, tuned, few.iloc[:1], "loading the models"))
+    started = time.monotonic()
+    list(answer_images(config, tuned, few, "timing"))
+    seconds = (time.monotonic() - started) * float(pixels.sum() / pixels.iloc[rows].sum())
+    print(
+        f"predict: about {seconds / 60:.1f} minutes for {len(images)} images ({seconds / len(images):.2f} s an image, "
+        f"timed on {TRIAL_IMAGES})",
+        flush=True,
+    )
+    return seconds / 60
+
+
+def _over_budget(config: Config, minutes: float, budget_minutes: float) -> str:
+    """The warning, with what could be lowered."""
+    runs = experiments(config)
+    models = sum(run.folds.models for run in runs)
+    views = "; ".join(f"{', '.join(run.inference.tta) or 'none'}" for run in runs)
+    return (
+        f"warning: about {minutes:.1f} minutes are over the budget of {budget_minutes:g}. What would be faster: a GPU, "
+        f"less test-time augmentation (inference.tta is now: {views}; tune again after a change), or fewer folds (each "
+        f"of the {models} models takes about {minutes / models:.1f} minutes); then export again"
+    )

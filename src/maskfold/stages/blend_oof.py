@@ -1,0 +1,114 @@
+"""The OOF stage of a blend: its members' OOF checked, weights chosen on it, and an OOF of its own combined from it."""
+
+from __future__ import annotations
+
+from maskfold.artefacts.code_version import code_version
+from maskfold.artefacts.files import file_hash
+from maskfold.artefacts.paths import RunPaths, display
+from maskfold.artefacts.provenance import Provenance
+from maskfold.blending.choice import BlendChoice, choose_blend, print_choice
+from maskfold.blending.fold_oof import BlendJob, blend_fold
+from maskfold.blending.oof_subset import sample_images
+from maskfold.blending.scores import BlendScores
+from maskfold.config import BlendConfig, Config
+from maskfold.data.competition import Competition
+from maskfold.errors import StaleError
+from maskfold.execution.jobs import run_jobs
+from maskfold.folds.table import read_folds, same_folds, shared_folds
+from maskfold.folds.visibility import scored_competition
+from maskfold.oof.origin import blended_metadata
+from maskfold.oof.parts import OofPart, oof_parts
+from maskfold.oof.with_truth import largest_map_px
+
+_CHOICE_SETTINGS = {"metric", "connectivity", "dense_areas", "area_growth"}  # of tuning
+
+
+def blend_oof(config: Config, competition: Competition, accept_code_changes: bool = False) -> None:
+    """Choose the weights of a blend's members on their OOF, and combine it, fold by fold, into the blend's own.
+
+    Raises StaleError when a member's OOF is missing or stale, or the folds are not those of the members.
+    """
+    blend, paths = _blend_of(config), RunPaths.of(config)
+    of_members = _checked_parts(config, competition, accept_code_changes)
+    choice = _chosen(config, scored_competition(config, competition), accept_code_changes)
+    jobs = []
+    for fold in range(config.folds.count):
+        made_from = Provenance(
+            "predict_oof",
+            {"combine": blend.combine, "weights": choice.weights},
+            {member.name: file_hash(RunPaths.of(member).oof_parquet(fold)) for member in blend.members},
+            code_version("maskfold.blending.fold_oof"),
+        )
+        reasons = made_from.staleness(paths.oof_parquet(fold), accept_code_changes)
+        state = f"is due: {'; '.join(reasons)}" if reasons else "is fresh, skipped"
+        print(f"predict_oof: fold {fold} {state}", flush=True)
+        if reasons:
+            checkpoints = {
+                f"{name}/{model}": digest
+                for name, parts in of_members.items()
+                for model, digest in parts[fold].checkpoints.items()
+            }
+            metadata = blended_metadata(config, checkpoints, choice.weights)
+            jobs.append(BlendJob(config, fold, choice.weights, metadata, made_from))
+    for path in run_jobs(blend_fold, jobs):
+        print(f"predict_oof: wrote {display(path)}", flush=True)
+
+
+def _blend_of(config: Config) -> BlendConfig:
+    assert config.blend is not None, "a blend"
+    return config.blend
+
+
+def _checked_parts(config: Config, competition: Competition, accept_code_changes: bool) -> dict[str, list[OofPart]]:
+    """Member -> the parts of its OOF. StaleError, all problems together, unless all are fresh and of the same folds."""
+    shared = shared_folds(config, competition)
+    if not same_folds(read_folds(config, competition), shared, config.folds):
+        path, option = display(RunPaths.of(config).folds_csv), f"--config configs/{config.name}.yaml"
+        raise StaleError(f"{path}: not the folds of the blend's members; run `python src/make_folds.py {option}`")
+    problems, found = [], {}
+    for member in _blend_of(config).members:
+        command = f"run `python src/predict_oof.py --config configs/{member.name}.yaml`"
+        try:
+            found[member.name] = oof_parts(member, competition)
+        except StaleError as error:
+            problems.append(str(error))
+            continue
+        for expected in found[member.name]:
+            file = RunPaths.of(member).oof_parquet(expected.part)
+            reasons = expected.made_from.staleness(file, accept_code_changes)
+            if reasons:
+                problems.append(f"{member.name}, OOF of fold {expected.part}: {'; '.join(reasons)}; {command}")
+    if problems:
+        lines = "\n".join(f"  {line}" for line in problems)
+        raise StaleError(f"{config.name}: its members are not ready to be blended:\n{lines}")
+    return found
+
+
+def _chosen(config: Config, competition: Competition, accept_code_changes: bool) -> BlendChoice:
+    """The weights in blend.json, chosen anew where that is not fresh."""
+    blend, path = _blend_of(config), RunPaths.of(config).blend_json
+    oof = {
+        f"{member.name}/fold{fold}": RunPaths.of(member).oof_parquet(fold)
+        for member in blend.members
+        for fold in range(config.folds.count)
+    }
+    settings = {
+        "blend": blend.model_dump(exclude={"members"}) | {"members": [member.name for member in blend.members]},
+        "tuning": config.tuning.model_dump(include=_CHOICE_SETTINGS),
+        "seed": config.seed,
+    }
+    inputs = {name: file_hash(file) for name, file in oof.items()} | competition.label_inputs()
+    made_from = Provenance("blend", settings, inputs, code_version("maskfold.blending.choice"))
+    reasons = made_from.staleness(path, accept_code_changes)
+    choice = None if reasons else BlendChoice.read(path)
+    if choice is None:
+        print(f"predict_oof: weights are due: {'; '.join(reasons) or f'{path.name} cannot be read'}", flush=True)
+        sample = sample_images(config, competition)
+        scores = BlendScores(sample, blend.combine, config.tuning, largest_map_px(competition))
+        choice = choose_blend(config, scores, len(sample), len(competition.train))
+        choice.write(path)
+        made_from.write(path)
+    else:
+        print(f"predict_oof: {display(path)} is fresh, skipped")
+    print_choice(config.name, choice)
+    return choice

@@ -1,0 +1,57 @@
+"""The folds stage: cuts the training images unless that was done, and shows how even the cut is."""
+
+from __future__ import annotations
+
+from maskfold.artefacts.code_version import code_version
+from maskfold.artefacts.files import file_hash, whole_file
+from maskfold.artefacts.paths import RunPaths, display, resolve
+from maskfold.artefacts.provenance import Provenance
+from maskfold.config import Config
+from maskfold.data.competition import Competition
+from maskfold.folds.balance import show_balance
+from maskfold.folds.splitting import cut_folds, with_strata
+from maskfold.folds.table import check_folds, is_given, read_folds, shared_folds, with_folds
+from maskfold.folds.visibility import excluded_ids
+
+
+def make_folds(config: Config, competition: Competition, accept_code_changes: bool = False) -> None:
+    """Write folds/<name>.csv unless it is fresh, and show how even the folds are.
+
+    The folds of a blend are those of its members. A csv without a record beside it was put there by hand: it is checked
+    and kept. Raises DataError for data, or a given csv, that the folds of the config cannot be made of.
+    """
+    path = RunPaths.of(config).folds_csv
+    made_from = _provenance(config, competition)
+    excluded = excluded_ids(config, competition)
+    given = is_given(path)
+    reasons = [] if given else made_from.staleness(path, accept_code_changes)
+    if reasons:
+        print(f"make_folds: {'; '.join(reasons)}")
+        folds = cut_folds(config, competition) if config.blend is None else shared_folds(config, competition)
+        check_folds(folds, competition, config.folds, "the folds just made")
+        with whole_file(path) as temporary:
+            folds.to_csv(temporary, index=False)
+        made_from.write(path)
+    else:
+        folds = read_folds(config, competition)
+        print(f"make_folds: {display(path)} {'was given: checked and kept' if given else 'is fresh, skipped'}")
+    print(f"make_folds: {config.folds.title}")
+    show_balance(with_strata(folds, competition), config.folds, competition.class_names)
+    if excluded:
+        where = "training only" if config.data.exclude_from == "training" else "everything"
+        print(f"make_folds: data.exclude: {len(excluded)} images keep their folds, but are left out of {where}")
+
+
+def _provenance(config: Config, competition: Competition) -> Provenance:
+    """What the folds are made from; of a blend, the folds of its members."""
+    cut = {"count": config.folds.count} | config.folds.model_dump(exclude_defaults=True, exclude={"csv"})
+    settings: dict[str, object] = {"folds": cut, "classes": competition.class_names}
+    if config.blend is not None:
+        inputs = {member.name: file_hash(RunPaths.of(member).folds_csv) for member in with_folds(config)}
+        return Provenance("make_folds", settings, inputs, code_version("maskfold.stages.make_folds"))
+    inputs = competition.train_inputs()
+    if config.folds.csv is not None and resolve(config.folds.csv).is_file():
+        inputs["folds.csv"] = file_hash(resolve(config.folds.csv))
+    return Provenance(
+        "make_folds", {"seed": config.seed, **settings}, inputs, code_version("maskfold.stages.make_folds")
+    )

@@ -1,0 +1,128 @@
+"""The submission stage: test images through TTA and all folds, post-processed, encoded, and written whole.
+
+The images go through in shards; a finished shard holds only run lengths, so memory and disk stay small and a killed run
+continues at the first shard that is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pandas as pd
+
+from maskfold.artefacts.code_version import code_version
+from maskfold.artefacts.files import file_hash, whole_file
+from maskfold.artefacts.paths import RunPaths, display
+from maskfold.artefacts.provenance import Provenance
+from maskfold.config import Config
+from maskfold.data.competition import Competition
+from maskfold.execution.jobs import run_jobs
+from maskfold.network.trained import (
+    inference_settings,
+    model_hashes,
+)
+from maskfold.rules.tuned import TunedArtefact
+from maskfold.submission.form import answer_file
+from maskfold.submission.predicting import answer_images
+from maskfold.submission.shards import read_shard, write_shard
+from maskfold.submission.usable_rules import checked_artefact
+from maskfold.submission.writing import AnswerRow, write_submission
+
+if TYPE_CHECKING:
+    pass
+
+
+def make_submission(config: Config, competition: Competition, accept_code_changes: bool = False) -> None:
+    """Predict the test images shard by shard with all folds, post-process, and write the submission whole."""
+    if competition.test.empty:
+        print("make_submission: nothing to do: the config names no test images (data.test_images), skipped")
+        return
+    paths = RunPaths.of(config)
+    submission = paths.submission(config.submission.layout)
+    answer_file(competition, config.submission)  # what does not fit is better known before hours of prediction
+    tuned = checked_artefact(config)
+    made_from = Provenance(
+        "make_submission",
+        {**inference_settings(config), "submission": config.submission.model_dump()},
+        {**competition.test_inputs(), **model_hashes(config), "postprocess.json": file_hash(paths.postprocess_json)},
+        code_version("maskfold.stages.make_submission"),
+    )
+    if not made_from.announced(submission, accept_code_changes):
+        return
+    shards = _finished_shards(config, competition, tuned, _shards_made_from(config, made_from), accept_code_changes)
+    rows = chain.from_iterable(map(read_shard, shards))
+    write_submission(chain(rows, _blank_rows(competition)), competition, config.submission, submission)
+    _write_bad_images(competition, paths.bad_images_csv)
+    made_from.write(submission)
+    print(f"make_submission: wrote {display(submission)}, {len(competition.test)} images, decoded and checked")
+
+
+def _shards_made_from(config: Config, answer: Provenance) -> Provenance:
+    """What the shards depend on: less of the answer's form, so that another form needs no new prediction."""
+    settings = {name: value for name, value in answer.settings.items() if name != "submission"}
+    parts = {"submission.order": config.submission.order, "inference.shard_images": config.inference.shard_images}
+    inputs = {name: digest for name, digest in answer.inputs.items() if name != "sample submission"}
+    return replace(answer, settings=settings | parts, inputs=inputs)
+
+
+def _blank_rows(competition: Competition) -> Iterator[AnswerRow]:
+    """An empty mask of every class for each test image that cannot be read."""
+    classes = range(len(competition.class_names))
+    return (AnswerRow(image_id, index, "") for image_id in competition.unreadable for index in classes)
+
+
+def _write_bad_images(competition: Competition, path: Path) -> None:
+    """Name the test images that could not be read, on the screen and in a csv; without any there is no csv."""
+    if not competition.unreadable:
+        path.unlink(missing_ok=True)
+        return
+    for image_id, reason in competition.unreadable.items():
+        print(f"make_submission: warning: test image {image_id} is answered with empty masks: {reason}", flush=True)
+    with whole_file(path) as temporary:
+        table = pd.DataFrame(competition.unreadable.items(), columns=["image_id", "reason"])
+        table.to_csv(temporary, index=False)
+    print(f"make_submission: wrote {display(path)}, which names them")
+
+
+def _finished_shards(
+    config: Config,
+    competition: Competition,
+    tuned: TunedArtefact,
+    made_from: Provenance,
+    accept_code_changes: bool,
+) -> list[Path]:
+    """The paths of all shards, in order, after making those that are missing or stale."""
+    folder = RunPaths.of(config).submission_shards
+    size = config.inference.shard_images
+    images = competition.readable_test
+    tables = [images.iloc[start : start + size] for start in range(0, len(images), size)]
+    shards = [folder / f"shard{number:05d}.parquet" for number in range(len(tables))]
+    jobs = [
+        ShardJob(config, tuned, table, path, f"test images, shard {number} of {len(shards)}", made_from)
+        for number, (path, table) in enumerate(zip(shards, tables, strict=True), 1)
+        if made_from.staleness(path, accept_code_changes)
+    ]
+    for _ in run_jobs(_predict_shard, jobs):
+        pass  # each shard is renamed into place when whole; nothing comes back
+    return shards
+
+
+class ShardJob(NamedTuple):
+    """Some test images (image_id, path, height, width) to answer, and where the answer rows go."""
+
+    config: Config
+    tuned: TunedArtefact
+    images: pd.DataFrame
+    path: Path
+    title: str
+    made_from: Provenance
+
+
+def _predict_shard(job: ShardJob) -> None:
+    """Make one shard of answer rows."""
+    write_shard(job.path, answer_images(job.config, job.tuned, job.images, job.title))
+    job.made_from.write(job.path)

@@ -1,0 +1,69 @@
+"""The OOF stage: every image that is held out of a model predicted by the models that have not seen it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from maskfold.artefacts.paths import RunPaths, display
+from maskfold.config import Config
+from maskfold.data.competition import Competition
+from maskfold.execution.jobs import run_jobs
+from maskfold.execution.progress import tracked
+from maskfold.oof.origin import oof_metadata
+from maskfold.oof.parts import OofPart, oof_parts
+from maskfold.oof.store import OofWriter
+
+
+def predict_oof(config: Config, competition: Competition, accept_code_changes: bool = False) -> None:
+    """Predict the images of each part with the models that have not seen them, into the OOF store.
+
+    Where several have not (repeats), with their mean. Of a blend, the OOF of its members is combined.
+    """
+    if config.blend is not None:
+        # numba takes a second to import, and an experiment does not need it here.
+        from maskfold.stages.blend_oof import blend_oof
+
+        blend_oof(config, competition, accept_code_changes)
+        return
+    paths = RunPaths.of(config)
+    jobs = []
+    for part in oof_parts(config, competition):
+        reasons = part.made_from.staleness(paths.oof_parquet(part.part), accept_code_changes)
+        print(
+            f"predict_oof: fold {part.part} {'is due: ' + '; '.join(reasons) if reasons else 'is fresh, skipped'}",
+            flush=True,
+        )
+        if reasons:
+            jobs.append(PartJob(config, part))
+    for path in run_jobs(_predict_part, jobs):
+        print(f"predict_oof: wrote {display(path)}", flush=True)
+
+
+class PartJob(NamedTuple):
+    """One part's OOF to make."""
+
+    config: Config
+    part: OofPart
+
+
+def _predict_part(job: PartJob) -> Path:
+    """Make one OOF file; returns its path."""
+    # torch takes seconds to import, and a fresh stage does not need it.
+    from maskfold.inference.predict import predict_images
+    from maskfold.network.model import SegmentationModel, load_model
+
+    config, part, paths = job.config, job.part, RunPaths.of(job.config)
+    path, class_count = paths.oof_parquet(part.part), len(config.data.class_names)
+    loaded: dict[int, SegmentationModel] = {}
+    with OofWriter(path, class_count, oof_metadata(config, part.checkpoints)) as writer:
+        for models, images in part.images.groupby("models", sort=True):
+            for model in models:
+                if model not in loaded:
+                    loaded[model] = load_model(paths.model(model), config.model, class_count)
+            ensemble = [loaded[model] for model in models]
+            predictions = predict_images(ensemble, [1 / len(ensemble)] * len(ensemble), images, config)
+            for prediction in tracked(predictions, len(images), f"fold {part.part}"):
+                writer.write(prediction.image_id, part.part, prediction.prob, prediction.class_prob)
+    part.made_from.write(path)
+    return path

@@ -1,0 +1,102 @@
+"""The training stage: which folds are fresh, which are trained anew, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from maskfold.artefacts.code_version import code_version
+from maskfold.artefacts.files import file_hash
+from maskfold.artefacts.paths import RunPaths, resolve
+from maskfold.artefacts.provenance import Provenance
+from maskfold.config import Config
+from maskfold.config.experiment import experiments
+from maskfold.data.competition import Competition
+from maskfold.errors import UsageError
+from maskfold.folds.table import read_folds
+from maskfold.folds.visibility import ModelImages, ids_hash, seen_by
+from maskfold.training.processes import is_first_process
+from maskfold.training.pseudo_labels import (
+    check_labeller,
+    pseudo_label_inputs,
+    pseudo_label_settings,
+    read_pseudo_labels,
+)
+from maskfold.training.summary import show_folds
+
+
+def train_folds(
+    config: Config, competition: Competition, only_fold: int | None = None, accept_code_changes: bool = False
+) -> None:
+    """Train every fold that is not fresh; each continues at its last finished epoch if it was cut off.
+
+    Raises UsageError when `only_fold` is not a fold of the config.
+    """
+    if only_fold is not None and not 0 <= only_fold < config.folds.models:
+        last = config.folds.models - 1
+        raise UsageError(f"--fold {only_fold}: the config has folds 0 to {last} ({config.folds.title})")
+    if config.blend is not None:
+        _show_members(config)
+        return
+    folds = read_folds(config, competition)
+    if config.pseudo_labels is not None:
+        check_labeller(config, competition, folds)
+    due = []
+    for fold in range(config.folds.models) if only_fold is None else [only_fold]:
+        images = seen_by(config, competition, folds, fold)
+        made_from = training_provenance(config, competition, fold, images.left_out)
+        reasons = made_from.staleness(RunPaths.of(config).model(fold), accept_code_changes)
+        if reasons:
+            due.append((fold, images, made_from, _announcement(config, fold, images, reasons)))
+        elif is_first_process():
+            print(f"train: fold {fold} is fresh, skipped")
+    if not due:
+        show_folds(config, write=False)
+        return
+    # torch and lightning take seconds to import, and a fresh stage needs neither.
+    from maskfold.training.fit import check_training, train_fold
+
+    check_training(config, competition)
+    for fold, images, made_from, announcement in due:
+        if is_first_process():
+            print(announcement, flush=True)
+        pseudo = read_pseudo_labels(config, competition, fold, accept_code_changes)
+        train_fold(config, images.competition, images.folds, fold, made_from, accept_code_changes, pseudo)
+    if is_first_process():
+        show_folds(config, write=True)
+
+
+def _announcement(config: Config, fold: int, images: ModelImages, reasons: list[str]) -> str:
+    """What is trained and why."""
+    without = f", without {len(images.left_out)} images that data.exclude names" if images.left_out else ""
+    return f"train: fold {fold} of {config.folds.models}: {'; '.join(reasons)}{without}"
+
+
+def _show_members(config: Config) -> None:
+    """Say that a blend has nothing to train, and how far its members are."""
+    print("train: nothing to train: a blend answers with the folds of its members")
+    for member in experiments(config):
+        trained = sum(RunPaths.of(member).model(fold).is_file() for fold in range(member.folds.models))
+        whole = trained == member.folds.models
+        missing = "" if whole else f"; run `python src/train.py --config configs/{member.name}.yaml`"
+        print(f"train: {member.name}: {trained} of {member.folds.models} folds trained{missing}")
+
+
+def training_provenance(
+    config: Config, competition: Competition, fold: int, left_out: Sequence[str] = ()
+) -> Provenance:
+    """Everything the weights of a fold depend on; left_out: the images that data.exclude takes from it."""
+    inputs = competition.train_inputs() | {"folds": file_hash(RunPaths.of(config).folds_csv)}
+    weights = resolve(config.model.encoder_weights) if config.model.encoder_weights else None
+    if weights is not None and weights.is_file():
+        inputs["encoder weights"] = file_hash(weights)
+    if left_out:
+        inputs["excluded images"] = ids_hash(left_out)
+    inputs |= pseudo_label_inputs(config, competition, fold)
+    settings = {
+        "seed": config.seed,
+        "model": config.model.model_dump(exclude={"encoder_weights"} if "encoder weights" in inputs else None),
+        "train": config.train.model_dump(exclude={"workers", "accelerator", "cache"}),
+        "metric": config.tuning.metric,
+        **pseudo_label_settings(config),
+    }
+    return Provenance("train", settings, inputs, code_version("maskfold.training.fit"))

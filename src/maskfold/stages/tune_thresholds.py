@@ -1,0 +1,186 @@
+"""The tuning stage: exact tables, the rules chosen on them, what they are worth, and the artefact test images use."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from maskfold.artefacts.code_version import code_version
+from maskfold.artefacts.files import whole_file
+from maskfold.artefacts.paths import RunPaths, display
+from maskfold.artefacts.provenance import Provenance
+from maskfold.config import Config
+from maskfold.data.competition import Competition
+from maskfold.execution.jobs import available_cores
+from maskfold.execution.progress import tracked
+from maskfold.folds.visibility import scored_competition
+from maskfold.oof.origin import oof_hashes, oof_origin
+from maskfold.oof.store import read_image_ids
+from maskfold.oof.with_truth import check_complete, iter_judged, largest_map_px
+from maskfold.rules.tuned import Scores, TunedArtefact, TunedClass
+from maskfold.tuning.choice import ClassChoice, choose_rule, open_study, record_finishing
+from maskfold.tuning.evaluation import image_table, judge_rules, tuned_class
+from maskfold.tuning.finishes import choose_finishes
+from maskfold.tuning.printing import print_scores
+from maskfold.tuning.score_tables import (
+    LAYOUT,
+    FoldTables,
+    area_grid,
+    total,
+)
+from maskfold.tuning.surface_picture import plot_surface
+from maskfold.tuning.table_filling import fold_tables
+
+_TABLE_SETTINGS = {"metric", "connectivity", "dense_areas", "area_growth"}
+
+
+def tune(config: Config, competition: Competition, accept_code_changes: bool = False) -> TunedArtefact:
+    """Choose each class's rule on the OOF predictions; write postprocess.json, image_scores.csv and the tables.
+
+    Raises StaleError when a fold's OOF is missing and DataError when the OOF does not fit the competition.
+    """
+    paths = RunPaths.of(config)
+    inputs = {**oof_hashes(config), **_label_hashes(competition)}
+    competition = scored_competition(config, competition)
+    made_from = Provenance(
+        "tune_thresholds",
+        {"tuning": config.tuning.model_dump(), "seed": config.seed, "classes": list(competition.class_names)},
+        inputs,
+        code_version("maskfold.stages.tune_thresholds"),
+    )
+    reasons = made_from.staleness(paths.postprocess_json, accept_code_changes)
+    if not reasons and not paths.image_scores_csv.exists():
+        reasons = [f"{paths.image_scores_csv.name} does not exist"]
+    if not reasons:
+        print(f"tune_thresholds: {display(paths.postprocess_json)} is fresh, skipped")
+        artefact = TunedArtefact.read(paths.postprocess_json)
+        print_scores(artefact)
+        return artefact
+    print(f"tune_thresholds: {'; '.join(reasons)}", flush=True)
+    folds = range(config.folds.count)
+    check_complete({fold: read_image_ids(paths.oof_parquet(fold)) for fold in folds}, competition)
+    for fold in folds:
+        _make_tables(config, competition, fold, inputs, accept_code_changes)
+    chosen = _choose(config, competition, inputs)
+    images = judge_rules(config, competition, chosen)
+    classes = [
+        tuned_class(config, name, index, choice, images)
+        for index, (name, choice) in enumerate(zip(competition.class_names, chosen, strict=True))
+    ]
+    with whole_file(paths.image_scores_csv) as temporary:
+        image_table(config.tuning.metric, classes, images).to_csv(temporary, index=False, float_format="%.9g")
+    _draw_surfaces(config, classes)
+    artefact = _artefact(config, classes)
+    artefact.write(paths.postprocess_json)
+    made_from.write(paths.postprocess_json)
+    print_scores(artefact)
+    print(f"tune_thresholds: wrote {display(paths.postprocess_json)}", flush=True)
+    return artefact
+
+
+def _choose(config: Config, competition: Competition, inputs: Mapping[str, str]) -> list[ClassChoice]:
+    """The rule of each class, and those chosen without each fold; the studies remember what was tried."""
+    path = RunPaths.of(config).study_sqlite
+    made = Provenance("study", _choice_settings(config), inputs, code_version("maskfold.tuning.choice"))
+    studies = [open_study(path, f"class {name}", made) for name in competition.class_names]
+    chosen = [
+        choose_rule(_class_tables(config, index), config.tuning, config.seed, study)
+        for index, study in enumerate(tracked(studies, len(studies), "choosing rules"))
+    ]
+    if _class_tables(config, 0)[0].images.shape[1] == 1:
+        print("tune_thresholds: no classification probabilities, so no gates to sample; every plain rule is exact")
+    if config.tuning.finishing:
+        chosen, finishes = choose_finishes(config, competition, chosen)
+        for study, tried in zip(studies, finishes, strict=True):
+            record_finishing(study, [(each.rule, each.score) for each in tried])
+    return chosen
+
+
+def _choice_settings(config: Config) -> dict[str, object]:
+    """What decides which trials a study holds; more trials continue it."""
+    return {
+        "tuning": config.tuning.model_dump(exclude={"trials", "bootstrap_samples", "finishing"}),
+        "seed": config.seed,
+    }
+
+
+def _draw_surfaces(config: Config, classes: Sequence[TunedClass]) -> None:
+    """A picture of each class's component table beside postprocess.json, the default and the optimum marked."""
+    paths = RunPaths.of(config)
+    for index, entry in enumerate(classes):
+        table = total([fold.table(0) for fold in _class_tables(config, index)])
+        with whole_file(paths.surface_png(entry.class_name)) as temporary:
+            picture = temporary.with_suffix(".png")  # matplotlib goes by the ending
+            plot_surface(table, entry.default_rule, entry.tuned_rule, picture)
+            picture.replace(temporary)
+
+
+def _label_hashes(competition: Competition) -> dict[str, str]:
+    """The hash of all labels and of how they are read; tuning never looks at the images themselves."""
+    labels = json.dumps(competition.label_inputs(), sort_keys=True)
+    order = getattr(competition.masks, "order", None)  # of foreign labels, which no config describes
+    return {"labels": hashlib.sha256(labels.encode()).hexdigest(), "labels' reading": json.dumps({"order": order})}
+
+
+def _class_tables(config: Config, class_index: int) -> list[FoldTables]:
+    """The tables of one class on every fold; all classes at once would need several times the memory."""
+    paths = RunPaths.of(config)
+    return [FoldTables.load(paths.score_table(fold), [class_index]) for fold in range(config.folds.count)]
+
+
+def _make_tables(
+    config: Config, competition: Competition, fold: int, inputs: Mapping[str, str], accept_code_changes: bool
+) -> None:
+    """Make the tables of one fold where they are not fresh; a killed stage continues at the next fold."""
+    paths = RunPaths.of(config)
+    path, tuning = paths.score_table(fold), config.tuning
+    largest = largest_map_px(competition)
+    made_from = Provenance(
+        "tune_thresholds",
+        {"tuning": tuning.model_dump(include=_TABLE_SETTINGS), "largest_map_px": largest, "layout": LAYOUT},
+        {name: value for name, value in inputs.items() if name == f"fold{fold}" or name.startswith("label")},
+        code_version("maskfold.tuning.table_filling"),
+    )
+    if not made_from.staleness(path, accept_code_changes):
+        return
+    grid = area_grid(largest, tuning.dense_areas, tuning.area_growth)
+    count = len(read_image_ids(paths.oof_parquet(fold)))
+    judged = tracked(iter_judged(paths.oof_parquet(fold), fold, competition), count, f"exact tables, fold {fold}")
+    classes = len(competition.class_names)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cores = available_cores()
+    fold_tables(judged, tuning.metric, grid, tuning.connectivity, classes, cores, path.parent).save(path)
+    made_from.write(path)
+
+
+def _score_in_use(entry: TunedClass) -> float:
+    """The score of the rule that is used, on the images it was chosen on."""
+    scores = entry.scores
+    return {"tuned": scores.tuned, "default": scores.default, "empty": scores.all_empty}[entry.answer]
+
+
+def _artefact(config: Config, classes: Sequence[TunedClass]) -> TunedArtefact:
+    """The tuned artefact; what the OOF was predicted with comes from the OOF files themselves."""
+    origin = oof_origin(config)
+    used = [_score_in_use(entry) for entry in classes]
+    honest = [entry.scores.honest if entry.honest_used is None else entry.honest_used for entry in classes]
+    return TunedArtefact(
+        name=config.name,
+        metric=config.tuning.metric,
+        classes=tuple(classes),
+        scores=Scores(
+            all_empty=float(np.mean([entry.scores.all_empty for entry in classes])),
+            default=float(np.mean([entry.scores.default for entry in classes])),
+            tuned=float(np.mean(used)),
+            honest=float(np.mean(honest)),
+        ),
+        tta=origin.tta,
+        ensemble_weights=origin.weights,
+        combine=origin.combine,
+        predicted_with=origin.predicted_with,
+        checkpoints=origin.checkpoints,
+        oof=oof_hashes(config),
+    )

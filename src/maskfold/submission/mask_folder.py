@@ -1,0 +1,73 @@
+"""Answers as a folder of png masks: <image>.png, or <class>/<image>.png where there are several classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from maskfold.artefacts.paths import display
+from maskfold.data.images.files import read_stored
+from maskfold.errors import DataError
+from maskfold.pixels.rle import decode, encode
+from maskfold.submission.form import AnswerFile, AnswerKey, Answers
+
+
+def mask_file(folder: Path, key: AnswerKey, answer: AnswerFile) -> Path:
+    """Where the mask of an image and class lies; an id that would climb out of the folder is refused."""
+    image_id, class_index = key
+    inside = folder if len(answer.class_names) == 1 else folder / answer.class_names[class_index]
+    file = inside / f"{answer.form.names[image_id]}.png"
+    if ".." in file.relative_to(folder).parts or not file.is_relative_to(folder):
+        raise DataError([f"test image {image_id!r} or its class climbs out of the folder of masks"])
+    return file
+
+
+def write_masks(folder: Path, runs: Mapping[AnswerKey, str], answer: AnswerFile) -> None:
+    """Write a grey png of every image and class into an empty folder: 0, and config.mask_value where the mask is on."""
+    for key in answer.form.rows:
+        mask = decode(runs[key], *answer.sizes[key[0]], answer.config.order) * np.uint8(answer.config.mask_value)
+        file = mask_file(folder, key, answer)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(cv2.imencode(".png", mask)[1].tobytes())
+
+
+def read_mask_answers(folder: Path, answer: AnswerFile) -> Answers:
+    """Read a folder of masks, and report every file that is missing, unknown, of another size or of other values."""
+    found = Answers()
+    files = {mask_file(folder, key, answer): key for key in answer.form.rows}
+    for file, key in files.items():
+        found.runs[key] = ""
+        if not file.is_file():
+            found.problems.append(f"{display(file)}: no mask for {answer.place(key)}")
+            continue
+        try:
+            pixels = read_stored(file)
+        except DataError as error:
+            found.problems += error.problems
+            continue
+        problem = _mask_problem(pixels, answer.sizes[key[0]], answer.config.mask_value)
+        if problem:
+            found.problems.append(f"{display(file)}: {problem}")
+        else:
+            found.runs[key] = encode(pixels[:, :, 0], answer.config.order)
+    strangers = sorted(path for path in folder.rglob("*") if path.is_file() and path not in files)
+    found.form_problems += [f"{display(path)}: belongs to no test image and class" for path in strangers]
+    return found
+
+
+def _mask_problem(pixels: np.ndarray, size: tuple[int, int], value: int) -> str | None:
+    """What is wrong with the (H, W, channels) pixels of a mask that should be of `size`, all 0 or `value`."""
+    height, width, channels = pixels.shape
+    if channels != 1:
+        return f"found {channels} channels, expected grey"
+    if (height, width) != size:
+        return f"found {height}x{width} px (height x width), expected {size[0]}x{size[1]}"
+    values = np.unique(pixels).tolist()
+    if not set(values) <= {0, value}:
+        return (
+            f"found the values {', '.join(map(str, values[:8]))}; expected 0 and {value} only (submission.mask_value)"
+        )
+    return None

@@ -1,0 +1,70 @@
+"""A submission against known answers: what a judge would say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from maskfold.artefacts.paths import RunPaths, resolve
+from maskfold.config import Config
+from maskfold.data.competition import Competition
+from maskfold.errors import DataError
+from maskfold.pixels.metrics import class_score, dice, mask_areas
+from maskfold.pixels.rle import decode
+from maskfold.submission.form import AnswerFile, AnswerKey, answer_file
+from maskfold.submission.writing import read_answers
+
+
+def score_submission(
+    config: Config, competition: Competition, submission: Path | None = None, truth: Path | None = None
+) -> pd.DataFrame:
+    """One row a class: class_name, all_empty, score (both the config's metric), non_empty_dice.
+
+    Raises DataError with all problems when either file does not fit the test images.
+    """
+    submission = submission or RunPaths.of(config).submission(config.submission.layout)
+    truth = truth or resolve(config.data.root) / "truth" / "test.csv"
+    answer = answer_file(competition, config.submission)
+    predicted, true = (_readable(path, answer) for path in (submission, truth))
+    rows = []
+    for index, name in enumerate(competition.class_names):
+        areas = []
+        for image_id, size in answer.sizes.items():
+            masks = [decode(answers[image_id, index], *size, config.submission.order) for answers in (predicted, true)]
+            areas.append(mask_areas(*masks))
+        columns = pd.DataFrame(areas, columns=["intersection", "predicted", "true"])
+        shown = columns[columns["true"] > 0]
+        rows.append(
+            {
+                "class_name": name,
+                "all_empty": class_score(
+                    config.tuning.metric, 0 * columns["true"], 0 * columns["true"], columns["true"]
+                ),
+                "score": class_score(config.tuning.metric, *columns.to_numpy().T),
+                "non_empty_dice": float(dice(*shown.to_numpy().T).mean()) if len(shown) else float("nan"),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _readable(path: Path, answer: AnswerFile) -> Mapping[AnswerKey, str]:
+    """The run lengths of a submission or truth; its order and header are the judge's business, not the score's."""
+    found = read_answers(path, answer)
+    if found.problems:
+        raise DataError(found.problems)
+    return found.runs
+
+
+def print_scores(scores: pd.DataFrame) -> None:
+    """Print the table of `score_submission` with the mean over classes below."""
+    table = Table("class", "all empty", "score", "Dice where not empty")
+    for row in scores.itertuples():
+        table.add_row(row.class_name, f"{row.all_empty:.4f}", f"{row.score:.4f}", f"{row.non_empty_dice:.4f}")
+    means = scores[["all_empty", "score", "non_empty_dice"]].mean()
+    table.add_section()
+    table.add_row("mean", *[f"{value:.4f}" for value in means])
+    Console().print(table)

@@ -1,0 +1,136 @@
+"""The loaders of one fold: augmented crops to train on, whole images to validate on."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import pandas as pd
+import torch
+from torch.utils.data import DataLoader
+
+from maskfold.config import Config
+from maskfold.data.competition import Competition
+from maskfold.inference.batches import (
+    ImageBatch,
+    batch_loader,
+    loader_workers,
+    single_threaded,
+)
+from maskfold.training.pseudo_labels import JoinedMasks, PseudoLabels
+from maskfold.training.samples.dataset import Sample, TrainingDataset
+from maskfold.training.samples.sampling import (
+    EpochSampler,
+    PseudoRows,
+    draws_of,
+    stage_at,
+    subset_rows,
+)
+
+
+class FoldData(L.LightningDataModule):
+    """The loaders of one fold: augmented crops to train on, whole images to validate on."""
+
+    def __init__(
+        self,
+        config: Config,
+        competition: Competition,
+        folds: pd.DataFrame,
+        fold: int,
+        first_epoch: int,
+        folder: Path | None = None,
+        pseudo: PseudoLabels | None = None,
+    ) -> None:
+        """first_epoch: where the training begins or resumes; folder: of the fold, for a cache on disk; pseudo: labelled
+        test images, the most confident of which join the training images.
+        """
+        super().__init__()
+        fold_of = folds.set_index("image_id")["fold"]
+        images = competition.train
+        in_fold = images["image_id"].map(fold_of) == fold
+        self.config, self.fold, self.first_epoch = config, fold, first_epoch
+        self.class_names = competition.class_names
+        self.stages = config.train.stages()
+        self.valid_images = images[in_fold].reset_index(drop=True)
+        train_images = images[~in_fold].reset_index(drop=True)
+        presence = class_presence(competition, train_images)
+        # Every stage draws from the subset of the first: a subset is a choice of data, not of a stage.
+        rows = subset_rows(presence, config.train.sampling.subset, config.seed, fold)
+        self.train_images, self.presence = train_images.iloc[rows].reset_index(drop=True), presence[rows]
+        masks, self.pseudo = competition.masks, None if pseudo is None else pseudo.chosen(self.presence)
+        if self.pseudo is not None:
+            masks = JoinedMasks(competition.masks, self.pseudo.masks)
+            self.train_images = pd.concat([self.train_images, self.pseudo.images], ignore_index=True)
+            self.presence = np.concatenate([self.presence, self.pseudo.presence])
+        self.dataset = TrainingDataset(self.train_images, masks, config.train, config.model, config.seed, fold, folder)
+
+    def classes_never_shown(self) -> list[str]:
+        """Names of the classes that no training image of this fold shows."""
+        return [name for name, shown in zip(self.class_names, self.presence.any(axis=0), strict=True) if not shown]
+
+    def first_samples(self, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The first samples of the first epoch: pixels (h, w, channels) and masks (h, w, C), uint8."""
+        draws = islice(self._sampler(0, 1), count)
+        samples = [self.dataset[draw] for draw in draws]
+        return [(sample.pixels.numpy(), sample.masks.numpy()) for sample in samples]
+
+    def train_dataloader(self) -> DataLoader[Sample]:
+        """Batches of augmented crops of the coming epoch's stage; under several processes, this process's share."""
+        assert self.trainer is not None
+        rank, world = self.trainer.global_rank, self.trainer.world_size
+        sampler = self._sampler(rank, world)
+        # Lightning sets every epoch but the first of a resumed training, whose batches it asks for too early.
+        epoch = max(self.first_epoch, self.trainer.current_epoch)
+        sampler.set_epoch(epoch)
+        device = self.trainer.strategy.root_device
+        workers = loader_workers(self.config, device)
+        batch_size = self.stages[stage_at(self.stages, epoch)[0]].batch_size
+        return DataLoader(
+            self.dataset,
+            batch_size=batch_size,
+            sampler=sampler,
+            drop_last=len(sampler) >= batch_size,  # a last batch of one image upsets batch norm
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            prefetch_factor=4 if workers else None,
+            pin_memory=device.type == "cuda",
+            worker_init_fn=single_threaded,
+        )
+
+    def _sampler(self, rank: int, world: int) -> EpochSampler:
+        """The draws of process `rank` of `world`."""
+        pseudo = None
+        if self.pseudo is not None:
+            pseudo = PseudoRows(len(self.pseudo.images), self.pseudo.config.max_share)
+        return EpochSampler(self.presence, self.config.train, self.config.seed, self.fold, rank, world, pseudo)
+
+    def steps_per_epoch(self) -> list[int]:
+        """Optimiser steps of an epoch of each stage."""
+        assert self.trainer is not None
+        steps = []
+        for stage in self.stages:
+            batches = draws_of(self.presence, stage, self.trainer.world_size) // stage.batch_size or 1
+            steps.append(-(-batches // self.config.train.accumulate_batches))
+        return steps
+
+    def val_dataloader(self) -> DataLoader[ImageBatch]:
+        """Batches of whole images; under several processes, this process's share."""
+        trainer = self.trainer
+        assert trainer is not None
+        device = trainer.strategy.root_device
+        return batch_loader(self.valid_images, self.config, device, trainer.global_rank, trainer.world_size)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Move training batches; a validation batch moves its own pixels."""
+        if isinstance(batch, ImageBatch):
+            return batch
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
+
+
+def class_presence(competition: Competition, images: pd.DataFrame) -> np.ndarray:
+    """(images, classes) bool: which classes each image shows."""
+    shown = [competition.masks(image_id).any(axis=(1, 2)) for image_id in images["image_id"]]
+    return np.array(shown, dtype=bool).reshape(len(images), len(competition.class_names))

@@ -1,0 +1,221 @@
+"""Pseudo-labels: the test images as a finished run's models see them, for the next run to learn from.
+
+Fold k learns from what the finished run's model of fold k makes of the test images. That model has not seen the labels
+of fold k's validation images either; an ensemble of all its folds has, and would pass them on. For the same reason the
+masks are made at the default threshold: a tuned rule was chosen on the OOF predictions of all folds.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from maskfold.artefacts.code_version import code_version
+from maskfold.artefacts.files import file_hash, whole_file
+from maskfold.artefacts.paths import RunPaths, display
+from maskfold.artefacts.provenance import Provenance, record_path
+from maskfold.config import Config, PseudoLabelsConfig
+from maskfold.data.competition import Competition, MaskSource
+from maskfold.data.formats.rle_csv import RleMasks
+from maskfold.errors import DataError, StaleError
+from maskfold.execution.progress import tracked
+from maskfold.folds.table import read_folds, same_folds
+from maskfold.network.trained import inference_settings, model_hashes
+from maskfold.pixels.rle import Order, encode
+from maskfold.rules.applying import apply_rule
+from maskfold.rules.rules import DEFAULT_RULE
+
+_ORDER: Order = "column"  # of the run lengths in the file
+_PREFIX = "test/"  # of a test image's id beside the training images, whose ids it may share
+
+
+@dataclass(frozen=True)
+class PseudoLabels:
+    """Labelled test images.
+
+    images: image_id (with a prefix), path, height, width and confidence (0..1), a row each; presence: (images, classes)
+    bool, which classes each shows; masks: by image_id.
+    """
+
+    images: pd.DataFrame
+    presence: np.ndarray
+    masks: RleMasks
+    config: PseudoLabelsConfig
+
+    def chosen(self, true_presence: np.ndarray) -> PseudoLabels:
+        """Those that join training images of this (images, classes) presence: the most confident, within the share.
+
+        Empty images, which models are surest of, get no larger part of the room than they have among the true labels.
+        """
+        share = self.config.max_share
+        room = int(len(true_presence) * share / (1 - share))
+        room_shown = round(room * float(true_presence.any(axis=1).mean()))
+        confidence = self.images["confidence"].to_numpy()
+        shows = np.asarray(self.presence.any(axis=1))
+        order = np.argsort(-confidence, kind="stable")
+        order = order[confidence[order] >= self.config.min_confidence]
+        rows = np.sort(np.concatenate([order[shows[order]][:room_shown], order[~shows[order]][: room - room_shown]]))
+        return replace(self, images=self.images.iloc[rows].reset_index(drop=True), presence=self.presence[rows])
+
+
+@dataclass(frozen=True)
+class JoinedMasks:
+    """The masks of training images and of pseudo-labelled test images; picklable."""
+
+    true: MaskSource
+    pseudo: RleMasks
+
+    def __call__(self, image_id: str) -> np.ndarray:
+        """(C, H, W) uint8 in {0, 1}."""
+        source = self.pseudo if image_id in self.pseudo.sizes else self.true
+        return source(image_id)
+
+
+def image_confidence(prob: np.ndarray, class_prob: np.ndarray | None = None) -> float:
+    """How sure a model is of its masks of one image at threshold 0.5: that of its least sure class, 0..1.
+
+    prob: (C, H, W) uint8, q stands for q/255; class_prob: (C,) in 0..1 or None. Of a class that is shown, the soft Dice
+    between probabilities and mask; of one that is not, 1 minus the highest probability. Where the model also predicts
+    whether a class is there, a class is no surer than that agrees.
+    """
+    sure = []
+    for index, plane in enumerate(prob):
+        on = plane >= DEFAULT_RULE.threshold
+        count = int(np.count_nonzero(on))
+        if count:
+            of_class = 2 * float(plane[on].sum()) / (float(plane.sum()) + 255 * count)
+        else:
+            of_class = 1 - float(plane.max(initial=0)) / 255
+        if class_prob is not None:
+            of_class = min(of_class, float(class_prob[index] if count else 1 - class_prob[index]))
+        sure.append(of_class)
+    return min(sure)
+
+
+def check_labeller(config: Config, competition: Competition, folds: pd.DataFrame) -> None:
+    """Raise unless the run that pseudo_labels names can label the test images of every fold of this one.
+
+    DataError without test images or when the folds differ, StaleError when it is not trained or not on these folds.
+    """
+    assert config.pseudo_labels is not None, "a config with pseudo_labels"
+    source = config.pseudo_labels.run
+    if competition.readable_test.empty:
+        raise DataError(["pseudo_labels: the config names no test images (data.test_images) to label"])
+    model_hashes(source)
+    ours, theirs = RunPaths.of(config), RunPaths.of(source)
+    if not same_folds(folds, read_folds(source, competition), config.folds):
+        raise DataError(
+            [
+                f"pseudo_labels.run: {source.name} has other folds, so its models have seen images that are validated "
+                f"on here; copy {display(theirs.folds_csv)} to {display(ours.folds_csv)}"
+            ]
+        )
+    trained_on = {fold: _trained_on(theirs.model(fold)) for fold in range(config.folds.models)}
+    other = [fold for fold, digest in trained_on.items() if digest != file_hash(theirs.folds_csv)]
+    if other:
+        raise StaleError(
+            f"{display(theirs.run)}: folds {other} were trained on other folds than {display(theirs.folds_csv)} holds; "
+            f"run `python src/train.py --config configs/{source.name}.yaml`"
+        )
+
+
+def _trained_on(model: Path) -> str | None:
+    """The hash of the folds csv a model was trained on; None where nothing says it."""
+    try:
+        return str(json.loads(record_path(model).read_text(encoding="utf-8"))["inputs"]["folds"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def pseudo_label_settings(config: Config) -> dict[str, object]:
+    """The config values that decide which pseudo-labels a run learns from; none without any."""
+    section = config.pseudo_labels
+    if section is None:
+        return {}
+    chosen = section.model_dump(exclude={"run"}) | {"run": section.run.name}
+    return {"pseudo_labels": chosen | {"inference": inference_settings(section.run)}}
+
+
+def pseudo_label_inputs(config: Config, competition: Competition, fold: int) -> dict[str, str]:
+    """What the pseudo-labels of a fold are made from: label -> hash; nothing without any."""
+    if config.pseudo_labels is None:
+        return {}
+    source = config.pseudo_labels.run
+    images = {name: digest for name, digest in competition.test_inputs().items() if name != "sample submission"}
+    return {f"model of {source.name}": file_hash(RunPaths.of(source).model(fold)), **images}
+
+
+def read_pseudo_labels(
+    config: Config, competition: Competition, fold: int, accept_code_changes: bool = False
+) -> PseudoLabels | None:
+    """The pseudo-labels of a fold, made first where they are not fresh; None where the config asks for none.
+
+    Several processes may ask at once: one makes them, the others wait.
+    """
+    if config.pseudo_labels is None:
+        return None
+    path, source = RunPaths.of(config).pseudo_labels(fold), config.pseudo_labels.run
+    made_from = Provenance(
+        "pseudo_labels",
+        {"run": source.name, **inference_settings(source)},
+        pseudo_label_inputs(config, competition, fold),
+        code_version("maskfold.training.pseudo_labels"),
+    )
+    with _alone(path):
+        reasons = made_from.staleness(path, accept_code_changes)
+        if reasons:
+            print(f"train: pseudo-labels of fold {fold} are due: {'; '.join(reasons)}", flush=True)
+            _make(config, competition, fold, path)
+            made_from.write(path)
+    return _labels(pd.read_parquet(path), competition, config.pseudo_labels)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Let one process at a time in; a lock goes with the process that holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _make(config: Config, competition: Competition, fold: int, path: Path) -> None:
+    """Write the masks and the confidence of every test image by the source's model of the fold, whole or not at all."""
+    # torch takes seconds to import, and fresh labels do not need it.
+    from maskfold.inference.predict import predict_images
+    from maskfold.network.model import load_model
+
+    assert config.pseudo_labels is not None
+    source, images = config.pseudo_labels.run, competition.readable_test
+    model = load_model(RunPaths.of(source).model(fold), source.model, len(competition.class_names))
+    rows = []
+    predictions = predict_images([model], [1.0], images, source)
+    for image_id, prob, class_prob in tracked(predictions, len(images), f"pseudo-labels, fold {fold}"):
+        confidence = image_confidence(prob, class_prob)
+        texts = [encode(apply_rule(plane, DEFAULT_RULE), _ORDER) for plane in prob]
+        rows += [(image_id, index, text, confidence) for index, text in enumerate(texts)]
+    with whole_file(path) as temporary:
+        pd.DataFrame(rows, columns=["image_id", "class_id", "rle", "confidence"]).to_parquet(temporary, index=False)
+
+
+def _labels(table: pd.DataFrame, competition: Competition, config: PseudoLabelsConfig) -> PseudoLabels:
+    """The file's rows beside the test images they are of, in the order of these."""
+    images = competition.readable_test.reset_index(drop=True)
+    confidence = table.drop_duplicates("image_id").set_index("image_id")["confidence"]
+    images = images.assign(confidence=images["image_id"].map(confidence), image_id=_PREFIX + images["image_id"])
+    runs: dict[str, dict[int, str]] = {}
+    for image_id, class_id, text in table[["image_id", "class_id", "rle"]].itertuples(index=False, name=None):
+        if text:
+            runs.setdefault(f"{_PREFIX}{image_id}", {})[int(class_id)] = text
+    classes = len(competition.class_names)
+    presence = np.array([[index in runs.get(name, {}) for index in range(classes)] for name in images["image_id"]])
+    sizes = zip(images["height"].tolist(), images["width"].tolist(), strict=True)
+    masks = RleMasks(runs, dict(zip(images["image_id"], sizes, strict=True)), classes, _ORDER)
+    return PseudoLabels(images, presence, masks, config)

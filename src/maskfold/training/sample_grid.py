@@ -1,0 +1,90 @@
+"""A grid of augmented training samples with their masks: what the network really sees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from maskfold.artefacts.files import whole_file
+from maskfold.drawing.painting import CLASS_COLOURS, painted
+
+MOST_SAMPLES = 16
+
+_INK = "#3b4252"
+_DPI = 100
+_GRID_PX = 1200  # width of the picture
+_GAP_PX = 8
+_TITLE_PX = 44
+_LEGEND_ROW_PX = 30
+_LEGEND_COLUMNS = 8
+
+
+def draw_samples(
+    samples: Sequence[tuple[np.ndarray, np.ndarray]], class_names: Sequence[str], path: Path, title: str
+) -> None:
+    """Draw up to 16 samples as a grid, each class in a colour of its own; equal samples give equal bytes.
+
+    samples: (pixels (h, w, channels) uint8, masks (h, w, C) uint8 in {0, 1}), all of one size. One or two channels are
+    shown as grey (the first), more as RGB (the first three). `path` (PNG) appears whole or not at all.
+    Raises ValueError when there is no sample.
+    """
+    if not samples:
+        raise ValueError("draw_samples: expected at least one sample, found none")
+    grid = _grid([(pixels, masks) for pixels, masks in samples[:MOST_SAMPLES]])
+    legend_px = _LEGEND_ROW_PX * -(-len(class_names) // _LEGEND_COLUMNS)
+    width, height = grid.shape[1], grid.shape[0] + _TITLE_PX + legend_px
+    figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
+    # Not pyplot: its global state would pick a window toolkit and keep every figure of a long training alive.
+    FigureCanvasAgg(figure)
+    figure.text(_GAP_PX / width, 1 - _TITLE_PX / 2 / height, title, va="center", fontsize=13, color=_INK, weight="bold")
+    # Pixel by pixel, so that outlines stay one pixel wide.
+    figure.figimage(grid, xo=0, yo=legend_px, origin="upper")
+    figure.legend(
+        handles=[Patch(color=_hex(index), label=_short(name)) for index, name in enumerate(class_names)],
+        loc="lower left",
+        bbox_to_anchor=(0, 0),
+        borderaxespad=0.3,
+        ncols=_LEGEND_COLUMNS,
+        frameon=False,
+        fontsize=10,
+        labelcolor=_INK,
+        handlelength=1.2,
+    )
+    with whole_file(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": None})
+
+
+def _grid(samples: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """The painted samples in rows on white: (height, about _GRID_PX, 3) uint8."""
+    h, w = samples[0][0].shape[:2]
+    columns = _columns(len(samples), h / w)
+    rows = -(-len(samples) // columns)
+    width = (_GRID_PX - _GAP_PX) // columns - _GAP_PX
+    height = max(1, round(width * h / w))
+    grid = np.full((_GAP_PX + rows * (height + _GAP_PX), _GRID_PX, 3), 255, dtype=np.uint8)
+    for index, (pixels, masks) in enumerate(samples):
+        row, column = divmod(index, columns)
+        top, left = _GAP_PX + row * (height + _GAP_PX), _GAP_PX + column * (width + _GAP_PX)
+        grid[top : top + height, left : left + width] = painted(pixels, masks, (height, width))
+    return grid
+
+
+def _columns(count: int, aspect: float) -> int:
+    """Columns that make the grid about as high as it is wide, 4 at most; aspect: height / width of one sample."""
+    return min(4, count, max(1, round((count * aspect) ** 0.5)))
+
+
+def _hex(index: int) -> str:
+    red, green, blue = CLASS_COLOURS[index % len(CLASS_COLOURS)]
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def _short(name: str) -> str:
+    """A class name that fits the legend, where matplotlib leaves out names that start with an underscore."""
+    shown = name if len(name) <= 16 else f"{name[:15]}…"
+    return f" {shown}" if shown.startswith("_") else shown

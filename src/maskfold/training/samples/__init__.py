@@ -1,0 +1,1 @@
+"""From images to training samples: what is drawn, cropped, augmented and cached."""

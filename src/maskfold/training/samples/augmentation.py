@@ -1,0 +1,214 @@
+"""Augmentation of training samples: the presets, and the check that presets and free lists fit the samples.
+
+Flips come from `train.flips`, whatever `train.augmentation` is.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import albumentations as A
+import cv2
+import numpy as np
+
+from maskfold.config import TrainConfig
+from maskfold.errors import ConfigError
+from maskfold.training.samples.transform_lists import Transform, in_one_line, listed_transforms
+
+_DRAWS = 8  # of each transform in the check; a transform that turns by 90 degrees hides from one in 2**8
+_SIZE = (224, 320)  # px of the samples in the check where train.crop_size leaves it open
+
+
+def augmentation(config: TrainConfig) -> A.Compose:
+    """The augmentation of a config, for `augment`.
+
+    Raises ConfigError naming every entry of a free list that cannot be built.
+    """
+    return _compose(config, "train.augmentation")
+
+
+def augment(
+    compose: A.Compose, image: np.ndarray, mask: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """One augmented sample; every random number comes from `rng`, whatever was drawn before.
+
+    image: (H, W, channels) uint8; mask: (H, W, C) uint8 in {0, 1}. Returns both in the same form and size.
+    """
+    # Not set_random_seed: it gives each transform a generator of its own with one and the same seed, so that all of
+    # them draw the same number and flips, turns and colours come together or not at all.
+    compose.set_random_state(rng, random.Random(int(rng.integers(2**63))))
+    sample = compose(image=np.ascontiguousarray(image), mask=np.ascontiguousarray(mask))
+    return sample["image"], sample["mask"]
+
+
+def check_augmentation(config: TrainConfig, channels: int) -> None:
+    """Build the augmentation of every stage and try each transform on a dummy sample of `channels` channels.
+
+    Raises ConfigError with all entries that are unknown, have wrong parameters, or do not fit: what changes the size or
+    type of a sample, or writes anything but 0 and 1 into a mask.
+    """
+    problems: list[str] = []
+    tried: list[tuple[Any, Any]] = []
+    for number, stage in enumerate(config.stages()):
+        if (stage.augmentation, stage.crop_size) in tried:
+            continue
+        tried.append((stage.augmentation, stage.crop_size))
+        key = f"train.then[{number - 1}].augmentation" if number else "train.augmentation"
+        try:
+            problems += _misfits(_compose(stage, key), key, stage.crop_size or _SIZE, channels)
+        except ConfigError as error:
+            problems.append(str(error))
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
+def _compose(config: TrainConfig, key: str) -> A.Compose:
+    listed = config.augmentation
+    transforms = _PRESETS[listed]() if isinstance(listed, str) else listed_transforms(listed, key)
+    return A.Compose(_flips(config) + transforms, strict=True, mask_interpolation=cv2.INTER_NEAREST)
+
+
+def _flips(config: TrainConfig) -> list[Transform]:
+    flips: list[Transform] = []
+    if "horizontal" in config.flips:
+        flips.append(A.HorizontalFlip(p=0.5))
+    if "vertical" in config.flips:
+        flips.append(A.VerticalFlip(p=0.5))
+    return flips
+
+
+def _misfits(compose: A.Compose, key: str, size: tuple[int, int], channels: int) -> list[str]:
+    """One problem for each transform that does not fit samples of `size` with `channels`, in words."""
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (*size, channels), dtype=np.uint8)
+    mask = np.zeros((*size, 2), dtype=np.uint8)
+    mask[size[0] // 4 : size[0] // 2, size[1] // 4 : size[1] // 2, 0] = 1
+    mask[..., 1] = rng.random(size) < 0.5
+    problems = [_misfit(transform, image, mask, name) for name, transform in _leaves(compose.transforms, key)]
+    if not any(problems):
+        problems.append(_misfit(compose, image, mask, key))
+    return [problem for problem in problems if problem]
+
+
+def _leaves(transforms: Sequence[Transform], key: str) -> Iterator[tuple[str, A.BasicTransform]]:
+    """(name for a message, transform) of every transform, in groups or not."""
+    for transform in transforms:
+        name = f"{key}.{type(transform).__name__}"
+        if isinstance(transform, A.BaseCompose):
+            yield from _leaves(transform.transforms, name)
+        else:
+            yield name, transform
+
+
+def _misfit(transform: Transform, image: np.ndarray, mask: np.ndarray, key: str) -> str | None:
+    """Why a transform does not fit the sample, in words, or None."""
+    always = A.OneOf([transform], p=1)  # applies its one transform, whatever the transform's own p
+    compose = A.Compose([always], mask_interpolation=cv2.INTER_NEAREST)
+    for draw in range(_DRAWS):
+        try:
+            augmented = augment(compose, image.copy(), mask.copy(), np.random.default_rng(draw))
+        except Exception as error:  # transforms raise errors of every kind when a sample does not suit them
+            shape = "x".join(map(str, image.shape[:2]))
+            return f"{key}: cannot be used on samples of {shape} px and {image.shape[2]} channels: {in_one_line(error)}"
+        complaint = _image_complaint(image, augmented[0]) or _mask_complaint(mask, augmented[1])
+        if complaint:
+            return f"{key}: {complaint}"
+    return None
+
+
+def _image_complaint(before: np.ndarray, after: Any) -> str | None:
+    if not isinstance(after, np.ndarray) or after.dtype != np.uint8:
+        kind = after.dtype if isinstance(after, np.ndarray) else type(after).__name__
+        return f"gives {kind} instead of uint8 pixels; the network normalises uint8 pixels itself, so leave it out"
+    if after.shape == before.shape:
+        return None
+    if after.shape[:2] == before.shape[1::-1]:
+        return "turns a sample on its side; give train.crop_size equal sides, or leave it out"
+    if after.shape[:2] != before.shape[:2]:
+        sizes = " to ".join("x".join(map(str, array.shape[:2])) for array in (before, after))
+        return f"changes the size of a sample from {sizes} px; train.crop_size and model.resize set it, so leave it out"
+    return f"changes the number of channels, {before.shape[2]}; leave it out"
+
+
+def _mask_complaint(before: np.ndarray, after: np.ndarray) -> str | None:
+    if after.shape != before.shape or after.dtype != np.uint8:
+        return f"makes a mask of {before.shape} uint8 one of {after.shape} {after.dtype}; leave it out"
+    if after.max() > 1:
+        return f"writes {after.max()} into masks, where only 0 and 1 belong"
+    return None
+
+
+# Milliseconds are those of one 256x256x3 sample with 4 masks on one thread of a server's CPU.
+
+
+def _light() -> list[Transform]:  # 0.1 ms
+    return [_lighting(0.2, p=0.5)]
+
+
+def _medium() -> list[Transform]:  # 0.6 ms
+    return [
+        A.Affine(
+            scale=(0.85, 1.2),
+            translate_percent=(-0.06, 0.06),
+            rotate=(-10, 10),
+            border_mode=cv2.BORDER_REFLECT_101,
+            p=0.5,
+        ),
+        _lighting(0.25, p=0.5),
+        A.OneOf([A.GaussNoise(std_range=(0.01, 0.05)), A.GaussianBlur(blur_limit=(3, 5))], p=0.2),
+    ]
+
+
+def _heavy() -> list[Transform]:  # 1.2 ms
+    return [
+        A.Affine(
+            scale=(0.7, 1.4),
+            translate_percent=(-0.1, 0.1),
+            rotate=(-20, 20),
+            shear=(-5, 5),
+            border_mode=cv2.BORDER_REFLECT_101,
+            p=0.7,
+        ),
+        A.OneOf([_elastic(80), A.GridDistortion(border_mode=cv2.BORDER_REFLECT_101)], p=0.2),
+        _lighting(0.35, p=0.6),
+        A.RandomGamma(gamma_limit=(70, 140), p=0.3),
+        A.OneOf([A.GaussNoise(std_range=(0.01, 0.08)), A.GaussianBlur(blur_limit=(3, 7))], p=0.3),
+        A.ImageCompression(quality_range=(50, 95), p=0.2),
+    ]
+
+
+def _people() -> list[Transform]:  # 1.0 ms
+    """For photos of people: a body bends and moves but stays upright, and photos come compressed and badly lit."""
+    return [
+        A.Affine(
+            scale=(0.8, 1.25),
+            translate_percent=(-0.0625, 0.0625),
+            rotate=(-15, 15),
+            keep_ratio=True,
+            border_mode=cv2.BORDER_REFLECT_101,
+            p=0.6,
+        ),
+        _elastic(60, p=0.15),
+        _lighting(0.25, p=0.5),
+        A.ImageCompression(quality_range=(40, 95), p=0.3),
+    ]
+
+
+def _lighting(limit: float, p: float) -> A.RandomBrightnessContrast:
+    """Brightness and contrast; by the mean, as a share of the largest value turns a dark image black."""
+    return A.RandomBrightnessContrast(brightness_limit=limit, contrast_limit=limit, brightness_by_max=False, p=p)
+
+
+def _elastic(alpha: float, p: float = 0.5) -> A.ElasticTransform:
+    """Pixels move by about alpha / 60 px, smoothly over 10 px.
+
+    Uniform noise, as albumentations scales Gaussian noise by its largest value, which grows with the sample's size.
+    """
+    return A.ElasticTransform(
+        alpha=alpha, sigma=10, noise_distribution="uniform", border_mode=cv2.BORDER_REFLECT_101, p=p
+    )
+
+
+_PRESETS = {"none": list, "light": _light, "medium": _medium, "heavy": _heavy, "people": _people}

@@ -1,0 +1,103 @@
+"""The training dataset: every random number of a sample is a function of (seed, fold, epoch, draw, image) alone.
+
+So the samples do not depend on the number of loader processes, on how many draws came before, or on where a killed
+training resumed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import gettempdir
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from maskfold.config import ModelConfig, TrainConfig
+from maskfold.data.competition import MaskSource
+from maskfold.network.model import STRIDE
+from maskfold.pixels.geometry import (
+    crop_corner,
+    network_size,
+    pad_to,
+    padded_size,
+    resize_masks,
+)
+from maskfold.training.samples.augmentation import augment, augmentation
+from maskfold.training.samples.image_cache import ImageCache
+from maskfold.training.samples.sampling import ANY_CLASS, Draw, stage_at
+
+
+class Sample(NamedTuple):
+    """One augmented crop, or a batch of them with a leading batch axis.
+
+    pixels: (h, w, in_channels) uint8; masks: (h, w, C) uint8 in {0, 1}; image: the row of its training image. Channels
+    come last, as the files have them and as the network wants its memory: nothing is transposed on the way.
+    """
+
+    pixels: Tensor
+    masks: Tensor
+    image: int | Tensor
+
+
+class TrainingDataset(Dataset[Sample]):
+    """Augmented crops of training images, of the crop size of the stage the draw's epoch belongs to."""
+
+    def __init__(
+        self,
+        images: pd.DataFrame,
+        masks: MaskSource,
+        train: TrainConfig,
+        model: ModelConfig,
+        seed: int,
+        fold: int,
+        folder: Path | None = None,
+    ) -> None:
+        """folder: where a cache on disk is made; None: where the system keeps temporary files."""
+        self.image_ids = images["image_id"].tolist()
+        self.masks = masks
+        sizes = list(zip(images["height"].tolist(), images["width"].tolist(), strict=True))
+        self.cache = ImageCache(
+            images["path"].tolist(), sizes, model, train.cache, folder or Path(gettempdir()), train.devices
+        )
+        self.seed, self.fold = seed, fold
+        self.stages = train.stages()
+        self.augmentations = [augmentation(stage) for stage in self.stages]
+        self.crop_sizes = [stage.crop_size or _common_size(images, model) for stage in self.stages]
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def __getitem__(self, draw: Draw) -> Sample:
+        rng = np.random.default_rng([self.seed, self.fold, draw.epoch, draw.number, draw.image])
+        stage, _ = stage_at(self.stages, draw.epoch)
+        image = self.cache.image(draw.image)
+        masks = resize_masks(self.masks(self.image_ids[draw.image]), (image.shape[0], image.shape[1]))
+        size = self.crop_sizes[stage]
+        shown = self._shown(masks, draw.target, self.stages[stage].sampling.defect_crop_share, rng)
+        top, left = crop_corner(masks.shape[1:], size, shown, rng)
+        pixels = pad_to(image[top : top + size[0], left : left + size[1]], size, mirror=True)
+        mask = pad_to(masks[:, top : top + size[0], left : left + size[1]].transpose(1, 2, 0), size, mirror=True)
+        pixels, mask = augment(self.augmentations[stage], pixels, mask, rng)
+        pixels, mask = np.ascontiguousarray(pixels), np.ascontiguousarray(mask)
+        return Sample(torch.from_numpy(pixels), torch.from_numpy(mask), draw.image)
+
+    def _shown(self, masks: np.ndarray, target: int, share: float, rng: np.random.Generator) -> np.ndarray | None:
+        """The (H, W) mask of the class the crop must show; None when it may fall anywhere."""
+        present = np.flatnonzero(masks.any(axis=(1, 2)))
+        if not len(present) or rng.random() >= share:
+            return None
+        # A resize may have swallowed the class this draw was made for.
+        chosen = target if target != ANY_CLASS and target in present else int(rng.choice(present))
+        shown: np.ndarray = masks[chosen]
+        return shown
+
+
+def _common_size(images: pd.DataFrame, model: ModelConfig) -> tuple[int, int]:
+    """The smallest size, a multiple of the stride, that holds every resized training image."""
+    pairs = zip(images["height"], images["width"], strict=True)
+    sizes = [network_size(int(height), int(width), model.resize) for height, width in pairs]
+    return padded_size(max(height for height, _ in sizes), max(width for _, width in sizes), STRIDE)

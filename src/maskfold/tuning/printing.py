@@ -1,0 +1,60 @@
+"""The score table of the tuning stage on the screen."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from maskfold.rules.text import _pair_text, plateau_text, rule_text
+from maskfold.rules.tuned import (
+    Scores,
+    TunedArtefact,
+    TunedClass,
+)
+
+_WIDTH = 110  # of a file or pipe, where nothing wraps lines
+
+
+def print_scores(artefact: TunedArtefact) -> None:
+    """Print the scores of every class with their mean, and below them what was chosen."""
+    terminal = Console()
+    console = terminal if terminal.is_terminal else Console(width=_WIDTH)
+    console.print(_scores(artefact))
+    console.print(_choices(artefact))
+    for entry in artefact.classes:
+        if not entry.adopted:
+            print(f"class {entry.class_name}: {entry.reason}")
+
+
+def _scores(artefact: TunedArtefact) -> Table:
+    table = Table(title=f"{artefact.name}: {artefact.metric} on the OOF images", title_justify="left")
+    table.add_column("class")
+    for name in ("all empty", "default", "tuned", "honest", "honest gain, 95 %", "Dice where shown"):
+        table.add_column(name, justify="right")
+    for entry in artefact.classes:
+        table.add_row(entry.class_name, *_four(entry.scores), _gain(entry), _pair_text(entry.non_empty_dice))
+    table.add_section()
+    gain = f"{artefact.scores.honest - artefact.scores.default:+.4f}"
+    table.add_row("mean", *_four(artefact.scores), gain, "")
+    return table
+
+
+def _choices(artefact: TunedArtefact) -> Table:
+    table = Table("class", "used", "tuned rule", title="chosen", title_justify="left")
+    table.add_column("plateau", justify="right")
+    table.add_column("shown, predicted / true", justify="right")
+    for entry in artefact.classes:
+        share = f"{entry.predicted_share.default:.3f} → {entry.predicted_share.tuned:.3f} / {entry.true_share:.3f}"
+        table.add_row(entry.class_name, entry.answer, rule_text(entry.tuned_rule), plateau_text(entry), share)
+    return table
+
+
+def _four(scores: Scores) -> list[str]:
+    return [f"{value:.4f}" for value in (scores.all_empty, scores.default, scores.tuned, scores.honest)]
+
+
+def _gain(entry: TunedClass) -> str:
+    gain = f"{entry.scores.honest - entry.scores.default:+.4f}"
+    if entry.gain_interval is None:
+        return gain
+    return f"{gain} [{entry.gain_interval.low:+.3f}, {entry.gain_interval.high:+.3f}]"
