@@ -32,7 +32,6 @@ import numpy as np
 import pandas as pd
 import torch
 from claims import claim
-from random_run import write_rules, write_weights
 
 from maskfold.artefacts.paths import RunPaths, resolve
 from maskfold.config import Config, load_config
@@ -48,6 +47,7 @@ from maskfold.rules.tuned import TunedArtefact
 from maskfold.stages.make_demo_data import make_demo_data
 from maskfold.stages.make_submission import make_submission
 from maskfold.submission.predicting import answer_images
+from support.random_run import write_rules, write_weights
 
 SPEED_BAR = 0.90
 MEMORY_BAR = 1.05

@@ -25,12 +25,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from claims import claim
 from playwright.sync_api import CDPSession, Page, sync_playwright
-from synthetic_run import EVIL_NAMES, write_run
 
 from maskfold.artefacts.paths import RunPaths
 from maskfold.config import FoldsConfig
 from maskfold.execution.jobs import available_cores
 from maskfold.stages.make_report import make_report
+from support.synthetic_run import EVIL_NAMES, write_run
 
 FIRST_PICTURE_S = 1.0
 COMPUTING_S = 0.5  # of the page's main thread, whatever else the machine does

@@ -31,8 +31,6 @@ import cv2
 import numpy as np
 import torch
 from claims import claim
-from random_run import write_rules, write_weights
-from synthetic_video import make_video, read_frames, read_sound
 
 from maskfold.config import Config, load_config
 from maskfold.config.loading import run_config
@@ -49,6 +47,8 @@ from maskfold.media.video_reading import open_video
 from maskfold.rules.rules import ComponentRule
 from maskfold.stages.predict import effect_of, predict
 from maskfold.submission.usable_rules import checked_artefact
+from support.random_run import write_rules, write_weights
+from support.synthetic_video import make_video, read_frames, read_sound
 
 SPEED_BAR = 0.80
 MEMORY_BAR = 1.10

@@ -19,10 +19,9 @@ from maskfold.artefacts.provenance import Provenance
 from maskfold.config import TuningConfig
 from maskfold.rules.rules import ComponentRule, MaskRule
 from maskfold.rules.tuned import Plateau
-from maskfold.tuning.gates import SoftGateScores
 from maskfold.tuning.rule_areas import AnyRule
 from maskfold.tuning.score_tables import FoldTables
-from maskfold.tuning.search import Candidate, ClassSearch
+from maskfold.tuning.search import Candidate, ClassSearch, SoftGateScores
 
 _START_UP_TRIALS = 10
 

@@ -21,7 +21,7 @@ from maskfold.rules.rules import (
     TripletRule,
 )
 from maskfold.rules.tuned import Plateau
-from maskfold.tuning.gates import _gate_peaks, _gated
+from maskfold.tuning.gates import gate_peaks, gated
 from maskfold.tuning.mask_and_triplet import (
     Triplet,
     best_triplets,
@@ -119,10 +119,10 @@ class ClassSearch:
 
     def _hard_gate(self, kind: str, folds: Sequence[int]) -> Candidate:
         per_gate = [total([self.tables[kind][fold][level] for fold in folds]) for level in range(GATE_STEPS + 1)]
-        peaks = _gate_peaks(per_gate)
+        peaks = gate_peaks(per_gate)
         equal = np.flatnonzero(peaks == peaks.max()) + 1
         best = int(equal[len(equal) // 2])  # farthest from where it would begin to matter
-        choice = choose([_gated(self.tables[kind][fold], best) for fold in folds])
+        choice = choose([gated(self.tables[kind][fold], best) for fold in folds])
         rule = self.rule(kind, choice.threshold, choice.column)
         return self._candidate(rule.model_copy(update={"gate": HardGate(min_class_prob=best / GATE_STEPS)}), choice)
 
@@ -135,3 +135,22 @@ class ClassSearch:
         required = self.grid[min_area_column] * (1 - (1 - confident_share) * levels)
         columns = np.searchsorted(self.grid, np.ceil(required))
         return SoftGate(area_px=tuple(int(area) for area in self.grid[columns])), columns
+
+
+class SoftGateScores:
+    """The scores of soft-gated table rules of one class on a set of folds."""
+
+    def __init__(self, search: ClassSearch, folds: Sequence[int]) -> None:
+        self.search = search
+        self.levels = {
+            kind: [total([tables[fold][level] for fold in folds]) for level in range(GATE_STEPS + 1)]
+            for kind, tables in search.tables.items()
+        }
+        self.whole = {kind: total(levels) for kind, levels in self.levels.items()}
+
+    def score(self, kind: str, threshold: int, min_area_column: int, confident_share: float) -> float:
+        """The score of one setting; see `ClassSearch.soft_gate`."""
+        _, columns = self.search.soft_gate(min_area_column, confident_share)
+        pairs = zip(self.levels[kind], columns, strict=True)
+        sums = np.sum([table.sums[:, threshold - 1, column] for table, column in pairs], axis=0)
+        return float(self.whole[kind].score_of(sums[:, None])[0])

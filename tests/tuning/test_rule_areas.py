@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_surface import images
 
 from maskfold.pixels.metrics import mask_areas
 from maskfold.rules.applying import apply_rule
 from maskfold.rules.rules import ComponentRule, MaskRule, TripletRule
 from maskfold.tuning.rule_areas import rule_areas
+from support.oof_images import images
 
 RULES = [
     [

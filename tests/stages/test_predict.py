@@ -12,8 +12,6 @@ import av
 import cv2
 import numpy as np
 import pytest
-from random_run import write_rules, write_weights
-from synthetic_video import ball_frame, make_video, read_frames, read_sound
 
 from maskfold.artefacts.paths import RunPaths
 from maskfold.blending.ensemble import predict_ensemble
@@ -29,6 +27,8 @@ from maskfold.media.video_reading import open_video
 from maskfold.rules.rules import ComponentRule, HardGate
 from maskfold.rules.tuned import TunedArtefact
 from maskfold.stages.predict import predict
+from support.random_run import write_rules, write_weights
+from support.synthetic_video import ball_frame, make_video, read_frames, read_sound
 
 NAMES = ("ball", "sky")
 

@@ -8,7 +8,6 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic_run import write_run
 
 from maskfold.artefacts.paths import RunPaths
 from maskfold.config import ReportConfig
@@ -22,6 +21,7 @@ from maskfold.errors import StaleError
 from maskfold.report.examples import choose_examples
 from maskfold.stages.make_report import make_report
 from maskfold.tuning.score_tables import FoldTables, total
+from support.synthetic_run import write_run
 
 HOSTILE = "<img src=x onerror=alert(1)>.png"
 

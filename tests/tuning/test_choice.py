@@ -5,16 +5,15 @@ from __future__ import annotations
 import numpy as np
 import optuna
 import pytest
-from test_surface import GRID, images
 
 from maskfold.artefacts.provenance import Provenance
 from maskfold.config import TuningConfig
 from maskfold.pixels.metrics import class_score, mask_areas
 from maskfold.rules.applying import apply_rule
 from maskfold.tuning.choice import memory_study, open_study, run_study
-from maskfold.tuning.gates import SoftGateScores
-from maskfold.tuning.search import ClassSearch
+from maskfold.tuning.search import ClassSearch, SoftGateScores
 from maskfold.tuning.table_filling import fold_tables
+from support.oof_images import GRID, images
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from brute_force import KINDS, brute_areas, random_map
 
 from maskfold.config import REPOSITORY
 from maskfold.oof.store import OofImage
@@ -22,20 +21,8 @@ from maskfold.tuning.score_tables import (
     total,
 )
 from maskfold.tuning.table_filling import fold_tables
-
-GRID = area_grid(30 * 40, 32, 1.2)
-
-
-def images(seed, count=8, class_prob=False):
-    rng = np.random.default_rng(seed)
-    made = []
-    for number in range(count):
-        height, width = int(rng.integers(1, 30)), int(rng.integers(1, 40))
-        prob = np.stack([random_map(KINDS[(number + index) % len(KINDS)], rng, height, width) for index in range(2)])
-        truth = np.stack([(random_map("blobs", rng, height, width) > 60).astype(np.uint8) for _ in range(2)])
-        present = rng.random(2).astype(np.float32) if class_prob else None
-        made.append(JudgedImage(OofImage(f"{seed}-{number}", seed, prob, present), truth))
-    return made
+from support.brute_force import brute_areas
+from support.oof_images import GRID, images
 
 
 def test_area_grid():

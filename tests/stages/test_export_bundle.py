@@ -7,53 +7,20 @@ import subprocess
 import sys
 import zipfile
 from importlib import metadata
-from pathlib import Path
 
 import pandas as pd
 import pytest
-from random_run import write_rules, write_weights
 
 from maskfold.artefacts.paths import RunPaths
-from maskfold.config import BlendConfig, Config
+from maskfold.config import BlendConfig
 from maskfold.data.opening import open_competition
 from maskfold.errors import StaleError, UsageError
 from maskfold.export.manifest import Manifest
-from maskfold.rules.rules import ComponentRule
 from maskfold.stages.answer_offline import answer_test_images
 from maskfold.stages.export_bundle import export_bundle, needed_versions
-from maskfold.stages.make_demo_data import make_demo_data
 from maskfold.stages.make_submission import make_submission
-
-NAMES = ("1", "2", "3", "4")
-RULES = [ComponentRule(threshold=126, min_area_px=9)] * len(NAMES)
-
-
-def write_run(folder):
-    """A demo competition, and two random networks with rules as if they had been trained and tuned on it."""
-    config = Config.model_validate(
-        {
-            "name": "tiny",
-            "output_root": str(folder),
-            "data": {"format": "rle_csv", "root": str(folder / "data"), "class_names": NAMES},
-            "demo": {"train_images": 8, "test_images": 12, "width": 128},
-            "folds": {"count": 2},
-            "model": {
-                "encoder": "tu-mobilenetv3_small_050",
-                "encoder_weights": None,
-                "decoder_channels": (32, 24, 16, 8, 8),
-                "classification_head": True,
-            },
-            "train": {"accelerator": "cpu"},
-            "inference": {"shard_images": 5, "batch_size": 4},
-        }
-    )
-    make_demo_data(config)
-    paths = RunPaths.of(config)
-    write_weights(config)
-    paths.folds_csv.parent.mkdir()
-    paths.folds_csv.write_text("image_id,fold\nabc.jpg,0\n")
-    write_rules(config, RULES)
-    return config
+from support.bundled_run import RULES, inputs_of, write_run
+from support.random_run import write_rules
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +36,6 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def bundle(run, tmp_path_factory):
     return export_bundle(run[0], tmp_path_factory.mktemp("exports") / "tiny")
-
-
-def inputs_of(config):
-    data = Path(config.data.root)
-    return data / "test_images", data / "sample_submission.csv"
 
 
 def names_in(folder):

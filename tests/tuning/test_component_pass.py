@@ -5,7 +5,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from brute_force import KINDS, brute_areas, random_map
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -25,6 +24,7 @@ from maskfold.tuning.component_pass import (
     link_tables,
 )
 from maskfold.tuning.score_tables import area_grid
+from support.brute_force import KINDS, brute_areas, random_map
 
 PLANES = (DICE, IOU, TGS_PRECISION, INTERSECTION, PREDICTED_AREA)
 LARGEST = 60 * 70

@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from random_run import write_rules, write_weights
-from test_bundle import RULES, write_run
 
 from maskfold.artefacts.paths import RunPaths
 from maskfold.blending.ensemble import predict_ensemble
@@ -18,6 +16,8 @@ from maskfold.errors import DataError, StaleError
 from maskfold.stages import make_submission as final_prediction
 from maskfold.stages.make_submission import make_submission
 from maskfold.submission.writing import AnswerRow
+from support.bundled_run import RULES, write_run
+from support.random_run import write_rules, write_weights
 
 TUNE = "python src/tune_thresholds.py --config configs/tiny.yaml"
 

@@ -8,7 +8,6 @@ import shutil
 import pandas as pd
 import pytest
 import yaml
-from random_run import write_rules, write_weights
 
 from maskfold.artefacts.paths import RunPaths
 from maskfold.config import load_config
@@ -18,6 +17,7 @@ from maskfold.report import runs_table as run_comparison
 from maskfold.report.runs_table import compare_runs
 from maskfold.rules.rules import DEFAULT_RULE
 from maskfold.rules.tuned import Scores
+from support.random_run import write_rules, write_weights
 
 MODEL = {"encoder": "tu-mobilenetv3_small_050", "encoder_weights": None, "decoder_channels": [16, 16, 8, 8, 8]}
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_surface import GRID, images
 
 from maskfold.tuning import map_histograms as curve_store
 from maskfold.tuning.map_histograms import CHUNK_MAPS, RECORD, CurveSpill
 from maskfold.tuning.score_tables import FoldTables
 from maskfold.tuning.table_filling import fold_tables
+from support.oof_images import GRID, images
 
 
 def all_maps(curves, class_index):

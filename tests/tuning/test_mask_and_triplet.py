@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_surface import GRID, images
 
 from maskfold.pixels.metrics import PLANES, class_score, mask_areas
 from maskfold.rules.applying import apply_rule
@@ -18,6 +17,7 @@ from maskfold.tuning.mask_and_triplet import (
 )
 from maskfold.tuning.score_tables import total
 from maskfold.tuning.table_filling import fold_tables
+from support.oof_images import GRID, images
 
 
 def score(judged, rule, metric):

@@ -5,7 +5,6 @@ import json
 
 import pytest
 import torch
-from random_run import write_weights
 
 from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config
@@ -13,6 +12,7 @@ from maskfold.errors import StaleError, UsageError
 from maskfold.export import onnx as onnx_export
 from maskfold.export.onnx import FoldMean, default_size, export_onnx
 from maskfold.network.model import Outputs, load_model
+from support.random_run import write_weights
 
 
 @pytest.fixture

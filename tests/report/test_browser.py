@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from playwright.sync_api import sync_playwright
-from synthetic_run import EVIL_NAMES, disc_centre, write_run
 
 from maskfold.artefacts.paths import RunPaths
 from maskfold.stages.make_report import make_report
 from maskfold.tuning.score_tables import FoldTables, total
+from support.synthetic_run import EVIL_NAMES, disc_centre, write_run
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH, which these tests drive")

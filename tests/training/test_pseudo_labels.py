@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from random_run import write_weights
 
 from maskfold.artefacts.files import file_hash
 from maskfold.artefacts.paths import RunPaths
@@ -23,6 +22,7 @@ from maskfold.training import pseudo_labels
 from maskfold.training.datamodule import FoldData
 from maskfold.training.pseudo_labels import PseudoLabels, image_confidence, read_pseudo_labels
 from maskfold.training.samples.sampling import ANY_CLASS, PseudoRows, cap_pseudo
+from support.random_run import write_weights
 
 
 def test_confidence_by_hand():

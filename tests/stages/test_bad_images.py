@@ -2,7 +2,6 @@
 
 import pandas as pd
 import pytest
-from test_bundle import inputs_of, write_run
 
 from maskfold.artefacts.paths import RunPaths
 from maskfold.data.opening import open_competition
@@ -11,6 +10,7 @@ from maskfold.errors import DataError
 from maskfold.stages.answer_offline import answer_test_images
 from maskfold.stages.export_bundle import export_bundle
 from maskfold.stages.make_submission import make_submission
+from support.bundled_run import inputs_of, write_run
 
 
 @pytest.fixture(scope="module")

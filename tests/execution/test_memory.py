@@ -18,7 +18,7 @@ HOLD_AND_FORGET = (
 
 def printed(script):
     """The numbers a fresh Python prints."""
-    repository = Path(__file__).parents[1]
+    repository = Path(__file__).parents[2]
     # Under the allocator settings of setup_venv.sh freed memory stays with the process, so there is nothing to forget.
     plain = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
     child = subprocess.run(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from brute_force import KINDS, brute_mask, random_map
 from pydantic import ValidationError
 
 from maskfold.rules.applying import apply_rule, gate_level
@@ -17,6 +16,7 @@ from maskfold.rules.rules import (
     SoftGate,
     TripletRule,
 )
+from support.brute_force import KINDS, brute_mask, random_map
 
 PROB = np.array(
     [

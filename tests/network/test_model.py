@@ -25,7 +25,7 @@ ARCHITECTURES["DPT"] = ModelConfig(
     architecture="DPT", encoder="tu-vit_tiny_patch16_224", encoder_weights=None, encoder_depth=4
 )
 
-MOBILENET_FILE = Path(__file__).parents[2] / "shared" / "weights" / "mobilenet_v2-imagenet.pth"
+MOBILENET_FILE = Path(__file__).parents[3] / "shared" / "weights" / "mobilenet_v2-imagenet.pth"
 
 
 def test_logits_have_the_input_size_and_one_channel_a_class():

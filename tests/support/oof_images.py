@@ -1,0 +1,26 @@
+"""Random OOF images with their truths, and a grid of minimum areas for them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from maskfold.oof.store import OofImage
+from maskfold.oof.with_truth import JudgedImage
+from maskfold.tuning.score_tables import (
+    area_grid,
+)
+from support.brute_force import KINDS, random_map
+
+GRID = area_grid(30 * 40, 32, 1.2)
+
+
+def images(seed, count=8, class_prob=False):
+    rng = np.random.default_rng(seed)
+    made = []
+    for number in range(count):
+        height, width = int(rng.integers(1, 30)), int(rng.integers(1, 40))
+        prob = np.stack([random_map(KINDS[(number + index) % len(KINDS)], rng, height, width) for index in range(2)])
+        truth = np.stack([(random_map("blobs", rng, height, width) > 60).astype(np.uint8) for _ in range(2)])
+        present = rng.random(2).astype(np.float32) if class_prob else None
+        made.append(JudgedImage(OofImage(f"{seed}-{number}", seed, prob, present), truth))
+    return made
