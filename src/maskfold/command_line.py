@@ -10,9 +10,6 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from maskfold.config.loading import run_config
-from maskfold.errors import UsageError
-
 if find_spec("pydantic") is None or find_spec("torch") is None:
     sys.exit(
         f"maskfold's packages are not installed in this Python ({sys.executable}): run `bash run_all.sh --setup-only` "
@@ -20,8 +17,9 @@ if find_spec("pydantic") is None or find_spec("torch") is None:
     )
 
 from maskfold.config import REPOSITORY, Config, load_config
+from maskfold.config.loading import run_config
 from maskfold.data.recognition.recognise import with_recognised_data
-from maskfold.errors import ConfigError, DataError, InferenceError, StaleError, TrainingError
+from maskfold.errors import ConfigError, DataError, InferenceError, StaleError, TrainingError, UsageError
 
 DEFAULT_CONFIG = REPOSITORY / "configs" / "demo.yaml"
 
