@@ -102,7 +102,7 @@ def _write_pages(config: Config, competition: Competition, tuned: TunedArtefact,
     for kind, source in beside.items():  # copied, so that the report travels as one folder
         shutil.copytree(source, folder / kind)
     rng = np.random.default_rng([config.seed, len(oof.image_ids)])
-    environment = page_environment()
+    environment = page_environment(_HERE)
     page = environment.get_template(TEMPLATE.name).render(
         name=config.name,
         tuned=tuned,
