@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from maskfold.data.competition import DataError
-from maskfold.oof import (
+from maskfold.errors import DataError
+from maskfold.oof.store import (
     OofReader,
     OofWriter,
     image_count,
