@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from maskfold.rules.applying import apply_rule, gate_level
+from maskfold.rules.applying import active_window, apply_rule, gate_level
 from maskfold.rules.rules import (
     DEFAULT_RULE,
     GATE_STEPS,
@@ -16,7 +16,7 @@ from maskfold.rules.rules import (
     SoftGate,
     TripletRule,
 )
-from support.brute_force import KINDS, brute_mask, random_map
+from support.brute_force import KINDS, brute_finish, brute_mask, random_map
 
 PROB = np.array(
     [
@@ -97,3 +97,82 @@ def test_component_rule_equals_brute_force(kind, connectivity):
         threshold, area = int(rng.integers(1, 256)), int(rng.integers(0, 20))
         found = apply_rule(prob, ComponentRule(threshold=threshold, min_area_px=area, connectivity=connectivity))
         assert np.array_equal(found, brute_mask(prob, threshold, area, connectivity))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("connectivity", [4, 8])
+@pytest.mark.parametrize(("largest_k", "fill_holes"), [(1, False), (3, False), (None, True), (2, True)])
+def test_finishes_equal_brute_force(kind, connectivity, largest_k, fill_holes):
+    rng = np.random.default_rng(4)
+    for size in ((1, 1), (1, 17), (19, 1), (9, 23), (30, 11), (24, 24)):
+        prob = random_map(kind, rng, *size)
+        threshold, area = int(rng.integers(1, 256)), int(rng.integers(0, 9))
+        rule = ComponentRule(
+            threshold=threshold,
+            min_area_px=area,
+            connectivity=connectivity,
+            largest_k=largest_k,
+            fill_holes=fill_holes,
+        )
+        mask = brute_mask(prob, threshold, area, connectivity)
+        assert np.array_equal(apply_rule(prob, rule), brute_finish(mask, connectivity, largest_k, fill_holes))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_mask_and_triplet_rules_equal_counting_pixels(kind):
+    rng = np.random.default_rng(5)
+    for size in ((1, 9), (9, 1), (9, 23), (30, 11)):
+        prob = random_map(kind, rng, *size)
+        bottom, top = sorted(rng.integers(1, 256, 2).tolist())
+        for area in (0, 1, int((prob >= top).sum()), int((prob >= top).sum()) + 1):
+            kept = (prob >= bottom) * np.uint8((prob >= top).sum() >= area)
+            rule = TripletRule(top_threshold=top, min_area_px=area, bottom_threshold=bottom)
+            assert np.array_equal(apply_rule(prob, rule), kept)
+            kept = (prob >= top) * np.uint8((prob >= top).sum() >= area)
+            assert np.array_equal(apply_rule(prob, MaskRule(threshold=top, min_area_px=area)), kept)
+
+
+def test_mask_and_triplet_rules_are_finished_with_eight_neighbours():
+    # Two pixels that touch at a corner are one component, and they close a ring.
+    ring = np.array([[0, 9, 0, 0], [9, 0, 9, 0], [0, 9, 0, 0], [0, 0, 0, 9]], np.uint8)
+    for rule in (
+        MaskRule(threshold=9, min_area_px=0, largest_k=1, fill_holes=True),
+        TripletRule(top_threshold=9, bottom_threshold=9, min_area_px=0, largest_k=1, fill_holes=True),
+    ):
+        assert apply_rule(ring, rule).tolist() == [[0, 1, 0, 0], [1, 1, 1, 0], [0, 1, 0, 0], [0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("prob", "level"), [(0, 0), (0.5 / 32, 0), (1.5 / 32, 2), (0.51 / 32, 1), (0.985, 32), (1, 32)]
+)
+def test_class_probabilities_are_rounded_to_the_nearest_32nd(prob, level):
+    assert gate_level(prob) == level  # halves go to the even number
+
+
+def test_a_hard_gate_opens_at_its_own_level():
+    rule = ComponentRule(threshold=90, min_area_px=4, gate=HardGate(min_class_prob=0.5))
+    assert apply_rule(PROB, rule, 15.4 / 32).sum() == 0
+    assert apply_rule(PROB, rule, 15.6 / 32).sum() == 0  # open, but no component has four pixels
+    assert apply_rule(PROB, rule.model_copy(update={"min_area_px": 3}), 15.6 / 32).sum() == 6
+    closed = rule.model_copy(update={"gate": HardGate(min_class_prob=1.0)})
+    assert [apply_rule(PROB, closed.model_copy(update={"min_area_px": 0}), p).sum() for p in (0.98, 0.99, 1)] == [
+        0,
+        7,
+        7,
+    ]
+
+
+def test_a_soft_gate_takes_the_place_of_the_minimum_area():
+    areas = tuple(4 if level < 20 else 3 for level in range(GATE_STEPS + 1))
+    rule = ComponentRule(threshold=90, min_area_px=100, gate=SoftGate(area_px=areas))
+    assert [apply_rule(PROB, rule, level / 32).sum() for level in (0, 19, 20, 32)] == [0, 0, 6, 6]
+
+
+def test_a_map_is_seen_where_it_is_active_and_no_further():
+    prob = np.zeros((6, 9), np.uint8)
+    prob[2, 3], prob[4, 7], prob[3, 1] = 50, 51, 49
+    assert active_window(prob, 50) == (slice(2, 5), slice(3, 8))
+    assert active_window(prob, 49) == (slice(2, 5), slice(1, 8))
+    assert active_window(prob, 51) == (slice(4, 5), slice(7, 8))
+    assert active_window(prob, 52) is None
+    assert active_window(np.zeros((0, 5), np.uint8), 1) is None

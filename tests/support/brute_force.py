@@ -21,6 +21,35 @@ def brute_areas(prob, truth, threshold, min_area_px, connectivity=8):
     return int((mask & truth).sum()), int(mask.sum()), int(truth.sum())
 
 
+def regions(on, connectivity):
+    """The connected regions of a mask, each a list of (row, column), in row-major order of their first pixels."""
+    steps = [(-1, 0), (0, -1), (0, 1), (1, 0)]
+    steps += [(-1, -1), (-1, 1), (1, -1), (1, 1)] if connectivity == 8 else []
+    left = dict.fromkeys(zip(*(places.tolist() for places in np.nonzero(on)), strict=True))
+    found = []
+    while left:
+        region = waiting = [next(iter(left))]
+        del left[region[0]]
+        for row, column in waiting:
+            near = [(row + down, column + right) for down, right in steps]
+            waiting += [place for place in near if place in left and left.pop(place) is None]
+        found.append(region)
+    return found
+
+
+def brute_finish(mask, connectivity, largest_k, fill_holes):
+    """Keep the k largest regions, of equal ones the first; then fill what background they enclose."""
+    kept = sorted(regions(mask, connectivity), key=len, reverse=True)[:largest_k]
+    mask = np.zeros_like(mask)
+    for region in kept:
+        mask[tuple(zip(*region, strict=True))] = 1
+    last_row, last_column = mask.shape[0] - 1, mask.shape[1] - 1
+    for region in regions(1 - mask, 12 - connectivity) if fill_holes else []:
+        if all(0 < row < last_row and 0 < column < last_column for row, column in region):
+            mask[tuple(zip(*region, strict=True))] = 1
+    return mask
+
+
 def random_map(kind, rng, height, width):
     """A probability map (H, W) uint8 of one kind."""
     if kind == "blank":
