@@ -26,11 +26,12 @@ def every_assignment(units, folds, fixed):
 @pytest.mark.parametrize("shares", [(0.5, 0.5), (0.75, 0.25), (1 / 3, 1 / 3, 1 / 3), (0.5, 0.3, 0.2)])
 @pytest.mark.parametrize("placed", [0, 2])
 def test_the_best_of_all_assignments_of_groups_is_found_or_one_near_it(shares, placed):
-    """A local search from several starts; it finds the very best for half of the inputs at least, and never one far from it."""
+    """A local search from several starts: the very best for at least half of the inputs, and nearly it for all."""
     better = []
     for seed in range(8):
         rng = np.random.default_rng(seed)
-        features = rng.integers(0, 5, (8, 3)).astype(float) + [0.0, 0.0, 1.0]
+        features = rng.integers(0, 5, (8, 3)).astype(float)
+        features[:, 2] += 1  # every unit counts
         features[0] += 2  # groups, not single images
         weights = np.array([1.0, 0.5, 0.3])
         fixed = np.full(8, -1)
