@@ -8,14 +8,26 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maskfold.choosing import ClassChoice
+from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config
 from maskfold.data.competition import Competition
-from maskfold.judgement import JudgedImages, image_groups, image_table, judge_rules, tuned_class
-from maskfold.metrics import class_score, mask_areas
-from maskfold.oof import OofWriter
-from maskfold.paths import RunPaths
-from maskfold.postprocess import DEFAULT_RULE, EMPTY_RULE, ComponentRule, MaskRule, apply_rule
+from maskfold.data.groups import image_groups
+from maskfold.oof.store import OofWriter
+from maskfold.pixels.metrics import class_score, mask_areas
+from maskfold.rules.applying import apply_rule
+from maskfold.rules.rules import (
+    DEFAULT_RULE,
+    EMPTY_RULE,
+    ComponentRule,
+    MaskRule,
+)
+from maskfold.tuning.choice import ClassChoice
+from maskfold.tuning.evaluation import (
+    JudgedImages,
+    image_table,
+    judge_rules,
+    tuned_class,
+)
 
 FOLDS = np.array([0, 0, 0, 1])
 TUNED = ComponentRule(threshold=40, min_area_px=3)

@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from maskfold.honesty import gain_interval
-from maskfold.metrics import class_score
+from maskfold.pixels.metrics import class_score
+from maskfold.tuning.bootstrap import gain_interval
 
 
 def interval(metric, default, tuned, groups, samples=4000, seed=0):

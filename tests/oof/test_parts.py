@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from maskfold.artefacts.files import file_hash
+from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config
-from maskfold.data.competition import DataError
-from maskfold.folds import make_folds, read_folds
-from maskfold.folds.sides import ids_hash
-from maskfold.oof_parts import oof_parts
-from maskfold.oof_truth import check_complete, largest_map_px
-from maskfold.paths import RunPaths
-from maskfold.provenance import file_hash
+from maskfold.errors import DataError
+from maskfold.folds.table import read_folds
+from maskfold.folds.visibility import ids_hash
+from maskfold.oof.parts import oof_parts
+from maskfold.oof.with_truth import check_complete, largest_map_px
+from maskfold.stages.make_folds import make_folds
 
 
 def config_of(root, folds, **data):
