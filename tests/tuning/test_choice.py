@@ -10,7 +10,7 @@ from maskfold.artefacts.provenance import Provenance
 from maskfold.config import TuningConfig
 from maskfold.pixels.metrics import class_score, mask_areas
 from maskfold.rules.applying import apply_rule
-from maskfold.tuning.choice import memory_study, open_study, run_study
+from maskfold.tuning.choice import memory_study, open_study, run_study, sqlite_url
 from maskfold.tuning.search import ClassSearch, SoftGateScores
 from maskfold.tuning.table_filling import fold_tables
 from support.oof_images import GRID, images
@@ -83,6 +83,15 @@ def test_an_interrupted_study_ends_as_an_undisturbed_one(tmp_path, search):
     open_study(path, "class 1", made).ask()  # a trial that a killed run never finished
     found = run_study(open_study(path, "class 1", made), search, [0, 1, 2], exact, 16, seed=3)
     assert found == expected
-    opened = optuna.load_study(study_name="class 1", storage=f"sqlite:///{path}")
+    opened = optuna.load_study(study_name="class 1", storage=sqlite_url(path))
     assert sampled(opened) == sampled(whole)
     assert len(open_study(path, "class 1", Provenance("study", {"seed": 4})).trials) == 0
+
+
+@pytest.mark.parametrize("folder", ["My%20Project", "what?now", "a#b", "x&y=1;z", "sp ace", "Zürich"])
+def test_a_study_lies_at_its_path_whatever_the_characters_in_it(tmp_path, folder):
+    path = tmp_path / folder / "study.sqlite3"
+    open_study(path, "class 1", Provenance("study", {})).set_user_attr("seen", 1)
+    assert [entry.name for entry in tmp_path.iterdir()] == [folder]
+    assert [entry.name for entry in path.parent.iterdir()] == ["study.sqlite3"]
+    assert open_study(path, "class 1", Provenance("study", {})).user_attrs["seen"] == 1

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.trial import TrialState
+from sqlalchemy.engine import URL
 
 from maskfold.artefacts.provenance import Provenance
 from maskfold.config import TuningConfig
@@ -30,7 +31,7 @@ def open_study(path: Path, name: str, made_from: Provenance) -> optuna.Study:
     """The study of this name, continued where it was made from the same tables, else begun anew."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     path.parent.mkdir(parents=True, exist_ok=True)
-    storage = f"sqlite:///{path}"
+    storage = sqlite_url(path)
     study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
     record = made_from.as_json()
     if study.user_attrs.get("made_from", record) != record:
@@ -38,6 +39,11 @@ def open_study(path: Path, name: str, made_from: Provenance) -> optuna.Study:
         study = optuna.create_study(storage=storage, study_name=name, direction="maximize")
     study.set_user_attr("made_from", record)
     return study
+
+
+def sqlite_url(path: Path) -> str:
+    """The address of an SQLite file as Optuna takes it; characters such as % and ? in the path stand for themselves."""
+    return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
 
 
 def memory_study() -> optuna.Study:
