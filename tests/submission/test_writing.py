@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -104,7 +105,7 @@ def test_an_unknown_class_in_columns_of_any_name_is_named(tiny_competition, tmp_
     sample = tmp_path / "sample.csv"
     sample.write_text("Image_Label,EncodedPixels\ntest0.png_bright,\ntest0.png_grey,\n")
     with pytest.raises(DataError, match=r"row 3: unknown class 'grey'; data\.class_names has bright, dark"):
-        read_sample_file(sample, tiny_competition.class_names, ["test0.png"])
+        read_sample_file(sample, tiny_competition.class_names, {"test0.png": Path("test0.png")})
 
 
 @pytest.mark.parametrize(
@@ -207,7 +208,7 @@ def test_numbers_in_a_sample_file_are_not_guessed_at(tiny_competition, tmp_path)
     sample = tmp_path / "sample.csv"
     sample.write_text("id,rle_mask\n0,\n1,\n2,\n3,\n4,\n")
     competition = dataclasses.replace(tiny_competition, class_names=("person",), sample_submission=sample)
-    assert len(read_sample_file(sample, ("person",), competition.test["image_id"]).rows) == 5  # the reader lets it pass
+    assert len(read_sample_file(sample, ("person",), competition.test_files()).rows) == 5  # the reader lets it pass
     with pytest.raises(DataError, match=r"'0'; its images are numbers; .* set submission.image_names: index"):
         answer_file(competition, SubmissionConfig(layout="image"))
 

@@ -51,6 +51,10 @@ class Competition:
         """The rows of `test` that can be predicted."""
         return self.test[~self.test["image_id"].isin(list(self.unreadable))]
 
+    def test_files(self) -> dict[str, Path]:
+        """image_id -> file of every test image."""
+        return dict(zip(self.test["image_id"].tolist(), map(Path, self.test["path"]), strict=True))
+
     def test_sizes(self) -> dict[str, tuple[int, int]]:
         """image_id -> (height, width) in px of every test image."""
         sizes = zip(self.test["height"].tolist(), self.test["width"].tolist(), strict=True)

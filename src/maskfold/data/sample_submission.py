@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -52,28 +52,28 @@ EXPECTED = "image, class and run lengths (ImageId,ClassId,EncodedPixels), or Ima
 
 
 def read_sample_file(
-    path: Path, class_names: Sequence[str], image_ids: Iterable[str], naming: ImageNames | None = None
+    path: Path, class_names: Sequence[str], images: Mapping[str, Path], naming: ImageNames | None = None
 ) -> SampleFile:
     """Read a sample submission and check it against the test images.
 
     A csv's layout is told by the header: three columns, one of them naming a class; or two, `ImageId_ClassId` or one
     row an image. Of several classes, headers that say nothing (`id,label,rle`, `Image_Label,EncodedPixels`) are told by
-    the rows. A json lists images, and perhaps categories, as COCO does. image_ids: sorted by file name; naming:
-    submission.image_names, None where numbers may be places in that order. Raises DataError with all problems: no such
-    file, unknown classes, images that are not among `image_ids`, images that are not in the file, rows given twice.
+    the rows. A json lists images, and perhaps categories, as COCO does. images: image_id -> file of the test images,
+    sorted by file name; naming: submission.image_names, None where numbers may be places in that order. Raises
+    DataError with all problems: no such file, unknown classes, images that are not among `images`, images that are not
+    in the file, rows given twice.
     """
-    known = list(image_ids)
     if path.suffix.lower() == ".json":
-        sample = read_sample_json(path, class_names, known, naming)
+        sample = read_sample_json(path, class_names, images, naming)
         return SampleFile("coco_json", (), "", None, "", sample.rows, sample.names, sample.category_ids)
     table = read_csv(path)
     roles = _roles_by_rows(table, class_names) or csv_roles(table.header)
     if roles is None:
         raise DataError([f"{path}, row 1: found the header {','.join(table.header)}; expected {EXPECTED}"])
     numbered, problems = _rows(table, roles, tuple(class_names))
-    ids, hint = ids_by_name({name for _, name, _ in numbered}, known, naming)
+    ids, hint = ids_by_name({name for _, name, _ in numbered}, images, naming)
     problems += _mismatches(path, numbered, class_names, ids, hint)
-    problems += unlisted(path, known, {ids.get(name) for _, name, _ in numbered}, "has no row") if not hint else []
+    problems += unlisted(path, images, {ids.get(name) for _, name, _ in numbered}, "has no row") if not hint else []
     if problems:
         raise DataError(problems)
     rows = tuple((ids[name], class_index) for _, name, class_index in numbered)

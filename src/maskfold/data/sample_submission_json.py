@@ -21,19 +21,19 @@ class SampleJson(NamedTuple):
 
 
 def read_sample_json(
-    path: Path, class_names: Sequence[str], image_ids: Sequence[str], naming: ImageNames | None
+    path: Path, class_names: Sequence[str], test: Mapping[str, Path], naming: ImageNames | None
 ) -> SampleJson:
     """Read the images a COCO judge asks for, and check them against the test images.
 
     Without categories there are no category_ids. Raises DataError with all problems: no such file, no such json, images
-    that are not among `image_ids`, test images that are not listed, classes that are no category.
+    that are not among `test`, test images that are not listed, classes that are no category.
     """
     tree = _tree(path)
     images = [entry for entry in tree["images"] if isinstance(entry, dict)]
     files = {str(entry.get("file_name")): entry.get("id") for entry in images}
-    ids, hint = ids_by_name(files.keys(), image_ids, naming)
+    ids, hint = ids_by_name(files.keys(), test, naming)
     problems = [f"{path}: there is no test image {name!r}{hint}" for name in files if name not in ids]
-    problems += unlisted(path, image_ids, {ids.get(name) for name in files}, "is not listed") if not hint else []
+    problems += unlisted(path, test, {ids.get(name) for name in files}, "is not listed") if not hint else []
     problems += [
         f"{path}: image {name!r} has the id {value!r}; expected a whole number"
         for name, value in files.items()

@@ -7,15 +7,15 @@ from glob import has_magic
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from maskfold.data.images.files import SUFFIXES
 from maskfold.data.images.headers import read_declared
+from maskfold.data.images.suffixes import SUFFIXES
 from maskfold.errors import DataError
 
-PHOTO_SUFFIXES = (*SUFFIXES, ".webp", ".bmp")
 VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
     *(".y4m", ".wmv", ".flv", ".ogv", ".mjpeg", ".nut"),
 )
+PHOTO_SUFFIXES = tuple(suffix for suffix in SUFFIXES if suffix not in VIDEO_SUFFIXES)
 STDIN = "-"
 
 

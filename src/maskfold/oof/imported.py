@@ -26,6 +26,7 @@ from maskfold.config import Config, FoldsConfig
 from maskfold.data.competition import Competition
 from maskfold.data.csv_files import read_csv
 from maskfold.data.formats.rle_csv import LabelRow, RleMasks, read_label_rows
+from maskfold.data.images.suffixes import is_image, without_image_suffix
 from maskfold.errors import DataError
 from maskfold.oof.store import (
     OofImage,
@@ -38,7 +39,7 @@ from maskfold.pixels.rle import Order, RleError, parse_runs
 
 _DRAWN_FOLDS = 5
 _FOLDS_CSV = "folds.csv"
-_IMAGE_SUFFIX = re.compile(r"\.(jpe?g|png|bmp|tiff?)$", re.IGNORECASE)
+_MAP_SUFFIXES = (".npy", ".png")
 
 
 class Source(Protocol):
@@ -149,20 +150,34 @@ def open_source(source: Path, class_names: Sequence[str], known_ids: Sequence[st
 
 
 def _map_files(source: Path, class_names: Sequence[str], known_ids: Sequence[str]) -> dict[str, list[Path]]:
-    """image_id -> its map files, ids in order."""
-    full_ids = {_IMAGE_SUFFIX.sub("", name): name for name in known_ids}
+    """image_id -> its map files, ids in order. Raises DataError for images of other kinds, and for unclear names."""
+    ids_of: dict[str, list[str]] = {}
+    for name in dict.fromkeys(known_ids):
+        ids_of.setdefault(without_image_suffix(name), []).append(name)
     class_folders = [source / name for name in class_names]
     folders = class_folders if all(folder.is_dir() for folder in class_folders) else [source]
     found: dict[str, list[Path]] = {}
     for folder in folders:
-        for path in sorted([*folder.glob("*.npy"), *folder.glob("*.png")]):
-            name = path.stem
-            found.setdefault(full_ids.get(_IMAGE_SUFFIX.sub("", name), name), []).append(path)
+        for path in _maps_in(folder):
+            ids = ids_of.get(without_image_suffix(path.stem), [path.stem])
+            if len(ids) > 1 and path.stem not in ids:
+                raise DataError([f"{path}: may be the map of {' or '.join(ids)}; name it with the image's suffix"])
+            found.setdefault(path.stem if path.stem in ids else ids[0], []).append(path)
     wrong = {name: paths for name, paths in found.items() if len(paths) != len(folders)}
     if wrong:
         expected = f"one map in each of {', '.join(folder.name for folder in folders)}"
         raise DataError([f"{name}: expected {expected}, found {', '.join(map(str, p))}" for name, p in wrong.items()])
     return dict(sorted(found.items()))
+
+
+def _maps_in(folder: Path) -> list[Path]:
+    """The maps right in a folder, sorted by name. Raises DataError for images of other kinds, which are none."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    maps = [path for path in files if path.suffix.lower() in _MAP_SUFFIXES]
+    others = [path for path in files if path not in maps and is_image(path.name)]
+    if others:
+        raise DataError([f"{path}: maps are {' or '.join(_MAP_SUFFIXES)} files; save it as one" for path in others])
+    return maps
 
 
 def _listed_folds(source: Path) -> dict[str, int]:
@@ -183,7 +198,7 @@ def _drawn_fold(image_id: str) -> int:
 
 
 def _shape(path: Path) -> tuple[int, int]:
-    if path.suffix == ".npy":
+    if path.suffix.lower() == ".npy":
         shape = np.load(path, mmap_mode="r").shape
         if len(shape) not in (2, 3):
             raise ValueError(f"shape {shape}, expected (H, W) or (C, H, W)")
@@ -194,7 +209,7 @@ def _shape(path: Path) -> tuple[int, int]:
 
 def _read_map(path: Path) -> np.ndarray:
     """(C, H, W) uint8 probabilities of one file. Raises DataError."""
-    if path.suffix == ".npy":
+    if path.suffix.lower() == ".npy":
         values = np.load(path)
         values = values[None] if values.ndim == 2 else values
         if values.dtype == np.uint8:

@@ -16,7 +16,7 @@ from maskfold.artefacts.files import file_hash, whole_file, whole_folder
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.config import REPOSITORY, CocoData, Config, MaskFoldersData, PathsCsvData
 from maskfold.config.experiment import changed_runs, experiments
-from maskfold.data.images.files import SUFFIXES
+from maskfold.data.images.suffixes import SUFFIXES
 from maskfold.errors import StaleError, UsageError
 from maskfold.export.dependencies import (
     distributions_of,

@@ -70,22 +70,26 @@ def answer_file(competition: Competition, config: SubmissionConfig) -> AnswerFil
 
 
 def _form(competition: Competition, config: SubmissionConfig) -> SampleFile:
-    image_ids = competition.test["image_id"].tolist()
+    images = competition.test_files()
     sample = competition.sample_submission
     given = config.layout in ("coco_json", "mask_folder")
     if sample is not None:
-        form = read_sample_file(sample, competition.class_names, image_ids, config.image_names)
+        form = read_sample_file(sample, competition.class_names, images, config.image_names)
         if config.layout == "mask_folder" and form.layout == "coco_json":
-            return replace(form, layout="mask_folder", names=image_names(list(form.names), "stem"))
+            return replace(
+                form,
+                layout="mask_folder",
+                names=image_names({image_id: images[image_id] for image_id in form.names}, "stem"),
+            )
         if given and form.layout != config.layout:
             return replace(form, layout=config.layout, columns=(), image_column="", class_column=None, rle_column="")
         if form.layout == "coco_json" and not given:
             raise DataError([f"{sample}: a json goes with submission.layout coco_json, found {config.layout}"])
         return form
     columns = config.column_names
-    rows = tuple((image_id, index) for image_id in image_ids for index in range(len(competition.class_names)))
+    rows = tuple((image_id, index) for image_id in images for index in range(len(competition.class_names)))
     naming = "stem" if config.layout == "mask_folder" and config.image_names == "id" else config.image_names
-    names = image_names(image_ids, naming)
+    names = image_names(images, naming)
     if given:
         return SampleFile(config.layout, (), "", None, "", rows, names)
     class_column = columns[1] if config.layout == "image_class_columns" else None

@@ -20,10 +20,9 @@ from maskfold.data.images.files import (
     read_stored,
 )
 from maskfold.data.images.index import FileIndex
+from maskfold.data.images.suffixes import ARRAY, JPEG
 from maskfold.errors import DataError
 
-_LOSSY = (".jpg", ".jpeg")
-_ARRAY = ".npy"
 _MIN_GAP = 24  # between values or colours in a lossy file; closer ones smear into each other
 _FAR = 64  # a lossy pixel farther than this from every known value or colour is none of them …
 _MAX_FAR_SHARE = 0.02  # … and edges alone never make so many
@@ -98,7 +97,7 @@ class FileMasks:
 
 def read_grey(path: Path) -> np.ndarray:
     """(H, W) uint8 of a binary mask. Raises DataError naming the file."""
-    if path.suffix.lower() != _ARRAY:
+    if path.suffix.lower() != ARRAY:
         return read_image(path, 1)[:, :, 0]
     pixels = read_stored(path)
     if pixels.shape[2] != 1:
@@ -114,7 +113,7 @@ def read_classes(path: Path, code: MaskCode) -> np.ndarray:
     plane = read_values(path, code.labels)
     known = np.array([value for own in code.values for value in own])
     owner = np.array([index for index, own in enumerate(code.values) for _ in own], dtype=np.uint8)
-    if path.suffix.lower() in _LOSSY:
+    if path.suffix.lower() in JPEG:
         return owner[_nearest(path, plane, known)]
     order = np.argsort(known)
     place = np.minimum(np.searchsorted(known[order], plane), len(known) - 1)
@@ -132,7 +131,7 @@ def read_values(path: Path, labels: str) -> np.ndarray:
     if labels == "colour":
         rgb = read_image(path, 3).astype(np.int32)
         return (rgb[:, :, 0] << 16) | (rgb[:, :, 1] << 8) | rgb[:, :, 2]
-    if path.suffix.lower() == _ARRAY:
+    if path.suffix.lower() == ARRAY:
         values = read_stored(path)
     else:
         try:
@@ -165,12 +164,12 @@ def check_mask_files(
             if file is not None and file in headers and photo in headers:
                 problems += _size_problem(file, headers[file], headers[photo], code.resize)
     masks = [file for _, files in pairs.values() for file in files if file is not None and file in headers]
-    exact = [path for path in masks if path.suffix.lower() not in _LOSSY and headers[path].peak != UNKNOWN_PEAK]
+    exact = [path for path in masks if path.suffix.lower() not in JPEG and headers[path].peak != UNKNOWN_PEAK]
     if code.labels == "binary":
-        arrays = [path for path in exact if path.suffix.lower() == _ARRAY]
+        arrays = [path for path in exact if path.suffix.lower() == ARRAY]
         problems += FileIndex(arrays, "binary").inspect_new(lambda path: str(read_grey(path).max()), "masks")
         return sorted(problems) + (_blank_problem(masks, headers, code) or _faint_problem(exact, headers, code))
-    if any(path.suffix.lower() in _LOSSY for path in masks):
+    if any(path.suffix.lower() in JPEG for path in masks):
         problems += _gap_problem(code)
     return sorted(problems) + _value_problems(exact, code)
 
@@ -245,7 +244,7 @@ def _faint_problem(exact: Sequence[Path], headers: Mapping[Path, ImageHeader], c
     """Masks that show something, but nothing at the threshold: zeros and ones among others of 255, or colours."""
     faint = [path for path in exact if 0 < headers[path].peak < code.threshold]
     if not faint:
-        drawn = [path for path in exact if path.suffix.lower() != _ARRAY]
+        drawn = [path for path in exact if path.suffix.lower() != ARRAY]
         brightest = max(drawn, key=lambda path: headers[path].peak, default=None)
         try:
             if brightest is None or not 0 < read_grey(brightest).max() < code.threshold:

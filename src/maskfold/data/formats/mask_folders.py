@@ -15,7 +15,8 @@ from maskfold.data.formats.mask_files import (
     spot_check,
 )
 from maskfold.data.image_ids import HINTED, images_by_id, nearest_name
-from maskfold.data.images.files import SUFFIXES, image_table, list_images
+from maskfold.data.images.files import image_table, list_images
+from maskfold.data.images.suffixes import SUFFIXES
 from maskfold.data.problems import (
     Problems,
     data_root,

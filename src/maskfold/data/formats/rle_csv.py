@@ -17,7 +17,8 @@ from maskfold.config import RleColumns, RleCsvData
 from maskfold.data.competition import Competition, OnBadImage
 from maskfold.data.csv_files import header_of, read_csv
 from maskfold.data.image_ids import HINTED, images_by_id, nearest_name
-from maskfold.data.images.files import SUFFIXES, ImageHeader, image_table
+from maskfold.data.images.files import ImageHeader, image_table
+from maskfold.data.images.suffixes import SUFFIXES
 from maskfold.data.problems import Problems, data_root, reading_of
 from maskfold.data.validation import (
     check_files,

@@ -12,14 +12,12 @@ from typing import Literal, NamedTuple
 import cv2
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from maskfold.data.images.headers import read_declared
 from maskfold.data.images.index import FileIndex
+from maskfold.data.images.suffixes import ANIMATED, ARRAY, SUFFIXES, TIFF, is_image, is_unread_image
 from maskfold.errors import DataError
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".npy")
-_TIFF = (".tif", ".tiff")
-_ARRAY = ".npy"
 
 Check = Literal["auto", "decode", "header"]
 
@@ -43,21 +41,26 @@ class ImageHeader(NamedTuple):
 
 
 def list_images(folder: Path) -> list[Path]:
-    """The image files (of SUFFIXES) right in `folder`, sorted by name; hidden files are left out.
+    """The image files right in `folder`, sorted by name, also those of kinds that are not read; no hidden ones.
+
+    Raises DataError when there is no such folder or no image in it.
+    """
+    return scan_images(folder)[0]
+
+
+def scan_images(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The images of list_images, and everything else that is visible right in the folder, both sorted by name.
 
     Raises DataError when there is no such folder or no image in it.
     """
     if not folder.is_dir():
         raise DataError([f"{folder}: no such folder of images"])
     with os.scandir(folder) as entries:
-        names = sorted(
-            entry.name
-            for entry in entries
-            if entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith(".") and entry.is_file()
-        )
-    if not names:
+        visible = sorted((entry.name, entry.is_file()) for entry in entries if not entry.name.startswith("."))
+    images = [folder / name for name, whole in visible if whole and is_image(name)]
+    if not images:
         raise DataError([f"{folder}: holds no image ({', '.join(SUFFIXES)})"])
-    return [folder / name for name in names]
+    return images, [folder / name for name, whole in visible if not (whole and is_image(name))]
 
 
 def read_image(path: Path, channels: int) -> np.ndarray:
@@ -71,7 +74,7 @@ def read_image(path: Path, channels: int) -> np.ndarray:
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if channels not in _CONVERTED or suffix == _ARRAY or (suffix in _TIFF and _page_count(path) > 1):
+    if channels not in _CONVERTED or suffix == ARRAY or (suffix in TIFF and _page_count(path) > 1):
         image = read_stored(path)
     else:
         image = _decoded(path, _CONVERTED[channels] | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -84,9 +87,9 @@ def read_image(path: Path, channels: int) -> np.ndarray:
 
 def read_stored(path: Path) -> np.ndarray:
     """(H, W, K) uint8: an image file with the channels that it holds, whatever their number; see read_image."""
-    if path.suffix.lower() == _ARRAY:
+    if path.suffix.lower() == ARRAY:
         return _read_array(path)
-    if path.suffix.lower() in _TIFF and _page_count(path) > 1:
+    if path.suffix.lower() in TIFF and _page_count(path) > 1:
         pages = cv2.imdecodemulti(_bytes(path), cv2.IMREAD_UNCHANGED)[1]
         if len({page.shape for page in pages}) > 1 or pages[0].ndim != 2:
             raise DataError([f"{path}: the pages of a TIFF are its channels: all grey and of one size; found others"])
@@ -98,7 +101,7 @@ def read_stored(path: Path) -> np.ndarray:
 
 def read_for_display(path: Path) -> np.ndarray:
     """(H, W, 3) uint8 to look at: RGB, or of a file with other channels the first three."""
-    if path.suffix.lower() not in (*_TIFF, _ARRAY):
+    if path.suffix.lower() not in (*TIFF, ARRAY):
         return read_image(path, 3)
     image = read_stored(path)
     return np.ascontiguousarray(image[:, :, :3] if image.shape[2] >= 3 else np.repeat(image[:, :, :1], 3, axis=2))
@@ -130,7 +133,7 @@ def check_images(paths: Sequence[Path], check: Check = "decode") -> tuple[dict[P
 
 def check_channels(paths: Sequence[Path], channels: int) -> dict[Path, str]:
     """The problem of each image that read_image cannot give `channels` channels; decodes only where that may be."""
-    doubtful = [p for p in paths if channels not in _CONVERTED or p.suffix.lower() in (*_TIFF, _ARRAY)]
+    doubtful = [p for p in paths if channels not in _CONVERTED or p.suffix.lower() in (*TIFF, ARRAY)]
 
     def problem(path: Path) -> str | None:
         try:
@@ -182,7 +185,9 @@ def _decoded(path: Path, flag: int) -> np.ndarray:
 
 
 def _undecodable(path: Path) -> str:
-    if path.suffix.lower() in _TIFF:
+    if is_unread_image(path.name):
+        return f"{path}: images of this kind are not read; convert them, to png for example ({', '.join(SUFFIXES)})"
+    if path.suffix.lower() in TIFF:
         return (
             f"{path}: cannot be decoded; the file is truncated, no image, or has more than 4 channels a pixel: "
             "save those as npy or as one grey page a channel"
@@ -231,10 +236,25 @@ def _count(channels: int) -> str:
 
 def _inspect(path: Path) -> str:
     """The header of one image that decodes, as text. Raises DataError."""
+    if is_unread_image(path.name):
+        raise DataError([_undecodable(path)])
     read_declared(path)  # refuses what would not fit into memory
+    if path.suffix.lower() in ANIMATED:
+        _check_single(path)
     # 3 channels: a colour image whose chroma is damaged must not pass as a good grey one.
-    image = read_stored(path) if path.suffix.lower() in (*_TIFF, _ARRAY) else read_image(path, 3)
+    image = read_stored(path) if path.suffix.lower() in (*TIFF, ARRAY) else read_image(path, 3)
     return f"{image.shape[0]} {image.shape[1]} {image.max()}"
+
+
+def _check_single(path: Path) -> None:
+    """Raise DataError for an animation, of which a decoder gives the first picture."""
+    try:
+        with Image.open(path) as image:
+            frames = int(getattr(image, "n_frames", 1))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # decoding says what is wrong
+        return
+    if frames > 1:
+        raise DataError([f"{path}: holds {frames} pictures (an animation); save each as an image of its own"])
 
 
 def _inspect_header(path: Path) -> str:

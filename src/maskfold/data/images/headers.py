@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from maskfold.errors import DataError
 
 # 805 MB as RGB. A png of a few kilobytes can declare far more, and a decoder would try to hold it all.
 MAX_PIXELS = 2**28
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow refuses what declares twice as many
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"IEND\xaeB\x60\x82"
@@ -32,7 +34,7 @@ class Declared(NamedTuple):
 
 
 def read_declared(path: Path) -> Declared | None:
-    """The declared size of a png, jpg, npy or TIFF file; None where only decoding can tell.
+    """The size that an image file declares; None where only decoding can tell.
 
     Raises DataError naming the file when it cannot be read or declares more than MAX_PIXELS.
     """
@@ -41,6 +43,8 @@ def read_declared(path: Path) -> Declared | None:
             found = _declared(file)
     except OSError as error:
         raise DataError([f"{path}: cannot be read: {error.strerror}"]) from None
+    except Image.DecompressionBombError as error:
+        raise DataError([f"{path}: declares more than the {MAX_PIXELS} px that are decoded: {error}"]) from None
     except (ValueError, struct.error, IndexError):  # a header that ends too soon; decoding says what is wrong
         return None
     if found is not None and found.height * found.width > MAX_PIXELS:
@@ -59,7 +63,7 @@ def _declared(file: BinaryIO) -> Declared | None:
         return _png(file, start)
     if start.startswith(_JPEG):
         return _jpeg(file)
-    return _npy(file) if start.startswith(_NPY) else _tiff(file, start)
+    return _npy(file) if start.startswith(_NPY) else _tiff(file, start) or _other(file)
 
 
 def _png(file: BinaryIO, start: bytes) -> Declared | None:
@@ -106,6 +110,16 @@ def _tiff(file: BinaryIO, start: bytes) -> Declared | None:
         if tag in (_TIFF_WIDTH, _TIFF_HEIGHT):
             tags[tag] = struct.unpack(order + ("H2x" if kind == 3 else "I"), value)[0]
     return Declared(tags[_TIFF_HEIGHT], tags[_TIFF_WIDTH], False) if len(tags) == 2 else None
+
+
+def _other(file: BinaryIO) -> Declared | None:
+    """The size of a file of any other kind that Pillow knows; whether it is whole is left to decoding."""
+    file.seek(0)
+    try:
+        with Image.open(file) as image:
+            return Declared(image.height, image.width, False)
+    except (OSError, ValueError, SyntaxError):
+        return None
 
 
 def _tail(file: BinaryIO, length: int) -> bytes:

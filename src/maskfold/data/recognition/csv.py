@@ -12,8 +12,8 @@ import numpy as np
 
 from maskfold.data.csv_files import CsvTable, read_csv
 from maskfold.data.image_ids import image_names
-from maskfold.data.images.files import SUFFIXES
 from maskfold.data.images.headers import read_declared
+from maskfold.data.images.suffixes import SUFFIXES
 from maskfold.data.problems import is_file
 from maskfold.errors import DataError
 from maskfold.pixels.rle import RleError, decode, parse_runs
