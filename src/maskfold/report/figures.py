@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from maskfold.drawing.pictures import FAINTEST
 from maskfold.drawing.svg_charts import (
     Axis,
     Marks,
     axis,
     chart,
 )
-from maskfold.report.calibration import Reliability
+from maskfold.report.calibration import Reliability, image_reliability, pixel_reliability
+from maskfold.report.oof_gallery import OofPass
 from maskfold.report.oof_scores import OofScores
 
 
@@ -41,7 +44,44 @@ def curve_charts(histories: dict[str, pd.DataFrame]) -> list[tuple[str, Markup]]
     return charts
 
 
-def reliability_chart(title: str, names: Sequence[str], bins: Sequence[Reliability], line: bool = True) -> Markup:
+def calibration_rows(oof: OofScores, passed: OofPass) -> list[dict[str, object]]:
+    """One row a class: class_name, and the calibration error of all its pixels, of likely ones, and of images.
+
+    image_error is there only with a classification head.
+    """
+    images = _image_reliabilities(oof, passed)
+    rows: list[dict[str, object]] = []
+    for index, (name, counts) in enumerate(zip(oof.class_names, passed.counts, strict=True)):
+        likely = counts.copy()
+        likely[:, :FAINTEST] = 0
+        row: dict[str, object] = {"class_name": name, "error": pixel_reliability(counts).error}
+        row["likely_error"] = pixel_reliability(likely).error
+        if images:
+            row["image_error"] = images[index].error
+        rows.append(row)
+    return rows
+
+
+def reliability_charts(oof: OofScores, passed: OofPass) -> list[tuple[str, Markup]]:
+    """(title, chart) of the reliability of pixel and, with a classification head, of image probabilities."""
+    pixels = [pixel_reliability(counts) for counts in passed.counts]
+    charts = [("Pixels", _reliability_chart("Reliability of pixel probabilities", oof.class_names, pixels))]
+    images = _image_reliabilities(oof, passed)
+    if images:
+        title = "Reliability of class_prob"
+        charts.append(("Images (classification head)", _reliability_chart(title, oof.class_names, images, line=False)))
+    return charts
+
+
+def _image_reliabilities(oof: OofScores, passed: OofPass) -> list[Reliability]:
+    """Of each class, from the classification head; empty without one."""
+    if passed.class_prob is None:
+        return []
+    probs, non_empty = passed.class_prob.astype(np.float64), oof.true > 0
+    return [image_reliability(probs[:, index], non_empty[:, index]) for index in range(len(oof.class_names))]
+
+
+def _reliability_chart(title: str, names: Sequence[str], bins: Sequence[Reliability], line: bool = True) -> Markup:
     """Predicted probability against the share that is true, a colour a class; the diagonal is perfect."""
     marks = [
         Marks(each.prob, each.share, number, f"class {name}", line=line)

@@ -10,8 +10,9 @@ from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config
 from maskfold.config.experiment import experiments
 from maskfold.errors import StaleError
+from maskfold.report.trainings import used_epoch
 from maskfold.rules.tuned import TunedArtefact
-from maskfold.training.curves import best_row, read_history
+from maskfold.training.curves import read_history
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,7 @@ def _alone(run: Config) -> list[float]:
     """The validation metric of the weights in use, fold by fold, where training measured it."""
     scores = []
     for fold in range(run.folds.models):
-        history = read_history(RunPaths.of(run).history_csv(fold))
-        used = history.iloc[-1] if run.train.select == "last" else best_row(history)
+        used = used_epoch(read_history(RunPaths.of(run).history_csv(fold)), run.train.select)
         if used is not None and np.isfinite(used["valid_metric"]):
             scores.append(float(used["valid_metric"]))
     return scores

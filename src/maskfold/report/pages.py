@@ -1,0 +1,108 @@
+"""The pages of a report: index.html, the galleries, and all they show."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from maskfold import __version__
+from maskfold.artefacts.paths import RunPaths
+from maskfold.config import Config
+from maskfold.data.competition import Competition
+from maskfold.data.groups import image_groups
+from maskfold.drawing.html import page_environment
+from maskfold.report.examples import draw_galleries
+from maskfold.report.figures import area_charts, calibration_rows, curve_charts, reliability_charts
+from maskfold.report.oof_gallery import draw_oof
+from maskfold.report.oof_scores import OofScores, fold_rows, found_rows
+from maskfold.report.steps import ensemble_steps
+from maskfold.report.surface_data import write_surface
+from maskfold.report.test_gallery import draw_answer
+from maskfold.report.trainings import histories, training_rows
+from maskfold.rules.text import plateau_text, rule_text
+from maskfold.rules.tuned import TunedArtefact
+
+_HERE = Path(__file__).parent
+_PAGE, _GALLERY = _HERE / "page.html.j2", _HERE / "gallery.html.j2"
+_SCRIPTS = (_HERE / "gallery.js", _HERE / "surface.js")
+TEMPLATES = (_PAGE, _GALLERY, *_SCRIPTS)
+_PACKAGES = ("torch", "lightning", "segmentation-models-pytorch", "timm", "albumentations", "optuna", "numpy", "pandas")
+
+
+def write_pages(
+    config: Config, competition: Competition, tuned: TunedArtefact, beside: Mapping[str, Path], folder: Path
+) -> None:
+    """Write index.html, the galleries, their pictures and scripts into `folder`, which is there and empty.
+
+    beside: kind -> folder of other pages of this run, such as audits, which are copied so that the report travels as
+    one folder. Raises DataError when the OOF does not fit the competition.
+    """
+    without_test = _write_index(config, competition, tuned, list(beside), folder)
+    for script in _SCRIPTS:
+        shutil.copyfile(script, folder / script.name)
+    for kind, source in beside.items():
+        shutil.copytree(source, folder / kind)
+    galleries = {"oof": config.report.oof_gallery, "test": not without_test}
+    template = page_environment(_HERE).get_template(_GALLERY.name)
+    for kind in [kind for kind, drawn in galleries.items() if drawn]:
+        page = template.render(
+            name=config.name, kind=kind, galleries=galleries, classes=competition.class_names, folds=config.folds.count
+        )
+        (folder / f"{kind}.html").write_text(page, encoding="utf-8")
+
+
+def _write_index(
+    config: Config, competition: Competition, tuned: TunedArtefact, beside: list[str], folder: Path
+) -> str:
+    """Write index.html and all that it shows; returns why there is no gallery of test images, "" when there is one."""
+    paths = RunPaths.of(config)
+    text = {"image_id": str, "class_name": str}
+    scores = pd.read_csv(paths.image_scores_csv, dtype=text, keep_default_na=False)  # an image may be called NA
+    oof = OofScores.of(scores, tuned.metric, competition.class_names)
+    passed = draw_oof(config, competition, tuned, oof, folder)
+    without_test = draw_answer(config, competition, folder)
+    rng = np.random.default_rng([config.seed, len(oof.image_ids)])
+    found = histories(config)
+    page = page_environment(_HERE).get_template(_PAGE.name)
+    html = page.render(
+        name=config.name,
+        tuned=tuned,
+        rules=[rule_text(entry.rule) for entry in tuned.classes],
+        plateaus=[plateau_text(entry) for entry in tuned.classes],
+        images=len(competition.train),
+        folds_title=config.folds.title,
+        grouped="group" in competition.train,
+        intervals=oof.intervals(image_groups(competition, oof.image_ids), config.tuning.bootstrap_samples, rng),
+        found=found_rows(oof),
+        folds=fold_rows(oof),
+        trainings=training_rows(config, found),
+        curves=curve_charts(found),
+        surfaces=[write_surface(config, index, entry, folder) for index, entry in enumerate(tuned.classes)],
+        calibration=calibration_rows(oof, passed),
+        reliability=reliability_charts(oof, passed),
+        areas=area_charts(oof),
+        steps=ensemble_steps(config, tuned),
+        bad_images=_bad_images(paths.bad_images_csv),
+        galleries=draw_galleries(config, competition, tuned, scores, folder),
+        oof_gallery=config.report.oof_gallery,
+        without_test=without_test,
+        beside=beside,
+        config=yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False),
+        versions={"maskfold": __version__} | {package: metadata.version(package) for package in _PACKAGES},
+    )
+    (folder / "index.html").write_text(html, encoding="utf-8")
+    return without_test
+
+
+def _bad_images(bad_images_csv: Path) -> list[dict[str, str]]:
+    """image_id and reason of the test images that the submission leaves empty, unread."""
+    if not bad_images_csv.is_file():
+        return []
+    table = pd.read_csv(bad_images_csv, dtype=str, keep_default_na=False)
+    return [dict(zip(table.columns, row, strict=True)) for row in table.to_numpy().tolist()]

@@ -1,0 +1,58 @@
+"""What the histories of all trained networks say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from maskfold.artefacts.paths import RunPaths
+from maskfold.config import Config
+from maskfold.config.experiment import experiments
+from maskfold.training.curves import best_row, read_history
+
+
+def trained_models(config: Config) -> list[tuple[Config, int]]:
+    """Every trained network: (experiment, model) of the run itself, or of all members of a blend."""
+    return [(run, model) for run in experiments(config) for model in range(run.folds.models)]
+
+
+def histories(config: Config) -> dict[str, pd.DataFrame]:
+    """The history of every trained network by its name: fold 0, of a blend <member> 0; columns as in `read_history`."""
+    found = {}
+    for run, model in trained_models(config):
+        name = f"fold {model}" if config.blend is None else f"{run.name} {model}"
+        found[name] = read_history(RunPaths.of(run).history_csv(model))
+    return found
+
+
+def used_epoch(history: pd.DataFrame, select: str) -> pd.Series | None:
+    """The row of the epoch whose weights are in use; select: `train.select`; None when no epoch measured the metric."""
+    return history.iloc[-1] if select == "last" else best_row(history)
+
+
+def training_rows(config: Config, found: dict[str, pd.DataFrame]) -> list[dict[str, object]]:
+    """One row a network: name, epoch (from 1), epochs, metric, loss, minutes, and dice: class -> Dice of that epoch.
+
+    found: what `histories` returns. A value that was not measured is NaN.
+    """
+    rows: list[dict[str, object]] = []
+    for (name, history), (run, _) in zip(found.items(), trained_models(config), strict=True):
+        used = used_epoch(history, run.train.select)
+        assert used is not None, "a history without a metric"
+        rows.append(
+            {
+                "name": name,
+                "epoch": int(used["epoch"]) + 1,
+                "epochs": len(history),
+                "metric": used["valid_metric"],
+                "loss": used["valid_loss"],
+                "minutes": history["seconds"].sum() / 60,
+                "dice": _dice(used, config.data.class_names),
+            }
+        )
+    return rows
+
+
+def _dice(epoch: pd.Series, class_names: Sequence[str]) -> dict[str, float]:
+    return {name: float(epoch.get(f"dice_{name}", float("nan"))) for name in class_names}
