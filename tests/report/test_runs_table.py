@@ -16,7 +16,7 @@ from maskfold.network.model import build_model
 from maskfold.report import runs_table as run_comparison
 from maskfold.report.runs_table import compare_runs
 from maskfold.rules.rules import DEFAULT_RULE
-from maskfold.rules.tuned import Scores
+from maskfold.rules.tuned import RuleScores
 from support.random_run import write_rules, write_weights
 
 MODEL = {"encoder": "tu-mobilenetv3_small_050", "encoder_weights": None, "decoder_channels": [16, 16, 8, 8, 8]}
@@ -60,7 +60,7 @@ def digest(path):
 
 
 def tune(config, honest):
-    scores = Scores(all_empty=0.25, default=0.5, tuned=0.875, honest=honest)
+    scores = RuleScores(all_empty=0.25, default=0.5, tuned=0.875, honest=honest)
     write_rules(config, [DEFAULT_RULE], scores=scores, tta=(), ensemble_weights={})
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from maskfold.rules.applying import active_window, apply_rule, gate_level
+from maskfold.rules.applying import active_window, apply_rule, apply_rules, gate_level
 from maskfold.rules.rules import (
     DEFAULT_RULE,
     GATE_STEPS,
@@ -79,6 +79,16 @@ def test_gates():
     for wrong in (None, float("nan"), 1.5):
         with pytest.raises(ValueError, match="classification probability"):
             apply_rule(PROB, rule, wrong)
+
+
+def test_every_class_has_its_own_rule_and_class_probability():
+    gate = HardGate(min_class_prob=0.5)
+    rules = [ComponentRule(threshold=threshold, min_area_px=0, gate=gate) for threshold in (200, 90, 90)]
+    masks = apply_rules(np.stack([PROB] * 3), rules, np.array([0.5, 0.5, 0.25], np.float32))
+    assert masks.dtype == np.uint8 and masks.sum(axis=(1, 2)).tolist() == [3, 7, 0]
+    assert apply_rules(PROB[None], [DEFAULT_RULE], None).sum() == 4
+    with pytest.raises(ValueError, match="argument"):
+        apply_rules(np.stack([PROB] * 2), [DEFAULT_RULE], None)
 
 
 def test_impossible_rules_are_refused():

@@ -14,7 +14,7 @@ from maskfold.network.trained import equal_weights, model_hashes, tta_of
 from maskfold.rules.rules import Rule
 from maskfold.rules.tuned import (
     Pair,
-    Scores,
+    RuleScores,
     TunedArtefact,
     TunedClass,
 )
@@ -34,7 +34,7 @@ def write_rules(config: Config, rules: Sequence[Rule], **changes: Any) -> None:
     values: dict[str, Any] = {
         "name": config.name,
         "metric": "dice",
-        "scores": Scores(all_empty=0, default=0, tuned=0, honest=0),
+        "scores": RuleScores(all_empty=0, default=0, tuned=0, honest=0),
         "tta": tta_of(config),
         "ensemble_weights": equal_weights(config),
         "checkpoints": model_hashes(config),

@@ -21,7 +21,7 @@ from maskfold.media.request import Request
 from maskfold.network.model import load_model
 from maskfold.network.trained import equal_weights, fold_names
 from maskfold.pixels.geometry import network_size, padded_size
-from maskfold.rules.applying import apply_rule
+from maskfold.rules.applying import apply_rules
 from maskfold.rules.tuned import TunedArtefact
 
 # A Unet keeps some kilobytes a pixel alive: 4 megapixels of resnet34 take about 6 GB, 50 would take 70.
@@ -102,10 +102,7 @@ class Predictor:
 
     def masks(self, prediction: Prediction) -> np.ndarray:
         """(C, H, W) uint8 in {0, 1}: the tuned rules on one prediction, as make_submission applies them."""
-        _, prob, class_prob = prediction
-        present = [None] * len(prob) if class_prob is None else class_prob.tolist()
-        rules = [entry.rule for entry in self.tuned.classes]
-        return np.stack([apply_rule(*row) for row in zip(prob, rules, present, strict=True)])
+        return apply_rules(prediction.prob, self.tuned.rules, prediction.class_prob)
 
 
 def _member(run: Config, fold_weights: Mapping[str, float], request: Request, weight: float) -> Member:

@@ -14,7 +14,7 @@ from maskfold.data.competition import Competition
 from maskfold.data.images.files import read_for_display
 from maskfold.drawing.overlays import JPEG_QUALITY, overlay
 from maskfold.oof.store import OofImage, OofReader
-from maskfold.rules.applying import apply_rule
+from maskfold.rules.applying import apply_rules
 from maskfold.rules.tuned import TunedArtefact
 
 
@@ -100,8 +100,7 @@ def _draw(competition: Competition, tuned: TunedArtefact, oof: OofImage, name: s
     index = competition.class_names.index(name)
     image_path = competition.train.set_index("image_id").loc[oof.image_id, "path"]
     image = read_for_display(Path(image_path))
-    class_prob = None if oof.class_prob is None else float(oof.class_prob[index])
-    prediction = apply_rule(oof.prob[index], tuned.classes[index].rule, class_prob)
+    prediction = apply_rules(oof.prob, tuned.rules, oof.class_prob)[index]
     picture = overlay(image, competition.masks(oof.image_id)[index], prediction)
     coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
     path.write_bytes(coded.tobytes())

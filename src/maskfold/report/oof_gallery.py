@@ -29,7 +29,7 @@ from maskfold.execution.progress import tracked
 from maskfold.oof.with_truth import JudgedImage, iter_judged
 from maskfold.report.calibration import prob_counts
 from maskfold.report.oof_scores import OofScores
-from maskfold.rules.applying import apply_rule
+from maskfold.rules.applying import apply_rules
 from maskfold.rules.tuned import TunedArtefact
 
 
@@ -103,7 +103,7 @@ class _Artist:
 
     def __init__(self, config: Config, competition: Competition, tuned: TunedArtefact, folder: Path) -> None:
         self.settings = config.report
-        self.rules = [entry.rule for entry in tuned.classes]
+        self.rules = tuned.rules
         self.path_of = dict(zip(competition.train["image_id"], competition.train["path"], strict=True))
         self.folder = folder
         if self.settings.oof_gallery:
@@ -120,8 +120,8 @@ class _Artist:
         wrong, heat = [], []
         if self.settings.oof_gallery:
             write_photo(read_for_display(Path(self.path_of[oof.image_id])), size, self._file(number, ".jpg"))
-            for index, (prob, true, rule) in enumerate(zip(oof.prob, truth, self.rules, strict=True)):
-                predicted = apply_rule(prob, rule, None if oof.class_prob is None else float(oof.class_prob[index]))
+            masks_of = apply_rules(oof.prob, self.rules, oof.class_prob)
+            for index, (prob, true, predicted) in enumerate(zip(oof.prob, truth, masks_of, strict=True)):
                 runs = [picture_runs(true, size), picture_runs(predicted, size)]
                 masks.append(runs if any(runs) else 0)
                 wrong.append(int(np.count_nonzero(true != predicted)))

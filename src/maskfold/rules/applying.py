@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
-from maskfold.rules.rules import GATE_STEPS, ComponentRule, MaskRule, TripletRule, _Rule
+from maskfold.rules.rules import GATE_STEPS, AnyRule, ComponentRule, MaskRule, TripletRule
 
 
 def gate_level(class_prob: float) -> int:
@@ -13,9 +15,17 @@ def gate_level(class_prob: float) -> int:
     return int(np.rint(class_prob * GATE_STEPS))
 
 
-def apply_rule(
-    prob: np.ndarray, rule: ComponentRule | MaskRule | TripletRule, class_prob: float | None = None
-) -> np.ndarray:
+def apply_rules(prob: np.ndarray, rules: Sequence[AnyRule], class_prob: np.ndarray | None) -> np.ndarray:
+    """The masks of all classes of one image: (C, H, W) uint8 in {0, 1}.
+
+    prob: (C, H, W) uint8, q stands for q/255; rules: one a class; class_prob: (C,) float32 in 0..1, or None without a
+    classification head. Raises ValueError when a rule with a gate gets no (or a NaN) class_prob.
+    """
+    present = [None] * len(rules) if class_prob is None else class_prob.tolist()
+    return np.stack([apply_rule(*each) for each in zip(prob, rules, present, strict=True)])
+
+
+def apply_rule(prob: np.ndarray, rule: AnyRule, class_prob: float | None = None) -> np.ndarray:
     """The mask a rule makes of one probability map.
 
     prob: (H, W) uint8; class_prob: probability that the class is in the image, 0..1, for rules with a gate. Returns
@@ -40,7 +50,7 @@ def apply_rule(
     return mask
 
 
-def _required_area(rule: _Rule, class_prob: float | None) -> int | None:
+def _required_area(rule: AnyRule, class_prob: float | None) -> int | None:
     if rule.gate is None:
         return rule.min_area_px
     if class_prob is None or not 0 <= class_prob <= 1:
@@ -48,13 +58,13 @@ def _required_area(rule: _Rule, class_prob: float | None) -> int | None:
     return rule.gate.required_area(gate_level(class_prob), rule.min_area_px)
 
 
-def lowest_threshold(rule: ComponentRule | MaskRule | TripletRule) -> int:
+def lowest_threshold(rule: AnyRule) -> int:
     """The threshold a pixel must reach to be switched on."""
     return rule.bottom_threshold if isinstance(rule, TripletRule) else rule.threshold
 
 
 def active_window(prob: np.ndarray, threshold: int) -> tuple[slice, slice] | None:
-    """The rows and columns that hold all pixels at or above the threshold; most maps are blank but for a corner."""
+    """The smallest window of rows and columns that holds all pixels at or above the threshold; None without any."""
     if prob.max(initial=0) < threshold:
         return None
     rows = np.flatnonzero(prob.max(axis=1, initial=0) >= threshold)
@@ -70,7 +80,7 @@ def _drop_small(mask: np.ndarray, min_area_px: int, connectivity: int) -> np.nda
     return keep[labels]
 
 
-def _finish(mask: np.ndarray, rule: _Rule) -> np.ndarray:
+def _finish(mask: np.ndarray, rule: AnyRule) -> np.ndarray:
     """The options that follow any rule: the largest components only, then holes filled."""
     connectivity = rule.connectivity if isinstance(rule, ComponentRule) else 8
     if rule.largest_k is not None:

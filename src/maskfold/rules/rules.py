@@ -15,22 +15,22 @@ Pixels = Annotated[int, Field(ge=0)]
 GATE_STEPS = 32  # gates see the classification probability rounded to a whole number of 1/32
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class HardGate(_Strict):
+class HardGate(Strict):
     """A mask is empty where the classification probability, rounded to 1/32, is below `min_class_prob`."""
 
     kind: Literal["hard"] = "hard"
     min_class_prob: float = Field(ge=0, le=1)
 
     def required_area(self, level: int, min_area_px: int) -> int | None:
-        """The minimum area at gate level `level`; None where everything goes."""
+        """The minimum area at gate level `level`; None if the mask is dropped."""
         return min_area_px if level >= round(self.min_class_prob * GATE_STEPS) else None
 
 
-class SoftGate(_Strict):
+class SoftGate(Strict):
     """The required area falls as the classifier grows confident, in place of the rule's min_area_px.
 
     area_px: one required area for each classification probability 0, 1/32, …, 1; it falls linearly, in steps of the
@@ -41,14 +41,14 @@ class SoftGate(_Strict):
     area_px: tuple[Pixels, ...] = Field(min_length=GATE_STEPS + 1, max_length=GATE_STEPS + 1)
 
     def required_area(self, level: int, min_area_px: int) -> int | None:
-        """The minimum area at gate level `level`; `min_area_px` plays no part."""
+        """The minimum area at gate level `level`; `min_area_px` is not used."""
         return self.area_px[level]
 
 
 Gate = Annotated[HardGate | SoftGate, Field(discriminator="kind")]
 
 
-class _Rule(_Strict):
+class _Rule(Strict):
     """What all rules share; the gate comes first, hole filling and the largest components last."""
 
     min_area_px: Pixels
@@ -89,7 +89,8 @@ class TripletRule(_Rule):
         return self
 
 
-Rule = Annotated[ComponentRule | MaskRule | TripletRule, Field(discriminator="rule")]
+AnyRule = ComponentRule | MaskRule | TripletRule
+Rule = Annotated[AnyRule, Field(discriminator="rule")]  # as a field of a file
 
 DEFAULT_RULE = ComponentRule(threshold=128, min_area_px=0)
-EMPTY_RULE = MaskRule(threshold=255, min_area_px=2**40)  # more pixels than any image has: the answer is always empty
+EMPTY_RULE = MaskRule(threshold=255, min_area_px=2**40)  # more pixels than any image has

@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-from maskfold.rules.rules import (
-    EMPTY_RULE,
-    ComponentRule,
-    HardGate,
-    MaskRule,
-    SoftGate,
-    TripletRule,
-)
-from maskfold.rules.tuned import (
-    Pair,
-    TunedClass,
-)
+from maskfold.rules.rules import EMPTY_RULE, AnyRule, HardGate, SoftGate, TripletRule
+from maskfold.rules.tuned import Pair, TunedClass
 
 
 def plateau_text(entry: TunedClass) -> str:
@@ -24,7 +14,8 @@ def plateau_text(entry: TunedClass) -> str:
     return f"p {probability_text(low)} to {probability_text(high)}, {small} to {large} px"
 
 
-def _pair_text(pair: Pair) -> str:
+def pair_text(pair: Pair) -> str:
+    """`0.612 → 0.655`, default then tuned; `-` where no image shows the class."""
     if pair.default is None or pair.tuned is None:
         return "-"
     return f"{pair.default:.3f} → {pair.tuned:.3f}"
@@ -36,7 +27,7 @@ def probability_text(threshold: int) -> str:
     return f"{threshold / 255:.3f}" if text in ("0.00", "1.00") else text
 
 
-def rule_text(rule: ComponentRule | MaskRule | TripletRule) -> str:
+def rule_text(rule: AnyRule) -> str:
     """A rule in a few words: `component p ≥ 0.37, ≥ 120 px`."""
     if rule == EMPTY_RULE:
         return "always empty"

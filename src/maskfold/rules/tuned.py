@@ -12,12 +12,12 @@ from maskfold.artefacts.files import whole_file
 from maskfold.artefacts.paths import display
 from maskfold.config import Combine
 from maskfold.errors import StaleError
-from maskfold.rules.rules import DEFAULT_RULE, EMPTY_RULE, Rule, _Strict
+from maskfold.rules.rules import DEFAULT_RULE, EMPTY_RULE, AnyRule, Rule, Strict
 
-Answer = Literal["default", "tuned", "empty"]
+Adopted = Literal["default", "tuned", "empty"]
 
 
-class Scores(_Strict):
+class RuleScores(Strict):
     """Scores on the OOF images, 0..1.
 
     all_empty: every prediction blank; default: threshold 0.5, no minimum area; tuned: the chosen rule on the images it
@@ -30,21 +30,21 @@ class Scores(_Strict):
     honest: float
 
 
-class Pair(_Strict):
+class Pair(Strict):
     """One figure under the default and under the tuned rule; None where no image shows the class."""
 
     default: float | None
     tuned: float | None
 
 
-class Interval(_Strict):
+class Interval(Strict):
     """A 95 % bootstrap interval."""
 
     low: float
     high: float
 
 
-class Plateau(_Strict):
+class Plateau(Strict):
     """How far the settings within noise of the best reach; `best` is the score at the very peak."""
 
     best: float
@@ -53,7 +53,7 @@ class Plateau(_Strict):
     min_area_px: tuple[int, int]
 
 
-class TunedClass(_Strict):
+class TunedClass(Strict):
     """What was chosen for one class, and how good it is."""
 
     class_name: str
@@ -62,7 +62,7 @@ class TunedClass(_Strict):
     default_rule: Rule = DEFAULT_RULE
     adopted: bool
     reason: str  # why it was adopted or not, in words
-    scores: Scores
+    scores: RuleScores
     # The honest score with the choice between the tuned rule, the default and nothing made on the other folds too; None
     # in files made before there was that choice.
     honest_used: float | None = None
@@ -73,27 +73,32 @@ class TunedClass(_Strict):
     plateau: Plateau | None = None
 
     @property
-    def answer(self) -> Answer:
+    def used(self) -> Adopted:
         """Which rule is used."""
         if self.adopted:
             return "tuned"
         return "empty" if self.rule == EMPTY_RULE else "default"
 
 
-class TunedArtefact(_Strict):
+class TunedArtefact(Strict):
     """postprocess.json: the rules, what they were tuned on, and their scores."""
 
     format_version: Literal[1] = 1
     name: str
     metric: str
     classes: tuple[TunedClass, ...]
-    scores: Scores  # means over classes; tuned and honest are of the rules in use
+    scores: RuleScores  # means over classes; tuned and honest are of the rules in use
     tta: tuple[str, ...]  # views; of a blend <member>/<view>
     ensemble_weights: dict[str, float]  # fold0 -> weight; of a blend member -> weight
     combine: Combine | None = None  # of a blend: how its members' probabilities become one
     predicted_with: dict[str, Any] | None = None  # `ensemble.network_settings`; null for OOF of other pipelines
     checkpoints: dict[str, str]  # fold0 (of a blend <member>/fold0) -> SHA-256 of the weights OOF was predicted with
     oof: dict[str, str]  # fold0 -> SHA-256 of the OOF file
+
+    @property
+    def rules(self) -> tuple[AnyRule, ...]:
+        """The rule in use of each class."""
+        return tuple(entry.rule for entry in self.classes)
 
     def write(self, path: Path) -> None:
         """Write the artefact whole or not at all."""

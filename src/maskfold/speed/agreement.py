@@ -14,7 +14,7 @@ from maskfold.errors import StaleError
 from maskfold.inference.batches import ImageBatch
 from maskfold.inference.predict import original_size_maps
 from maskfold.pixels.metrics import dice, mask_areas
-from maskfold.rules.applying import apply_rule
+from maskfold.rules.applying import apply_rules
 from maskfold.rules.rules import DEFAULT_RULE
 from maskfold.rules.tuned import TunedArtefact
 
@@ -39,7 +39,7 @@ def rules_of(config: Config) -> tuple[list, bool]:
         tuned = TunedArtefact.read(RunPaths.of(config).postprocess_json)
     except StaleError:
         return [DEFAULT_RULE] * len(config.data.class_names), False
-    return [entry.rule for entry in tuned.classes], True
+    return list(tuned.rules), True
 
 
 def drift(reference: Answer, answer: Answer, batch: ImageBatch, rules: Sequence | None) -> Drift:
@@ -58,11 +58,8 @@ def drift(reference: Answer, answer: Answer, batch: ImageBatch, rules: Sequence 
     return Drift(max_dp, float(dice(*shown.T).mean()) if len(shown) else None)
 
 
-def _masks(answer: Answer, batch: ImageBatch, rules: Sequence) -> list[list[np.ndarray]]:
-    """The mask of each class, image by image, (H, W) uint8 at the original size."""
+def _masks(answer: Answer, batch: ImageBatch, rules: Sequence) -> list[np.ndarray]:
+    """The masks of each image, (C, H, W) uint8 at the original size."""
     maps = original_size_maps(torch.from_numpy(answer[0]), batch)
-    present = answer[1].tolist() if len(answer) > 1 else [[None] * len(rules)] * len(maps)
-    return [
-        [apply_rule(*each) for each in zip(classes, rules, shown, strict=True)]
-        for classes, shown in zip(maps, present, strict=True)
-    ]
+    class_probs = answer[1] if len(answer) > 1 else [None] * len(maps)
+    return [apply_rules(prob, rules, present) for prob, present in zip(maps, class_probs, strict=True)]

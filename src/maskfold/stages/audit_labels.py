@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from maskfold.artefacts.code_version import code_version
@@ -33,16 +32,9 @@ from maskfold.folds.visibility import scored_competition
 from maskfold.oof.origin import oof_hashes
 from maskfold.oof.store import read_image_ids
 from maskfold.oof.with_truth import JudgedImage, check_complete, iter_judged
-from maskfold.rules.applying import apply_rule
-from maskfold.rules.rules import (
-    DEFAULT_RULE,
-    ComponentRule,
-    MaskRule,
-    TripletRule,
-)
+from maskfold.rules.applying import apply_rules
+from maskfold.rules.rules import DEFAULT_RULE, AnyRule
 from maskfold.rules.tuned import TunedArtefact
-
-AnyRule = ComponentRule | MaskRule | TripletRule
 
 _FIRST = ["image_id", "class_name", "fold", "score", "pile", "reason", "detail"]
 _EXCLUDED = ["image_id", "score", "pile", "class_name", "reason", "detail"]
@@ -102,7 +94,7 @@ def rules_in_use(config: Config, competition: Competition, oof: dict[str, str]) 
     if tuned.oof != oof or tuple(entry.class_name for entry in tuned.classes) != competition.class_names:
         return default, f"p >= 0.5, as {display(path)} was tuned on another OOF"
     # A class that is best answered empty has predictions all the same, and they may know of faults.
-    rules = [entry.default_rule if entry.answer == "empty" else entry.rule for entry in tuned.classes]
+    rules = [entry.default_rule if entry.used == "empty" else entry.rule for entry in tuned.classes]
     return rules, display(path)
 
 
@@ -127,9 +119,7 @@ def label_rows(config: Config, competition: Competition, rules: Sequence[AnyRule
 def judged_rows(image: JudgedImage, class_names: Sequence[str], rules: Sequence[AnyRule]) -> list[dict[str, Any]]:
     """The rows of one image, a class each."""
     oof = image.oof
-    gates = [None] * len(rules) if oof.class_prob is None else oof.class_prob.tolist()
-    predicted = [apply_rule(*each) for each in zip(oof.prob, rules, gates, strict=True)]
-    found = image_evidence(oof.prob, image.truth, np.stack(predicted))
+    found = image_evidence(oof.prob, image.truth, apply_rules(oof.prob, rules, oof.class_prob))
     head = {"image_id": oof.image_id, "fold": oof.fold}
     return [
         {**head, "class_name": name, **evidence_row(evidence, min(image.truth.shape[1:]), class_names)}

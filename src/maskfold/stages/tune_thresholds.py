@@ -20,7 +20,7 @@ from maskfold.folds.visibility import scored_competition
 from maskfold.oof.origin import oof_hashes, oof_origin
 from maskfold.oof.store import read_image_ids
 from maskfold.oof.with_truth import check_complete, iter_judged, largest_map_px
-from maskfold.rules.tuned import Scores, TunedArtefact, TunedClass
+from maskfold.rules.tuned import RuleScores, TunedArtefact, TunedClass
 from maskfold.tuning.choice import ClassChoice, choose_rule, open_study, record_finishing
 from maskfold.tuning.evaluation import image_table, judge_rules, tuned_class
 from maskfold.tuning.finishes import choose_finishes
@@ -159,7 +159,7 @@ def _make_tables(
 def _score_in_use(entry: TunedClass) -> float:
     """The score of the rule that is used, on the images it was chosen on."""
     scores = entry.scores
-    return {"tuned": scores.tuned, "default": scores.default, "empty": scores.all_empty}[entry.answer]
+    return {"tuned": scores.tuned, "default": scores.default, "empty": scores.all_empty}[entry.used]
 
 
 def _artefact(config: Config, classes: Sequence[TunedClass]) -> TunedArtefact:
@@ -171,7 +171,7 @@ def _artefact(config: Config, classes: Sequence[TunedClass]) -> TunedArtefact:
         name=config.name,
         metric=config.tuning.metric,
         classes=tuple(classes),
-        scores=Scores(
+        scores=RuleScores(
             all_empty=float(np.mean([entry.scores.all_empty for entry in classes])),
             default=float(np.mean([entry.scores.default for entry in classes])),
             tuned=float(np.mean(used)),

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import cv2
-import numpy as np
 import pandas as pd
 
 from maskfold.config import Config
 from maskfold.execution.progress import tracked
 from maskfold.pixels.rle import Order
-from maskfold.rules.applying import apply_rule
+from maskfold.rules.applying import apply_rules
 from maskfold.rules.tuned import TunedArtefact
 from maskfold.submission.writing import AnswerRow, encode_image
 
@@ -36,11 +35,7 @@ def answer_images(config: Config, tuned: TunedArtefact, images: pd.DataFrame, ti
 def _answer_rows(predictions: Iterable[Prediction], tuned: TunedArtefact, order: Order) -> Iterator[AnswerRow]:
     """Post-processed and encoded predictions; the score of a mask is its mean probability."""
     for image_id, prob_maps, class_prob in predictions:
-        present = [None] * len(prob_maps) if class_prob is None else class_prob.tolist()
-        masks = [
-            apply_rule(prob, entry.rule, gate)
-            for prob, entry, gate in zip(prob_maps, tuned.classes, present, strict=True)
-        ]
-        texts = encode_image(np.stack(masks), order)
+        masks = apply_rules(prob_maps, tuned.rules, class_prob)
+        texts = encode_image(masks, order)
         for index, (prob, mask, text) in enumerate(zip(prob_maps, masks, texts, strict=True)):
             yield AnswerRow(image_id, index, text, cv2.mean(prob, mask=mask)[0] / 255)

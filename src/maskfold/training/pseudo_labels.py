@@ -29,7 +29,7 @@ from maskfold.execution.progress import tracked
 from maskfold.folds.table import read_folds, same_folds
 from maskfold.network.trained import inference_settings, model_hashes
 from maskfold.pixels.rle import Order, encode
-from maskfold.rules.applying import apply_rule
+from maskfold.rules.applying import apply_rules
 from maskfold.rules.rules import DEFAULT_RULE
 
 _ORDER: Order = "column"  # of the run lengths in the file
@@ -199,7 +199,8 @@ def _make(config: Config, competition: Competition, fold: int, path: Path) -> No
     predictions = predict_images([model], [1.0], images, source)
     for image_id, prob, class_prob in tracked(predictions, len(images), f"pseudo-labels, fold {fold}"):
         confidence = image_confidence(prob, class_prob)
-        texts = [encode(apply_rule(plane, DEFAULT_RULE), _ORDER) for plane in prob]
+        masks = apply_rules(prob, [DEFAULT_RULE] * len(prob), class_prob)
+        texts = [encode(mask, _ORDER) for mask in masks]
         rows += [(image_id, index, text, confidence) for index, text in enumerate(texts)]
     with whole_file(path) as temporary:
         pd.DataFrame(rows, columns=["image_id", "class_id", "rle", "confidence"]).to_parquet(temporary, index=False)

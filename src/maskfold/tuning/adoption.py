@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from maskfold.pixels.metrics import class_score, image_scores
-from maskfold.rules.tuned import Answer
+from maskfold.rules.tuned import Adopted
 
 _NOISE_ERRORS = 2.0  # standard errors, over images, that answering nothing must gain over the better rule
 
@@ -20,7 +20,7 @@ class Verdict:
     answer decided, on the other folds.
     """
 
-    answer: Answer
+    answer: Adopted
     reason: str
     used: np.ndarray
     honest: np.ndarray
@@ -33,7 +33,7 @@ def decide(metric: str, default: np.ndarray, tuned: np.ndarray, honest: np.ndarr
     tuned on all folds, and that tuned without the image's own; folds: (images,). Of equal scores the default stays; a
     class that no image shows keeps it. Answering nothing must be clearly better, or chance would give up classes.
     """
-    areas: dict[Answer, np.ndarray] = {"default": default, "tuned": honest, "empty": _blank(default)}
+    areas: dict[Adopted, np.ndarray] = {"default": default, "tuned": honest, "empty": _blank(default)}
     answer, scores = _best(metric, areas)
     decided = default.copy()
     for fold in np.unique(folds):
@@ -51,18 +51,18 @@ def _blank(areas: np.ndarray) -> np.ndarray:
     return blank
 
 
-def _best(metric: str, areas: dict[Answer, np.ndarray]) -> tuple[Answer, dict[Answer, float]]:
+def _best(metric: str, areas: dict[Adopted, np.ndarray]) -> tuple[Adopted, dict[Adopted, float]]:
     """The best answer on some images, of equal ones the first, and the score of each; none of an absent class."""
     if not areas["default"][:, 2].any():
         return "default", {}
     scores = {name: class_score(metric, *rows.T) for name, rows in areas.items()}
-    rule: Answer = "tuned" if scores["tuned"] > scores["default"] else "default"
+    rule: Adopted = "tuned" if scores["tuned"] > scores["default"] else "default"
     gains = image_scores(metric, *areas["empty"].T) - image_scores(metric, *areas[rule].T)
     noise = _NOISE_ERRORS * float(gains.std()) / np.sqrt(len(gains))
     return "empty" if scores["empty"] - scores[rule] > noise else rule, scores
 
 
-def _reason(answer: Answer, scores: dict[Answer, float]) -> str:
+def _reason(answer: Adopted, scores: dict[Adopted, float]) -> str:
     if not scores:
         return "no image shows this class, so there is nothing to tune on; the default stays"
     gain = scores["tuned"] - scores["default"]

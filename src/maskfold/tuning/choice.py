@@ -18,9 +18,8 @@ from sqlalchemy.engine import URL
 
 from maskfold.artefacts.provenance import Provenance
 from maskfold.config import TuningConfig
-from maskfold.rules.rules import ComponentRule, MaskRule
+from maskfold.rules.rules import AnyRule, ComponentRule, MaskRule
 from maskfold.rules.tuned import Plateau
-from maskfold.tuning.rule_areas import AnyRule
 from maskfold.tuning.score_tables import FoldTables
 from maskfold.tuning.search import Candidate, ClassSearch, SoftGateScores
 

@@ -18,7 +18,7 @@ from maskfold.oof.store import read_image_ids
 from maskfold.oof.with_truth import iter_judged, largest_map_px
 from maskfold.pixels.metrics import class_score, dice, image_scores
 from maskfold.rules.rules import DEFAULT_RULE, EMPTY_RULE
-from maskfold.rules.tuned import Pair, Scores, TunedClass
+from maskfold.rules.tuned import Pair, RuleScores, TunedClass
 from maskfold.tuning.adoption import Verdict, decide
 from maskfold.tuning.bootstrap import gain_interval
 from maskfold.tuning.choice import ClassChoice
@@ -76,7 +76,7 @@ def tuned_class(config: Config, class_name: str, index: int, choice: ClassChoice
         adopted=verdict.answer == "tuned",
         reason=verdict.reason,
         honest_used=class_score(metric, *verdict.honest.T),
-        scores=Scores(
+        scores=RuleScores(
             all_empty=class_score(metric, blank, blank, areas[:, 0, 2]), default=default, tuned=tuned, honest=honest
         ),
         gain_interval=interval,

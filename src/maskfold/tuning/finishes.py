@@ -17,8 +17,9 @@ from maskfold.data.competition import Competition
 from maskfold.execution.jobs import available_cores
 from maskfold.oof.with_truth import JudgedImage, iter_judged, largest_map_px
 from maskfold.pixels.metrics import class_score, image_scores
+from maskfold.rules.rules import AnyRule
 from maskfold.tuning.choice import ClassChoice
-from maskfold.tuning.rule_areas import AnyRule, rule_areas
+from maskfold.tuning.rule_areas import rule_areas
 
 # The plain rule first, so that it stays where nothing beats it.
 FINISHES: tuple[dict[str, Any], ...] = (

@@ -5,9 +5,9 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from maskfold.rules.text import _pair_text, plateau_text, rule_text
+from maskfold.rules.text import pair_text, plateau_text, rule_text
 from maskfold.rules.tuned import (
-    Scores,
+    RuleScores,
     TunedArtefact,
     TunedClass,
 )
@@ -32,7 +32,7 @@ def _scores(artefact: TunedArtefact) -> Table:
     for name in ("all empty", "default", "tuned", "honest", "honest gain, 95 %", "Dice where shown"):
         table.add_column(name, justify="right")
     for entry in artefact.classes:
-        table.add_row(entry.class_name, *_four(entry.scores), _gain(entry), _pair_text(entry.non_empty_dice))
+        table.add_row(entry.class_name, *_four(entry.scores), _gain(entry), pair_text(entry.non_empty_dice))
     table.add_section()
     gain = f"{artefact.scores.honest - artefact.scores.default:+.4f}"
     table.add_row("mean", *_four(artefact.scores), gain, "")
@@ -45,11 +45,11 @@ def _choices(artefact: TunedArtefact) -> Table:
     table.add_column("shown, predicted / true", justify="right")
     for entry in artefact.classes:
         share = f"{entry.predicted_share.default:.3f} → {entry.predicted_share.tuned:.3f} / {entry.true_share:.3f}"
-        table.add_row(entry.class_name, entry.answer, rule_text(entry.tuned_rule), plateau_text(entry), share)
+        table.add_row(entry.class_name, entry.used, rule_text(entry.tuned_rule), plateau_text(entry), share)
     return table
 
 
-def _four(scores: Scores) -> list[str]:
+def _four(scores: RuleScores) -> list[str]:
     return [f"{value:.4f}" for value in (scores.all_empty, scores.default, scores.tuned, scores.honest)]
 
 

@@ -11,10 +11,8 @@ import numpy as np
 from maskfold.execution.jobs import map_threads
 from maskfold.oof.with_truth import JudgedImage
 from maskfold.rules.applying import active_window, apply_rule, lowest_threshold
-from maskfold.rules.rules import ComponentRule, MaskRule, TripletRule
+from maskfold.rules.rules import AnyRule, ComponentRule
 from maskfold.tuning.component_pass import ComponentAreas, Scratch
-
-AnyRule = ComponentRule | MaskRule | TripletRule
 
 
 def rule_areas(

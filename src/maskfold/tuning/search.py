@@ -14,6 +14,7 @@ import numpy as np
 from maskfold.config import TuningConfig
 from maskfold.rules.rules import (
     GATE_STEPS,
+    AnyRule,
     ComponentRule,
     HardGate,
     MaskRule,
@@ -29,7 +30,6 @@ from maskfold.tuning.mask_and_triplet import (
     triplet_table,
 )
 from maskfold.tuning.plateau import Choice, choose
-from maskfold.tuning.rule_areas import AnyRule
 from maskfold.tuning.score_tables import FoldTables, ScoreTable, total
 
 TableKind = Literal["component", "mask"]

@@ -9,14 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from maskfold.rules.rules import ComponentRule, MaskRule, TripletRule
+from maskfold.rules.rules import AnyRule, ComponentRule
 from maskfold.tuning.score_tables import THRESHOLDS, ScoreTable
 
 
 def plot_surface(
     table: ScoreTable,
-    default: ComponentRule | MaskRule | TripletRule,
-    tuned: ComponentRule | MaskRule | TripletRule,
+    default: AnyRule,
+    tuned: AnyRule,
     png: Path,
 ) -> None:
     """Draw a table with the default and the optimum marked: the tuned setting, or the peak where another rule won.
@@ -54,7 +54,7 @@ def plot_surface(
     figure.savefig(png, metadata={"Software": None})
 
 
-def _mark(axes: Axes, rule: ComponentRule | MaskRule | TripletRule, label: str, marker: str, size: float) -> None:
+def _mark(axes: Axes, rule: AnyRule, label: str, marker: str, size: float) -> None:
     """Mark a component rule's setting; other rules have no place on this surface."""
     if isinstance(rule, ComponentRule):
         place = max(rule.min_area_px, 1), rule.threshold / 255

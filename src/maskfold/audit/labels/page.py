@@ -18,8 +18,8 @@ from maskfold.drawing.html import page_environment
 from maskfold.drawing.overlays import JPEG_QUALITY, overlay
 from maskfold.execution.progress import tracked
 from maskfold.oof.store import OofReader
-from maskfold.rules.applying import apply_rule
-from maskfold.rules.rules import ComponentRule, MaskRule, TripletRule
+from maskfold.rules.applying import apply_rules
+from maskfold.rules.rules import AnyRule
 
 TEMPLATES = (Path(__file__).with_name("labels.html.j2"), Path(__file__).with_name("labels.js"))
 
@@ -30,7 +30,7 @@ def write_page(
     config: Config,
     competition: Competition,
     ranked: pd.DataFrame,
-    rules: Sequence[ComponentRule | MaskRule | TripletRule],
+    rules: Sequence[AnyRule],
     pictures: int,
     folder: Path,
 ) -> None:
@@ -72,7 +72,7 @@ def _draw(
     config: Config,
     competition: Competition,
     shown: pd.DataFrame,
-    rules: Sequence[ComponentRule | MaskRule | TripletRule],
+    rules: Sequence[AnyRule],
     folder: Path,
 ) -> None:
     """Draw label and prediction over each photo; the OOF is read in the order of its files."""
@@ -85,8 +85,7 @@ def _draw(
             order = own.assign(place=own["image_id"].map(place)).sort_values("place")
             for number, row in tracked(order.iterrows(), len(order), f"pictures of fold {fold}"):
                 image, index = oof.image(row["image_id"]), competition.class_names.index(row["class_name"])
-                gate = None if image.class_prob is None else float(image.class_prob[index])
-                predicted = apply_rule(image.prob[index], rules[index], gate)
+                predicted = apply_rules(image.prob, rules, image.class_prob)[index]
                 truth = competition.masks(row["image_id"])[index]
                 picture = overlay(read_for_display(Path(photo_of[row["image_id"]])), truth, predicted)
                 coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
