@@ -4,8 +4,6 @@ import dataclasses
 
 import pytest
 
-from maskfold.artefacts import code_version as versions
-from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import file_hash, whole_file
 from maskfold.artefacts.provenance import Provenance
 
@@ -62,21 +60,3 @@ def test_file_hash_is_sha256(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"abc")
     assert file_hash(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-
-
-def test_code_version_follows_imports_and_ignores_comments(monkeypatch):
-    sources = {"maskfold.a": "from maskfold.b import f\n", "maskfold.b": "def f():\n    return 1\n"}
-    monkeypatch.setattr(versions, "source_of", lambda name: sources[name])
-    monkeypatch.setattr(versions, "_is_module", lambda name: name in sources)
-    first = code_version.__wrapped__("maskfold.a")
-    sources["maskfold.b"] = '# why\ndef f():\n    """One."""\n    return 1\n'
-    assert code_version.__wrapped__("maskfold.a") == first
-    sources["maskfold.b"] = "def f():\n    return 2\n"
-    assert code_version.__wrapped__("maskfold.a") != first
-
-
-def test_code_version_of_training_covers_the_losses_but_not_the_report():
-    modules = versions.imported_modules("maskfold.training.fit", versions._NOT_PART_OF_CODE_VERSION)
-    assert "maskfold.training.losses" in modules
-    assert "maskfold.config" not in modules
-    assert not any(name.startswith("maskfold.report.page") for name in modules)

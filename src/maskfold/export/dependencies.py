@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from maskfold.artefacts.code_version import imported_modules, source_of
+from maskfold.artefacts.source_imports import imported_modules, source_of
 
 
 def imported_packages(module: str) -> set[str]:

@@ -284,7 +284,7 @@ def import_oof(config: Config, source: Path, opened: Source, class_count: int) -
     )
     paths = [RunPaths.of(run).oof_parquet(fold) for fold in range(len(folds))]
     files = {"files": folder_fingerprint(opened.files)}
-    made_from = Provenance("tune_thresholds --oof", {"folds": folds}, files, code_version("maskfold.oof.imported"))
+    made_from = Provenance("tune_thresholds --oof", {"folds": folds}, files, code_version("imported oof"))
     if not any(made_from.staleness(path) for path in paths):
         print(f"tune_thresholds: {display(paths[0].parent)} holds {source.name} already")
         return run

@@ -52,7 +52,7 @@ def oof_parts(config: Config, competition: Competition) -> list[OofPart]:
         "folds": file_hash(RunPaths.of(config).folds_csv),
         "images": competition.train_inputs()["training images"],
     }
-    settings, code = inference_settings(config), code_version("maskfold.inference.predict")
+    settings, code = inference_settings(config), code_version("oof")
     parts = []
     for part in range(config.folds.count):
         images = scored[scored["fold"] == part].drop(columns="fold")

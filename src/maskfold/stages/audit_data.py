@@ -33,7 +33,7 @@ def audit_data(config: Config, accept_code_changes: bool = False) -> None:
     # No place but the folder's own, which the page names.
     settings = {"name": config.name, "classes": competition.class_names, "examples": config.report.examples}
     settings |= {"seed": config.seed, "folder": str(paths.data_audit)}
-    made_from = Provenance("audit_data", settings, inputs, code_version("maskfold.stages.audit_data"))
+    made_from = Provenance("audit_data", settings, inputs, code_version("data audit"))
     page = paths.data_audit / "index.html"
     if not made_from.announced(page, accept_code_changes):
         return

@@ -65,7 +65,7 @@ def audit_labels(
             "pictures": pictures,
         },
         oof | competition.train_inputs() | page_inputs(*TEMPLATES),
-        code_version("maskfold.stages.audit_labels"),
+        code_version("label audit"),
     )
     page = folder / "index.html"
     reasons = made_from.staleness(page, accept_code_changes)

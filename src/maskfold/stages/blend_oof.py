@@ -37,7 +37,7 @@ def blend_oof(config: Config, competition: Competition, accept_code_changes: boo
             "predict_oof",
             {"combine": blend.combine, "weights": choice.weights},
             {member.name: file_hash(RunPaths.of(member).oof_parquet(fold)) for member in blend.members},
-            code_version("maskfold.blending.fold_oof"),
+            code_version("blended oof"),
         )
         reasons = made_from.staleness(paths.oof_parquet(fold), accept_code_changes)
         state = f"is due: {'; '.join(reasons)}" if reasons else "is fresh, skipped"
@@ -98,7 +98,7 @@ def _chosen(config: Config, competition: Competition, accept_code_changes: bool)
         "seed": config.seed,
     }
     inputs = {name: file_hash(file) for name, file in oof.items()} | competition.label_inputs()
-    made_from = Provenance("blend", settings, inputs, code_version("maskfold.blending.choice"))
+    made_from = Provenance("blend", settings, inputs, code_version("blend weights"))
     reasons = made_from.staleness(path, accept_code_changes)
     choice = None if reasons else BlendChoice.read(path)
     if choice is None:

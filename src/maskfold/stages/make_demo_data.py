@@ -31,9 +31,7 @@ def make_demo_data(config: Config, accept_code_changes: bool = False) -> None:
         print(f"make_demo_data: fresh, skipped: {config.name} brings its own data in {config.data.root}")
         return
     root = resolve(config.data.root)
-    made_from = Provenance(
-        "make_demo_data", config.demo.model_dump(), {}, code_version("maskfold.stages.make_demo_data")
-    )
+    made_from = Provenance("make_demo_data", config.demo.model_dump(), {}, code_version("demo data"))
     marker = root / "README.txt"
     reasons = made_from.staleness(marker, accept_code_changes)
     if not reasons:

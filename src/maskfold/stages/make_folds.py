@@ -48,10 +48,8 @@ def _provenance(config: Config, competition: Competition) -> Provenance:
     settings: dict[str, object] = {"folds": cut, "classes": competition.class_names}
     if config.blend is not None:
         inputs = {member.name: file_hash(RunPaths.of(member).folds_csv) for member in with_folds(config)}
-        return Provenance("make_folds", settings, inputs, code_version("maskfold.stages.make_folds"))
+        return Provenance("make_folds", settings, inputs, code_version("folds"))
     inputs = competition.train_inputs()
     if config.folds.csv is not None and resolve(config.folds.csv).is_file():
         inputs["folds.csv"] = file_hash(resolve(config.folds.csv))
-    return Provenance(
-        "make_folds", {"seed": config.seed, **settings}, inputs, code_version("maskfold.stages.make_folds")
-    )
+    return Provenance("make_folds", {"seed": config.seed, **settings}, inputs, code_version("folds"))

@@ -33,7 +33,7 @@ def make_report(config: Config, competition: Competition, accept_code_changes: b
         "make_report",
         {"config": config.model_dump(mode="json", exclude=_WHERE)},
         _inputs(config, paths, beside) | competition.train_inputs() | answer_inputs(config, competition),
-        code_version("maskfold.stages.make_report"),
+        code_version("report"),
     )
     page = paths.report / "index.html"
     if not made_from.announced(page, accept_code_changes):

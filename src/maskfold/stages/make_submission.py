@@ -49,7 +49,7 @@ def make_submission(config: Config, competition: Competition, accept_code_change
         "make_submission",
         {**inference_settings(config), "submission": config.submission.model_dump()},
         {**competition.test_inputs(), **model_hashes(config), "postprocess.json": file_hash(paths.postprocess_json)},
-        code_version("maskfold.stages.make_submission"),
+        code_version("submission"),
     )
     if not made_from.announced(submission, accept_code_changes):
         return

@@ -99,4 +99,4 @@ def training_provenance(
         "metric": config.tuning.metric,
         **pseudo_label_settings(config),
     }
-    return Provenance("train", settings, inputs, code_version("maskfold.training.fit"))
+    return Provenance("train", settings, inputs, code_version("model"))

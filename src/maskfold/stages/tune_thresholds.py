@@ -49,7 +49,7 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
         "tune_thresholds",
         {"tuning": config.tuning.model_dump(), "seed": config.seed, "classes": list(competition.class_names)},
         inputs,
-        code_version("maskfold.stages.tune_thresholds"),
+        code_version("rules"),
     )
     reasons = made_from.staleness(paths.postprocess_json, accept_code_changes)
     if not reasons and not paths.image_scores_csv.exists():
@@ -84,7 +84,7 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
 def _choose(config: Config, competition: Competition, inputs: Mapping[str, str]) -> list[ClassChoice]:
     """The rule of each class, and those chosen without each fold; the studies remember what was tried."""
     path = RunPaths.of(config).study_sqlite
-    made = Provenance("study", _choice_settings(config), inputs, code_version("maskfold.tuning.choice"))
+    made = Provenance("study", _choice_settings(config), inputs, code_version("study"))
     studies = [open_study(path, f"class {name}", made) for name in competition.class_names]
     chosen = [
         choose_rule(_class_tables(config, index), config.tuning, config.seed, study)
@@ -142,7 +142,7 @@ def _make_tables(
         "tune_thresholds",
         {"tuning": tuning.model_dump(include=_TABLE_SETTINGS), "largest_map_px": largest, "layout": LAYOUT},
         {name: value for name, value in inputs.items() if name == f"fold{fold}" or name.startswith("label")},
-        code_version("maskfold.tuning.table_filling"),
+        code_version("score tables"),
     )
     if not made_from.staleness(path, accept_code_changes):
         return

@@ -166,7 +166,7 @@ def read_pseudo_labels(
         "pseudo_labels",
         {"run": source.name, **inference_settings(source)},
         pseudo_label_inputs(config, competition, fold),
-        code_version("maskfold.training.pseudo_labels"),
+        code_version("pseudo-labels"),
     )
     with _alone(path):
         reasons = made_from.staleness(path, accept_code_changes)
