@@ -2,8 +2,8 @@
 
 Reads the competition's labels and groups. Writes folds/<name>.csv (image_id, fold, stratum, group) and prints how even
 the folds are, and what was given up where groups stay together. The config's folds section chooses the kind: k folds,
-repeated k folds, a hold-out, the competition's own validation images, or a csv (docs/folds.md). A folds/<name>.csv that
-you put there yourself is checked and kept.
+repeated k folds, a hold-out, the competition's own validation images, or a csv (docs/how-to/choose-folds.md). A
+folds/<name>.csv that you put there yourself is checked and kept.
 """
 
 from __future__ import annotations

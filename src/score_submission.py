@@ -1,6 +1,6 @@
 """Score a submission against known answers, class by class: the judge of the demo.
 
-Reads a submission and the truth, each in any layout that docs/formats.md shows and complete for every image and class.
+Reads a submission and the truth, both complete for all images and classes, in any layout of docs/reference/formats.md.
 Prints mean Dice per class, the answer that leaves every mask empty beside it, and Dice where the truth is not empty.
 Writes nothing.
 """

@@ -2,8 +2,8 @@
 
 Reads oof/<name>/fold<k>.parquet and the labels. Writes oof/<name>/postprocess.json (the rules test images use),
 image_scores.csv, surface_<class>.png, study.sqlite3 and tables/ (the exact score tables), and prints a score table.
-Fresh work is skipped. With --oof the predictions come from elsewhere (docs/formats.md says in which forms), and what is
-written goes to oof/<name of that file or folder>.
+Fresh work is skipped. With --oof the predictions come from elsewhere (docs/reference/formats.md shows the forms), and
+results go to oof/foreign-<name of that file or folder>/.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ Colour = tuple[int, int, int]  # red, green, blue, each 0..255
 
 
 class _Excluding(Section):
-    """Training images to do without, whatever the format: a csv with a column image_id (docs/folds.md)."""
+    """Training images to leave out, whatever the format: a csv with a column image_id (docs/how-to/choose-folds.md)."""
 
     exclude: str | None = None  # a path like root, not below it: the label audit writes such a file
     exclude_from: Literal["training", "everything"] = "training"  # everything: from OOF, tuning and scores too

@@ -27,7 +27,7 @@ class PseudoLabelsConfig(Section):
     """Confident test predictions of a finished run that join the training images of each fold; never validated on."""
 
     run: Config  # written as a config file, relative to the config's own
-    min_confidence: float = Field(0.9, ge=0, le=1)  # of an image, as docs/training.md defines it
+    min_confidence: float = Field(0.9, ge=0, le=1)  # of an image, as docs/how-to/pseudo-labels.md defines it
     max_share: float = Field(0.3, gt=0, lt=1)  # of the draws of an epoch, at most
 
 

@@ -10,7 +10,7 @@ from maskfold.config.section import Section
 
 
 class FoldsConfig(Section):
-    """How the training images are cut: what each model is trained on and what it is scored on (docs/folds.md).
+    """How the training images are cut: what each model is trained and scored on (docs/how-to/choose-folds.md).
 
     k_fold: one model a fold and repeat; hold_out, valid_folder (the data's own validation images): one model, scored on
     the images held out; csv: one model a fold of a given file. Folds are stratified and respect groups.

@@ -1,4 +1,4 @@
-"""OOF predictions made elsewhere, brought into the OOF store so that they can be tuned; docs/formats.md has the forms.
+"""OOF predictions made elsewhere, brought into the OOF store so that they can be tuned.
 
 A source is a Parquet file (or a folder of them) with the columns of the OOF store, or a folder of probability maps:
 `<image>.npy` with all classes, `<image>.png` for a single class, or `<class>/<image>.png`.
@@ -135,14 +135,14 @@ def open_source(source: Path, class_names: Sequence[str], known_ids: Sequence[st
     if source.is_file() and source.suffix == ".parquet":
         return ParquetSource([source])
     if not source.is_dir():
-        raise DataError([f"{source}: expected a .parquet file or a folder; see docs/formats.md"])
+        raise DataError([f"{source}: expected a .parquet file or a folder; see docs/reference/formats.md"])
     parquet = sorted(source.glob("*.parquet"))
     if parquet:
         return ParquetSource(parquet)
     folds = _listed_folds(source)
     by_image = _map_files(source, class_names, [*known_ids, *folds])
     if not by_image:
-        raise DataError([f"{source}: no .parquet, .npy or .png file in it; see docs/formats.md"])
+        raise DataError([f"{source}: no .parquet, .npy or .png file in it; see docs/reference/formats.md"])
     if folds and (missing := [name for name in by_image if name not in folds]):
         raise DataError([f"{source / _FOLDS_CSV}: no row for image {name}" for name in missing])
     files = sorted(path for paths in by_image.values() for path in paths)

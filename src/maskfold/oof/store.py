@@ -1,7 +1,7 @@
 """The OOF store: 8-bit probabilities of every training image by a model that has not seen it.
 
 One Parquet file a fold, one row per (image, class), the classes of an image next to each other and in order; see
-docs/formats.md. Read and written in batches, so memory does not grow with the number of images.
+docs/reference/formats.md. Read and written in batches, so memory does not grow with the number of images.
 """
 
 from __future__ import annotations
