@@ -36,6 +36,7 @@ from maskfold.config import Config, load_config
 from maskfold.config.loading import run_config
 from maskfold.execution.memory import peak_memory_mb
 from maskfold.inference.tta import tta_views
+from maskfold.media.checks import effect_of
 from maskfold.media.photos import encode_photo
 from maskfold.media.pipeline import groups
 from maskfold.media.predictor import Predictor
@@ -45,7 +46,7 @@ from maskfold.media.targets import Task
 from maskfold.media.video_prediction import predict_video
 from maskfold.media.video_reading import open_video
 from maskfold.rules.rules import ComponentRule
-from maskfold.stages.predict import effect_of, predict
+from maskfold.stages.predict import predict
 from maskfold.submission.usable_rules import checked_artefact
 from support.random_run import write_rules, write_weights
 from support.synthetic_video import make_video, read_frames, read_sound
@@ -85,7 +86,7 @@ def speed(config: Config, clip: Path, out: Path, frames: int, rounds: int) -> fl
     bares, ours = [bare_seconds(predictor, clip)], []
     for _ in range(rounds):
         started = time.monotonic()
-        predict_video(task, predictor, effect_of(request, tuned), request)
+        predict_video(task, predictor, effect_of(request, tuned.classes), request)
         ours.append(time.monotonic() - started)
         bares.append(bare_seconds(predictor, clip))
     for name, seconds in (("ours", ours), ("bare", bares)):

@@ -50,9 +50,10 @@ def main() -> None:
     args = parse_args()
     # torch takes seconds to import, and --help does not need it.
     from maskfold.speed.availability import choose_backends, choose_devices
+    from maskfold.speed.measuring import SpeedRequest
     from maskfold.speed.network import random_subject, trained_subject
     from maskfold.speed.rounds import Plan
-    from maskfold.stages.benchmark_inference import SpeedRequest, measure_speed
+    from maskfold.stages.benchmark_inference import measure_speed
 
     request = SpeedRequest(
         devices=choose_devices(args.device),

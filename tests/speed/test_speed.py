@@ -18,12 +18,13 @@ from maskfold.rules.rules import ComponentRule
 from maskfold.speed.agreement import drift
 from maskfold.speed.availability import choose_backends, choose_devices, why_missing
 from maskfold.speed.backends import BACKENDS, BY_NAME
+from maskfold.speed.measuring import SpeedRequest
 from maskfold.speed.network import Subject, random_subject, trained_subject
 from maskfold.speed.process import BackendError, WorkerProcess
 from maskfold.speed.rounds import Plan, latency, measure
 from maskfold.speed.table import COLUMNS, speed_markdown
 from maskfold.speed.test_images import shown_images
-from maskfold.stages.benchmark_inference import SpeedRequest, measure_speed
+from maskfold.stages.benchmark_inference import measure_speed
 
 ENCODER = "tu-mobilenetv3_small_050"
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from maskfold.artefacts.paths import RunPaths
+from maskfold.audit.labels.rules_in_use import rules_in_use
 from maskfold.config import (
     Config,
     FoldsConfig,
@@ -20,7 +21,7 @@ from maskfold.network.trained import fold_names
 from maskfold.oof.origin import oof_hashes
 from maskfold.oof.store import OofWriter
 from maskfold.rules.rules import DEFAULT_RULE, EMPTY_RULE
-from maskfold.stages.audit_labels import audit_labels, rules_in_use
+from maskfold.stages.audit_labels import audit_labels
 from maskfold.stages.tune_thresholds import tune
 
 HOSTILE = "<img src=x onerror=alert(1)>, NA.png"
@@ -133,10 +134,10 @@ def test_a_class_that_is_answered_empty_is_audited_all_the_same(run):
     config, competition = run
     path, oof = RunPaths.of(config).postprocess_json, oof_hashes(config)
     tuned = tune(config, competition)
-    assert rules_in_use(config, competition, oof)[0] == [entry.rule for entry in tuned.classes]
+    assert rules_in_use(path, competition.class_names, oof)[0] == [entry.rule for entry in tuned.classes]
     first = tuned.classes[0].model_copy(update={"rule": EMPTY_RULE, "adopted": False})
     tuned.model_copy(update={"classes": (first, *tuned.classes[1:])}).write(path)
-    assert rules_in_use(config, competition, oof)[0] == [DEFAULT_RULE, tuned.classes[1].rule]
+    assert rules_in_use(path, competition.class_names, oof)[0] == [DEFAULT_RULE, tuned.classes[1].rule]
 
 
 def test_no_oof_names_the_command(run):

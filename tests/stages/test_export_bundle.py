@@ -15,9 +15,10 @@ from maskfold.artefacts.paths import RunPaths
 from maskfold.config import BlendConfig
 from maskfold.data.opening import open_competition
 from maskfold.errors import StaleError, UsageError
+from maskfold.export.bundle import needed_versions
 from maskfold.export.manifest import Manifest
 from maskfold.stages.answer_offline import answer_test_images
-from maskfold.stages.export_bundle import export_bundle, needed_versions
+from maskfold.stages.export_bundle import export_bundle
 from maskfold.stages.make_submission import make_submission
 from support.bundled_run import RULES, inputs_of, write_run
 from support.random_run import write_rules

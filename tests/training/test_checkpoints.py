@@ -5,8 +5,8 @@ import torch
 from pydantic import ValidationError
 
 from maskfold.config import ModelConfig, TrainConfig
+from maskfold.export.weights import write_halved
 from maskfold.network.model import build_model, load_model
-from maskfold.stages.export_bundle import write_halved
 from maskfold.training.checkpoints import chosen_weights, mean_weights
 
 

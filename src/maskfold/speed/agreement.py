@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,10 +14,15 @@ from maskfold.config import Config
 from maskfold.errors import StaleError
 from maskfold.inference.batches import ImageBatch
 from maskfold.inference.predict import original_size_maps
+from maskfold.network.model import load_model
 from maskfold.pixels.metrics import dice, mask_areas
 from maskfold.rules.applying import apply_rules
 from maskfold.rules.rules import DEFAULT_RULE
 from maskfold.rules.tuned import TunedArtefact
+from maskfold.speed.network import Subject
+from maskfold.speed.process import WorkerProcess
+from maskfold.speed.test_images import ShownImages
+from maskfold.speed.torch_engine import Probabilities
 
 Answer = Sequence[np.ndarray]  # mask probabilities (N, C, H, W) and, with a classification head, (N, C)
 
@@ -39,7 +45,7 @@ def rules_of(config: Config) -> tuple[list, bool]:
         tuned = TunedArtefact.read(RunPaths.of(config).postprocess_json)
     except StaleError:
         return [DEFAULT_RULE] * len(config.data.class_names), False
-    return list(tuned.rules), True
+    return [entry.rule for entry in tuned.classes], True
 
 
 def drift(reference: Answer, answer: Answer, batch: ImageBatch, rules: Sequence | None) -> Drift:
@@ -63,3 +69,27 @@ def _masks(answer: Answer, batch: ImageBatch, rules: Sequence) -> list[np.ndarra
     maps = original_size_maps(torch.from_numpy(answer[0]), batch)
     class_probs = answer[1] if len(answer) > 1 else [None] * len(maps)
     return [apply_rules(prob, rules, present) for prob, present in zip(maps, class_probs, strict=True)]
+
+
+class Comparison:
+    """The answers of torch in fp32, and what lies between them and a backend's."""
+
+    def __init__(self, subject: Subject, shown: ShownImages, batches: Sequence[Path]) -> None:
+        config = subject.config
+        model = load_model(subject.weights, config.model, len(config.data.class_names))
+        network = Probabilities(model).eval()
+        self.shown, self.batches = shown, batches
+        self.rules = rules_of(config)[0] if shown.real else None
+        with torch.inference_mode():
+            self.reference = self._joined([[e.numpy() for e in network(torch.from_numpy(np.load(p)))] for p in batches])
+
+    def figures(self, worker: WorkerProcess) -> dict[str, float | None]:
+        """dice and max_dp of a backend."""
+        answer = self._joined([worker.predict(path) for path in self.batches])
+        found = drift(self.reference, answer, self.shown.batch, self.rules)
+        return {"dice": found.dice, "max_dp": found.max_dp}
+
+    def _joined(self, answers: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
+        """The parts of all batches end to end, without those that filled the last one up."""
+        count = len(self.shown.batch.image_ids)
+        return [np.concatenate(parts)[:count] for parts in zip(*answers, strict=True)]

@@ -1,42 +1,18 @@
-"""Everything an offline machine needs to answer test images, in one folder or zip: weights, code, rules, a notebook."""
+"""All that a machine offline needs for test images, in one folder or zip: weights, code, rules, a notebook."""
 
 from __future__ import annotations
 
-import json
-import platform
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
 
-import pandas as pd
-
-from maskfold import __version__
-from maskfold.artefacts.files import file_hash, whole_file, whole_folder
-from maskfold.artefacts.paths import RunPaths, display
-from maskfold.config import REPOSITORY, CocoData, Config, MaskFoldersData, PathsCsvData
-from maskfold.config.experiment import changed_runs, experiments
-from maskfold.data.images.suffixes import SUFFIXES
-from maskfold.errors import StaleError, UsageError
-from maskfold.export.dependencies import (
-    distributions_of,
-    imported_packages,
-    package_of,
-    pinned_names,
-    with_requirements,
-)
-from maskfold.export.manifest import (
-    CONFIG,
-    MANIFEST,
-    BundledPackage,
-    BundledWeights,
-    Manifest,
-)
-from maskfold.network.trained import model_hashes
+from maskfold.artefacts.files import whole_file, whole_folder
+from maskfold.artefacts.paths import display
+from maskfold.config import Config
+from maskfold.errors import UsageError
+from maskfold.export.bundle import HALF_NOTE, write_bundle
+from maskfold.export.manifest import MANIFEST
 from maskfold.submission.usable_rules import checked_artefact
-
-TEMPLATES = Path(__file__).parent / "bundle_files"
-HALF_NOTE = "the weights are in half precision: answers may differ from those of the full weights in the last bits"
 
 
 def export_bundle(
@@ -52,11 +28,11 @@ def export_bundle(
     checked_artefact(config)
     if zipped:
         with whole_file(target) as temporary, TemporaryDirectory(dir=target.parent) as unzipped:
-            _write_files(Path(unzipped), config, half)
+            write_bundle(Path(unzipped), config, half)
             Path(shutil.make_archive(str(temporary), "zip", unzipped)).replace(temporary)
     else:
         with whole_folder(target) as part:
-            _write_files(part, config, half)
+            write_bundle(part, config, half)
     print(f"export_bundle: wrote {display(target)}; README.txt in it says how to run it offline")
     if half:
         print(f"export_bundle: {HALF_NOTE}")
@@ -70,146 +46,3 @@ def _check_target(target: Path, overwrite: bool) -> None:
         raise UsageError(f"{display(target)} is there already; give --overwrite to replace it, or another --out")
     if target.is_dir() and not (target / MANIFEST).is_file():
         raise UsageError(f"{display(target)} holds no {MANIFEST}, so it is no bundle to replace; give another --out")
-
-
-def _write_files(part: Path, config: Config, half: bool) -> None:
-    """All files of the bundle; the manifest, which has the hashes of the others, comes last."""
-    shutil.copytree(TEMPLATES.parents[1], part / "src" / "maskfold", ignore=shutil.ignore_patterns("__pycache__", ".*"))
-    weights = _write_weights(part, config, half)
-    rules = RunPaths(part, config.name).postprocess_json
-    rules.parent.mkdir(parents=True)
-    shutil.copyfile(RunPaths.of(config).postprocess_json, rules)
-    _write_config(part / CONFIG, config)
-    versions = needed_versions()
-    packages = {
-        name: BundledPackage(version=versions[name], package=package_of(name))
-        for name in pinned_names(REPOSITORY / "requirements.txt")
-        if name in versions
-    }
-    _write_lines(part / "requirements.txt", [f"{name}=={package.version}" for name, package in packages.items()])
-    _write_lines(part / "wheels.txt", [f"{name}=={version}" for name, version in versions.items()])
-    _write_templates(part, config, half)
-    files = sorted(path for path in part.rglob("*") if path.is_file())
-    manifest = Manifest(
-        name=config.name,
-        maskfold=__version__,
-        python=platform.python_version(),
-        precision="float16" if half else "float32",
-        image_ids=_image_ids(config),
-        weights=weights,
-        packages=packages,
-        files={path.relative_to(part).as_posix(): file_hash(path) for path in files},
-    )
-    text = json.dumps(manifest.model_dump(mode="json"), indent=1)
-    (part / MANIFEST).write_text(text + "\n", encoding="utf-8")
-
-
-def _write_weights(part: Path, config: Config, half: bool) -> dict[str, BundledWeights]:
-    """The weights of every fold, each tried in its network first."""
-    # torch takes seconds to import, and a refused export does not need it.
-    from maskfold.network.model import load_model
-
-    hashes, weights = model_hashes(config), {}
-    class_count = len(config.data.class_names)
-    places = [(run, fold) for run in experiments(config) for fold in range(run.folds.models)]
-    for (run, fold), (name, trained) in zip(places, hashes.items(), strict=True):
-        source, copy = RunPaths.of(run).model(fold), RunPaths(part, run.name).model(fold)
-        load_model(source, run.model, class_count)
-        copy.parent.mkdir(parents=True)
-        if half:
-            write_halved(source, copy)
-        else:
-            shutil.copyfile(source, copy)
-        weights[name] = BundledWeights(file=copy.relative_to(part).as_posix(), trained=trained)
-    return weights
-
-
-def write_halved(source: Path, copy: Path) -> None:
-    """Write a state dict with its large tensors in half precision; loading gives them back as float32.
-
-    Vectors (biases, the statistics of normalisations) stay as they are: they are small, and variances need the range.
-    Raises UsageError for a weight beyond the range of half precision.
-    """
-    import torch
-
-    stored = torch.load(source, map_location="cpu", weights_only=True)
-    for state in stored if isinstance(stored, list) else [stored]:  # of several checkpoints a list
-        for name, value in state.items():
-            if value.is_floating_point() and value.ndim > 1:
-                state[name] = value.half()
-                if not torch.isfinite(state[name]).all():
-                    raise UsageError(
-                        f"{display(source)}: {name} reaches {value.abs().max():.3g}, beyond half precision; export "
-                        "without --half"
-                    )
-    with copy.open("wb") as file:  # of ours: torch's own would not say that the disk is full
-        torch.save(stored, file)
-
-
-def _write_config(path: Path, config: Config) -> None:
-    """The resolved config: nothing to extend, nothing to download, no folders of this machine."""
-
-    def offline(run: Config) -> dict[str, Any]:
-        return {
-            "output_root": ".",
-            "pseudo_labels": None,  # of interest to training alone
-            "data": run.data.model_copy(update={"root": ".", "exclude": None}),
-            "folds": run.folds.model_copy(update={"csv": run.folds.csv and Path(run.folds.csv).name}),
-            "model": run.model.model_copy(update={"encoder_weights": None}),
-        }
-
-    bundled = changed_runs(config, offline)
-    text = json.dumps(bundled.model_dump(mode="json"), indent=1, ensure_ascii=False)
-    assert Config.model_validate_json(text) == bundled, "the config does not survive being written"
-    path.write_text(text + "\n", encoding="utf-8")
-
-
-def _image_ids(config: Config) -> Literal["name", "stem"]:
-    """Whether the reader of the competition's format gives a test image its file's name or the stem as its id."""
-    data = config.data
-    if isinstance(data, MaskFoldersData):
-        return data.image_id
-    if isinstance(data, PathsCsvData):
-        if data.columns.id is not None:
-            raise UsageError(
-                f"data.columns.id: {data.columns.id}: ids that stand in a csv cannot be told from a folder of test "
-                "images; a bundle needs ids that are file names or stems"
-            )
-        return "stem"
-    if isinstance(data, CocoData):
-        return "name"
-    folds = RunPaths.of(config).folds_csv
-    if not folds.is_file():
-        raise StaleError(
-            f"{display(folds)}: no folds, which show whether image ids have a suffix; "
-            f"run `python src/make_folds.py --config configs/{config.name}.yaml`"
-        )
-    first = pd.read_csv(folds, dtype={"image_id": str}, keep_default_na=False, nrows=1)["image_id"].iloc[0]
-    return "name" if first.lower().endswith(SUFFIXES) else "stem"
-
-
-def needed_versions() -> dict[str, str]:
-    """Distribution -> version of all that a bundle needs to answer images, as they are installed here."""
-    packages = imported_packages("maskfold.stages.answer_offline") | imported_packages("maskfold.command_line")
-    return with_requirements(distributions_of(packages))
-
-
-def _write_lines(path: Path, lines: list[str]) -> None:
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _write_templates(part: Path, config: Config, half: bool) -> None:
-    """predict.py, README.txt and the notebook, which looks for the folders by the names they have in the config."""
-    shutil.copyfile(TEMPLATES / "predict.py", part / "predict.py")
-    places = {
-        "IMAGES_NAME": Path(getattr(config.data, "test_images", None) or "test_images").name,
-        "SAMPLE_NAME": Path(getattr(config.data, "sample_submission", None) or "sample_submission.csv").name,
-        "BUNDLE_NAME": config.name,
-        "PYTHON_VERSION": ".".join(platform.python_version_tuple()[:2]),
-        "PRECISION_NOTE": f"Note: {HALF_NOTE}." if half else "The weights are in full precision.",
-    }
-    for name in ("README.txt", "notebook.ipynb"):
-        text = (TEMPLATES / name).read_text(encoding="utf-8")
-        for place, value in places.items():
-            text = text.replace(place, json.dumps(value)[1:-1] if name.endswith(".ipynb") else value)
-        (part / name).write_text(text, encoding="utf-8")

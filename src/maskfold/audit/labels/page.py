@@ -9,9 +9,7 @@ from typing import Any
 import cv2
 import pandas as pd
 
-from maskfold.artefacts.paths import RunPaths
 from maskfold.audit.labels.ranking import FINE, PILES
-from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.data.images.files import read_for_display
 from maskfold.drawing.html import page_environment
@@ -27,7 +25,8 @@ _KEPT_BYTES = 64 * 2**20  # of OOF in memory while pictures are drawn
 
 
 def write_page(
-    config: Config,
+    name: str,
+    oof_files: Sequence[Path],
     competition: Competition,
     ranked: pd.DataFrame,
     rules: Sequence[AnyRule],
@@ -36,14 +35,15 @@ def write_page(
 ) -> None:
     """Write index.html and its pictures into `folder`.
 
-    ranked: as `ranking.rank` returns it; pictures: how many of the first rows that are not fine are shown.
+    name: of the run; oof_files: the OOF of each fold; ranked: as `ranking.rank` returns it; pictures: how many of the
+    first rows that are not fine are shown.
     """
     suspects = ranked[ranked["pile"] != FINE]
     shown = suspects.head(pictures).reset_index(drop=True)
-    _draw(config, competition, shown, rules, folder / "images")
+    _draw(oof_files, competition, shown, rules, folder / "images")
     template = page_environment(TEMPLATES[0].parent).get_template(TEMPLATES[0].name)
     page = template.render(
-        name=config.name,
+        name=name,
         images=ranked["image_id"].nunique(),
         labels=len(ranked),
         piles={pile: int((ranked["pile"] == pile).sum()) for pile in PILES},
@@ -69,7 +69,7 @@ def _file(number: int) -> str:
 
 
 def _draw(
-    config: Config,
+    oof_files: Sequence[Path],
     competition: Competition,
     shown: pd.DataFrame,
     rules: Sequence[AnyRule],
@@ -77,10 +77,9 @@ def _draw(
 ) -> None:
     """Draw label and prediction over each photo; the OOF is read in the order of its files."""
     folder.mkdir()
-    paths = RunPaths.of(config)
     photo_of = dict(zip(competition.train["image_id"], competition.train["path"], strict=True))
     for fold, own in shown.groupby("fold"):
-        with OofReader(paths.oof_parquet(int(str(fold))), _KEPT_BYTES) as oof:
+        with OofReader(oof_files[int(str(fold))], _KEPT_BYTES) as oof:
             place = {image_id: index for index, image_id in enumerate(oof.image_ids)}
             order = own.assign(place=own["image_id"].map(place)).sort_values("place")
             for number, row in tracked(order.iterrows(), len(order), f"pictures of fold {fold}"):
