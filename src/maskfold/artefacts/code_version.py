@@ -64,7 +64,7 @@ DECIDED_BY: dict[str, tuple[str, ...]] = {
     ),
     "report": (
         *(*_READING, *_RULES, *_OOF, "report/calibration", "report/examples", "report/oof_gallery"),
-        *("report/oof_scores", "report/steps", "report/surface_data", "report/test_gallery"),
+        *("report/oof_scores", "report/steps", "report/surface_data", "report/test_gallery", "report/trainings"),
     ),
     "data audit": (*_READING, "audit/data"),
     "label audit": (*_READING, *_RULES, *_OOF, "oof/origin", "folds/visibility", "audit/labels"),
