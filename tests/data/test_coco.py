@@ -9,6 +9,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from maskfold.config import CocoData
+from maskfold.data.formats.coco_index import read_coco
 from maskfold.data.formats.coco_segments import draw_segments, segment_problem
 from maskfold.data.formats.json_stream import stream_items
 from maskfold.data.opening import open_competition
@@ -255,7 +256,8 @@ def test_a_file_that_is_no_coco_json_says_so(root, text, answer):
 
 
 def test_categories_of_one_name_are_ambiguous(root):
-    write(root, coco(categories=[*coco()["categories"], {"id": 4, "name": "cat"}]))
+    used = [*coco()["annotations"], annotation(99, coco()["images"][0]["id"], 4, [SQUARE])]
+    write(root, coco(categories=[*coco()["categories"], {"id": 4, "name": "cat"}], annotations=used))
     assert "categories 1, 4 are all called 'cat'" in problems_of(root)
 
 
@@ -281,3 +283,62 @@ def test_compressed_run_lengths_of_random_masks_pass_the_check_and_come_back(see
     for segment in (compressed(mask), uncompressed(mask)):
         assert segment_problem({"segmentation": segment}, 37, 53) is None
         np.testing.assert_array_equal(draw_segments([{"segmentation": segment}], 37, 53), mask)
+
+
+def exported(tmp_path, names, categories, category=1, folder="train"):
+    """A json of one square an image, as labelling tools export it, and the files it speaks of."""
+    images = [{"id": n, "file_name": name, "height": 6, "width": 8} for n, name in enumerate(names)]
+    square = [1, 1, 5, 1, 5, 4, 1, 4]  # 4 x 3 px
+    annotations = [
+        {"id": n, "image_id": n, "category_id": category, "iscrowd": 0, "segmentation": [square]}
+        for n in range(len(names))
+    ]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    (tmp_path / "train.json").write_text(json.dumps(content))
+    return CocoData(root=str(tmp_path), train_json="train.json", train_images=folder, class_names=("cell",))
+
+
+def photo(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.zeros((6, 8), np.uint8))
+
+
+CELL = [{"id": 1, "name": "cell", "supercategory": "none"}]
+
+
+@pytest.mark.parametrize("slash", ["/", "\\"])
+def test_images_only_in_folders_below(tmp_path, slash):
+    for name in ("v1/f.png", "v2/f.png"):
+        photo(tmp_path / "train" / name)
+    data = exported(tmp_path, [f"v1{slash}f.png", f"v2{slash}f.png"], CELL)
+    competition = open_competition(data)
+    areas = [int(competition.masks(name).sum()) for name in competition.train["image_id"]]
+    assert areas == [12, 12]
+    photo(tmp_path / "train/v2/g.png")
+    with pytest.raises(DataError, match=r"v2/g.png: train.json does not name it"):
+        open_competition(data)
+    more = open_competition(data.model_copy(update={"unlisted_images": "empty"}))
+    assert more.train["image_id"].tolist()[-1] == "v2/g.png"
+    assert more.masks("v2/g.png").sum() == 0
+
+
+def test_paths_of_label_studio_lead_to_the_file_at_hand(tmp_path):
+    photo(tmp_path / "train/0a1-f.png")
+    data = exported(tmp_path, ["..\\..\\media\\upload\\1\\0a1-f.png"], CELL)
+    competition = open_competition(data)
+    assert competition.train["image_id"].tolist() == ["0a1-f.png"]
+    assert competition.masks("0a1-f.png").sum() == 12
+    with pytest.raises(DataError, match=r"climbs out of .*train, which holds no g.png"):
+        open_competition(exported(tmp_path, ["/data/upload/1/g.png"], CELL))
+
+
+def test_a_root_category_without_annotations_is_left_out(tmp_path):
+    photo(tmp_path / "train/a.png")
+    root = {"id": 0, "name": "cell", "supercategory": "none"}
+    same = exported(tmp_path, ["a.png"], [root, {"id": 1, "name": "cell", "supercategory": "cell"}])
+    assert open_competition(same).masks("a.png").sum() == 12
+    assert read_coco(tmp_path / "train.json").categories == ("cell",)
+    exported(tmp_path, ["a.png"], [root | {"name": "cells"}, {"id": 1, "name": "cell", "supercategory": "cells"}])
+    index = read_coco(tmp_path / "train.json")
+    assert (index.categories, index.roots) == (("cells", "cell"), ("cells",))
+    assert read_coco(tmp_path / "train.json").roots == ("cells",)  # from the cache too

@@ -64,7 +64,7 @@ def test_an_image_has_one_row_and_one_id(root):
         problems,
         (
             "row 3: image id 'X' differs from 'x' in row 2 only by case",
-            "row 4: ./a//1.jpg is the image of row 2 already; one image, one row",
+            "row 4: ./a//1.jpg is the image of row 2 already; one image, one id",
             "row 5: no image id",
         ),
         strict=True,

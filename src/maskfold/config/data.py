@@ -150,8 +150,9 @@ def _packed(colour: tuple) -> int:
 class MaskFoldersData(_MaskImages):
     """Photos in one folder, mask images whose names follow from the photos' in another: the people layout.
 
-    image_name and mask_name are patterns: {stem} is what photo and mask share, {class} a class name (then each class
-    has a mask file of its own, and {class}/{stem} is one folder a class). Without a suffix any will do.
+    image_name and mask_name are patterns: {stem} is what photo and mask share, {name} in mask_name the photo's whole
+    file name, {class} a class name (then each class has mask files of its own, and {class}/{stem} is one folder a
+    class), * any text. {stem}/images/* and {stem}/masks/* are one folder an image. Without a suffix any will do.
     """
 
     format: Literal["mask_folders"] = "mask_folders"
@@ -165,16 +166,15 @@ class MaskFoldersData(_MaskImages):
     mask_name: str = "{stem}"
     image_id: Literal["stem", "name"] = "stem"  # what the sample submission and the groups call an image
     missing_masks: Literal["refuse", "empty"] = "refuse"  # a photo without any mask file
+    several_masks: Literal["refuse", "union"] = "refuse"  # of one photo (and class): an object each?
 
     @model_validator(mode="after")
     def _patterns(self) -> MaskFoldersData:
-        for key in ("image_name", "mask_name"):
-            if getattr(self, key).count("{stem}") != 1:
-                raise ValueError(f"{key}: expected {{stem}} once, found {getattr(self, key)!r}")
-        if "/" in self.image_name or "{class}" in self.image_name:
-            raise ValueError(f"image_name: a file name without folders and classes, found {self.image_name!r}")
-        if self.mask_name.count("{class}") > 1 or self.mask_name.removeprefix("{class}/").count("/"):
-            raise ValueError(f"mask_name: {{class}}/ is the only folder it may name, found {self.mask_name!r}")
+        if "{stem}" not in self.image_name or "{class}" in self.image_name or "{name}" in self.image_name:
+            raise ValueError(f"image_name: expected {{stem}}, no {{name}} and no {{class}}, found {self.image_name!r}")
+        if ("{stem}" in self.mask_name) == ("{name}" in self.mask_name) or self.mask_name.count("{class}") > 1:
+            expected = "expected either {stem} or {name}, and {class} at most once"
+            raise ValueError(f"mask_name: {expected}, found {self.mask_name!r}")
         if (self.valid_images is None) != (self.valid_masks is None):
             raise ValueError("valid_images and valid_masks come together")
         several = "{class}" in self.mask_name
@@ -204,6 +204,7 @@ class PathsCsvData(_MaskImages):
     valid_csv: str | None = None  # joins the training images; split folds can hold it out
     test_csv: str | None = None
     test_images: str | None = None  # a folder, where there is no test_csv
+    several_rows: Literal["refuse", "union"] = "refuse"  # of one image: an object each?
     columns: PathColumns = PathColumns()
 
     @model_validator(mode="after")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from maskfold.data.images.files import (
-    list_images,
-)
+from maskfold.data.images.files import list_images, scan_images
+from maskfold.data.images.suffixes import without_image_suffix
 from maskfold.data.problems import Problems
 from maskfold.errors import SHOWN_PROBLEMS, DataError
 
@@ -19,22 +17,28 @@ HINTED = SHOWN_PROBLEMS  # a hint looks through all names, so problems that are 
 _SAME = {".jpeg": ".jpg", ".tiff": ".tif"}
 
 
-def images_by_id(
-    folder: Path | None, by_stem: bool, problems: Problems, pattern: re.Pattern[str] | None = None
-) -> dict[str, Path]:
-    """image_id -> file of a folder's images, sorted by name; the id is the file's name or its stem.
+def images_by_id(folder: Path | None, by_stem: bool, problems: Problems) -> dict[str, Path]:
+    """image_id -> file of the images right in a folder, sorted by name; the id is the file's name or its stem.
 
-    pattern: names that match it whole are images, others are left out; its group `stem` is the stem. No folder gives no
-    images. Problems are an id that two files share, names that differ only by case, by jpg and jpeg or by how accents
-    are coded, which another system takes for one, and names that no csv can hold, or not with the spaces at their ends.
+    No folder gives no images. Everything else in the folder is added to `problems.unused`.
+    """
+    if folder is None:
+        return {}
+    images, others = problems.attempt(lambda: scan_images(folder), (list[Path](), list[Path]()))
+    problems.unused += others
+    return ids_of([(without_image_suffix(path.name), path) for path in images], by_stem, problems)
+
+
+def ids_of(files: Iterable[tuple[str, Path]], by_stem: bool, problems: Problems) -> dict[str, Path]:
+    """image_id -> file of files with their stems; the id is the file's name or its stem.
+
+    Problems are an id that two files share, names that differ only by case, by jpg and jpeg or by how accents are
+    coded, which another system takes for one, and names that no csv can hold, or not with the spaces at their ends.
     """
     images: dict[str, Path] = {}
     folded: dict[str, Path] = {}
-    for path in problems.attempt(lambda: list_images(folder), list[Path]()) if folder is not None else []:
-        match = None if pattern is None else pattern.fullmatch(path.name)
-        if pattern is not None and match is None:
-            continue
-        stem, suffix = path.stem if match is None else match["stem"], path.suffix
+    for stem, path in files:
+        suffix = path.suffix
         image_id = stem if by_stem else path.name
         if not _writable(path.name):
             problems.append(f"{str(path)!a}: its name holds a line break or is not UTF-8; rename it")
@@ -52,7 +56,7 @@ def images_by_id(
     return images
 
 
-def image_names(folder: Path) -> list[str]:
+def list_names(folder: Path) -> list[str]:
     """The names of the images right in a folder, sorted; none where there is no such folder."""
     try:
         return [path.name for path in list_images(folder)]
@@ -71,8 +75,8 @@ def _writable(name: str) -> bool:
 
 def nearest_name(name: str, known: Collection[str]) -> str:
     """A hint at the known name that differs from `name` by case, suffix or the code of accents only; or ""."""
-    wanted = {_folded(name), _folded(Path(name).stem)}
-    near = next((other for other in known if {_folded(other), _folded(Path(other).stem)} & wanted), None)
+    wanted = {_folded(name), _folded(without_image_suffix(name))}
+    near = next((other for other in known if {_folded(other), _folded(without_image_suffix(other))} & wanted), None)
     if near is None:
         return ""
     composed = [unicodedata.normalize("NFC", text) for text in (name, near)]

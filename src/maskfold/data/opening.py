@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
 from maskfold.config import AutoData, CocoData, DataConfig, MaskFoldersData, PathsCsvData
 from maskfold.data.competition import Competition, OnBadImage
 from maskfold.data.formats.mask_folders import open_mask_folders
 from maskfold.data.formats.paths_csv import open_paths_csv
 from maskfold.data.formats.rle_csv import open_rle_csv
-from maskfold.data.problems import Problems
+from maskfold.data.problems import Problems, data_root
 from maskfold.data.recognition.recognise import recognised
+from maskfold.data.unused import in_words, unused_files
 from maskfold.data.validation import with_channels
 
 
@@ -24,7 +27,12 @@ def open_competition(
     where tolerated ones are given, they take up what is wrong: images and labels that have one are left out, and
     reading a mask may raise. Raises DataError with every problem found, each with file, row and reason.
     """
-    competition = _opened(data, on_bad_image, Problems() if problems is None else problems)
+    problems = Problems() if problems is None else problems
+    competition = _opened(data, on_bad_image, problems)
+    unused = unused_files(competition, problems.unused)
+    if unused:
+        root = data_root(data.root)
+        print(f"{root.name}: not used: {'; '.join(in_words(unused, root))}", file=sys.stderr, flush=True)
     return competition if channels is None else with_channels(competition, channels, on_bad_image)
 
 

@@ -21,11 +21,13 @@ class Problems(list[str]):
     """Problems found so far.
 
     tolerated: they are only collected, for an audit; readers then leave out the images and labels that have them.
+    unused: what lies in folders of images and masks and was taken for neither.
     """
 
     def __init__(self, tolerated: bool = False) -> None:
         super().__init__()
         self.tolerated = tolerated
+        self.unused: list[Path] = []
 
     def attempt(self, read: Callable[[], T], otherwise: T) -> T:
         """What `read` returns, or `otherwise` when it raises DataError, whose problems are kept."""
@@ -55,7 +57,7 @@ def is_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113
 
 
-def pooled(
+def with_validation(
     train: dict[str, Path], valid: dict[str, Path], train_labels: dict[str, T], valid_labels: dict[str, T]
 ) -> tuple[dict[str, Path], dict[str, T], frozenset[str]]:
     """Training and validation images and their labels together, and the ids of the validation images.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -14,14 +14,13 @@ from maskfold.data.competition import Competition, OnBadImage
 from maskfold.data.formats.coco_index import CocoIndex, read_coco
 from maskfold.data.formats.coco_segments import draw_segments
 from maskfold.data.formats.json_stream import read_item
-from maskfold.data.image_ids import HINTED, images_by_id, nearest_name
+from maskfold.data.image_ids import HINTED, images_by_id, list_names, nearest_name
 from maskfold.data.images.files import ImageHeader, image_table
 from maskfold.data.problems import (
     Problems,
     data_root,
-    is_file,
-    pooled,
     reading_of,
+    with_validation,
 )
 from maskfold.data.validation import (
     check_files,
@@ -82,7 +81,7 @@ def open_coco(data: CocoData, on_bad_image: OnBadImage = "strict", problems: Pro
     valid_ids = None
     if len(splits) > 1:
         prefix = "valid/" if train.keys() & splits[1].images.keys() else ""
-        train, _, valid_ids = pooled(train, splits[1].images, {}, {})
+        train, _, valid_ids = with_validation(train, splits[1].images, {}, {})
         places |= {f"{prefix}{image_id}": (1, row) for image_id, row in splits[1].rows.items()}
     test = images_by_id(None if data.test_images is None else root / data.test_images, False, problems)
     headers, unreadable = check_files(train.values(), test, data.check, on_bad_image, problems)
@@ -118,7 +117,7 @@ class _Split:
         self.json, self.folder = json, folder
         tolerated = problems if problems.tolerated else None
         self.index = problems.attempt(lambda: read_coco(json, tolerated), None) or CocoIndex.blank(json)
-        files = images_by_id(folder, False, problems)
+        files = _files(folder, self.index.file_names, problems)
         self.images: dict[str, Path] = {}
         self.rows: dict[str, int] = {}
         self.classes = np.full(len(self.index.image), _NONE, np.int16)
@@ -132,12 +131,15 @@ class _Split:
                 continue
             other = listed.setdefault(path, name)
             if other == name:
-                self.images[name], self.rows[name] = path, row
+                image_id = path.name if _climbs(name) else name
+                self.images[image_id], self.rows[image_id] = path, row
             else:
                 problems.append(f"{json}: the images {other!r} and {name!r} are one file, {path}; leave one of them")
         unlisted = [path for path in files.values() if path not in listed]
         if data.unlisted_images == "empty":
-            self.images |= {path.name: path for path in unlisted}
+            self.images |= {path.relative_to(folder).as_posix(): path for path in unlisted}
+        elif data.unlisted_images == "ignore":
+            problems.unused += unlisted
         elif data.unlisted_images == "refuse":
             problems += [
                 f"{path}: {json.name} does not name it; set data.unlisted_images: ignore to leave such images out, or "
@@ -159,15 +161,41 @@ class _Split:
         return problems
 
 
+def _files(folder: Path, names: Sequence[str], problems: Problems) -> dict[str, Path]:
+    """Path below the folder -> file, of all images right in it and in the folders below it that the names lie in."""
+    parents = {str(_parts(name).parent) for name in names if not _climbs(name)} - {"."}
+    files: dict[str, Path] = {}
+    if not folder.is_dir() or not any((folder / parent).is_dir() for parent in parents) or list_names(folder):
+        files |= images_by_id(folder, False, problems)
+    for parent in sorted(parents):
+        if list_names(folder / parent):
+            files |= {f"{parent}/{name}": path for name, path in images_by_id(folder / parent, False, problems).items()}
+    return files
+
+
+def _parts(name: str) -> PurePosixPath:
+    return PurePosixPath(name.replace("\\", "/"))
+
+
+def _climbs(name: str) -> bool:
+    """Whether a name leads out of the folder of images, as Label Studio's ..\\..\\media\\upload\\1\\a.png does."""
+    parts = _parts(name)
+    return parts.is_absolute() or ".." in parts.parts or ":" in str(parts).partition("/")[0]
+
+
 def _inside(folder: Path, name: str, files: Mapping[str, Path], problems: Problems, json: Path) -> Path | None:
-    """The file of an image whose name in the json is a path, within the folder; None with a problem otherwise."""
-    parts = PurePosixPath(name.replace("\\", "/"))
-    if parts.is_absolute() or ".." in parts.parts or ":" in str(parts).partition("/")[0]:
-        problems.append(f"{json}: the image {name!r} climbs out of {folder}")
+    """The file of an image whose name in the json is a path: that path within the folder, or its last part there.
+
+    None with a problem where there is neither.
+    """
+    parts = _parts(name)
+    known = (files.get(text) for text in (str(parts), parts.name))
+    path = next((path for path in known if path is not None), None)
+    if path is not None:
+        return path
+    if _climbs(name):
+        problems.append(f"{json}: the image {name!r} climbs out of {folder}, which holds no {parts.name}")
         return None
-    for path in (folder / parts, folder / parts.name):
-        if is_file(path):
-            return path
     near = nearest_name(name, files) if len(problems) < HINTED else ""
     problems.append(f"{json}: there is no image {name!r} in {folder}{near}")
     return None

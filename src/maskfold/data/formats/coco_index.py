@@ -10,7 +10,7 @@ import contextlib
 import re
 import sys
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,10 @@ from maskfold.data.formats.json_stream import Item, read_item, stream_items
 from maskfold.data.problems import Problems
 from maskfold.errors import DataError
 
+_TEXTS = ("file_names", "categories", "roots")
+_ARRAYS = ("sizes", "image", "category", "crowd", "offset", "length")
 _LISTS = ("images", "annotations", "categories")
-_VERSION = 1  # of the file format below
+_VERSION = 2  # of the file format below
 _LARGE = 2**28  # bytes; reading more takes a while that should be explained
 _MOST_PX = 2**31  # of a side; no image format holds more
 _EXPECTED_KEY = "expected a whole number or a text"
@@ -37,14 +39,16 @@ class CocoIndex:
     """The checked content of one json.
 
     file_names: of the images, as the json writes them; sizes: (images, 2) int64, height and width in px; categories:
-    names, one each; and for every annotation, in the order of their images: image: (annotations,) row of its image;
-    category: (annotations,) place in `categories`; crowd: (annotations,) bool; offset, length: (annotations,) bytes.
+    names, one each; roots: those of them without annotations that are the supercategory of others; and for every
+    annotation, in the order of their images: image: (annotations,) row of its image; category: (annotations,) place in
+    `categories`; crowd: (annotations,) bool; offset, length: (annotations,) bytes.
     """
 
     path: Path
     file_names: tuple[str, ...]
     sizes: np.ndarray
     categories: tuple[str, ...]
+    roots: tuple[str, ...]
     image: np.ndarray
     category: np.ndarray
     crowd: np.ndarray
@@ -55,7 +59,7 @@ class CocoIndex:
     def blank(cls, path: Path) -> CocoIndex:
         """The index of a json that names nothing."""
         none = np.zeros(0, np.int64)
-        return cls(path, (), none.reshape(0, 2), (), none, none, none.astype(bool), none, none)
+        return cls(path, (), none.reshape(0, 2), (), (), none, none, none.astype(bool), none, none)
 
 
 def read_coco(path: Path, tolerated: Problems | None = None) -> CocoIndex:
@@ -78,12 +82,12 @@ def read_coco(path: Path, tolerated: Problems | None = None) -> CocoIndex:
     index = _scan(path, problems)
     if len(problems) > found_before:
         return index  # not kept: whoever reads it next is to hear of the problems
-    arrays = {name: getattr(index, name) for name in ("sizes", "image", "category", "crowd", "offset", "length")}
+    content = {name: _as_bytes(getattr(index, name)) for name in _TEXTS}
+    content |= {name: getattr(index, name) for name in _ARRAYS}
+    content["stamp"] = stamp
     # The cache only saves time; on a read-only disk every stage reads the json again.
     with contextlib.suppress(OSError), whole_file(cache) as temporary, temporary.open("wb") as file:
-        np.savez(
-            file, stamp=stamp, file_names=_as_bytes(index.file_names), categories=_as_bytes(index.categories), **arrays
-        )
+        np.savez(file, allow_pickle=False, **content)
     return index
 
 
@@ -98,6 +102,7 @@ class _Scan:
     rows_of_names: dict[str, Any] = field(default_factory=dict)  # file name -> id
     sizes: array[int] = field(default_factory=lambda: array("q"))
     categories: dict[Any, str] = field(default_factory=dict)
+    groups: dict[Any, str] = field(default_factory=dict)  # id -> its category's supercategory
     # of each annotation: image row, code of its category, crowd, offset, length, hash of its id
     rows: array[int] = field(default_factory=lambda: array("q"))
     category_codes: dict[Any, int] = field(default_factory=dict)
@@ -133,6 +138,7 @@ class _Scan:
             self.problems.append(f"{self.path}, category {category['id']}: name is {name!r}, expected a text")
             return
         self.categories[category["id"]] = name
+        self.groups[category["id"]] = str(category.get("supercategory", ""))
 
     def add_annotation(self, item: Item) -> None:
         """Check an annotation; its image must have been read."""
@@ -213,8 +219,8 @@ def _scan(path: Path, problems: Problems) -> CocoIndex:
 def _finished(scan: _Scan) -> CocoIndex:
     """The index of a whole scan. Raises DataError with all problems."""
     table = np.frombuffer(scan.rows, dtype=np.int64).reshape(-1, 6) if scan.rows else np.zeros((0, 6), np.int64)
-    names = list(dict.fromkeys(scan.categories.values()))
-    known = {_key(key): name for key, name in scan.categories.items()}
+    known = {_key(key): name for key, name in scan.categories.items() if not _is_unused_copy(scan, key)}
+    names = list(dict.fromkeys(known.values()))
     for raw, code in scan.category_codes.items():
         if raw not in known:
             first = read_item(scan.path, *table[table[:, 1] == code][0, 3:5].tolist())
@@ -235,12 +241,25 @@ def _finished(scan: _Scan) -> CocoIndex:
         file_names=tuple(scan.file_names),
         sizes=np.array(scan.sizes, dtype=np.int64).reshape(-1, 2),
         categories=tuple(names),
+        roots=tuple(name for name in names if _is_root(scan, name, ids_of[name])),
         image=table[:, 0].astype(np.int32),
         category=(place[table[:, 1]] if len(place) else table[:, 1]).astype(np.int16),
         crowd=table[:, 2].astype(bool),
         offset=table[:, 3].copy(),
         length=table[:, 4].astype(np.int32),
     )
+
+
+def _is_unused_copy(scan: _Scan, category: Any) -> bool:
+    """Whether a category has no annotations and the name of one that has, as Roboflow's root category may."""
+    twins = [key for key, name in scan.categories.items() if name == scan.categories[category]]
+    return category not in scan.category_codes and any(key in scan.category_codes for key in twins)
+
+
+def _is_root(scan: _Scan, name: str, ids: Sequence[Any]) -> bool:
+    """Whether a category only groups others: it has no annotations and is the supercategory of another one."""
+    used = any(key in scan.category_codes for key in ids)
+    return not used and any(group == name for key, group in scan.groups.items() if key not in ids)
 
 
 def _twins(path: Path, table: np.ndarray) -> list[str]:
@@ -272,8 +291,8 @@ def _read_cache(path: Path, cache: Path, stamp: np.ndarray) -> CocoIndex | None:
             content: Mapping[str, np.ndarray] = {name: kept[name] for name in kept.files}
         if not np.array_equal(content["stamp"], stamp):
             return None
-        names = {name: _as_names(content[name]) for name in ("file_names", "categories")}
-        arrays = {name: content[name] for name in ("sizes", "image", "category", "crowd", "offset", "length")}
+        file_names, categories, roots = (_as_names(content[name]) for name in _TEXTS)
+        arrays = {name: content[name] for name in _ARRAYS}
     except Exception:  # a damaged archive raises errors of every kind
         return None
-    return CocoIndex(path, names["file_names"], arrays.pop("sizes"), names["categories"], **arrays)
+    return CocoIndex(path, file_names, arrays.pop("sizes"), categories, roots, **arrays)

@@ -46,18 +46,23 @@ class MaskCode:
         return cls(data.labels, len(data.class_names), data.mask_threshold, data.values_of(), data.resize_masks)
 
 
-Masks = dict[str, list[Path | None]]  # image_id -> its one mask file, or one a class
+Masks = dict[str, list[tuple[Path, ...]]]  # image_id -> the files of its one mask, or those of each class
+
+
+def mask_files_of(masks: Masks) -> list[Path]:
+    """All mask files, each once."""
+    return list(dict.fromkeys(file for own in masks.values() for files in own for file in files))
 
 
 @dataclass(frozen=True)
 class FileMasks:
     """Reads the mask files of an image when asked; picklable.
 
-    files: image_id -> one file that shows all classes, or one a class; None where there is none, which is blank;
+    files: image_id -> the files that show all classes, or those of each class; several are joined, none is blank;
     sizes: image_id -> (height, width) in px of the photo.
     """
 
-    files: Mapping[str, tuple[str | None, ...]]
+    files: Mapping[str, tuple[tuple[str, ...], ...]]
     sizes: Mapping[str, tuple[int, int]]
     code: MaskCode
 
@@ -66,32 +71,29 @@ class FileMasks:
         cls,
         data: MaskFoldersData | PathsCsvData,
         images: Mapping[str, Path],
-        masks: Mapping[str, Sequence[Path | None]],
+        masks: Masks,
         headers: Mapping[Path, ImageHeader],
     ) -> FileMasks:
         """The masks of the images whose mask files the check found whole: all of them, unless problems are tolerated.
 
         No other file is read: it may be one that would fill the memory.
         """
-        whole = {key: own for key, own in masks.items() if all(file is None or file in headers for file in own)}
-        files = {key: tuple(None if file is None else str(file) for file in own) for key, own in whole.items()}
+        whole = {key: own for key, own in masks.items() if all(file in headers for files in own for file in files)}
+        files = {key: tuple(tuple(map(str, paths)) for paths in own) for key, own in whole.items()}
         sizes = {image_id: headers[path][:2] for image_id, path in images.items()}
         return cls(files, sizes, MaskCode.of(data))
 
     def __call__(self, image_id: str) -> np.ndarray:
         """(C, H, W) uint8 in {0, 1} of a training image; KeyError for any other, DataError for a bad mask file."""
-        size, files = self.sizes[image_id], self.files[image_id]
+        size = self.sizes[image_id]
         masks = np.zeros((self.code.class_count, *size), dtype=np.uint8)
-        for index, file in enumerate(files):
-            if file is None:
-                continue
-            path = Path(file)
-            if self.code.labels == "binary":
-                grey = _fitted(path, read_grey(path), size, self.code.resize)
-                masks[index] = grey >= self.code.threshold
-            else:
-                classes = _fitted(path, read_classes(path, self.code), size, self.code.resize)
-                masks[:] = classes == np.arange(1, self.code.class_count + 1, dtype=np.uint8)[:, None, None]
+        for index, files in enumerate(self.files[image_id]):
+            for path in map(Path, files):
+                if self.code.labels == "binary":
+                    masks[index] |= _fitted(path, read_grey(path), size, self.code.resize) >= self.code.threshold
+                else:
+                    classes = _fitted(path, read_classes(path, self.code), size, self.code.resize)
+                    masks |= classes == np.arange(1, self.code.class_count + 1, dtype=np.uint8)[:, None, None]
         return masks
 
 
@@ -150,20 +152,21 @@ def read_values(path: Path, labels: str) -> np.ndarray:
 
 def check_mask_files(
     data: MaskFoldersData | PathsCsvData,
-    pairs: Mapping[str, tuple[Path, Sequence[Path | None]]],
+    images: Mapping[str, Path],
+    pairs: Masks,
     headers: Mapping[Path, ImageHeader],
 ) -> list[str]:
     """What is wrong with the masks of photos; the pixels of files of which only headers were read are not looked at.
 
-    pairs: image_id -> photo, its mask files; headers: of all files that can be read.
+    images: image_id -> photo; headers: of all files that can be read.
     """
     code = MaskCode.of(data)
     problems = []
-    for photo, files in pairs.values():
-        for file in files:
-            if file is not None and file in headers and photo in headers:
-                problems += _size_problem(file, headers[file], headers[photo], code.resize)
-    masks = [file for _, files in pairs.values() for file in files if file is not None and file in headers]
+    for image_id, own in pairs.items():
+        for file in (file for files in own for file in files):
+            if file in headers and images[image_id] in headers:
+                problems += _size_problem(file, headers[file], headers[images[image_id]], code.resize)
+    masks = [file for file in mask_files_of(pairs) if file in headers]
     exact = [path for path in masks if path.suffix.lower() not in JPEG and headers[path].peak != UNKNOWN_PEAK]
     if code.labels == "binary":
         arrays = [path for path in exact if path.suffix.lower() == ARRAY]

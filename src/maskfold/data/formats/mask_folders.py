@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from functools import partial
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from maskfold.config import MaskFoldersData
 from maskfold.data.competition import Competition, OnBadImage
@@ -12,16 +12,18 @@ from maskfold.data.formats.mask_files import (
     FileMasks,
     Masks,
     check_mask_files,
+    mask_files_of,
     spot_check,
 )
-from maskfold.data.image_ids import HINTED, images_by_id, nearest_name
-from maskfold.data.images.files import image_table, list_images
-from maskfold.data.images.suffixes import SUFFIXES
+from maskfold.data.formats.name_patterns import NamePattern, files_below
+from maskfold.data.image_ids import HINTED, ids_of, nearest_name
+from maskfold.data.images.files import image_table
+from maskfold.data.images.suffixes import SUFFIXES, is_image
 from maskfold.data.problems import (
     Problems,
     data_root,
-    pooled,
     reading_of,
+    with_validation,
 )
 from maskfold.data.validation import (
     check_files,
@@ -29,6 +31,7 @@ from maskfold.data.validation import (
     checked_groups,
     readable,
 )
+from maskfold.errors import DataError
 
 
 def open_mask_folders(
@@ -45,11 +48,11 @@ def open_mask_folders(
     valid: dict[str, Path] = {}
     if data.valid_images is not None and data.valid_masks is not None:
         valid, valid_masks = _pairs(data, root / data.valid_images, root / data.valid_masks, problems)
-        train, masks, valid_ids = pooled(train, valid, masks, valid_masks)
+        train, masks, valid_ids = with_validation(train, valid, masks, valid_masks)
     test = photos_in(data, None if data.test_images is None else root / data.test_images, problems)
-    files = [file for own in masks.values() for file in own if file is not None]
+    files = mask_files_of(masks)
     headers, unreadable = check_files([*train.values(), *files], test, data.check, on_bad_image, problems)
-    problems += check_mask_files(data, {key: (train[key], own) for key, own in masks.items()}, headers)
+    problems += check_mask_files(data, train, masks, headers)
     groups = checked_groups(root, data.groups_csv, train, problems)
     sample = check_sample(root, data.sample_submission, data.class_names, test, problems)
     problems.raise_any()
@@ -71,46 +74,124 @@ def open_mask_folders(
     )
 
 
+class _Photo(NamedTuple):
+    """A photo. relative: its path below the folder; stem: what {stem} in image_name stands for."""
+
+    path: Path
+    relative: str
+    stem: str
+
+
 def photos_in(data: MaskFoldersData, folder: Path | None, problems: Problems) -> dict[str, Path]:
-    """image_id -> photo of a folder, masks in the same folder left out."""
-    pattern = None if data.image_name == "{stem}" else _expression(data.image_name, ())
-    images = images_by_id(folder, data.image_id == "stem", problems, pattern)
-    if folder is not None and not images and not problems:
-        problems.append(f"{folder}: no file is named like data.image_name={data.image_name!r}")
-    return images
+    """image_id -> photo of a folder; where masks lie in the same folder, they are among them."""
+    return {image_id: photo.path for image_id, photo in _photos(data, folder, problems).items()}
 
 
-def _pairs(data: MaskFoldersData, photos: Path, masks: Path, problems: Problems) -> tuple[dict[str, Path], Masks]:
-    """The photos and masks of a split, paired by what {stem} stands for."""
-    expression = _expression(data.mask_name, data.class_names)
-    named = images = photos_in(data, photos, problems)
-    if photos == masks:
-        images = {key: path for key, path in named.items() if not expression.fullmatch(path.name)}
-    found = _mask_files(data, masks, expression, photos == masks, problems)
-    if photos == masks and named:
-        problems += _shared_problem(data, photos, bool(images), bool(found))
-    if not images or not found:  # which is reported by now
-        return images, {key: [None] for key in images}
+def _photos(data: MaskFoldersData, folder: Path | None, problems: Problems) -> dict[str, _Photo]:
+    """image_id -> photo of a folder; what is called differently is added to `problems.unused`."""
+    if folder is None:
+        return {}
+    pattern = NamePattern(data.image_name)
+    photos: dict[Path, _Photo] = {}
+    try:
+        for relative, path, fits in files_below(folder, pattern.depth):
+            match = pattern.match(relative) if fits and is_image(path.name) else None
+            if match is None:
+                problems.unused.append(path)
+            else:
+                photos[path] = _Photo(path, relative, match.key)
+    except DataError as error:
+        problems += error.problems
+        return {}
+    if not photos:
+        named = "" if data.image_name == "{stem}" else f" called like data.image_name={data.image_name!r}"
+        problems.append(f"{folder}: holds no image{named} ({', '.join(SUFFIXES)})")
+    ids = ids_of([(photo.stem, path) for path, photo in photos.items()], data.image_id == "stem", problems)
+    return {image_id: photos[path] for image_id, path in ids.items()}
+
+
+def _pairs(
+    data: MaskFoldersData, photo_folder: Path, mask_folder: Path, problems: Problems
+) -> tuple[dict[str, Path], Masks]:
+    """The photos and masks of a split, paired by what {stem} or {name} stands for."""
+    pattern = NamePattern(data.mask_name, data.class_names)
+    named, shared = _photos(data, photo_folder, problems), photo_folder == mask_folder
+    photos = {key: photo for key, photo in named.items() if not (shared and pattern.match(photo.relative))}
+    keys = _keys(photos, pattern, problems)
+    found = _mask_files(data, mask_folder, pattern, keys, shared, problems)
+    images = {key: photo.path for key, photo in photos.items()}
+    if shared and named:
+        problems += _shared_problem(data, photo_folder, bool(photos), bool(found))
+    if not photos or not found:  # which is reported by now
+        return images, {key: [()] for key in images}
     classes = data.class_names if "{class}" in data.mask_name else ("",)
-    photo_pattern = _expression(data.image_name, ())
+    more = _more_masks(photos, pattern, keys) if shared else {}
     pairs: Masks = {}
-    stems = []
-    for key, path in images.items():
-        match = photo_pattern.fullmatch(path.name)
-        assert match is not None, path  # photos_in keeps no others
-        stems.append(match["stem"])
-        pairs[key] = [found.pop((match["stem"], name), None) for name in classes]
-        if not any(pairs[key]) and data.missing_masks == "refuse":
-            wanted = data.mask_name.replace("{stem}", match["stem"])
-            del pairs[key]
+    for key, image_id in keys.items():
+        pairs[image_id] = [found.pop((key, name), ()) for name in classes]
+        if image_id in more:
+            del pairs[image_id]
+            problems.append(more[image_id])
+        elif not any(pairs[image_id]) and data.missing_masks == "refuse":
+            wanted = data.mask_name.replace("{stem}", key).replace("{name}", key)
+            del pairs[image_id]
             problems.append(
-                f"{path}: no mask of this name in the mask folder (expected {wanted}); "
+                f"{images[image_id]}: no mask of this name in the mask folder (expected {wanted}); "
                 "set data.missing_masks: empty if it shows nothing"
             )
-    for number, ((stem, _), path) in enumerate(sorted(found.items(), key=lambda item: item[1])):
-        near = nearest_name(stem, stems) if number < HINTED else ""
-        problems.append(f"{path}: a mask without its photo{near}")
+    problems += _lonely_masks(found, pattern, keys)
     return images, pairs
+
+
+def _keys(photos: Mapping[str, _Photo], pattern: NamePattern, problems: Problems) -> dict[str, str]:
+    """What {stem} or {name} stands for -> image_id."""
+    keys: dict[str, str] = {}
+    for image_id, photo in photos.items():
+        other = keys.setdefault(photo.path.name if pattern.by_name else photo.stem, image_id)
+        if other != image_id:
+            problems.append(
+                f"{photo.path}: its mask would be called like that of {photos[other].path.name}; if masks are called "
+                "after the whole file name, use {name} in data.mask_name"
+            )
+    return keys
+
+
+def _more_masks(photos: Mapping[str, _Photo], pattern: NamePattern, keys: Collection[str]) -> dict[str, str]:
+    """image_id -> problem of files among the photos that are called like one more mask of another photo."""
+    wider = pattern.widened()
+    problems: dict[str, str] = {}
+    if wider is None:
+        return problems
+    for image_id, photo in photos.items():
+        match = wider.match(photo.relative, keys)
+        if match is not None and match.key in keys:
+            problems[image_id] = (
+                f"{photo.path}: is called like one more mask of {match.key!r}; if each file is an object, set "
+                f"data.mask_name: '{wider.pattern}' and data.several_masks: union"
+            )
+    return problems
+
+
+def _lonely_masks(
+    found: Mapping[tuple[str, str], Sequence[Path]], pattern: NamePattern, keys: Collection[str]
+) -> list[str]:
+    """One problem for each mask without its photo."""
+    wider, problems = pattern.widened(), []
+    files = sorted((path, key) for (key, _), paths in found.items() for path in paths)
+    for number, (path, key) in enumerate(files):
+        hint = nearest_name(key, keys) or _several_hint(path, wider, keys) if number < HINTED else ""
+        problems.append(f"{path}: a mask without its photo{hint}")
+    return problems
+
+
+def _several_hint(path: Path, wider: NamePattern | None, keys: Collection[str]) -> str:
+    match = None if wider is None else wider.match("/".join(path.parts[-1 - wider.depth :]), keys)
+    if wider is None or match is None or match.key not in keys:
+        return ""
+    return (
+        f"; if it is one of several masks of {match.key!r}, set data.mask_name: '{wider.pattern}' and "
+        "data.several_masks: union"
+    )
 
 
 def _shared_problem(data: MaskFoldersData, folder: Path, any_photo: bool, any_mask: bool) -> list[str]:
@@ -125,31 +206,49 @@ def _shared_problem(data: MaskFoldersData, folder: Path, any_photo: bool, any_ma
 
 
 def _mask_files(
-    data: MaskFoldersData, folder: Path, expression: re.Pattern[str], shared: bool, problems: Problems
-) -> dict[tuple[str, str], Path]:
-    """(stem, class or "") -> mask file. `shared`: the folder holds the photos too, so other names are theirs."""
-    head, slash, _ = data.mask_name.rpartition("/")
-    inner = [head.replace("{class}", name) for name in data.class_names] if slash else [""]
-    files: dict[tuple[str, str], Path] = {}
-    for part in dict.fromkeys(inner):
-        for path in problems.attempt(partial(list_images, folder / part), list[Path]()):
-            match = expression.fullmatch(f"{part}{slash}{path.name}")
-            if match is None:
-                if not shared:
-                    problems.append(f"{path}: is not named like data.mask_name={data.mask_name!r}")
-                continue
-            key = (match["stem"], match.groupdict().get("class") or "")
-            other = files.setdefault(key, path)
-            if other != path:
-                problems.append(f"{path}: the mask of {key[0]!r} is ambiguous, {other.name} is one too")
+    data: MaskFoldersData,
+    folder: Path,
+    pattern: NamePattern,
+    keys: Collection[str],
+    shared: bool,
+    problems: Problems,
+) -> dict[tuple[str, str], tuple[Path, ...]]:
+    """(stem or name, class or "") -> mask files.
+
+    shared: the folder holds the photos too, so other names are theirs.
+    """
+    files: dict[tuple[str, str], tuple[Path, ...]] = {}
+    try:
+        for relative, path, fits in files_below(folder, pattern.depth):
+            match = pattern.match(relative, keys) if fits and is_image(path.name) else None
+            if match is not None:
+                files[match] = (*files.get(match, ()), path)
+            elif not shared and fits and is_image(path.name) and not _of_no_class(data, relative):
+                problems.append(f"{path}: is not named like data.mask_name={data.mask_name!r}")
+            else:
+                problems.unused.append(path)
+    except DataError as error:
+        problems += error.problems
+        return {}
+    if not files and not shared:
+        problems.append(f"{folder}: holds no mask named like data.mask_name={data.mask_name!r}")
+    problems += _class_problems(data, folder, {name for _, name in files})
+    for (key, _), paths in files.items():
+        if len(paths) > 1 and data.several_masks == "refuse":
+            problems.append(
+                f"{paths[1]}: the mask of {key!r} is ambiguous, {paths[0].name} is one too; if each is an object, set "
+                "data.several_masks: union"
+            )
     return files
 
 
-def _expression(pattern: str, class_names: tuple[str, ...]) -> re.Pattern[str]:
-    """What a name pattern matches; {class} is one of the class names, the longest that fits."""
-    names = sorted(class_names, key=len, reverse=True)
-    text = re.escape(pattern)
-    text = text.replace(re.escape("{stem}"), "(?P<stem>.+)")
-    text = text.replace(re.escape("{class}"), f"(?P<class>{'|'.join(map(re.escape, names))})")
-    suffix = "" if pattern.lower().endswith(SUFFIXES) else r"\.[^.]+"
-    return re.compile(text + suffix)
+def _of_no_class(data: MaskFoldersData, relative: str) -> bool:
+    """Whether a mask lies in the folder of a class that the config does not name."""
+    return data.mask_name.startswith("{class}/") and relative.partition("/")[0] not in data.class_names
+
+
+def _class_problems(data: MaskFoldersData, folder: Path, found: Collection[str]) -> list[str]:
+    """Classes without any mask where each has a folder of its own."""
+    if not data.mask_name.startswith("{class}/") or not found:
+        return []
+    return [f"{folder / name}: holds no mask of this class" for name in data.class_names if name not in found]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,16 +14,18 @@ from maskfold.data.formats.mask_files import (
     FileMasks,
     Masks,
     check_mask_files,
+    mask_files_of,
     spot_check,
 )
 from maskfold.data.image_ids import images_by_id
 from maskfold.data.images.files import image_table
+from maskfold.data.images.suffixes import without_image_suffix
 from maskfold.data.problems import (
     Problems,
     data_root,
     is_file,
-    pooled,
     reading_of,
+    with_validation,
 )
 from maskfold.data.validation import (
     check_files,
@@ -30,6 +33,8 @@ from maskfold.data.validation import (
     checked_groups,
     readable,
 )
+
+_SEVERAL = "; if each row is an object, set data.several_rows: union"
 
 
 @dataclass
@@ -54,16 +59,15 @@ def open_paths_csv(
     splits = [_read_split(path, root, data, True, problems) for path in csvs]
     train, masks, groups = splits[0].images, splits[0].masks, splits[0].groups
     if data.valid_csv is not None:
-        train, masks, valid_ids = pooled(train, splits[1].images, masks, splits[1].masks)
-        _, groups, _ = pooled(splits[0].images, splits[1].images, groups, splits[1].groups)
+        train, masks, valid_ids = with_validation(train, splits[1].images, masks, splits[1].masks)
+        _, groups, _ = with_validation(splits[0].images, splits[1].images, groups, splits[1].groups)
     test = _test_images(data, root, problems)
-    files = [file for own in masks.values() for file in own if file is not None]
-    headers, unreadable = check_files(
-        [*train.values(), *dict.fromkeys(files)], test, data.check, on_bad_image, problems
-    )
-    problems += check_mask_files(data, {key: (train[key], own) for key, own in masks.items()}, headers)
+    files = mask_files_of(masks)
+    headers, unreadable = check_files([*train.values(), *files], test, data.check, on_bad_image, problems)
+    problems += check_mask_files(data, train, masks, headers)
     own_groups = groups if data.columns.group is not None else checked_groups(root, data.groups_csv, train, problems)
     sample = check_sample(root, data.sample_submission, data.class_names, test, problems)
+    problems.unused += _others({path.parent for path in (*train.values(), *files, *test.values())})
     problems.raise_any()
     train, test = readable(train, headers), readable(test, headers)
     source = FileMasks.of(data, train, masks, headers)
@@ -97,22 +101,28 @@ def _read_split(path: Path, root: Path, data: PathsCsvData, labelled: bool, prob
         if not fields[0]:
             problems.append(f"{place} no path in column {columns.image}")
             continue
-        image_id = fields[1] if ids else Path(fields[0]).stem
-        fault = rows.fault(number, image_id, fields[0])
+        image = fields[0].replace("\\", "/")
+        image_id = fields[1] if ids else without_image_suffix(posixpath.basename(image))
+        fault = rows.fault(number, image_id, image, data.several_rows == "union")
         if fault:
             cure = "" if ids else "; name a column of ids in data.columns.id"
             problems.append(f"{place} {fault}{cure}")
             continue
         found_before = len(problems)
-        files = [_file(root, text, place, problems) for text in (fields[0], *fields[len(fields) - len(masks) :])]
+        photo, *own = [_file(root, text, place, problems) for text in (image, *fields[len(fields) - len(masks) :])]
         if groups:
-            split.groups[image_id] = fields[1 + len(ids)]
-            if not split.groups[image_id]:
+            group = split.groups.setdefault(image_id, fields[1 + len(ids)])
+            if not group:
                 problems.append(f"{place} no group in column {columns.group}")
-        if files[0] is not None:
-            split.images[image_id] = files[0]
+            elif group != fields[1 + len(ids)]:
+                problems.append(f"{place} {image_id!r} is of group {group!r} in an earlier row")
+        if photo is not None:
+            split.images[image_id] = photo
             if len(problems) == found_before:
-                split.masks[image_id] = files[1:]
+                earlier = split.masks.get(image_id, [()] * len(masks))
+                split.masks[image_id] = [
+                    files if file is None else (*files, file) for files, file in zip(earlier, own, strict=True)
+                ]
     if not split.images and not problems:
         problems.append(f"{path}: names no image")
     return split
@@ -125,17 +135,24 @@ class _Rows:
     ids: dict[str, tuple[int, str]] = field(default_factory=dict)
     images: dict[str, int] = field(default_factory=dict)
 
-    def fault(self, number: int, image_id: str, image: str) -> str:
-        """What keeps a row from being an image of its own; "" where nothing does."""
+    def fault(self, number: int, image_id: str, image: str, several: bool) -> str:
+        """What keeps a row from being an image of its own, or with `several` one more of its masks; "" if nothing."""
         if not image_id:
             return "no image id"
         row, other = self.ids.setdefault(image_id.casefold(), (number, image_id))
         if other != image_id:
             return f"image id {image_id!r} differs from {other!r} in row {row} only by case"
+        first = self.images.setdefault(posixpath.normpath(image), number)
+        if several and row == first:
+            return ""
         if row != number:
-            return f"image id {image_id!r} is in row {row} already"
-        row = self.images.setdefault(posixpath.normpath(image.replace("\\", "/")), number)
-        return "" if row == number else f"{image} is the image of row {row} already; one image, one row"
+            return f"image id {image_id!r} is in row {row} already{_SEVERAL if row == first else ''}"
+        return "" if first == number else f"{image} is the image of row {first} already; one image, one id"
+
+
+def _others(folders: Collection[Path]) -> list[Path]:
+    """Everything right in the folders of files that a csv names; what is named is subtracted later."""
+    return [path for folder in sorted(folders) if folder.is_dir() for path in sorted(folder.iterdir())]
 
 
 def _mask_columns(data: PathsCsvData) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from maskfold.data.csv_files import CsvTable, read_csv
-from maskfold.data.image_ids import image_names
+from maskfold.data.image_ids import list_names
 from maskfold.data.images.headers import read_declared
 from maskfold.data.images.suffixes import SUFFIXES
 from maskfold.data.problems import is_file
@@ -139,7 +139,7 @@ def _folder_of(root: Path, ids: list[str]) -> Path | None:
     wanted = set(ids[:_LOOKED_AT])
     best: tuple[int, Path | None] = (0, None)
     for folder in sorted(path for path in [*root.glob("*"), *root.glob("*/*")] if path.is_dir()):
-        names = image_names(folder)
+        names = list_names(folder)
         held = max(len(wanted.intersection(names)), len(wanted.intersection(Path(name).stem for name in names)))
         if held > best[0] and held >= _SHARE * len(wanted):
             best = held, folder
@@ -147,8 +147,8 @@ def _folder_of(root: Path, ids: list[str]) -> Path | None:
 
 
 def _test_folder(root: Path, train: Path) -> str | None:
-    folders = [path for path in sorted(root.glob("*test*")) if path.is_dir() and path != train and image_names(path)]
-    inner = [path / train.name for path in sorted(root.glob("*test*")) if image_names(path / train.name)]
+    folders = [path for path in sorted(root.glob("*test*")) if path.is_dir() and path != train and list_names(path)]
+    inner = [path / train.name for path in sorted(root.glob("*test*")) if list_names(path / train.name)]
     found = folders or inner
     return str(found[0].relative_to(root)) if len(found) == 1 else None
 
@@ -163,7 +163,7 @@ def _pixel_order(table: CsvTable, column: str, ids: list[str], folder: Path) -> 
 
     Read in the wrong order, runs that lie side by side are torn apart, and every one of them has edges of its own.
     """
-    files = {path.stem: path for path in map(folder.joinpath, image_names(folder))}
+    files = {path.stem: path for path in map(folder.joinpath, list_names(folder))}
     edges = {"column": 0, "row": 0}
     texts = [text for _, (text,) in table.select([column])]
     shown = [(i, text) for i, text in zip(ids, texts, strict=True) if text and text != "-1"]

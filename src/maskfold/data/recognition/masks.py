@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from maskfold.data.formats.mask_files import read_values
-from maskfold.data.image_ids import image_names
+from maskfold.data.image_ids import list_names
 from maskfold.data.images.files import check_images, read_for_display
 from maskfold.errors import DataError
 
@@ -19,19 +19,19 @@ _MOST_CLASSES = 40
 
 def mask_name_of(photos: Path, masks: Path) -> str | None:
     """The pattern of data.mask_name that leads from the photos to the masks; None where there is none."""
-    stems = [Path(name).stem for name in _spread(image_names(photos))]
-    own = {Path(name).stem for name in image_names(masks)}
+    stems = [Path(name).stem for name in _spread(list_names(photos))]
+    own = {Path(name).stem for name in list_names(masks)}
     if own:
         return _pattern(stems, own)
     inner = sorted(path for path in masks.iterdir() if path.is_dir())
-    found = {Path(name).stem for folder in inner for name in image_names(folder)}
+    found = {Path(name).stem for folder in inner for name in list_names(folder)}
     pattern = _pattern(stems, found) if found else None
     return None if pattern is None else "{class}/" + pattern
 
 
 def mask_labels(masks: Path) -> dict[str, object]:
     """The keys of the data section that say how to read a folder's masks, from those of a sample that are whole."""
-    files = list(check_images([masks / name for name in _spread(image_names(masks))])[0])
+    files = list(check_images([masks / name for name in _spread(list_names(masks))])[0])
     if any(_is_coloured(path) for path in files):
         colours = _values(files, "colour")
         if len(colours) > _MOST_CLASSES:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from maskfold.config import AutoData, CocoData, Config, MaskFoldersData, PathsCsvData, RleCsvData
 from maskfold.data.csv_files import header_of
 from maskfold.data.formats.json_stream import stream_items
-from maskfold.data.image_ids import image_names
+from maskfold.data.image_ids import list_names
 from maskfold.data.problems import Problems, data_root
 from maskfold.data.recognition.csv import csvs_of_paths, csvs_of_runs
 from maskfold.data.recognition.masks import mask_labels, mask_name_of
@@ -149,7 +149,7 @@ def _folder_like(root: Path, words: tuple[str, ...]) -> str | None:
 
 def _image_folders(root: Path) -> list[Path]:
     candidates = sorted(path for path in [*root.glob("*"), *root.glob("*/*")] if path.is_dir())
-    return [path for path in candidates if image_names(path)]
+    return [path for path in candidates if list_names(path)]
 
 
 def _split(folder: Path, root: Path) -> str:
