@@ -37,7 +37,7 @@ from maskfold.folds.table import read_folds
 from maskfold.folds.visibility import held_out
 from maskfold.inference.runtime import Runtime
 from maskfold.network.model import build_model
-from maskfold.pixels.metrics import image_scores, mask_areas
+from maskfold.pixels.metrics import mask_areas, scores
 
 SIZE = 224  # px, the notebooks' square
 BATCH_SIZE = 16
@@ -115,10 +115,10 @@ def scores_of(areas: np.ndarray, metric: str) -> tuple[float, float]:
     """(mean over classes of the metric, the same over the images that show the class)."""
     means, shown = [], []
     for index in range(areas.shape[1]):
-        scores, true_area = image_scores(metric, *areas[:, index].T), areas[:, index, 2]
-        means.append(scores.mean())
+        of_images, true_area = scores(metric, *areas[:, index].T), areas[:, index, 2]
+        means.append(of_images.mean())
         if true_area.any():
-            shown.append(scores[true_area > 0].mean())
+            shown.append(of_images[true_area > 0].mean())
     return float(np.mean(means)), float(np.mean(shown))
 
 

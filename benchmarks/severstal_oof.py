@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from maskfold.oof.store import OofImage
-from maskfold.oof.with_truth import JudgedImage
+from maskfold.oof.with_truth import LabelledOof
 from maskfold.pixels.rle import decode
 
 HEIGHT, WIDTH, CLASSES = 256, 1600, 4
@@ -52,11 +52,11 @@ class SeverstalOof:
         grain = 1 + 0.2 * rng.standard_normal(_POOL).astype(np.float32) * (np.arange(_POOL[1]) % 512 < 256)
         return np.clip(np.ceil(smooth * grain * 28), 0, 120).astype(np.uint8) * (smooth > 0)
 
-    def image(self, index: int) -> JudgedImage:
+    def image(self, index: int) -> LabelledOof:
         """One image: (4, 256, 1600) probabilities and truth; images past the real ones are mirrored copies."""
         truth = self.truth(index)
         prob = np.stack([self._prob(index, class_id, truth[class_id]) for class_id in range(CLASSES)])
-        return JudgedImage(OofImage(f"{index:05d}", index % 5, prob, None), truth)
+        return LabelledOof(OofImage(f"{index:05d}", index % 5, prob, None), truth)
 
     def truth(self, index: int) -> np.ndarray:
         """The truth of one image: (4, 256, 1600) uint8."""

@@ -36,7 +36,7 @@ from maskfold.config import REPOSITORY, TuningConfig, load_config
 from maskfold.data.opening import open_competition
 from maskfold.execution.compiled import compiled
 from maskfold.execution.jobs import available_cores, map_threads
-from maskfold.oof.with_truth import JudgedImage, iter_judged
+from maskfold.oof.with_truth import LabelledOof, iter_with_truth
 from maskfold.pixels.metrics import PLANES, fixed_scores
 from maskfold.rules.rules import DEFAULT_RULE
 from maskfold.tuning.choice import choose_rule, memory_study
@@ -48,7 +48,6 @@ from maskfold.tuning.score_tables import (
     FoldTables,
     ScoreTable,
     area_grid,
-    honest_score,
     total,
 )
 from maskfold.tuning.table_filling import TableBuilder, fold_tables
@@ -69,7 +68,7 @@ class Scores(NamedTuple):
     honest: float
 
 
-def brute_force(image: JudgedImage, threshold: int, min_area_px: int) -> np.ndarray:
+def brute_force(image: LabelledOof, threshold: int, min_area_px: int) -> np.ndarray:
     """(classes, 3) areas of one setting, the way it is done everywhere."""
     rows = []
     for prob, truth in zip(image.oof.prob, image.truth, strict=True):
@@ -100,7 +99,7 @@ def seconds_of(work: Callable[..., object], *arguments: object) -> float:
 
 
 def measure(
-    folds: Sequence[Sequence[Callable[[], JudgedImage]]], classes: int, largest_px: int, folder: Path
+    folds: Sequence[Sequence[Callable[[], LabelledOof]]], classes: int, largest_px: int, folder: Path
 ) -> tuple[list[Path], Clock]:
     """Fill and save the tables of every fold and evaluate one setting by brute force, chunk by chunk in turn.
 
@@ -134,12 +133,12 @@ def finish_and_save(builder: TableBuilder, path: Path) -> None:
     builder.finish().save(path)
 
 
-def all_at_one_setting(images: Sequence[JudgedImage]) -> list[np.ndarray]:
+def all_at_one_setting(images: Sequence[LabelledOof]) -> list[np.ndarray]:
     """One brute-force evaluation of a usual setting, threshold 0.5 and at least 500 px, with all cores."""
     return list(map_threads(lambda image: brute_force(image, 128, 500), images, available_cores()))
 
 
-def choose_and_judge(paths: Sequence[Path], makers: Sequence[Callable[[], JudgedImage]], classes: int) -> float:
+def choose_and_evaluate(paths: Sequence[Path], makers: Sequence[Callable[[], LabelledOof]], classes: int) -> float:
     """Seconds of the rest of the stage: choosing among all rules, honestly, then applying what was chosen.
 
     Applying is measured on every eighth image and extrapolated.
@@ -164,17 +163,17 @@ def choose_and_judge(paths: Sequence[Path], makers: Sequence[Callable[[], Judged
     return seconds
 
 
-def mismatches(makers: Sequence[Callable[[], JudgedImage]], classes: int, settings: int) -> int:
+def mismatches(makers: Sequence[Callable[[], LabelledOof]], classes: int, settings: int) -> int:
     """At how many random settings the exact tables of some images differ, in any bit, from brute force."""
-    judged = [make() for make in makers]
-    largest = max(image.truth[0].size for image in judged)
+    labelled = [make() for make in makers]
+    largest = max(image.truth[0].size for image in labelled)
     grid = area_grid(largest, TUNING.dense_areas, TUNING.area_growth)
-    tables = fold_tables(judged, "dice", grid, 8, classes, available_cores())
+    tables = fold_tables(labelled, "dice", grid, 8, classes, available_cores())
     rng = np.random.default_rng(0)
     wrong = 0
     for _ in range(settings):
         threshold, column = int(rng.integers(1, 256)), int(rng.integers(len(grid)))
-        areas = np.stack([brute_force(image, threshold, int(grid[column])) for image in judged])
+        areas = np.stack([brute_force(image, threshold, int(grid[column])) for image in labelled])
         for index in range(classes):
             expected = int(fixed_scores("dice", *areas[:, index].T).sum())
             wrong += expected != int(tables.table(index).sums[0, threshold - 1, column])
@@ -237,7 +236,9 @@ def compare(paths: Sequence[Path], classes: int, brute_seconds: float, tables_se
             place = way(tables)
             spent[name] += time.perf_counter() - started
             others = [way([t for k, t in enumerate(tables) if k != fold]) for fold in range(len(tables))]
-            rows[name].append((float(total(tables).scores()[place]), honest_score(tables, others)))
+            held_out = [table.scores()[other] for table, other in zip(tables, others, strict=True)]
+            honest = float(np.average(held_out, weights=[table.images for table in tables]))
+            rows[name].append((float(total(tables).scores()[place]), honest))
     found = {}
     for name, (_, brute) in ways.items():
         tuned, honest = np.mean(rows[name], axis=0)
@@ -293,7 +294,7 @@ def simulated(labels: Path, images: int) -> list[tuple[str, float, float, bool]]
         for count, seconds in clock.marks:
             print(f"  {count:6d} images: tables {seconds:7.1f} s, {1e3 * seconds / count:.2f} ms an image")
         found = compare(paths, CLASSES, clock.brute, clock.tables)
-        rest = choose_and_judge(paths, [make for fold in folds for make in fold], CLASSES)
+        rest = choose_and_evaluate(paths, [make for fold in folds for make in fold], CLASSES)
     print(f"  choosing, finishing and applying what was chosen: {rest:.1f} s")
     exact, peak_way, sampled, *_ = found.values()
     first, last = clock.marks[0], clock.marks[-1]
@@ -324,8 +325,8 @@ def real(config_path: Path, overrides: Sequence[str]) -> list[tuple[str, float, 
     competition, paths = open_competition(config.data), RunPaths.of(config)
     folds = []
     for fold in range(config.folds.count):
-        judged = list(iter_judged(paths.oof_parquet(fold), fold, competition))
-        folds.append([partial(lambda image: image, image) for image in judged])
+        labelled = list(iter_with_truth(paths.oof_parquet(fold), fold, competition))
+        folds.append([partial(lambda image: image, image) for image in labelled])
     largest = int((competition.train["height"] * competition.train["width"]).max())
     classes = len(competition.class_names)
     wrong = mismatches(folds[0][:60], classes, 15)

@@ -52,8 +52,8 @@ def write_oof(config: Config, source: SeverstalOof, images: int) -> None:
     with ExitStack() as stack:
         paths = [RunPaths.of(config).oof_parquet(fold) for fold in range(config.folds.count)]
         writers = [stack.enter_context(OofWriter(path, CLASSES)) for path in paths]
-        for judged in map_threads(source.image, range(images), available_cores()):
-            writers[judged.oof.fold].write(judged.oof.image_id, judged.oof.fold, judged.oof.prob)
+        for labelled in map_threads(source.image, range(images), available_cores()):
+            writers[labelled.oof.fold].write(labelled.oof.image_id, labelled.oof.fold, labelled.oof.prob)
 
 
 def stage_peaks_mb(labels: Path, sizes: Sequence[int]) -> list[float]:

@@ -24,7 +24,7 @@ from maskfold.artefacts.paths import RunPaths
 from maskfold.config import load_config
 from maskfold.data.opening import open_competition
 from maskfold.execution.progress import tracked
-from maskfold.oof.with_truth import iter_judged
+from maskfold.oof.with_truth import iter_with_truth
 from maskfold.pixels.metrics import dice
 from maskfold.rules.rules import DEFAULT_RULE
 
@@ -62,8 +62,8 @@ def main() -> int:
     scores: list[list[np.ndarray]] = [[] for _ in names]
     folds: list[list[int]] = [[] for _ in names]
     for fold in range(config.folds.count):
-        judged = iter_judged(paths.oof_parquet(fold), fold, competition)
-        for image in tracked(judged, len(competition.train) // config.folds.count, f"fold {fold}"):
+        labelled = iter_with_truth(paths.oof_parquet(fold), fold, competition)
+        for image in tracked(labelled, len(competition.train) // config.folds.count, f"fold {fold}"):
             for index, truth in enumerate(image.truth):
                 if truth.any():
                     scores[index].append(dice_by_threshold(image.oof.prob[index], truth))

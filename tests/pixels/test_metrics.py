@@ -12,10 +12,10 @@ from maskfold.pixels.metrics import (
     dice,
     fixed_scores,
     from_fixed,
-    image_scores,
     iou,
     mask_areas,
     pooled_dice,
+    scores,
     tgs_precision,
 )
 
@@ -31,8 +31,8 @@ def test_hand_computed_values():
 
 def test_tgs_thresholds_are_exceeded_not_reached():
     # IoU 11/20 = 0.55 exceeds 0.5 alone; 19/20 all but 0.95; 1 all ten; 1/2 none.
-    scores = tgs_precision(np.array([11, 19, 20, 10]), np.array([20, 20, 20, 20]), np.array([11, 19, 20, 10]))
-    assert scores.tolist() == [0.1, 0.9, 1.0, 0.0]
+    found = tgs_precision(np.array([11, 19, 20, 10]), np.array([20, 20, 20, 20]), np.array([11, 19, 20, 10]))
+    assert found.tolist() == [0.1, 0.9, 1.0, 0.0]
 
 
 def test_sums_do_not_depend_on_the_order():
@@ -42,7 +42,7 @@ def test_sums_do_not_depend_on_the_order():
     shuffled = rng.permutation(areas)
     assert class_score("iou", *areas.T) == class_score("iou", *shuffled.T)
     total = int(fixed_scores("iou", *areas.T).sum())
-    assert from_fixed(total, 500) == pytest.approx(image_scores("iou", *areas.T).mean(), abs=1e-12)
+    assert from_fixed(total, 500) == pytest.approx(scores("iou", *areas.T).mean(), abs=1e-12)
 
 
 @pytest.mark.parametrize("empty", [False, True])

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maskfold.pixels.metrics import image_scores
+from maskfold.pixels.metrics import scores
 from maskfold.report.calibration import image_reliability, pixel_reliability, prob_counts
 from maskfold.report.oof_scores import OofScores, fold_rows, found_rows
 
@@ -23,7 +23,7 @@ def table_of(metric="dice", images=40):
         columns["true_area"] = true[:, k]
         for kind, area in areas.items():
             columns[f"{kind}_area"] = area[:, k]
-            columns[f"{kind}_score"] = image_scores(metric, inside[kind][:, k], area[:, k], true[:, k])
+            columns[f"{kind}_score"] = scores(metric, inside[kind][:, k], area[:, k], true[:, k])
         columns["honest_score"] = columns["adopted_score"]
         rows.append(pd.DataFrame(columns))
     return pd.concat(rows, ignore_index=True), inside["adopted"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from maskfold.oof.store import OofImage
-from maskfold.oof.with_truth import JudgedImage
+from maskfold.oof.with_truth import LabelledOof
 from maskfold.tuning.score_tables import (
     area_grid,
 )
@@ -22,5 +22,5 @@ def images(seed, count=8, class_prob=False):
         prob = np.stack([random_map(KINDS[(number + index) % len(KINDS)], rng, height, width) for index in range(2)])
         truth = np.stack([(random_map("blobs", rng, height, width) > 60).astype(np.uint8) for _ in range(2)])
         present = rng.random(2).astype(np.float32) if class_prob else None
-        made.append(JudgedImage(OofImage(f"{seed}-{number}", seed, prob, present), truth))
+        made.append(LabelledOof(OofImage(f"{seed}-{number}", seed, prob, present), truth))
     return made

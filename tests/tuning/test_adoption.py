@@ -7,7 +7,7 @@ from maskfold.pixels.metrics import class_score
 from maskfold.rules.applying import apply_rule
 from maskfold.rules.rules import EMPTY_RULE
 from maskfold.rules.text import rule_text
-from maskfold.tuning.adoption import decide
+from maskfold.tuning.adoption import adopt
 
 
 def areas_of(rows):
@@ -20,50 +20,50 @@ RIGHT = (0, 0, 0)  # rightly empty: 1
 MISSED = (0, 0, 10)  # 0
 
 
-def test_a_class_that_answering_nothing_serves_better_is_answered_empty():
+def test_always_empty_is_adopted_where_it_scores_best():
     folds = np.repeat([0, 1], 25)
     honest = areas_of([HALF, FALSE, FALSE, RIGHT, RIGHT] * 10)  # 0.5
     default = areas_of([(10, 10, 10), FALSE, FALSE, FALSE, FALSE] * 10)  # 0.2
-    verdict = decide("dice", default, honest, honest, folds)  # nothing: 0.8
-    assert verdict.answer == "empty"
-    assert "scores 0.8000, above the 0.5000" in verdict.reason
-    assert class_score("dice", *verdict.honest.T) == class_score("dice", *verdict.used.T) == 0.8
+    adoption = adopt("dice", default, honest, honest, folds)  # nothing: 0.8
+    assert adoption.used == "empty"
+    assert "always empty scores 0.8000, more than the 0.5000" in adoption.reason
+    assert class_score("dice", *adoption.honest.T) == class_score("dice", *adoption.areas.T) == 0.8
     shown = areas_of([HALF] * 50)  # every image shows the class, as in people tasks
-    assert decide("dice", areas_of([MISSED] * 50), shown, shown, folds).answer == "tuned"
+    assert adopt("dice", areas_of([MISSED] * 50), shown, shown, folds).used == "tuned"
 
 
-def test_a_gain_that_may_be_chance_gives_no_class_up():
+def test_always_empty_is_not_adopted_for_a_gain_within_noise():
     # Nothing gains -0.5, 1, 1, 0 and 0: 0.3 in the mean, with a deviation of 0.6; 2 standard errors are 0.38 of ten
     # images, and 0.17 of fifty.
     rows = [HALF, FALSE, FALSE, RIGHT, RIGHT]
-    for times, answer in ((2, "tuned"), (10, "empty")):
+    for times, used in ((2, "tuned"), (10, "empty")):
         honest, default = areas_of(rows * times), areas_of([MISSED, FALSE, FALSE, FALSE, FALSE] * times)
-        assert decide("dice", default, honest, honest, np.arange(len(honest)) % 2).answer == answer
+        assert adopt("dice", default, honest, honest, np.arange(len(honest)) % 2).used == used
 
 
-def test_the_honest_score_decides_each_fold_on_the_others():
+def test_the_honest_score_adopts_for_each_fold_on_the_others():
     folds = np.repeat([0, 1], 20)
     default = areas_of([MISSED, *[FALSE] * 19] * 2)
     # Fold 0: 0.5 + 9 of 20 for the rule, 19 of 20 for nothing. Fold 1: 20 times 0.5, and nothing.
     honest = areas_of([HALF, *[FALSE] * 10, *[RIGHT] * 9, *[HALF] * 20])
     default[20:] = MISSED
     tuned = areas_of([HALF, *[RIGHT] * 19, *[HALF] * 20])
-    verdict = decide("dice", default, tuned, honest, folds)
+    adoption = adopt("dice", default, tuned, honest, folds)
     # All folds: 19.5 of 40 for the rule and 19 for nothing; honestly fold 0 takes the rule and fold 1 nothing.
-    assert verdict.answer == "tuned"
-    assert class_score("dice", *verdict.used.T) == pytest.approx(29.5 / 40)
-    assert class_score("dice", *verdict.honest.T) == pytest.approx(9.5 / 40)
-    assert verdict.honest[20:].tolist() == [list(MISSED)] * 20
+    assert adoption.used == "tuned"
+    assert class_score("dice", *adoption.areas.T) == pytest.approx(29.5 / 40)
+    assert class_score("dice", *adoption.honest.T) == pytest.approx(9.5 / 40)
+    assert adoption.honest[20:].tolist() == [list(MISSED)] * 20
 
 
 def test_the_default_stays_where_nothing_is_better_and_where_no_image_shows_the_class():
     folds = np.array([0, 1])
     rows = areas_of([HALF, HALF])
-    assert decide("dice", rows, rows, rows, folds).answer == "default"
+    assert adopt("dice", rows, rows, rows, folds).used == "default"
     never = areas_of([FALSE, FALSE])
-    verdict = decide("dice", never, areas_of([RIGHT, RIGHT]), areas_of([RIGHT, RIGHT]), folds)
-    assert verdict.answer == "default" and "no image shows this class" in verdict.reason
-    assert verdict.honest.tolist() == never.tolist()
+    adoption = adopt("dice", never, areas_of([RIGHT, RIGHT]), areas_of([RIGHT, RIGHT]), folds)
+    assert adoption.used == "default" and "no image shows this class" in adoption.reason
+    assert adoption.honest.tolist() == never.tolist()
 
 
 def test_the_empty_rule_is_always_empty():

@@ -23,21 +23,21 @@ def folds():
 
 @pytest.fixture(scope="module")
 def search(folds):
-    tables = [fold_tables(judged, "dice", GRID, 8, 2, 1) for judged in folds]
+    tables = [fold_tables(labelled, "dice", GRID, 8, 2, 1) for labelled in folds]
     return ClassSearch(tables, 0, TuningConfig())
 
 
-def score(judged, rule):
+def score(labelled, rule):
     areas = [
         mask_areas(apply_rule(image.oof.prob[0], rule, float(image.oof.class_prob[0])), image.truth[0])
-        for image in judged
+        for image in labelled
     ]
     return class_score("dice", *np.array(areas).T)
 
 
 def test_every_candidate_scores_what_its_rule_scores(folds, search):
     for fold_set, candidates in zip(search.fold_sets, search.exact(), strict=True):
-        judged = [image for fold in fold_set for image in folds[fold]]
+        labelled = [image for fold in fold_set for image in folds[fold]]
         assert [candidate.rule.rule for candidate in candidates] == [
             "component",
             "mask",
@@ -46,7 +46,7 @@ def test_every_candidate_scores_what_its_rule_scores(folds, search):
             "mask",
         ]
         for candidate in candidates:
-            assert candidate.score == score(judged, candidate.rule)
+            assert candidate.score == score(labelled, candidate.rule)
             assert candidate.best >= candidate.score
 
 

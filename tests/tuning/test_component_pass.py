@@ -15,7 +15,7 @@ from maskfold.pixels.metrics import (
     IOU,
     PREDICTED_AREA,
     TGS_PRECISION,
-    plane_value,
+    plane_sum,
 )
 from maskfold.tuning.component_pass import (
     RING,
@@ -38,7 +38,7 @@ def tables(maps, connectivity=8):
     blank = np.zeros(len(PLANES), np.int64)
     for prob, truth in maps:
         PASSES[connectivity].add(prob, truth, differences)
-        blank += [plane_value(plane, 0, 0, int(truth.sum())) for plane in PLANES]
+        blank += [plane_sum(plane, 0, 0, int(truth.sum())) for plane in PLANES]
     return differences[:, ::-1, ::-1].cumsum(axis=1).cumsum(axis=2)[:, ::-1, ::-1] + blank[:, None, None]
 
 
@@ -47,7 +47,7 @@ def brute_values(maps, threshold, min_area_px, connectivity=8):
     sums = np.zeros(len(PLANES), np.int64)
     for prob, truth in maps:
         areas = brute_areas(prob, truth, threshold, min_area_px, connectivity)
-        sums += [plane_value(plane, *areas) for plane in PLANES]
+        sums += [plane_sum(plane, *areas) for plane in PLANES]
     return sums
 
 

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maskfold.artefacts.paths import RunPaths
-from maskfold.config import Config
+from maskfold.config import TuningConfig
 from maskfold.data.competition import Competition
 from maskfold.data.groups import image_groups
 from maskfold.oof.store import OofWriter
@@ -23,9 +22,9 @@ from maskfold.rules.rules import (
 )
 from maskfold.tuning.choice import ClassChoice
 from maskfold.tuning.evaluation import (
-    JudgedImages,
+    EvaluatedImages,
+    evaluate_rules,
     image_table,
-    judge_rules,
     tuned_class,
 )
 
@@ -43,23 +42,16 @@ AREAS = np.array(
 )
 
 
-def config_of(**changes):
-    values = {
-        "name": "x",
-        "data": {"format": "rle_csv", "root": "unused", "class_names": ("a", "b")},
-        "folds": {"count": 2},
-        "tuning": {"bootstrap_samples": 100} | changes,
-    }
-    return Config.model_validate(values)
+TUNING = TuningConfig(bootstrap_samples=100)
 
 
-def judged(areas, folds=FOLDS):
+def evaluated(areas, folds=FOLDS):
     names = [f"i{number}" for number in range(len(areas))]
-    return JudgedImages(names, folds, np.array(names), np.stack([0 * areas, areas], axis=1))
+    return EvaluatedImages(names, folds, np.array(names), np.stack([0 * areas, areas], axis=1))
 
 
 def test_every_figure_of_a_tuned_class():
-    entry = tuned_class(config_of(), "b", 1, CHOICE, judged(AREAS))
+    entry = tuned_class(TUNING, 0, "b", 1, CHOICE, evaluated(AREAS))
     assert entry.scores.model_dump() == {"all_empty": 0.5, "default": 0.375, "tuned": 0.625, "honest": 0.5}
     assert entry.non_empty_dice.model_dump() == {"default": 0.25, "tuned": 0.75}  # of images 0 and 2
     assert entry.predicted_share.model_dump() == {"default": 0.5, "tuned": 0.75}
@@ -71,7 +63,7 @@ def test_every_figure_of_a_tuned_class():
 
 
 def test_the_honest_choice_is_made_on_the_other_folds():
-    entry = tuned_class(config_of(), "b", 1, CHOICE, judged(AREAS))
+    entry = tuned_class(TUNING, 0, "b", 1, CHOICE, evaluated(AREAS))
     # Fold 0 sees fold 1 alone, which does not show the class: the default there, 0.5, 0 and 0. Fold 1 sees fold 0:
     # 0.1667 for the default, 0.6667 for the tuned rule: the tuned one, 0.
     assert entry.honest_used == pytest.approx((0.5 + 0 + 0 + 0) / 4)
@@ -86,28 +78,27 @@ def test_the_honest_choice_is_made_on_the_other_folds():
     ],
 )
 def test_other_metrics(metric, scores):
-    entry = tuned_class(config_of(metric=metric), "b", 1, CHOICE, judged(AREAS))
+    entry = tuned_class(TUNING.model_copy(update={"metric": metric}), 0, "b", 1, CHOICE, evaluated(AREAS))
     found = entry.scores
     assert (found.default, found.tuned, found.honest, found.all_empty) == pytest.approx(scores, abs=1e-11)
 
 
 def test_a_class_that_is_never_shown_has_no_dice_of_its_own():
-    entry = tuned_class(config_of(), "a", 0, CHOICE, judged(AREAS))
+    entry = tuned_class(TUNING, 0, "a", 0, CHOICE, evaluated(AREAS))
     assert entry.non_empty_dice.model_dump() == {"default": None, "tuned": None}
     assert (entry.true_share, entry.rule, entry.adopted) == (0, DEFAULT_RULE, False)
 
 
 def test_a_class_better_left_empty_is():
     wrong = np.array([[(0, 5, 0)] * 3] * 9 + [[(2, 4, 4)] * 3])
-    entry = tuned_class(config_of(), "b", 1, CHOICE, judged(wrong, np.arange(10) % 2))
+    entry = tuned_class(TUNING, 0, "b", 1, CHOICE, evaluated(wrong, np.arange(10) % 2))
     assert entry.rule == EMPTY_RULE and not entry.adopted
     assert (entry.scores.all_empty, entry.scores.honest) == (0.9, 0.05)
 
 
 def test_one_row_an_image_and_class():
-    images = judged(AREAS)
-    config = config_of()
-    classes = [tuned_class(config, name, index, CHOICE, images) for index, name in enumerate(("a", "b"))]
+    images = evaluated(AREAS)
+    classes = [tuned_class(TUNING, 0, name, index, CHOICE, images) for index, name in enumerate(("a", "b"))]
     table = image_table("dice", classes, images)
     assert table["class_name"].tolist() == ["a"] * 4 + ["b"] * 4
     rows = table[table["class_name"] == "b"]
@@ -130,16 +121,15 @@ def test_each_image_is_scored_under_the_rule_chosen_without_its_fold(tmp_path):
     rows = [(name, f"{name}.png", *size, f"g{size[1] % 2}") for name, size in sizes.items()]
     train = pd.DataFrame(rows, columns=["image_id", "path", "height", "width", "group"])
     competition = Competition(("a",), train, train[:0], truth.__getitem__)
-    config = config_of()
-    config = config.model_copy(update={"output_root": str(tmp_path)})
-    for fold in range(2):
-        with OofWriter(RunPaths.of(config).oof_parquet(fold), 1) as writer:
+    oof_files = [tmp_path / "fold0.parquet", tmp_path / "fold1.parquet"]
+    for fold, path in enumerate(oof_files):
+        with OofWriter(path, 1) as writer:
             for name in ("r", "q", "p"):
                 if fold_of[name] == fold:
                     writer.write(name, fold, prob[name])
     rules = (ComponentRule(threshold=90, min_area_px=2), MaskRule(threshold=160, min_area_px=3))
     choice = ClassChoice(ComponentRule(threshold=60, min_area_px=0), rules, None)
-    found = judge_rules(config, competition, [choice])
+    found = evaluate_rules(oof_files, competition, [choice])
     assert (found.image_ids, found.folds.tolist()) == (["p", "r", "q"], [0, 1, 1])
     assert found.groups.tolist() == ["g1", "g1", "g0"]
     for name, fold, areas in zip(found.image_ids, found.folds, found.areas, strict=True):
@@ -151,4 +141,4 @@ def test_each_image_is_scored_under_the_rule_chosen_without_its_fold(tmp_path):
     assert class_score("dice", *found.areas[:, 0, 0].T) < 1
     del train["group"]
     assert image_groups(competition, ["r", "p"]).tolist() == ["r", "p"]
-    assert math.isfinite(tuned_class(config, "a", 0, choice, found).gain_interval.low)
+    assert math.isfinite(tuned_class(TUNING, 0, "a", 0, choice, found).gain_interval.low)

@@ -8,21 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from maskfold.tuning import map_histograms as curve_store
-from maskfold.tuning.map_histograms import CHUNK_MAPS, RECORD, CurveSpill
+from maskfold.tuning import map_histograms as map_histograms
+from maskfold.tuning.map_histograms import CHUNK_MAPS, RECORD, HistogramSpill
 from maskfold.tuning.score_tables import FoldTables
 from maskfold.tuning.table_filling import fold_tables
 from support.oof_images import GRID, images
 
 
-def all_maps(curves, class_index):
-    return np.concatenate([np.zeros(0, RECORD), *curves.chunks(class_index)])
+def all_maps(histograms, class_index):
+    return np.concatenate([np.zeros(0, RECORD), *histograms.chunks(class_index)])
 
 
 def spilled(folder, maps, seed=0):
-    """The curves of two classes, the second with two maps of every three, and the records that went in."""
+    """The histograms of two classes, the second with two maps of every three, and the records that went in."""
     rng = np.random.default_rng(seed)
-    spill, records = CurveSpill(folder, 2), []
+    spill, records = HistogramSpill(folder, 2), []
     for number in range(maps):
         histograms = rng.integers(0, 9, (2, 256), dtype=np.int32)
         records.append((min(number % 3, 1), number % 33, number, histograms))
@@ -32,23 +32,23 @@ def spilled(folder, maps, seed=0):
 
 @pytest.mark.parametrize("maps", [0, 1, 3 * CHUNK_MAPS, 3 * CHUNK_MAPS + 2])
 def test_what_was_spilled_comes_back_in_chunks(tmp_path, maps):
-    curves, records = spilled(tmp_path, maps)
+    histograms, records = spilled(tmp_path, maps)
     for class_index in range(2):
         expected = np.array([record[1:] for record in records if record[0] == class_index], dtype=RECORD)
-        assert np.array_equal(all_maps(curves, class_index), expected)
-        assert all(0 < len(chunk) <= CHUNK_MAPS for chunk in curves.chunks(class_index))
+        assert np.array_equal(all_maps(histograms, class_index), expected)
+        assert all(0 < len(chunk) <= CHUNK_MAPS for chunk in histograms.chunks(class_index))
 
 
 def test_nothing_is_left_behind(tmp_path):
-    curves, _ = spilled(tmp_path, 5)
-    assert len(all_maps(curves, 0)) == 2
+    histograms, _ = spilled(tmp_path, 5)
+    assert len(all_maps(histograms, 0)) == 2
     assert not list(tmp_path.iterdir())
 
 
 def test_memory_does_not_grow_with_the_maps(tmp_path):
     def peak(maps):
         tracemalloc.start()
-        spill = CurveSpill(tmp_path, 1)
+        spill = HistogramSpill(tmp_path, 1)
         histograms = np.ones((2, 256), dtype=np.int32)
         for number in range(maps):
             spill.add(0, 0, number, histograms)
@@ -64,22 +64,22 @@ def test_memory_does_not_grow_with_the_maps(tmp_path):
 
 
 def test_tables_of_shards_hold_the_maps_of_both_on_disk(tmp_path, monkeypatch):
-    monkeypatch.setattr(curve_store, "CHUNK_MAPS", 3)
+    monkeypatch.setattr(map_histograms, "CHUNK_MAPS", 3)
     whole = fold_tables([*images(1), *images(2)], "dice", GRID, 8, 2, 1)
     shards = fold_tables(images(1), "dice", GRID, 8, 2, 1)
     shards.add(fold_tables(images(2), "dice", GRID, 8, 2, 1))
     shards.save(tmp_path / "fold0.npz")
     both, second = FoldTables.load(tmp_path / "fold0.npz"), FoldTables.load(tmp_path / "fold0.npz", [1])
-    assert len(all_maps(whole.curves, 1)) > 9
+    assert len(all_maps(whole.histograms, 1)) > 9
     for class_index in range(2):
-        assert np.array_equal(all_maps(both.curves, class_index), all_maps(whole.curves, class_index))
-    assert np.array_equal(all_maps(second.curves, 0), all_maps(whole.curves, 1))
+        assert np.array_equal(all_maps(both.histograms, class_index), all_maps(whole.histograms, class_index))
+    assert np.array_equal(all_maps(second.histograms, 0), all_maps(whole.histograms, 1))
 
 
 def test_any_number_of_threads_writes_the_same_bytes(tmp_path):
-    judged = images(4, count=30, class_prob=True)
+    labelled = images(4, count=30, class_prob=True)
     for threads in (1, 3):
-        fold_tables(judged, "dice", GRID, 8, 2, threads, tmp_path).save(tmp_path / f"{threads}.npz")
+        fold_tables(labelled, "dice", GRID, 8, 2, threads, tmp_path).save(tmp_path / f"{threads}.npz")
     assert (tmp_path / "1.npz").read_bytes() == (tmp_path / "3.npz").read_bytes()
 
 
@@ -87,7 +87,7 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path):
     path = Path(tmp_path / "fold0.npz")
     path.write_bytes(b"old")
     tables = fold_tables(images(1), "dice", GRID, 8, 2, 1)
-    tables.curves.parts[0][0].file.close()
+    tables.histograms.parts[0][0].file.close()
     with pytest.raises(ValueError, match="closed file"):
         tables.save(path)
     assert path.read_bytes() == b"old" and [file.name for file in tmp_path.iterdir()] == ["fold0.npz"]

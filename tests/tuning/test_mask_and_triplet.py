@@ -8,7 +8,7 @@ import pytest
 from maskfold.pixels.metrics import PLANES, class_score, mask_areas
 from maskfold.rules.applying import apply_rule
 from maskfold.rules.rules import MaskRule, TripletRule
-from maskfold.tuning import map_histograms as curve_store
+from maskfold.tuning import map_histograms as map_histograms
 from maskfold.tuning.mask_and_triplet import (
     _top_blocks,
     best_triplets,
@@ -20,25 +20,25 @@ from maskfold.tuning.table_filling import fold_tables
 from support.oof_images import GRID, images
 
 
-def score(judged, rule, metric):
-    areas = [mask_areas(apply_rule(image.oof.prob[0], rule), image.truth[0]) for image in judged]
+def score(labelled, rule, metric):
+    areas = [mask_areas(apply_rule(image.oof.prob[0], rule), image.truth[0]) for image in labelled]
     return class_score(metric, *np.array(areas).T)
 
 
 @pytest.mark.parametrize("metric", list(PLANES))
 def test_mask_table(metric):
-    judged = images(11)
-    table = total(mask_tables(fold_tables(judged, metric, GRID, 8, 2, 1), 0))
+    labelled = images(11)
+    table = total(mask_tables(fold_tables(labelled, metric, GRID, 8, 2, 1), 0))
     rng = np.random.default_rng(0)
     for _ in range(20):
         threshold, area = int(rng.integers(1, 256)), int(rng.choice(GRID))
-        assert table.at(threshold, area) == score(judged, MaskRule(threshold=threshold, min_area_px=area), metric)
+        assert table.at(threshold, area) == score(labelled, MaskRule(threshold=threshold, min_area_px=area), metric)
 
 
 @pytest.mark.parametrize("metric", ["dice", "pooled_dice"])
 def test_triplets(metric):
     folds = [images(12), images(13)]
-    tables = [fold_tables(judged, metric, GRID, 8, 2, 1) for judged in folds]
+    tables = [fold_tables(labelled, metric, GRID, 8, 2, 1) for labelled in folds]
     rng = np.random.default_rng(0)
     for _ in range(10):
         bottom, top = sorted(rng.integers(1, 256, 2).tolist())
@@ -46,9 +46,9 @@ def test_triplets(metric):
         rule = TripletRule(top_threshold=top, min_area_px=area, bottom_threshold=bottom)
         assert triplet_table(tables[0], 0, bottom).at(top, area) == score(folds[0], rule, metric)
     both, alone = best_triplets(tables, 0, [[0, 1], [1]])
-    for best, judged in ((both, folds[0] + folds[1]), (alone, folds[1])):
+    for best, labelled in ((both, folds[0] + folds[1]), (alone, folds[1])):
         rule = TripletRule(top_threshold=best.top, min_area_px=int(GRID[best.column]), bottom_threshold=best.bottom)
-        assert best.score == score(judged, rule, metric)
+        assert best.score == score(labelled, rule, metric)
     for bottom in range(1, 256, 9):
         scores = total([triplet_table(table, 0, bottom) for table in tables]).scores()
         assert scores.max() <= both.score
@@ -70,7 +70,7 @@ def test_best_triplets_are_the_first_best_of_all_settings(metric):
 def test_neither_blocks_nor_chunks_change_anything(monkeypatch):
     found = []
     for chunk_maps, block_bytes in ((256, 2**27), (256, 2**24), (5, 2**27), (3, 1)):
-        monkeypatch.setattr(curve_store, "CHUNK_MAPS", chunk_maps)
+        monkeypatch.setattr(map_histograms, "CHUNK_MAPS", chunk_maps)
         tables = [fold_tables(images(seed, count=20), "dice", GRID, 8, 2, 1) for seed in (17, 18)]
         triplets = best_triplets(tables, 0, [[0, 1], [0], [1]], block_bytes)
         found.append((triplets, mask_tables(tables[0], 0)[0].sums.tobytes()))

@@ -27,10 +27,10 @@ RULES = [
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_many_rules_equal_each_alone(threads):
-    judged = images(31, count=40)
-    found = list(rule_areas(judged, RULES, 30 * 40, threads))
-    assert [image_id for image_id, _ in found] == [image.oof.image_id for image in judged]
-    for image, (_, areas) in zip(judged, found, strict=True):
+    labelled = images(31, count=40)
+    found = list(rule_areas(labelled, RULES, 30 * 40, threads))
+    assert [image_id for image_id, _ in found] == [image.oof.image_id for image in labelled]
+    for image, (_, areas) in zip(labelled, found, strict=True):
         expected = [
             [mask_areas(apply_rule(prob, rule), truth) for rule in rules]
             for prob, truth, rules in zip(image.oof.prob, image.truth, RULES, strict=True)

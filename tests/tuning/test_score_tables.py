@@ -9,7 +9,7 @@ import pytest
 
 from maskfold.config import REPOSITORY
 from maskfold.oof.store import OofImage
-from maskfold.oof.with_truth import JudgedImage
+from maskfold.oof.with_truth import LabelledOof
 from maskfold.pixels.metrics import PLANES, class_score
 from maskfold.pixels.rle import decode
 from maskfold.tuning.plateau import best_setting, choose
@@ -17,7 +17,6 @@ from maskfold.tuning.score_tables import (
     FoldTables,
     ScoreTable,
     area_grid,
-    honest_score,
     total,
 )
 from maskfold.tuning.table_filling import fold_tables
@@ -32,8 +31,8 @@ def test_area_grid():
 
 @pytest.mark.parametrize("metric", list(PLANES))
 def test_scores_equal_brute_force(metric):
-    judged = images(0)
-    tables = fold_tables(judged, metric, GRID, 8, 2, 2)
+    labelled = images(0)
+    tables = fold_tables(labelled, metric, GRID, 8, 2, 2)
     rng = np.random.default_rng(5)
     for class_index in range(2):
         table = tables.table(class_index)
@@ -41,10 +40,10 @@ def test_scores_equal_brute_force(metric):
             threshold, min_area_px = int(rng.integers(1, 256)), int(rng.choice(GRID))
             areas = [
                 brute_areas(image.oof.prob[class_index], image.truth[class_index], threshold, min_area_px)
-                for image in judged
+                for image in labelled
             ]
             assert table.at(threshold, min_area_px) == class_score(metric, *np.array(areas).T)
-        blank = [(0, 0, int(image.truth[class_index].sum())) for image in judged]
+        blank = [(0, 0, int(image.truth[class_index].sum())) for image in labelled]
         assert table.all_empty() == class_score(metric, *np.array(blank).T)
         assert table.at(1, int(GRID[-1])) == table.all_empty()
 
@@ -64,21 +63,21 @@ def test_shards_add_bit_for_bit_and_survive_the_disk(tmp_path):
 @pytest.mark.parametrize("metric", list(PLANES))
 def test_tables_of_unequal_folds_add_up_to_the_table_of_all_images(metric):
     folds = [images(seed, count) for seed, count in ((21, 1), (22, 9), (23, 4))]
-    judged = [image for fold in folds for image in fold]
+    labelled = [image for fold in folds for image in fold]
     parts = [fold_tables(fold, metric, GRID, 8, 2, 1) for fold in folds]
     joined = FoldTables.empty(metric, GRID, 2, 1)
     for part in parts:
         joined.add(part)
     rng = np.random.default_rng(6)
     for class_index in range(2):
-        true_areas = [int(image.truth[class_index].sum()) for image in judged]
+        true_areas = [int(image.truth[class_index].sum()) for image in labelled]
         blank = class_score(metric, *np.array([(0, 0, area) for area in true_areas]).T)
         settings = [(int(rng.integers(1, 256)), int(rng.choice(GRID))) for _ in range(8)]
         for table in (total([part.table(class_index) for part in parts]), joined.table(class_index)):
             assert (table.images, table.true_area) == (14, sum(true_areas))
             assert table.all_empty() == blank
             for threshold, area in settings:
-                areas = [brute_areas(i.oof.prob[class_index], i.truth[class_index], threshold, area) for i in judged]
+                areas = [brute_areas(i.oof.prob[class_index], i.truth[class_index], threshold, area) for i in labelled]
                 assert table.at(threshold, area) == class_score(metric, *np.array(areas).T)
 
 
@@ -109,12 +108,12 @@ def test_tables_that_differ_do_not_add(other):
 
 
 def test_gate_levels_add_up_to_the_whole():
-    judged = images(3, class_prob=True)
-    tables = fold_tables(judged, "dice", GRID, 8, 2, 1)
+    labelled = images(3, class_prob=True)
+    tables = fold_tables(labelled, "dice", GRID, 8, 2, 1)
     levels = tables.gate_tables(0)
     assert len(levels) == 33
     assert np.array_equal(total(levels).sums, tables.table(0).sums)
-    assert tables.images[0].sum() == len(judged)
+    assert tables.images[0].sum() == len(labelled)
 
 
 def test_areas_off_the_grid_are_refused():
@@ -155,26 +154,21 @@ def test_a_lone_lucky_peak_loses_no_more_than_noise():
     assert choice.plateau.sum() > 100
 
 
-def test_honest_score_by_hand():
-    tables = [made_table(np.full((255, 3), value), count) for value, count in ((0.5, 10), (0.8, 30))]
-    assert honest_score(tables, [(0, 0), (4, 2)]) == pytest.approx((0.5 * 10 + 0.8 * 30) / 40, abs=1e-9)
-
-
 SEVERSTAL = REPOSITORY.parent / "shared" / "data" / "severstal_labels" / "train.csv"
 
 
 @pytest.mark.skipif(not SEVERSTAL.is_file(), reason="needs ../shared/data/severstal_labels, which is not here")
 def test_real_severstal_masks_equal_brute_force():
     rng = np.random.default_rng(0)
-    judged = []
+    labelled = []
     for runs in pd.read_csv(SEVERSTAL, nrows=8)["EncodedPixels"]:
         truth = decode(runs, 256, 1600)
         blurred = cv2.GaussianBlur(truth * np.uint8(230), (0, 0), 4)
         prob = cv2.max(blurred, rng.integers(0, 40, truth.shape, dtype=np.uint8))
-        judged.append(JudgedImage(OofImage(str(len(judged)), 0, prob[None], None), truth[None]))
+        labelled.append(LabelledOof(OofImage(str(len(labelled)), 0, prob[None], None), truth[None]))
     grid = area_grid(256 * 1600, 256, 1.05)
-    table = fold_tables(judged, "dice", grid, 8, 1, 2).table(0)
+    table = fold_tables(labelled, "dice", grid, 8, 1, 2).table(0)
     for _ in range(25):
         threshold, area = int(rng.integers(1, 256)), int(rng.choice(grid))
-        areas = [brute_areas(image.oof.prob[0], image.truth[0], threshold, area) for image in judged]
+        areas = [brute_areas(image.oof.prob[0], image.truth[0], threshold, area) for image in labelled]
         assert table.at(threshold, area) == class_score("dice", *np.array(areas).T)

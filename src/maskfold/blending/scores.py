@@ -12,8 +12,8 @@ from maskfold.blending.oof_subset import SampledImage
 from maskfold.config import Combine, TuningConfig
 from maskfold.execution.jobs import available_cores
 from maskfold.oof.store import OofImage
-from maskfold.oof.with_truth import JudgedImage
-from maskfold.pixels.metrics import FIXED_ONE, pooled
+from maskfold.oof.with_truth import LabelledOof
+from maskfold.pixels.metrics import FIXED_ONE, pooled_dice
 from maskfold.tuning.plateau import choose
 from maskfold.tuning.score_tables import (
     FoldTables,
@@ -82,7 +82,7 @@ class BlendScores:
         added = sums.sum(axis=1)
         if self._tuning.metric == "pooled_dice":
             areas = self._true_area[:, folds].sum(axis=1)
-            return float(np.mean([pooled(int(a), int(b), int(t)) for (a, b), t in zip(added, areas, strict=True)]))
+            return float(np.mean([pooled_dice(int(a), int(b), int(t)) for (a, b), t in zip(added, areas, strict=True)]))
         return float(np.mean(added[:, 0] / (int(self._images[folds].sum()) * FIXED_ONE)))
 
     def _tables(self, images: Sequence[SampledImage], weights: Weights) -> FoldTables:
@@ -96,10 +96,10 @@ class BlendScores:
             available_cores(),
         )
 
-    def _combined(self, images: Sequence[SampledImage], weights: Weights) -> Iterator[JudgedImage]:
+    def _combined(self, images: Sequence[SampledImage], weights: Weights) -> Iterator[LabelledOof]:
         for image in images:
             prob = combine_maps(list(image.members), weights, self._combine)
-            yield JudgedImage(OofImage(image.image_id, image.fold, prob, None), image.truth)
+            yield LabelledOof(OofImage(image.image_id, image.fold, prob, None), image.truth)
 
     def _scored(self, folds: Sequence[FoldTables]) -> VectorScores:
         peaks, held_out = [], []

@@ -1,4 +1,4 @@
-"""OOF probabilities joined with the truth, checked: what tuning, and whoever checks it, reads."""
+"""OOF probabilities with the truth, checked against each other."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from maskfold.oof.store import OofImage, iter_oof
 
 
 @dataclass(frozen=True)
-class JudgedImage:
-    """One OOF image beside its truth, (C, H, W) uint8 in {0, 1}."""
+class LabelledOof:
+    """One OOF image and its truth, (C, H, W) uint8 in {0, 1}."""
 
     oof: OofImage
     truth: np.ndarray
 
 
-def iter_judged(path: Path, fold: int, competition: Competition) -> Iterator[JudgedImage]:
+def iter_with_truth(path: Path, fold: int, competition: Competition) -> Iterator[LabelledOof]:
     """The images of one fold's OOF file with their truths.
 
-    Raises DataError when an image is unknown, there twice, of another fold, or does not have the truth's shape.
+    Raises DataError when an image is unknown, in the file twice, of another fold, or does not have the truth's shape.
     """
     sizes = dict(
         zip(
@@ -40,13 +40,13 @@ def iter_judged(path: Path, fold: int, competition: Competition) -> Iterator[Jud
         if image.image_id not in sizes:
             raise DataError([f"{where}: not a training image"])
         if image.image_id in seen:
-            raise DataError([f"{where}: there twice"])
+            raise DataError([f"{where}: in the file twice"])
         if image.fold != fold:
             raise DataError([f"{where}: its rows say fold {image.fold}, but this is the file of fold {fold}"])
         if image.prob.shape != expected:
             raise DataError([f"{where}: probabilities of shape {image.prob.shape}, the truth has {expected} (C, H, W)"])
         seen.add(image.image_id)
-        yield JudgedImage(image, competition.masks(image.image_id))
+        yield LabelledOof(image, competition.masks(image.image_id))
 
 
 def check_complete(image_ids: Mapping[int, list[str]], competition: Competition) -> None:

@@ -6,6 +6,7 @@ difference tables are exact, every score is rounded to a whole number of 2**-40 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ PLANES: dict[str, tuple[int, ...]] = {
 
 
 @compiled
-def image_score(plane: int, intersection: int, predicted_area: int, true_area: int) -> float:
+def score_one(plane: int, intersection: int, predicted_area: int, true_area: int) -> float:
     """The score of one image and class, 0..1; `plane` is DICE, IOU or TGS_PRECISION."""
     total = predicted_area + true_area
     if total == 0:
@@ -44,37 +45,33 @@ def image_score(plane: int, intersection: int, predicted_area: int, true_area: i
 
 
 @compiled
-def plane_value(plane: int, intersection: int, predicted_area: int, true_area: int) -> int:
+def plane_sum(plane: int, intersection: int, predicted_area: int, true_area: int) -> int:
     """What one image adds to a table's plane: a score in fixed point, or an area in px."""
     if plane == INTERSECTION:
         return intersection
     if plane == PREDICTED_AREA:
         return predicted_area
-    return int(np.rint(image_score(plane, intersection, predicted_area, true_area) * FIXED_ONE))
+    return int(np.rint(score_one(plane, intersection, predicted_area, true_area) * FIXED_ONE))
 
 
 @compiled
-def _plane_values(plane: int, areas: np.ndarray, out: np.ndarray) -> None:
+def _fill_scores(plane: int, areas: np.ndarray, out: np.ndarray) -> None:
     for row in range(len(areas)):
-        out[row] = plane_value(plane, areas[row, 0], areas[row, 1], areas[row, 2])
+        out[row] = score_one(plane, areas[row, 0], areas[row, 1], areas[row, 2])
 
 
 @compiled
-def _image_scores(plane: int, areas: np.ndarray, out: np.ndarray) -> None:
+def _fill_sums(plane: int, areas: np.ndarray, out: np.ndarray) -> None:
     for row in range(len(areas)):
-        out[row] = image_score(plane, areas[row, 0], areas[row, 1], areas[row, 2])
+        out[row] = plane_sum(plane, areas[row, 0], areas[row, 1], areas[row, 2])
 
 
-def _rows(*areas: Any) -> np.ndarray:
-    """Arrays of areas of one shape as the rows of an (N, 3) int64 table."""
-    return np.stack(np.broadcast_arrays(*areas), axis=-1).astype(np.int64).reshape(-1, 3)
-
-
-def _scores(plane: int, areas: tuple[Any, Any, Any]) -> np.ndarray:
-    rows = _rows(*areas)
-    out = np.empty(len(rows), dtype=np.float64)
-    _image_scores(plane, rows, out)
-    return out.reshape(np.broadcast_shapes(*(np.shape(area) for area in areas)))
+def _each(fill: Callable[..., None], dtype: type, plane: int, *areas: Any) -> np.ndarray:
+    """A compiled loop over arrays of areas that broadcast; returns an array of their shape."""
+    shaped = np.broadcast_arrays(*areas)
+    out: np.ndarray = np.empty(shaped[0].size, dtype=dtype)
+    fill(plane, np.stack(shaped, axis=-1).astype(np.int64).reshape(-1, 3), out)
+    return out.reshape(shaped[0].shape)
 
 
 def dice(intersection: Any, predicted_area: Any, true_area: Any) -> np.ndarray:
@@ -82,12 +79,12 @@ def dice(intersection: Any, predicted_area: Any, true_area: Any) -> np.ndarray:
 
     Arguments: integer arrays of areas in px that broadcast. Returns float64 of their shape in 0..1.
     """
-    return _scores(DICE, (intersection, predicted_area, true_area))
+    return _each(_fill_scores, np.float64, DICE, intersection, predicted_area, true_area)
 
 
 def iou(intersection: Any, predicted_area: Any, true_area: Any) -> np.ndarray:
     """I / (P + T - I) per image, 1 where both are empty; shapes as in `dice`."""
-    return _scores(IOU, (intersection, predicted_area, true_area))
+    return _each(_fill_scores, np.float64, IOU, intersection, predicted_area, true_area)
 
 
 def tgs_precision(intersection: Any, predicted_area: Any, true_area: Any) -> np.ndarray:
@@ -95,31 +92,13 @@ def tgs_precision(intersection: Any, predicted_area: Any, true_area: Any) -> np.
 
     The mean precision of the TGS Salt competition, whose images hold one object each.
     """
-    return _scores(TGS_PRECISION, (intersection, predicted_area, true_area))
+    return _each(_fill_scores, np.float64, TGS_PRECISION, intersection, predicted_area, true_area)
 
 
 def pooled_dice(intersection: Any, predicted_area: Any, true_area: Any) -> float:
     """2 ΣI / (ΣP + ΣT) over all images; 1 where all are empty."""
-    return pooled(int(np.sum(intersection)), int(np.sum(predicted_area)), int(np.sum(true_area)))
-
-
-def pooled(intersection: int, predicted_area: int, true_area: int) -> float:
-    """Pooled Dice of sums of areas."""
-    total = predicted_area + true_area
-    return 2 * intersection / total if total else 1.0
-
-
-def plane_values(plane: int, intersection: Any, predicted_area: Any, true_area: Any) -> np.ndarray:
-    """What each image adds to a table's plane, int64; shapes as in `dice`."""
-    rows = _rows(intersection, predicted_area, true_area)
-    out = np.empty(len(rows), dtype=np.int64)
-    _plane_values(plane, rows, out)
-    return out.reshape(np.broadcast_shapes(*(np.shape(area) for area in (intersection, predicted_area, true_area))))
-
-
-def fixed_scores(metric: str, intersection: Any, predicted_area: Any, true_area: Any) -> np.ndarray:
-    """Scores of a mean-over-images metric in fixed point, int64; pooled Dice has no score an image."""
-    return plane_values(PLANES[metric][0], intersection, predicted_area, true_area)
+    total = int(np.sum(predicted_area)) + int(np.sum(true_area))
+    return 2 * int(np.sum(intersection)) / total if total else 1.0
 
 
 def class_score(metric: str, intersection: Any, predicted_area: Any, true_area: Any) -> float:
@@ -139,14 +118,15 @@ def shown_metric(metric: str) -> str:
     return "dice" if metric == "pooled_dice" else metric
 
 
-def image_scores(metric: str, intersection: Any, predicted_area: Any, true_area: Any) -> np.ndarray:
-    """The scores of single images, float64 in 0..1; pooled Dice has none, so Dice stands in for it."""
-    return _scores(PLANES[shown_metric(metric)][0], (intersection, predicted_area, true_area))
+def scores(metric: str, intersection: Any, predicted_area: Any, true_area: Any) -> np.ndarray:
+    """The scores of single images, float64 in 0..1; pooled Dice has none, so Dice stands in for it; shapes as there."""
+    plane = PLANES[shown_metric(metric)][0]
+    return _each(_fill_scores, np.float64, plane, intersection, predicted_area, true_area)
 
 
-def to_fixed(score: Any) -> np.ndarray:
-    """Scores as whole numbers of 2**-40, rounded to nearest."""
-    return np.rint(np.asarray(score, dtype=np.float64) * FIXED_ONE).astype(np.int64)
+def fixed_scores(metric: str, intersection: Any, predicted_area: Any, true_area: Any) -> np.ndarray:
+    """Scores of a mean-over-images metric in fixed point, int64, shapes as in `dice`; pooled Dice has none an image."""
+    return _each(_fill_sums, np.int64, PLANES[metric][0], intersection, predicted_area, true_area)
 
 
 def from_fixed(total: int, count: int) -> float:

@@ -26,7 +26,7 @@ from maskfold.drawing.pictures import (
 from maskfold.drawing.script_data import write_script
 from maskfold.execution.jobs import available_cores, map_threads
 from maskfold.execution.progress import tracked
-from maskfold.oof.with_truth import JudgedImage, iter_judged
+from maskfold.oof.with_truth import LabelledOof, iter_with_truth
 from maskfold.report.calibration import prob_counts
 from maskfold.report.oof_scores import OofScores
 from maskfold.rules.applying import apply_rules
@@ -73,7 +73,7 @@ def draw_oof(config: Config, competition: Competition, tuned: TunedArtefact, oof
     Memory grows by a few hundred bytes an image. Raises DataError when the OOF does not fit the competition.
     """
     folds = range(config.folds.count)
-    images = chain.from_iterable(iter_judged(RunPaths.of(config).oof_parquet(k), k, competition) for k in folds)
+    images = chain.from_iterable(iter_with_truth(RunPaths.of(config).oof_parquet(k), k, competition) for k in folds)
     artist = _Artist(config, competition, tuned, folder / "oof")
     drawn = map_threads(artist.draw, enumerate(images), available_cores())
     counts = np.zeros((len(competition.class_names), 2, 256), dtype=np.int64)
@@ -109,7 +109,7 @@ class _Artist:
         if self.settings.oof_gallery:
             make_folders(folder, len(competition.train))
 
-    def draw(self, job: tuple[int, JudgedImage]) -> _Drawn:
+    def draw(self, job: tuple[int, LabelledOof]) -> _Drawn:
         """Count one image's probabilities, and write its pictures where there is a gallery."""
         number, image = job
         oof, truth = image.oof, image.truth

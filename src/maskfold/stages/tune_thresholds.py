@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -19,10 +20,10 @@ from maskfold.execution.progress import tracked
 from maskfold.folds.visibility import scored_competition
 from maskfold.oof.origin import oof_hashes, oof_origin
 from maskfold.oof.store import read_image_ids
-from maskfold.oof.with_truth import check_complete, iter_judged, largest_map_px
+from maskfold.oof.with_truth import check_complete, iter_with_truth, largest_map_px
 from maskfold.rules.tuned import RuleScores, TunedArtefact, TunedClass
 from maskfold.tuning.choice import ClassChoice, choose_rule, open_study, record_finishing
-from maskfold.tuning.evaluation import image_table, judge_rules, tuned_class
+from maskfold.tuning.evaluation import evaluate_rules, image_table, tuned_class
 from maskfold.tuning.finishes import choose_finishes
 from maskfold.tuning.printing import print_scores
 from maskfold.tuning.score_tables import (
@@ -60,14 +61,14 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
         print_scores(artefact)
         return artefact
     print(f"tune_thresholds: {'; '.join(reasons)}", flush=True)
-    folds = range(config.folds.count)
-    check_complete({fold: read_image_ids(paths.oof_parquet(fold)) for fold in folds}, competition)
-    for fold in folds:
+    oof_files = [paths.oof_parquet(fold) for fold in range(config.folds.count)]
+    check_complete({fold: read_image_ids(path) for fold, path in enumerate(oof_files)}, competition)
+    for fold in range(config.folds.count):
         _make_tables(config, competition, fold, inputs, accept_code_changes)
-    chosen = _choose(config, competition, inputs)
-    images = judge_rules(config, competition, chosen)
+    chosen = _choose(config, competition, oof_files, inputs)
+    images = evaluate_rules(oof_files, competition, chosen)
     classes = [
-        tuned_class(config, name, index, choice, images)
+        tuned_class(config.tuning, config.seed, name, index, choice, images)
         for index, (name, choice) in enumerate(zip(competition.class_names, chosen, strict=True))
     ]
     with whole_file(paths.image_scores_csv) as temporary:
@@ -81,7 +82,9 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
     return artefact
 
 
-def _choose(config: Config, competition: Competition, inputs: Mapping[str, str]) -> list[ClassChoice]:
+def _choose(
+    config: Config, competition: Competition, oof_files: Sequence[Path], inputs: Mapping[str, str]
+) -> list[ClassChoice]:
     """The rule of each class, and those chosen without each fold; the studies remember what was tried."""
     path = RunPaths.of(config).study_sqlite
     made = Provenance("study", _choice_settings(config), inputs, code_version("study"))
@@ -93,7 +96,7 @@ def _choose(config: Config, competition: Competition, inputs: Mapping[str, str])
     if _class_tables(config, 0)[0].images.shape[1] == 1:
         print("tune_thresholds: no classification probabilities, so no gates to sample; every plain rule is exact")
     if config.tuning.finishing:
-        chosen, finishes = choose_finishes(config, competition, chosen)
+        chosen, finishes = choose_finishes(oof_files, competition, config.tuning.metric, chosen)
         for study, tried in zip(studies, finishes, strict=True):
             record_finishing(study, [(each.rule, each.score) for each in tried])
     return chosen
@@ -148,11 +151,11 @@ def _make_tables(
         return
     grid = area_grid(largest, tuning.dense_areas, tuning.area_growth)
     count = len(read_image_ids(paths.oof_parquet(fold)))
-    judged = tracked(iter_judged(paths.oof_parquet(fold), fold, competition), count, f"exact tables, fold {fold}")
+    images = tracked(iter_with_truth(paths.oof_parquet(fold), fold, competition), count, f"exact tables, fold {fold}")
     classes = len(competition.class_names)
     path.parent.mkdir(parents=True, exist_ok=True)
     cores = available_cores()
-    fold_tables(judged, tuning.metric, grid, tuning.connectivity, classes, cores, path.parent).save(path)
+    fold_tables(images, tuning.metric, grid, tuning.connectivity, classes, cores, path.parent).save(path)
     made_from.write(path)
 
 

@@ -1,4 +1,4 @@
-"""Which answer of a class is used: its tuned rule, the default, or nothing at all; and what that choice is worth."""
+"""Which rule of a class is used (tuned, default or always empty), and what that choice is worth."""
 
 from __future__ import annotations
 
@@ -6,42 +6,40 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from maskfold.pixels.metrics import class_score, image_scores
+from maskfold.pixels.metrics import class_score, scores
 from maskfold.rules.tuned import Adopted
 
-_NOISE_ERRORS = 2.0  # standard errors, over images, that answering nothing must gain over the better rule
+_NOISE_ERRORS = 2.0  # standard errors, over images, by which always empty must beat the better rule
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """The answer that is used, why, and the areas it leaves: (images, 3) int64, as in `judgement.JudgedImages`.
+class Adoption:
+    """Which rule is used, why, and the areas it leaves: (images, 3) int64 (intersection, predicted, true) in px.
 
-    used: under the answer, on the images it was chosen on; honest: where the rule of each fold was tuned, and the
-    answer decided, on the other folds.
+    areas: on the images it was chosen on; honest: where the rule of each fold was tuned, and adopted, on the others.
     """
 
-    answer: Adopted
+    used: Adopted
     reason: str
-    used: np.ndarray
+    areas: np.ndarray
     honest: np.ndarray
 
 
-def decide(metric: str, default: np.ndarray, tuned: np.ndarray, honest: np.ndarray, folds: np.ndarray) -> Verdict:
-    """The answer with the best score, the tuned rule being scored as it does on folds it was not tuned on.
+def adopt(metric: str, default: np.ndarray, tuned: np.ndarray, honest: np.ndarray, folds: np.ndarray) -> Adoption:
+    """The rule with the best score, the tuned one with its score on folds it was not tuned on.
 
     default, tuned, honest: (images, 3) int64 areas (intersection, predicted, true) in px under the default, the rule
-    tuned on all folds, and that tuned without the image's own; folds: (images,). Of equal scores the default stays; a
-    class that no image shows keeps it. Answering nothing must be clearly better, or chance would give up classes.
+    tuned on all folds, and that tuned without the image's own; folds: (images,). With equal scores the default stays,
+    as it does if no image shows the class. Always empty must be clearly better, or chance would give up classes.
     """
     areas: dict[Adopted, np.ndarray] = {"default": default, "tuned": honest, "empty": _blank(default)}
-    answer, scores = _best(metric, areas)
-    decided = default.copy()
+    used, of_rules = _best(metric, areas)
+    out_of_fold = default.copy()
     for fold in np.unique(folds):
         inside = folds == fold
         of_others, _ = _best(metric, {name: rows[~inside] for name, rows in areas.items()})
-        decided[inside] = areas[of_others][inside]
-    used = tuned if answer == "tuned" else areas[answer]
-    return Verdict(answer, _reason(answer, scores), used, decided)
+        out_of_fold[inside] = areas[of_others][inside]
+    return Adoption(used, _reason(used, of_rules), tuned if used == "tuned" else areas[used], out_of_fold)
 
 
 def _blank(areas: np.ndarray) -> np.ndarray:
@@ -52,26 +50,26 @@ def _blank(areas: np.ndarray) -> np.ndarray:
 
 
 def _best(metric: str, areas: dict[Adopted, np.ndarray]) -> tuple[Adopted, dict[Adopted, float]]:
-    """The best answer on some images, of equal ones the first, and the score of each; none of an absent class."""
+    """The best rule on some images, the first of equal ones, and the score of each; {} for an absent class."""
     if not areas["default"][:, 2].any():
         return "default", {}
-    scores = {name: class_score(metric, *rows.T) for name, rows in areas.items()}
-    rule: Adopted = "tuned" if scores["tuned"] > scores["default"] else "default"
-    gains = image_scores(metric, *areas["empty"].T) - image_scores(metric, *areas[rule].T)
+    of_rules = {name: class_score(metric, *rows.T) for name, rows in areas.items()}
+    rule: Adopted = "tuned" if of_rules["tuned"] > of_rules["default"] else "default"
+    gains = scores(metric, *areas["empty"].T) - scores(metric, *areas[rule].T)
     noise = _NOISE_ERRORS * float(gains.std()) / np.sqrt(len(gains))
-    return "empty" if scores["empty"] - scores[rule] > noise else rule, scores
+    return "empty" if of_rules["empty"] - of_rules[rule] > noise else rule, of_rules
 
 
-def _reason(answer: Adopted, scores: dict[Adopted, float]) -> str:
-    if not scores:
+def _reason(used: Adopted, of_rules: dict[Adopted, float]) -> str:
+    if not of_rules:
         return "no image shows this class, so there is nothing to tune on; the default stays"
-    gain = scores["tuned"] - scores["default"]
-    if answer == "empty":
-        best = max(scores["tuned"], scores["default"])
+    gain = of_rules["tuned"] - of_rules["default"]
+    if used == "empty":
+        best = max(of_rules["tuned"], of_rules["default"])
         return (
-            f"answering nothing scores {scores['empty']:.4f}, above the {best:.4f} of the best rule on folds it was "
-            "not tuned on; the class is answered empty"
+            f"always empty scores {of_rules['empty']:.4f}, more than the {best:.4f} of the best rule on folds it was "
+            "not tuned on; every mask of this class will be empty"
         )
-    if answer == "tuned":
+    if used == "tuned":
         return f"honest gain {gain:+.4f}"
     return f"honest gain {gain:+.4f} is not positive; the default stays"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from maskfold.execution.compiled import compiled, inlined
-from maskfold.pixels.metrics import plane_value
+from maskfold.pixels.metrics import plane_sum
 
 LEVELS = 256
 NEW_LABEL = 8  # in place of a ring index: no neighbour to take a label from
@@ -240,12 +240,12 @@ def _add_steps(
             at = bins[2, k]
             table[plane, level, at] -= steps[plane, k]
         area, overlap, found = 0, 0, 0
-        previous = plane_value(planes[plane], 0, 0, true_area)
+        previous = plane_sum(planes[plane], 0, 0, true_area)
         for at in range(top_bin, -1, -1):
             if bins[0, at]:
                 area += bins[0, at]
                 overlap += bins[1, at]
-                value = plane_value(planes[plane], overlap, area, true_area)
+                value = plane_sum(planes[plane], overlap, area, true_area)
                 table[plane, level, at] += value - previous
                 steps[plane, found] = value - previous
                 if plane == len(planes) - 1:

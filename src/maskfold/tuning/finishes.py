@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from maskfold.artefacts.paths import RunPaths
-from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.execution.jobs import available_cores
-from maskfold.oof.with_truth import JudgedImage, iter_judged, largest_map_px
-from maskfold.pixels.metrics import class_score, image_scores
+from maskfold.oof.with_truth import LabelledOof, iter_with_truth, largest_map_px
+from maskfold.pixels.metrics import class_score, scores
 from maskfold.rules.rules import AnyRule
 from maskfold.tuning.choice import ClassChoice
 from maskfold.tuning.rule_areas import rule_areas
@@ -42,23 +41,21 @@ class Tried:
 
 
 def choose_finishes(
-    config: Config, competition: Competition, choices: Sequence[ClassChoice]
+    oof_files: Sequence[Path], competition: Competition, metric: str, choices: Sequence[ClassChoice]
 ) -> tuple[list[ClassChoice], list[list[Tried]]]:
     """Each class's rules with the finish that helps them, if any, and what was tried.
 
-    The finish of the rule chosen without a fold is chosen without that fold too.
+    oof_files: that of each fold. The finish of the rule chosen without a fold is chosen without that fold too.
     """
     rules = [all_rules(choice) for choice in choices]
     folds, areas = [], []
-    for fold in range(config.folds.count):
-        judged = iter_judged(RunPaths.of(config).oof_parquet(fold), fold, competition)
-        sample = _within(judged, SAMPLE_PX // config.folds.count)
+    for fold, path in enumerate(oof_files):
+        sample = _within(iter_with_truth(path, fold, competition), SAMPLE_PX // len(oof_files))
         for _, of_image in rule_areas(sample, rules, largest_map_px(competition), available_cores()):
             folds.append(fold)
             areas.append(of_image)
     pairs = [
-        _finished(config.tuning.metric, choice, np.stack(areas)[:, index], np.array(folds))
-        for index, choice in enumerate(choices)
+        _finished(metric, choice, np.stack(areas)[:, index], np.array(folds)) for index, choice in enumerate(choices)
     ]
     return [choice for choice, _ in pairs], [tried for _, tried in pairs]
 
@@ -68,7 +65,7 @@ def all_rules(choice: ClassChoice) -> list[AnyRule]:
     return [rule.model_copy(update=more) for rule in (choice.rule, *choice.without_fold) for more in FINISHES]
 
 
-def _within(images: Iterable[JudgedImage], pixels: int) -> Iterator[JudgedImage]:
+def _within(images: Iterable[LabelledOof], pixels: int) -> Iterator[LabelledOof]:
     """The first images, at least one, whose maps together have about this many pixels."""
     for image in images:
         yield image
@@ -96,8 +93,8 @@ def _finished(
 
 def _best_finish(metric: str, areas: np.ndarray) -> int:
     """Index of the finish to use: areas (images, finishes, 3)."""
-    scores = np.stack([image_scores(metric, *areas[:, finish].T) for finish in range(areas.shape[1])])
-    gains = scores - scores[0]
+    of_finishes = np.stack([scores(metric, *areas[:, finish].T) for finish in range(areas.shape[1])])
+    gains = of_finishes - of_finishes[0]
     errors = gains.std(axis=1) / np.sqrt(gains.shape[1])
     clear = np.where(gains.mean(axis=1) > _NOISE_ERRORS * errors, gains.mean(axis=1), 0.0)
     return int(np.argmax(clear))

@@ -1,7 +1,7 @@
 """Cumulative histograms of single maps on disk: what the `mask` and `triplet` rules need to know of every map.
 
 They do not add up over images as the score tables do, and at 2 KB a map those of all maps would fill the memory. So the
-pass spills them to a file and whoever needs them reads them back, both a chunk at a time. Chunks hold maps of one class
+pass spills them to a file and what needs them reads them back, both a chunk at a time. Chunks hold maps of one class
 and are members of an npz archive, in the end that of the score tables. They are read, not mapped: the pages of a mapped
 file count as memory of the process.
 """
@@ -33,11 +33,11 @@ def write_member(archive: ZipFile, name: str, array: np.ndarray, compress: bool)
 
 
 def _chunk_name(class_index: int, number: int) -> str:
-    return f"curves_{class_index}_{number}"
+    return f"curves_{class_index}_{number}"  # as in files of earlier versions
 
 
 class _UnnamedFile:
-    """An archive in a file without a name, which is gone with the last who reads it, or with a killed process."""
+    """An archive in a file without a name, which is deleted with its last reader, or with a killed process."""
 
     def __init__(self, folder: Path | None) -> None:
         self.file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
@@ -51,17 +51,17 @@ def _close(archive: ZipFile, file: IO[bytes]) -> None:
 
 
 @dataclass(frozen=True)
-class Curves:
+class MapHistograms:
     """The histograms of the maps that have a pixel above zero, in the order of the images.
 
-    parts: files that hold them, one after another, each with the numbers its classes go by there.
+    parts: the files that hold them, in order, each with the numbers its classes have there.
     """
 
     parts: tuple[tuple[Path | _UnnamedFile, tuple[int, ...]], ...] = ()
 
-    def __add__(self, other: Curves) -> Curves:
+    def __add__(self, other: MapHistograms) -> MapHistograms:
         """These maps, then the other's."""
-        return Curves(self.parts + other.parts)
+        return MapHistograms(self.parts + other.parts)
 
     def chunks(self, class_index: int) -> Iterator[np.ndarray]:
         """The maps of one class in arrays (n,) of RECORD, at most a chunk in memory at a time."""
@@ -76,12 +76,12 @@ class Curves:
                         yield np.lib.format.read_array(member, allow_pickle=False)
 
     def write(self, archive: ZipFile, class_index: int) -> None:
-        """Copy the maps of one class to an npz archive, from which `Curves` can read them."""
+        """Copy the maps of one class to an npz archive, from which `MapHistograms` can read them."""
         for number, records in enumerate(self.chunks(class_index)):
             write_member(archive, _chunk_name(class_index, number), records, compress=False)
 
 
-class CurveSpill:
+class HistogramSpill:
     """Takes histograms map by map and keeps them in a file; what waits in memory is less than a chunk a class."""
 
     def __init__(self, folder: Path | None, classes: int) -> None:
@@ -106,10 +106,10 @@ class CurveSpill:
         self._chunks[class_index] += 1
         self._waiting_maps[class_index] = 0
 
-    def finish(self) -> Curves:
-        """Everything added; nothing can be added any more."""
+    def finish(self) -> MapHistograms:
+        """Everything added; nothing can be added after that."""
         for class_index, waiting in enumerate(self._waiting_maps):
             if waiting:
                 self._flush(class_index)
         self._spilled.archive.close()
-        return Curves(((self._spilled, tuple(range(len(self._chunks)))),))
+        return MapHistograms(((self._spilled, tuple(range(len(self._chunks)))),))

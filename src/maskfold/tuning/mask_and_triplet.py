@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from maskfold.execution.compiled import compiled
-from maskfold.pixels.metrics import FIXED_ONE, PLANES, plane_value
+from maskfold.pixels.metrics import FIXED_ONE, PLANES, plane_sum
 from maskfold.tuning.score_tables import FoldTables, ScoreTable
 
 # Adding up triplets takes five passes over the maps of Severstal's folds with this much memory; more gains nothing.
@@ -32,7 +32,7 @@ class MapGains:
 def map_gains(tables: FoldTables, class_index: int) -> Iterator[MapGains]:
     """The maps of one class on one fold, a chunk at a time."""
     planes = np.array(PLANES[tables.metric])
-    for records in tables.curves.chunks(class_index):
+    for records in tables.histograms.chunks(class_index):
         column = np.empty((len(records), 255), dtype=np.int64)
         gains = np.empty((len(planes), len(records), 255), dtype=np.int64)
         histograms = np.ascontiguousarray(records["histograms"])
@@ -62,8 +62,8 @@ def _look_up(
                 reached += 1
             column[one_map, level - 1] = reached
             for index, plane in enumerate(planes):
-                value = plane_value(plane, overlap, predicted, true_area[one_map])
-                gains[index, one_map, level - 1] = value - plane_value(plane, 0, 0, true_area[one_map])
+                value = plane_sum(plane, overlap, predicted, true_area[one_map])
+                gains[index, one_map, level - 1] = value - plane_sum(plane, 0, 0, true_area[one_map])
 
 
 def mask_tables(tables: FoldTables, class_index: int) -> list[ScoreTable]:

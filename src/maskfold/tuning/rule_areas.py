@@ -9,14 +9,14 @@ from typing import TypeGuard
 import numpy as np
 
 from maskfold.execution.jobs import map_threads
-from maskfold.oof.with_truth import JudgedImage
+from maskfold.oof.with_truth import LabelledOof
 from maskfold.rules.applying import active_window, apply_rule, lowest_threshold
 from maskfold.rules.rules import AnyRule, ComponentRule
 from maskfold.tuning.component_pass import ComponentAreas, Scratch
 
 
 def rule_areas(
-    images: Iterable[JudgedImage], rules: Sequence[Sequence[AnyRule]], largest_map_px: int, threads: int
+    images: Iterable[LabelledOof], rules: Sequence[Sequence[AnyRule]], largest_map_px: int, threads: int
 ) -> Iterator[tuple[str, np.ndarray]]:
     """The image ids and the areas each class's rules leave, image by image.
 
@@ -25,7 +25,7 @@ def rule_areas(
     """
     of_thread = threading.local()
 
-    def areas(image: JudgedImage) -> tuple[str, np.ndarray]:
+    def areas(image: LabelledOof) -> tuple[str, np.ndarray]:
         if not hasattr(of_thread, "judges"):
             scratch = Scratch()
             of_thread.judges = [_ClassJudge(of_class, largest_map_px, scratch) for of_class in rules]
@@ -49,7 +49,7 @@ class _ClassJudge:
                 self.shared.append((plain, ComponentAreas(settings, connectivity, largest_map_px, scratch)))
         self.others = [rule for rule in distinct if not is_plain(rule)]
 
-    def areas(self, image: JudgedImage, index: int) -> np.ndarray:
+    def areas(self, image: LabelledOof, index: int) -> np.ndarray:
         """(rules, 3) int64 of class `index` of one image."""
         prob, truth = image.oof.prob[index], image.truth[index]
         true_area = int(np.count_nonzero(truth))

@@ -13,8 +13,8 @@ from zipfile import ZipFile
 import numpy as np
 
 from maskfold.artefacts.files import whole_file
-from maskfold.pixels.metrics import FIXED_ONE, PLANES, pooled
-from maskfold.tuning.map_histograms import Curves, write_member
+from maskfold.pixels.metrics import FIXED_ONE, PLANES
+from maskfold.tuning.map_histograms import MapHistograms, write_member
 
 THRESHOLDS = np.arange(1, 256)
 LAYOUT = 2  # of the file; a file of another one is stale even where changes of the code are accepted
@@ -25,7 +25,7 @@ def area_grid(largest_map_px: int, dense_areas: int, growth: float) -> np.ndarra
     """The minimum areas a table knows, ascending: (bins,) int64.
 
     0 (keep everything; 1 is the same and left out), every integer from 2 to `dense_areas`, then steps by the factor
-    `growth` up to the largest map, and last one pixel more than it: the answer that is always empty.
+    `growth` up to the largest map, and last one pixel more than that, which leaves every mask empty.
     """
     areas = list(range(0, min(dense_areas, largest_map_px) + 1))
     while areas[-1] < largest_map_px:
@@ -91,8 +91,8 @@ class FoldTables:
 
     differences: (classes, gate levels, planes, 256, bins) int64; their cumulative sum from the last level and bin down
     plus `blank` is the table. blank: (classes, gate levels, planes) int64; images, true_area: (classes, gate levels)
-    int64. There is one gate level without classification probabilities, and 33 (0, 1/32, …, 1) with them. curves: the
-    single maps, on disk.
+    int64. There is one gate level without classification probabilities, and 33 (0, 1/32, …, 1) with them. histograms:
+    those of single maps, on disk.
     """
 
     metric: str
@@ -101,7 +101,7 @@ class FoldTables:
     blank: np.ndarray
     images: np.ndarray
     true_area: np.ndarray
-    curves: Curves
+    histograms: MapHistograms
 
     @classmethod
     def empty(cls, metric: str, grid: np.ndarray, classes: int, gate_levels: int) -> FoldTables:
@@ -114,7 +114,7 @@ class FoldTables:
             np.zeros((classes, gate_levels, planes), dtype=np.int64),
             np.zeros((classes, gate_levels), dtype=np.int64),
             np.zeros((classes, gate_levels), dtype=np.int64),
-            Curves(),
+            MapHistograms(),
         )
 
     def add(self, other: FoldTables) -> None:
@@ -123,7 +123,7 @@ class FoldTables:
             raise ValueError("tables of different metrics or area grids do not add")
         for own, more in zip(self._sums(), other._sums(), strict=True):
             own += more
-        self.curves += other.curves
+        self.histograms += other.histograms
 
     def _sums(self) -> tuple[np.ndarray, ...]:
         return self.differences, self.blank, self.images, self.true_area
@@ -154,18 +154,18 @@ class FoldTables:
                 write_member(archive, name, getattr(self, name), compress=True)
             for index, differences in enumerate(self.differences):
                 write_member(archive, f"differences_{index}", differences, compress=True)
-                self.curves.write(archive, index)
+                self.histograms.write(archive, index)
 
     @classmethod
     def load(cls, path: Path, classes: Sequence[int] | None = None) -> FoldTables:
-        """Read what `save` wrote: all classes, or only some, which then are numbered anew; the curves stay there."""
+        """Read what `save` wrote: all classes, or some, numbered 0, 1, … then; the histograms stay in the file."""
         with np.load(path) as stored:
             grid, *sums = (stored[name] for name in _STORED)
             chosen = list(range(len(sums[0])) if classes is None else classes)
             differences = np.stack([stored[f"differences_{index}"] for index in chosen])
             blank, images, true_area = (array[chosen] for array in sums)
-            curves = Curves(((path, tuple(chosen)),))
-            return cls(str(stored["metric"]), grid, differences, blank, images, true_area, curves)
+            histograms = MapHistograms(((path, tuple(chosen)),))
+            return cls(str(stored["metric"]), grid, differences, blank, images, true_area, histograms)
 
 
 def total(tables: Sequence[ScoreTable]) -> ScoreTable:
@@ -174,12 +174,3 @@ def total(tables: Sequence[ScoreTable]) -> ScoreTable:
     for table in tables[1:]:
         result = result + table
     return result
-
-
-def honest_score(tables: Sequence[ScoreTable], settings: Sequence[tuple[int, int]]) -> float:
-    """The score over all folds when fold k uses settings[k] = (row, column) of the tables, chosen on the others."""
-    pairs = zip(tables, settings, strict=True)
-    sums = np.sum([table.sums[:, row, column] for table, (row, column) in pairs], axis=0)
-    if tables[0].metric == "pooled_dice":
-        return pooled(int(sums[0]), int(sums[1]), sum(table.true_area for table in tables))
-    return float(sums[0] / (sum(table.images for table in tables) * FIXED_ONE))

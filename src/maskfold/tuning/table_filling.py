@@ -12,15 +12,15 @@ import numpy as np
 
 from maskfold.errors import DataError
 from maskfold.execution.jobs import map_threads
-from maskfold.oof.with_truth import JudgedImage
-from maskfold.pixels.metrics import PLANES, plane_value
+from maskfold.oof.with_truth import LabelledOof
+from maskfold.pixels.metrics import PLANES, plane_sum
 from maskfold.rules.applying import gate_level
 from maskfold.rules.rules import GATE_STEPS
 from maskfold.tuning.component_pass import ComponentPass
-from maskfold.tuning.map_histograms import CurveSpill
+from maskfold.tuning.map_histograms import HistogramSpill
 from maskfold.tuning.score_tables import FoldTables
 
-CurveRow = tuple[int, int, int, np.ndarray]
+HistogramRow = tuple[int, int, int, np.ndarray]
 
 
 class _Worker:
@@ -33,9 +33,9 @@ class _Worker:
         self.planes = PLANES[metric]
         self.component_pass = ComponentPass(grid, connectivity, self.planes)
 
-    def add(self, image: JudgedImage) -> list[CurveRow]:
-        """Add all classes of one image. Returns the curves of its maps that are not blank."""
-        curves: list[CurveRow] = []
+    def add(self, image: LabelledOof) -> list[HistogramRow]:
+        """Add all classes of one image. Returns the histograms of its maps that are not blank."""
+        histograms: list[HistogramRow] = []
         present = image.oof.class_prob
         if self.gated != (present is not None):
             where = f"image {image.oof.image_id}"
@@ -45,11 +45,11 @@ class _Worker:
             true_area = int(np.count_nonzero(truth))
             self.tables.images[index, level] += 1
             self.tables.true_area[index, level] += true_area
-            self.tables.blank[index, level] += [plane_value(plane, 0, 0, true_area) for plane in self.planes]
+            self.tables.blank[index, level] += [plane_sum(plane, 0, 0, true_area) for plane in self.planes]
             if prob.any():
                 histogram = self.component_pass.add(prob, truth, self.tables.differences[index, level])
-                curves.append((index, level, true_area, histogram))
-        return curves
+                histograms.append((index, level, true_area, histogram))
+        return histograms
 
     def take_tables(self) -> FoldTables:
         """The tables so far; new empty ones take their place."""
@@ -70,26 +70,27 @@ class TableBuilder:
         threads: int,
         spill_folder: Path | None = None,
     ) -> None:
-        """grid: minimum areas as `surface.area_grid` makes them; gated: keep the gate levels apart.
+        """grid: minimum areas as `area_grid` makes them; gated: keep the gate levels apart.
 
-        spill_folder: where the curves wait on disk; None: where the system keeps temporary files.
+        spill_folder: where the histograms are kept on disk until they are saved; None: where the system keeps temporary
+        files.
         """
         self.threads = threads
-        self._new_spill = partial(CurveSpill, spill_folder, classes)
+        self._new_spill = partial(HistogramSpill, spill_folder, classes)
         self._spill = self._new_spill()
         self._workers = [_Worker(metric, grid, connectivity, classes, gated) for _ in range(threads)]
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
         for worker in self._workers:
             self._idle.put(worker)
 
-    def add(self, images: Iterable[JudgedImage]) -> None:
+    def add(self, images: Iterable[LabelledOof]) -> None:
         """Add all classes of some images."""
-        # Which thread adds an image is chance, but sums do not tell, and the curves come in the order of the images.
+        # Which thread adds an image is chance; sums do not depend on it, and histograms keep the images' order.
         for rows in map_threads(self._add_one, images, self.threads):
             for row in rows:
                 self._spill.add(*row)
 
-    def _add_one(self, image: JudgedImage) -> list[CurveRow]:
+    def _add_one(self, image: LabelledOof) -> list[HistogramRow]:
         worker = self._idle.get()
         try:
             return worker.add(image)
@@ -101,13 +102,13 @@ class TableBuilder:
         whole, *others = [worker.take_tables() for worker in self._workers]
         for other in others:
             whole.add(other)
-        whole.curves = self._spill.finish()
+        whole.histograms = self._spill.finish()
         self._spill = self._new_spill()
         return whole
 
 
 def fold_tables(
-    images: Iterable[JudgedImage],
+    images: Iterable[LabelledOof],
     metric: str,
     grid: np.ndarray,
     connectivity: int,

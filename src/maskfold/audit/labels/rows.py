@@ -15,7 +15,7 @@ from maskfold.data.competition import Competition
 from maskfold.execution.jobs import available_cores, map_threads
 from maskfold.execution.progress import tracked
 from maskfold.oof.store import read_image_ids
-from maskfold.oof.with_truth import JudgedImage, check_complete, iter_judged
+from maskfold.oof.with_truth import LabelledOof, check_complete, iter_with_truth
 from maskfold.rules.applying import apply_rules
 from maskfold.rules.rules import AnyRule
 
@@ -31,14 +31,14 @@ def label_rows(oof_files: Sequence[Path], competition: Competition, rules: Seque
     rows: list[dict[str, Any]] = []
     measure = partial(_image_rows, class_names=competition.class_names, rules=rules)
     for fold, file in enumerate(oof_files):
-        images: Iterator[JudgedImage] = iter_judged(file, fold, competition)
+        images: Iterator[LabelledOof] = iter_with_truth(file, fold, competition)
         measured = map_threads(measure, images, available_cores())
         for own in tracked(measured, len(names[fold]), f"labels of fold {fold}"):
             rows += own
     return pd.DataFrame(rows)
 
 
-def _image_rows(image: JudgedImage, class_names: Sequence[str], rules: Sequence[AnyRule]) -> list[dict[str, Any]]:
+def _image_rows(image: LabelledOof, class_names: Sequence[str], rules: Sequence[AnyRule]) -> list[dict[str, Any]]:
     """The rows of one image, a class each."""
     oof = image.oof
     found = image_evidence(oof.prob, image.truth, apply_rules(oof.prob, rules, oof.class_prob))
