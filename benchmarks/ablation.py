@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 import numpy as np
 from claims import claim
 
-from maskfold.config.train import MASK_LOSSES
+from maskfold.config.loss import MASK_LOSSES
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 STAGES = ("make_folds", "train", "predict_oof", "tune_thresholds")

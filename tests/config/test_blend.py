@@ -44,10 +44,10 @@ def test_what_members_do_not_share_is_told_all_at_once(write):
     message = str(error.value)
     assert message.count("\n  ") == 4
     for line in (
-        "bears the name of the blend itself",
-        "both: output_root: 'there', but the blend says '.'",
-        "both: data.class_names: ('1',), but the blend says ('1', '2')",
-        "both: folds.count: 5, but the blend says 3",
+        "has the name of the blend",
+        "both: output_root: 'there', but the blend has '.'",
+        "both: data.class_names: ('1',), but the blend has ('1', '2')",
+        "both: folds.count: 5, but the blend has 3",
     ):
         assert line in message
 
@@ -56,7 +56,7 @@ def test_what_members_do_not_share_is_told_all_at_once(write):
     ("members", "answer"),
     [
         ("[a.yaml]", "blend.members: tuple should have at least 2 items"),
-        ("[a.yaml, a.yaml]", "blend.members: a is named twice"),
+        ("[a.yaml, a.yaml]", "blend.members: a is listed twice"),
         ("[a.yaml, c.yaml]", "no such config file"),
         ("[a.yaml, both.yaml]", "both.yaml: is a blend itself"),
         ("[a.yaml, bad.yaml]", "did you mean train.epochs?"),

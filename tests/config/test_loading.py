@@ -40,7 +40,7 @@ def test_file_holds_only_departures_from_the_defaults(write):
         ("train: {crop_size: [100, 256]}", "sides must be multiples of 32, found [100, 256]"),
         ("train: {loss: {bce: 0, dice: 0}}", "every mask loss has weight 0"),
         ("model: {resize: {scale: 0.5, longest_side: 512}}", "give exactly one of scale, longest_side, size"),
-        ("inference: {tta: [hflip, vflip, rot180]}", "a view would be seen twice"),
+        ("inference: {tta: [hflip, vflip, rot180]}", "a view would be used twice"),
         ("submission: {layout: image, columns: [a, b, c]}", "layout image has 2 columns, found 3"),
     ],
 )
@@ -80,13 +80,19 @@ def test_a_misspelt_key_of_the_data_section_knows_its_format(write):
             "several classes need class_name",
         ),
         ("{format: rle_csv, root: x, class_names: [a], columns: {rle: r}}", "give exactly one of image, image_class"),
-        ("{format: coco, root: x, class_names: [a], merge: {b: all}}", "merge: b is not among class_names"),
-        ("{format: mask_folders, root: x, mask_name: a.png}", "mask_name: expected {stem} once"),
+        ("{format: coco, root: x, class_names: [a], merge: {b: all}}", "merge: b not in class_names"),
+        ("{format: mask_folders, root: x, mask_name: a.png}", "mask_name: expected either {stem} or {name}"),
         ("{format: mask_folders, root: x, class_names: [a, b]}", "several classes need labels: class_index or colour"),
-        ("{format: mask_folders, root: x, class_colours: {mask: [1, 2, 3]}}", "class_colours goes with labels: colour"),
+        (
+            "{format: mask_folders, root: x, class_colours: {mask: [1, 2, 3]}}",
+            "class_colours: only with labels: colour",
+        ),
         ("{format: mask_folders, root: x, labels: colour}", "labels: colour needs class_colours"),
-        ("{format: mask_folders, root: x, labels: class_index, class_values: {mask: 0}}", "the background, share one"),
-        ("{format: paths_csv, root: x, class_names: [a, a]}", "a name is given twice"),
+        (
+            "{format: mask_folders, root: x, labels: class_index, class_values: {mask: 0}}",
+            "the background, have one in common",
+        ),
+        ("{format: paths_csv, root: x, class_names: [a, a]}", "class_names: each name once"),
     ],
 )
 def test_data_sections_of_every_format_say_what_is_wrong(write, data, answer):
@@ -136,5 +142,5 @@ def test_a_missing_file_is_answered_with_the_nearest_name(write):
 
 
 def test_a_key_given_twice_is_refused(write):
-    with pytest.raises(ConfigError, match="key given twice: name"):
+    with pytest.raises(ConfigError, match="duplicate key: name"):
         load_config(write(MINIMAL + "name: y\n"))

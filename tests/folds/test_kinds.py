@@ -103,10 +103,10 @@ def oof_values(config):
         ({"kind": "hold_out", "share": 0.3}, 1, None),
         ({"kind": "valid_folder", "count": 3}, 1, None),
         ({"kind": "csv", "csv": "x.csv", "count": 4}, 4, None),
-        ({"kind": "hold_out", "repeats": 2}, 0, "repeats goes with kind: k_fold"),
-        ({"share": 0.5}, 0, "share goes with kind: hold_out"),
-        ({"csv": "x.csv"}, 0, "csv goes with kind: csv"),
-        ({"kind": "csv"}, 0, "needs csv"),
+        ({"kind": "hold_out", "repeats": 2}, 0, "repeats: only with kind: k_fold"),
+        ({"share": 0.5}, 0, "share: only with kind: hold_out"),
+        ({"csv": "x.csv"}, 0, "csv: only with kind: csv"),
+        ({"kind": "csv"}, 0, "needs folds.csv"),
     ],
 )
 def test_a_kind_has_its_own_keys_and_number_of_models(folds, models, problem):
@@ -309,7 +309,7 @@ def test_members_of_a_blend_must_be_cut_alike(tmp_path):
     (tmp_path / "one.yaml").write_text("name: one\ndata: {format: rle_csv, root: x, class_names: ['1']}\n")
     (tmp_path / "two.yaml").write_text("extends: one.yaml\nname: two\nfolds: {kind: hold_out}\n")
     (tmp_path / "both.yaml").write_text("extends: one.yaml\nname: both\nblend: {members: [one.yaml, two.yaml]}\n")
-    with pytest.raises(ConfigError, match=r"two: folds\.kind: 'hold_out', but the blend says 'k_fold'"):
+    with pytest.raises(ConfigError, match=r"two: folds\.kind: 'hold_out', but the blend has 'k_fold'"):
         load_config(tmp_path / "both.yaml")
 
 

@@ -315,9 +315,9 @@ def test_bad_coco_results_are_named(change, answer, tiny_competition, tmp_path):
     ("settings", "answer"),
     [
         ({"layout": "coco_json", "order": "row"}, "column-major"),
-        ({"layout": "mask_folder", "empty_token": "-1"}, "no csv"),
-        ({"layout": "image", "category_ids": (1,)}, "goes with layout coco_json"),
-        ({"layout": "coco_json", "category_ids": (1, 1)}, "given twice"),
+        ({"layout": "mask_folder", "empty_token": "-1"}, "only for csv layouts"),
+        ({"layout": "image", "category_ids": (1,)}, "only for layout coco_json"),
+        ({"layout": "coco_json", "category_ids": (1, 1)}, "each category once"),
         ({"layout": "image", "columns": ("a",)}, "has 2 columns, found 1"),
     ],
 )

@@ -189,11 +189,11 @@ def test_a_source_that_cannot_label_is_refused_with_what_to_run(runs, tiny_compe
 @pytest.mark.parametrize(
     ("change", "answer"),
     [
-        ({"name": "first"}, "bears the name of this run itself"),
+        ({"name": "first"}, "has the name of this run"),
         ({"pseudo_labels": {"run": "firs.yaml"}}, "no such config file; did you mean .*first.yaml"),
         ({"pseudo_labels": {"run": "second.yaml"}}, "learn from its own predictions: second.yaml -> second.yaml"),
         ({"pseudo_labels": {"run": "third.yaml"}}, "second.yaml -> third.yaml -> second.yaml"),
-        ({"folds": {"count": 3}}, "folds.count: 2, but this config says 3"),
+        ({"folds": {"count": 3}}, "folds.count: 2, but this config has 3"),
         ({"pseudo_labels": {"run": "first.yaml", "max_share": 1.0}}, "pseudo_labels.max_share"),
         ({"pseudo_labels": {"run": "first.yaml", "min_confidense": 0.5}}, "did you mean pseudo_labels.min_confidence"),
     ],

@@ -3,34 +3,23 @@
 A config file holds only departures from the defaults of these sections. Relative paths start at the repository.
 """
 
-from maskfold.config.consistency import blend_problems, pseudo_label_problems
-from maskfold.config.data import (
-    AutoData,
-    CocoData,
-    DataConfig,
-    DemoConfig,
-    MaskFoldersData,
-    PathColumns,
-    PathsCsvData,
-    RleColumns,
-    RleCsvData,
-)
+from maskfold.config.data import AutoData, DataConfig
+from maskfold.config.data.coco import CocoData
+from maskfold.config.data.demo import DemoConfig
+from maskfold.config.data.mask_folders import MaskFoldersData
+from maskfold.config.data.paths_csv import PathColumns, PathsCsvData
+from maskfold.config.data.rle_csv import RleColumns, RleCsvData
 from maskfold.config.experiment import BlendConfig, Combine, Config, PseudoLabelsConfig
 from maskfold.config.folds import FoldsConfig
 from maskfold.config.inference import TTA_SCALE, InferenceConfig
 from maskfold.config.loading import REPOSITORY, load_config
+from maskfold.config.loss import LossConfig
 from maskfold.config.model import ModelConfig, Resize
 from maskfold.config.report import ReportConfig
+from maskfold.config.sampling import SamplingConfig, SubsetConfig
 from maskfold.config.section import Section
 from maskfold.config.submission import ImageNames, Layout, SubmissionConfig
-from maskfold.config.train import (
-    LossConfig,
-    SamplingConfig,
-    ScheduleConfig,
-    SubsetConfig,
-    TrainConfig,
-    TrainStage,
-)
+from maskfold.config.train import ScheduleConfig, TrainConfig, TrainStage
 from maskfold.config.tuning import TuningConfig
 
 __all__ = [
@@ -65,7 +54,5 @@ __all__ = [
     "TrainConfig",
     "TrainStage",
     "TuningConfig",
-    "blend_problems",
     "load_config",
-    "pseudo_label_problems",
 ]

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from maskfold.config.data import DataConfig, DemoConfig
+from maskfold.config.data import DataConfig
+from maskfold.config.data.demo import DemoConfig
 from maskfold.config.folds import FoldsConfig
 from maskfold.config.inference import InferenceConfig
 from maskfold.config.model import ModelConfig
@@ -19,45 +20,93 @@ from maskfold.config.tuning import TuningConfig
 
 Combine = Literal["mean", "geometric", "vote"]
 
-# Where the members' files lie and on what they run; such an override given to a blend reaches its members too.
+# An override of one of these that is given to a blend also applies to its members: where files are, and the machine.
 SHARED_KEYS = ("output_root", "data", "demo", "folds", "train.accelerator", "train.workers")
 
 
 class PseudoLabelsConfig(Section):
-    """Confident test predictions of a finished run that join the training images of each fold; never validated on."""
+    """Confident test predictions of a finished run, used as labels (docs/how-to/pseudo-labels.md). They are never
+    validated on."""
 
-    run: Config  # written as a config file, relative to the config's own
-    min_confidence: float = Field(0.9, ge=0, le=1)  # of an image, as docs/how-to/pseudo-labels.md defines it
-    max_share: float = Field(0.3, gt=0, lt=1)  # of the draws of an epoch, at most
+    run: Config
+    """Config file of the finished run. Relative paths start at this config file."""
+
+    min_confidence: float = Field(0.9, ge=0, le=1)
+    """Least confidence of an image that is used: that of its least sure class, 0 to 1."""
+
+    max_share: float = Field(0.3, gt=0, lt=1)
+    """Largest share of pseudo-labelled images among the training images, and among the draws of an epoch."""
 
 
 class BlendConfig(Section):
-    """A blend of experiments. Its own `model`, `train` and `inference` sections play no part, but for shard_images."""
+    """A blend of experiments (docs/how-to/blend.md). The blend's own `model` and `train` are not used; of `inference`
+    only `shard_images` is."""
 
-    members: tuple[Config, ...] = Field(min_length=2)  # written as config files, relative to the blend's own
-    combine: Combine = "mean"  # of probabilities; vote: the share of the members that say 0.5 or more
-    weights: Literal["equal", "greedy", "optuna"] = "equal"  # others stay equal unless their honest score is better
-    trials: int = Field(20, ge=1, le=1000)  # greedy: members picked, with replacement; optuna: weights tried
-    sample_px: int = Field(2**27, ge=1)  # of the OOF images that weights are chosen on, all classes; in memory
+    members: tuple[Config, ...] = Field(min_length=2)
+    """Config files of the experiments. Relative paths start at this config file. Their `data`, `folds` and
+    `output_root` must be those of the blend."""
+
+    combine: Combine = "mean"
+    """How probabilities are combined: `mean`, `geometric` mean, or `vote` (the share of members that say 0.5 or
+    more)."""
+
+    weights: Literal["equal", "greedy", "optuna"] = "equal"
+    """How the members' weights are chosen. Searched weights (`greedy`, `optuna`) are used only if their cross-validated
+    score is clearly better than that of equal weights."""
+
+    trials: int = Field(20, ge=1, le=1000)
+    """With `greedy`: members picked, with replacement. With `optuna`: weights tried."""
+
+    sample_px: int = Field(2**27, ge=1)
+    """Number of out-of-fold pixels, of all classes, on which weights are chosen. Each takes a byte of memory for every
+    member."""
 
 
 class Config(Section):
-    """One competition experiment."""
+    """One competition experiment. A config file may start from another one: `extends: other.yaml`."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    """Name of the run and of its files: letters, digits, _ and -."""
+
     seed: int = Field(0, ge=0, lt=2**31)
-    output_root: str = "."  # folds/, oof/, runs/, submissions/ and reports/ of the run lie below it
+    """Seed of all random numbers: folds, weights, sampling, augmentation."""
+
+    output_root: str = "."
+    """Folder of the run's files: folds/, oof/, runs/, submissions/ and reports/ are below it. Relative paths start at
+    the repository."""
+
     data: DataConfig
+    """Where images and labels are, and in which format."""
+
     demo: DemoConfig | None = None
+    """The generated demo competition. null: the data exists."""
+
     folds: FoldsConfig = FoldsConfig()
+    """How the training images are split."""
+
     model: ModelConfig = ModelConfig()
+    """The network."""
+
     train: TrainConfig = TrainConfig()
-    pseudo_labels: PseudoLabelsConfig | None = None  # test images that join the training images of every fold
+    """Training of one model."""
+
+    pseudo_labels: PseudoLabelsConfig | None = None
+    """Test predictions of a finished run that join the training images. null: none."""
+
     inference: InferenceConfig = InferenceConfig()
+    """From an image to probabilities."""
+
     tuning: TuningConfig = TuningConfig()
+    """The exact search for thresholds and minimum areas."""
+
     submission: SubmissionConfig = SubmissionConfig()
+    """The submission file."""
+
     report: ReportConfig = ReportConfig()
-    blend: BlendConfig | None = None  # of other experiments; then there is nothing to train
+    """The HTML pages of a run."""
+
+    blend: BlendConfig | None = None
+    """A blend of other experiments instead of a training. null: a plain experiment."""
 
 
 PseudoLabelsConfig.model_rebuild()

@@ -8,34 +8,48 @@ from pydantic import Field, model_validator
 
 from maskfold.config.section import Section
 
-TTA_TURNS = ("hflip", "vflip", "rot180", "rot90")
-
-
+_TTA_TURNS = ("hflip", "vflip", "rot180", "rot90")
 TTA_SCALE = "scale"
 
 
 class InferenceConfig(Section):
-    """From an image to probabilities; the same for OOF and test images."""
+    """From an image to probabilities; the same for out-of-fold and test images."""
 
-    tta: tuple[str, ...] = ("hflip",)  # hflip, vflip, rot180, rot90, scale1.25; the untouched image always takes part
+    tta: tuple[str, ...] = ("hflip",)
+    """Test-time augmentation: views whose predictions are averaged with that of the unchanged image, which always
+    takes part. `hflip` and `vflip`: flips (together they include the half turn). `rot180`: the half turn. `rot90`: all
+    quarter turns; of images that are not square only the half turn. `scale0.5` to `scale2`, such as `scale1.25`:
+    resized. Views combine, so that `[hflip, vflip, scale1.25]` takes eight passes. `[]`: the image alone."""
+
     batch_size: int = Field(16, ge=1)
-    pad_multiple: int = Field(32, ge=32, multiple_of=32)  # px; sides are padded to it; coarser: fewer, fuller batches
-    shard_images: int = Field(256, ge=1)  # test images a shard; a killed run continues at the last whole shard
+    """Images a batch. Lower it if memory runs out."""
 
-    tile_size: tuple[int, int] | None = None  # (height, width) after model.resize; null: images go through whole
-    tile_overlap: int = Field(64, ge=0)  # px, at least; the tiles are blended there
+    pad_multiple: int = Field(32, ge=32, multiple_of=32)
+    """Sides of images are padded to a multiple of this many pixels. With images of many sizes, a larger value gives
+    fewer, fuller batches but more padding."""
+
+    shard_images: int = Field(256, ge=1)
+    """Test images a shard. A stopped run continues after the last complete shard."""
+
+    tile_size: tuple[int, int] | None = None
+    """(height, width) in pixels, after `model.resize`; multiples of 32 from 64. Images are predicted in overlapping
+    tiles of this size: for images too large for the memory. null: whole images."""
+
+    tile_overlap: int = Field(64, ge=0)
+    """Least overlap of neighbouring tiles in pixels, at most half a tile; their predictions are blended there."""
 
     @model_validator(mode="after")
     def _distinct_views(self) -> InferenceConfig:
         for name in self.tta:
-            if name not in TTA_TURNS and not re.fullmatch(TTA_SCALE + r"(0\.[5-9]\d*|1\.\d*[1-9]\d*|2(\.0)?)", name):
-                raise ValueError(f"tta: {name!r} is none of {', '.join(TTA_TURNS)}, {TTA_SCALE}0.5 to {TTA_SCALE}2")
-        turns = [name for name in self.tta if name in TTA_TURNS]
+            if name not in _TTA_TURNS and not re.fullmatch(TTA_SCALE + r"(0\.[5-9]\d*|1\.\d*[1-9]\d*|2(\.0)?)", name):
+                names = ", ".join(_TTA_TURNS)
+                raise ValueError(f"tta: expected {names}, or {TTA_SCALE}0.5 to {TTA_SCALE}2 without 1; found {name!r}")
+        turns = [name for name in self.tta if name in _TTA_TURNS]
         whole_group = {"hflip", "vflip"} <= set(turns) and len(turns) > 2
         if len(set(self.tta)) != len(self.tta) or whole_group or {"rot90", "rot180"} <= set(turns):
             raise ValueError(
-                "tta: a view would be seen twice (hflip with vflip holds rot180, rot90 holds rot180, and with one flip "
-                f"every other); found {list(self.tta)}"
+                "tta: a view would be used twice (hflip with vflip includes rot180; rot90 includes rot180 and, with "
+                f"one flip, the other); found {list(self.tta)}"
             )
         return self
 

@@ -16,32 +16,65 @@ class Resize(Section):
     """
 
     scale: float | None = Field(None, gt=0, le=4)
+    """Factor on both sides. null: use another form."""
+
     longest_side: int | None = Field(None, ge=32)
-    size: tuple[int, int] | None = None  # (height, width)
+    """Pixels of the longer side; the other follows. null: use another form."""
+
+    size: tuple[int, int] | None = None
+    """(height, width) in pixels, whatever the proportions of the image. null: use another form."""
 
     @model_validator(mode="after")
     def _one_form(self) -> Resize:
         given = [key for key in ("scale", "longest_side", "size") if getattr(self, key) is not None]
         if len(given) != 1:
-            raise ValueError(f"give exactly one of scale, longest_side, size; found {given or 'none'}")
+            raise ValueError(f"give exactly one of scale, longest_side, size; found {', '.join(given) or 'none'}")
         return self
 
 
 class ModelConfig(Section):
-    """A segmentation-models-pytorch network."""
+    """The network: an encoder and a decoder of segmentation-models-pytorch (smp)."""
 
     architecture: str = "Unet"
-    encoder: str = "resnet34"  # any smp encoder, or tu-<name> for a timm one
-    encoder_weights: str | None = "imagenet"  # a name smp can download, the path of a local state dict, or null
+    """Any architecture of smp: Unet, UnetPlusPlus, FPN, DeepLabV3Plus, Segformer, …"""
+
+    encoder: str = "resnet34"
+    """Any encoder of smp, or `tu-<name>` for one of timm."""
+
+    encoder_weights: str | None = "imagenet"
+    """Pretrained weights: a name that smp can download (`imagenet`), or the path of a local state dict (.pth,
+    .safetensors; relative paths start at the repository). null: random weights."""
+
     encoder_depth: int = Field(5, ge=3, le=5)
-    decoder_channels: tuple[int, ...] | None = None  # only for architectures that take it; one a depth level
-    attention: Literal["scse"] | None = None  # in the decoder, for architectures that take it
-    hypercolumns: bool = False  # Unet only: all decoder stages upsampled and joined before the head
-    separable_decoder: bool = False  # depthwise-separable 3x3 convolutions in the decoder, for mobile encoders
-    classification_head: bool = False  # predicts which classes are present, for gates
+    """Number of times the encoder halves the resolution. Lower: fewer parameters, less context."""
+
+    decoder_channels: tuple[int, ...] | None = None
+    """Channels of the decoder, one number for each level of `encoder_depth`, coarse to fine; for architectures that
+    take them. null: smp's default."""
+
+    attention: Literal["scse"] | None = None
+    """Spatial and channel attention in the decoder (Roy et al. 2018), for architectures that take it. null: none."""
+
+    hypercolumns: bool = False
+    """Unet only: upsample all levels of the decoder and join them before the last convolution (Hariharan et al.
+    2015)."""
+
+    separable_decoder: bool = False
+    """Depthwise-separable 3x3 convolutions in the decoder: about a ninth of the computation, for mobile encoders."""
+
+    classification_head: bool = False
+    """Also predict which classes are present in the image. Worth it where many images are empty: tuning can then use
+    gates."""
+
     classification_dropout: float = Field(0.2, ge=0, lt=1)
-    in_channels: int = Field(3, ge=1)  # 1 and 3: images are read as grey or RGB; others: as many as the files have
+    """Dropout before the classification head."""
+
+    in_channels: int = Field(3, ge=1)
+    """Channels of the images: 1 reads them as grey, 3 as RGB; any other number must be that of the files (.npy, TIFF,
+    RGBA). Pretrained weights are adapted."""
+
     resize: Resize | None = None
+    """Resize images before the network. null: original size."""
 
     @model_validator(mode="after")
     def _hypercolumns_fit(self) -> ModelConfig:

@@ -10,7 +10,14 @@ from maskfold.config.section import Section
 class ReportConfig(Section):
     """The HTML pages of a run."""
 
-    examples: int = Field(12, ge=0)  # OOF images of a kind (worst, …) on the first page
-    oof_gallery: bool = True  # a page of all OOF images; some 10 kB each
-    test_gallery: bool = True  # a page of all test images with the submitted masks
-    picture_px: int = Field(512, ge=64, le=4096)  # longest side of the galleries' pictures
+    examples: int = Field(12, ge=0)
+    """Number of out-of-fold images of each kind (worst, false positives, …) on the first page."""
+
+    oof_gallery: bool = True
+    """Make a page of all out-of-fold images. It takes about 10 kB an image."""
+
+    test_gallery: bool = True
+    """Make a page of all test images with the submitted masks."""
+
+    picture_px: int = Field(512, ge=64, le=4096)
+    """Longest side of the pictures in the galleries, in pixels. Larger images are reduced to it."""

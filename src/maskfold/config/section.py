@@ -1,4 +1,4 @@
-"""The base of every config section, and the error of a config that cannot be used."""
+"""The base of every config section."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Section(BaseModel):
-    """Base of all config sections: unknown keys are refused and values are never converted."""
+    """Base of all config sections: unknown keys are refused and values are never converted.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    The docstring under a field becomes its description, from which the config reference is made.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)

@@ -9,12 +9,9 @@ from pydantic import Field, model_validator
 from maskfold.config.section import Section
 
 Layout = Literal["image_class_id", "image_class_columns", "image", "coco_json", "mask_folder"]
-
-
 ImageNames = Literal["id", "stem", "index"]
 
-
-CSV_COLUMNS = {  # the usual names
+_CSV_COLUMNS = {  # the usual names
     "image_class_id": ("ImageId_ClassId", "EncodedPixels"),
     "image_class_columns": ("ImageId", "ClassId", "EncodedPixels"),
     "image": ("id", "rle_mask"),
@@ -22,35 +19,50 @@ CSV_COLUMNS = {  # the usual names
 
 
 class SubmissionConfig(Section):
-    """The answer file; its rows and order follow the competition's sample file where there is one."""
+    """The submission file. If the competition has a sample submission, its rows, order and columns are used."""
 
     layout: Layout = "image_class_columns"
-    columns: tuple[str, ...] | None = None  # of a csv; null: the usual names of the layout
+    """`image_class_id`: csv with image and class in one column. `image_class_columns`: csv with a column for each.
+    `image`: csv with one row an image, for a single class. `coco_json`: COCO results. `mask_folder`: png masks."""
+
+    columns: tuple[str, ...] | None = None
+    """Column names of a csv, in order. null: the usual names of the layout (such as ImageId, ClassId,
+    EncodedPixels)."""
+
     order: Literal["column", "row"] = "column"
-    empty_token: str = ""  # what a csv writes for an empty mask
-    # How images are called where no sample file says it: id as the reader has it, stem without suffix, index counted
-    # from 0 in the order of file names. A sample file's names speak for themselves, but numbers need index here.
+    """Pixel order of the run lengths: down the columns (Kaggle) or along the rows."""
+
+    empty_token: str = ""
+    """What a csv has for an empty mask: blank, `-1`, `-`, …"""
+
     image_names: ImageNames = "id"
-    category_ids: tuple[int, ...] | None = None  # of coco_json, class by class; null: the sample's, or 1, 2, …
-    mask_value: int = Field(255, ge=1, le=255)  # of a pixel that is on, in mask_folder
+    """How images are named if no sample submission says it. `id`: as in the labels. `stem`: without suffix. `index`: 0,
+    1, … in the order of the file names. A sample submission that counts images also needs `index`."""
+
+    category_ids: tuple[int, ...] | None = None
+    """With `coco_json`: the category of each class, in order. null: that of the same name in the sample submission, or
+    1, 2, …"""
+
+    mask_value: int = Field(255, ge=1, le=255)
+    """With `mask_folder`: grey value of the pixels in the mask."""
 
     @model_validator(mode="after")
     def _fits_the_layout(self) -> SubmissionConfig:
-        expected = len(CSV_COLUMNS.get(self.layout, ()))
+        expected = len(_CSV_COLUMNS.get(self.layout, ()))
         for key in ("columns", "empty_token"):
             if not expected and getattr(self, key):
-                raise ValueError(f"{key}: layout {self.layout} is no csv; leave it out")
+                raise ValueError(f"{key}: only for csv layouts, found layout {self.layout}; remove it")
         if self.columns is not None and len(self.columns) != expected:
             raise ValueError(f"layout {self.layout} has {expected} columns, found {len(self.columns)}")
         if self.layout == "coco_json" and self.order != "column":
-            raise ValueError("order: COCO's run lengths are column-major; leave it out")
+            raise ValueError("order: the run lengths of coco_json are always column-major; remove it")
         if self.category_ids is not None and self.layout != "coco_json":
-            raise ValueError(f"category_ids: goes with layout coco_json, found {self.layout}")
+            raise ValueError(f"category_ids: only for layout coco_json, found {self.layout}; remove it")
         if self.category_ids is not None and len(set(self.category_ids)) != len(self.category_ids):
-            raise ValueError(f"category_ids: a category is given twice in {list(self.category_ids)}")
+            raise ValueError(f"category_ids: each category once, found {list(self.category_ids)}")
         return self
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """Column names of the answer file, in order; none where it is no csv."""
-        return self.columns or CSV_COLUMNS.get(self.layout, ())
+        """Column names of the submission, in order; none unless it is a csv."""
+        return self.columns or _CSV_COLUMNS.get(self.layout, ())

@@ -1,4 +1,4 @@
-"""Training of one fold: what is drawn, how it is augmented, the loss, the learning rate and the machine."""
+"""Training of one fold: phases, learning rate, augmentation and the machine."""
 
 from __future__ import annotations
 
@@ -6,124 +6,150 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from maskfold.config.loss import LossConfig
+from maskfold.config.sampling import SamplingConfig
 from maskfold.config.section import Section
-
-PIXEL_LOSSES = ("bce", "focal")
-MASK_LOSSES = (*PIXEL_LOSSES, "dice", "log_dice", "tversky", "lovasz", "lovasz_symmetric", "dice_cross_entropy")
 
 Augmentation = Literal["none", "light", "medium", "heavy", "people"]
 
 
-class LossConfig(Section):
-    """Weights of the terms of the training loss (zero leaves a term out), and what shapes them."""
-
-    bce: float = Field(1.0, ge=0)
-    dice: float = Field(1.0, ge=0)
-    log_dice: float = Field(0.0, ge=0)
-    focal: float = Field(0.0, ge=0)
-    tversky: float = Field(0.0, ge=0)
-    lovasz: float = Field(0.0, ge=0)  # hinge
-    lovasz_symmetric: float = Field(0.0, ge=0)  # the mean of lovasz and lovasz with mask and background exchanged
-    dice_cross_entropy: float = Field(0.0, ge=0)  # the geometric mean of Dice loss and cross-entropy
-    classification: float = Field(0.3, ge=0)  # of the classification head's BCE, when there is such a head
-    class_weights: tuple[float, ...] | None = None  # one a class; null: every class counts the same
-    positive_weight: float | tuple[float, ...] | None = None  # of mask pixels in bce: one number, or one a class
-    label_smoothing: float = Field(0.0, ge=0, lt=0.5)  # of bce: targets are this far from 0 and 1
-    focal_gamma: float = Field(2.0, ge=0)
-    focal_alpha: float | None = Field(None, gt=0, lt=1)  # of mask pixels; background has 1 - alpha; null: none
-    tversky_alpha: float = Field(0.3, gt=0, lt=1)  # weight of false positives; false negatives have 1 - alpha
-    border_weight: float = Field(0.0, ge=0)  # extra weight of border pixels in the pixel losses (bce, focal)
-    border_kernel: int = Field(5, ge=3)  # px, odd: the border is the mask minus its erosion with this square
-
-    @model_validator(mode="after")
-    def _usable(self) -> LossConfig:
-        if not any(getattr(self, name) for name in MASK_LOSSES):
-            raise ValueError(f"every mask loss has weight 0; give at least one of {', '.join(MASK_LOSSES)} a weight")
-        if self.border_kernel % 2 == 0:
-            raise ValueError(f"border_kernel: must be odd, found {self.border_kernel}")
-        if self.border_weight and not any(getattr(self, name) for name in PIXEL_LOSSES):
-            raise ValueError(f"border_weight: weighs the pixel losses, but {' and '.join(PIXEL_LOSSES)} have weight 0")
-        return self
-
-
-class SubsetConfig(Section):
-    """A balanced part of the training images, the same in every epoch."""
-
-    empty: int = Field(ge=0)  # at most so many images without any mask
-    per_class: int | None = Field(None, ge=1)  # images that show each class, at least (all where there are fewer)
-
-
-class SamplingConfig(Section):
-    """Which training images an epoch draws, and where it crops them."""
-
-    non_empty_share: float | None = Field(None, gt=0, le=1)  # share of drawn images that show something; null: as it is
-    final_non_empty_share: float | None = Field(None, gt=0, le=1)  # reached in equal steps at the last epoch
-    class_balance: float = Field(0.0, ge=0, le=1)  # 0: non-empty images drawn equally often; 1: classes equally often
-    defect_crop_share: float = Field(0.5, ge=0, le=1)  # share of crops of non-empty images that must show something
-    draws_per_epoch: int | None = Field(None, ge=1)  # null: as many as there are training images
-    subset: SubsetConfig | None = None
-
-    @model_validator(mode="after")
-    def _schedule_has_a_start(self) -> SamplingConfig:
-        if self.final_non_empty_share is not None and self.non_empty_share is None:
-            raise ValueError("final_non_empty_share: needs non_empty_share, the share to start from")
-        return self
-
-
 class ScheduleConfig(Section):
-    """The course of the learning rate, step by step; every stage of a training runs its own."""
+    """The learning rate over the steps of a phase; each phase runs its own schedule."""
 
     kind: Literal["cosine", "one_cycle", "constant", "plateau"] = "cosine"
-    warmup_epochs: float = Field(1.0, ge=0)  # linear, before cosine and constant; one_cycle brings its own
-    final_factor: float = Field(0.0, ge=0, lt=1)  # of the learning rate, where cosine and one_cycle end
-    plateau_patience: int = Field(3, ge=0)  # validations without a better metric before the rate falls
+    """`cosine`: falls along half a cosine. `one_cycle`: rises for 30 % of the steps, then falls. `constant`: stays.
+    `plateau`: falls when the validation metric stops improving; for a training with one phase."""
+
+    warmup_epochs: float = Field(1.0, ge=0)
+    """Epochs of linear increase at the start of `cosine` and `constant`. Fractions are allowed."""
+
+    final_factor: float = Field(0.0, ge=0, lt=1)
+    """Where `cosine` and `one_cycle` end, as a share of the learning rate."""
+
+    plateau_patience: int = Field(3, ge=0)
+    """With `plateau`: validations without improvement before the learning rate falls."""
+
     plateau_factor: float = Field(0.3, gt=0, lt=1)
+    """With `plateau`: factor on the learning rate each time it falls."""
 
 
 class TrainStage(Section):
-    """A further stage of a training; what it leaves out stays as in the stage before it."""
+    """A further phase of a training. Keys that are left out or null stay as in the phase before."""
 
     epochs: int = Field(ge=1)
+    """Epochs of this phase."""
+
     crop_size: tuple[int, int] | Literal["whole"] | None = None
+    """(height, width) of the crops in pixels, or `whole` for whole images."""
+
     batch_size: int | None = Field(None, ge=1)
+    """Images a batch."""
+
     learning_rate: float | None = Field(None, gt=0)
+    """Peak learning rate."""
+
     encoder_learning_rate: float | None = Field(None, gt=0)
+    """Peak learning rate of the encoder."""
+
     augmentation: Augmentation | tuple[dict[str, Any], ...] | None = None
+    """A preset or a list of albumentations transforms."""
+
     sampling: SamplingConfig | None = None
+    """Which images are drawn. Keys that are left out have their defaults, not the values of the phase before."""
+
     schedule: ScheduleConfig | None = None
+    """The schedule of the learning rate. Keys that are left out have their defaults, not the values of the phase
+    before."""
 
 
 class TrainConfig(Section):
-    """Training of one fold."""
+    """Training of one model."""
 
     epochs: int = Field(30, ge=1)
+    """Epochs of the first phase (all of them, unless `then` adds phases)."""
+
     batch_size: int = Field(16, ge=1)
-    crop_size: tuple[int, int] | None = None  # (height, width) after model.resize; null pads all to the largest image
+    """Images a batch. Lower it if memory runs out, and raise `accumulate_batches`."""
+
+    crop_size: tuple[int, int] | None = None
+    """(height, width) of random crops in pixels, after `model.resize`; multiples of 32. null: whole images, padded to
+    the largest."""
+
     learning_rate: float = Field(1e-3, gt=0)
-    encoder_learning_rate: float | None = Field(None, gt=0)  # null: the same as learning_rate
+    """Peak learning rate."""
+
+    encoder_learning_rate: float | None = Field(None, gt=0)
+    """Peak learning rate of the encoder; a pretrained one often needs less. null: `learning_rate`."""
+
     weight_decay: float = Field(1e-4, ge=0)
+    """Weight decay of AdamW."""
+
     gradient_clip: float = Field(1.0, gt=0)
-    accumulate_batches: int = Field(1, ge=1)  # batches a step of the optimiser
-    frozen_encoder_epochs: int = Field(0, ge=0)  # the encoder, batch norm too, stays as it came for the first epochs
+    """Largest norm of the gradient; larger ones are scaled down to it."""
+
+    accumulate_batches: int = Field(1, ge=1)
+    """Batches a step of the optimiser: a larger effective batch without more memory."""
+
+    frozen_encoder_epochs: int = Field(0, ge=0)
+    """The encoder, including its batch norm, is not trained for this many epochs at the start."""
+
     schedule: ScheduleConfig = ScheduleConfig()
-    then: tuple[TrainStage, ...] = ()  # further stages after these epochs: full images, say, then a low rate
+    """The schedule of the learning rate."""
+
+    then: tuple[TrainStage, ...] = ()
+    """Further phases after these epochs, for example with whole images or a lower learning rate."""
+
     sampling: SamplingConfig = SamplingConfig()
-    augmentation: Augmentation | tuple[dict[str, Any], ...] = "medium"  # a preset, or a list of albumentations
+    """Which images are drawn."""
+
+    augmentation: Augmentation | tuple[dict[str, Any], ...] = "medium"
+    """A preset, or a list of albumentations transforms such as `[{RandomBrightnessContrast: {p: 0.5}}]`
+    (docs/how-to/train-better.md). Flips are set by `flips`."""
+
     flips: tuple[Literal["horizontal", "vertical"], ...] = ("horizontal",)
+    """Random flips, each with probability 0.5. Leave out those that make an image implausible. `[]`: none."""
+
     loss: LossConfig = LossConfig()
-    ema_decay: float | None = Field(0.99, gt=0, lt=1)  # null: no moving average of the weights
-    # The weights OOF and test use. top: the mean of the top_k best; ensemble: all of these, their predictions averaged.
+    """The training loss."""
+
+    ema_decay: float | None = Field(0.99, gt=0, lt=1)
+    """Decay, for each step, of the moving average of the weights, which is validated and kept. null: no average."""
+
     select: Literal["best", "last", "top", "ensemble"] = "best"
-    top_k: int = Field(1, ge=1)  # checkpoints kept, by the validation metric
-    validate_every: int = Field(1, ge=1)  # epochs; divides the number of epochs, so that the last is validated
-    early_stopping_patience: int | None = Field(None, ge=1)  # validations without a better metric; null: never stop
+    """Which weights are kept. `best`: those with the best validation metric. `last`: those of the last epoch. `top`:
+    the mean of the `top_k` best. `ensemble`: the `top_k` best, their predictions averaged, at `top_k` times the cost.
+    All but `last` choose on the validation images, which makes out-of-fold scores slightly too good."""
+
+    top_k: int = Field(1, ge=1)
+    """Number of checkpoints kept, by the validation metric. `ensemble` needs at least 2."""
+
+    validate_every: int = Field(1, ge=1)
+    """Validate after every this many epochs; must divide the total number of epochs."""
+
+    early_stopping_patience: int | None = Field(None, ge=1)
+    """Stop after this many validations without improvement. null: never."""
+
     precision: Literal["auto", "32", "bf16"] = "auto"
+    """`auto`: bf16 if the hardware computes it fast, else float32. `"32"` (quoted): float32, for exact comparisons."""
+
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    """`auto`: a GPU if there is one."""
+
     devices: int = Field(1, ge=1)
+    """GPUs (or CPU processes) that train one model together, on each machine."""
+
     num_nodes: int = Field(1, ge=1)
-    compile: bool = False  # torch.compile: a minute or more at the start, then faster steps where it helps
-    workers: int | None = Field(None, ge=0)  # loader processes; null: up to four beside a GPU, one on a CPU
-    cache: Literal["auto", "ram", "disk", "none"] = "auto"  # of decoded images; auto: in RAM where they fit well
+    """Machines that train one model together."""
+
+    compile: bool = False
+    """Compile the network (torch.compile): a minute or more at the start, then often faster steps."""
+
+    workers: int | None = Field(None, ge=0)
+    """Processes that load images, for training and prediction. null: up to four with a GPU, one on a CPU. 0: none."""
+
+    cache: Literal["auto", "ram", "disk", "none"] = "auto"
+    """Where decoded images are kept: `ram`, `disk` (a memory-mapped temporary file), `none`. `auto`: RAM if they need
+    at most a quarter of what is free, else none."""
 
     @model_validator(mode="after")
     def _crops_fit_stride(self) -> TrainConfig:
@@ -136,7 +162,7 @@ class TrainConfig(Section):
     def _plateau_stands_alone(self) -> TrainConfig:
         kinds = [self.schedule.kind, *(stage.schedule.kind for stage in self.then if stage.schedule is not None)]
         if self.then and "plateau" in kinds:
-            raise ValueError("then: the plateau schedule has one stage only; choose cosine, one_cycle or constant")
+            raise ValueError("then: the plateau schedule allows one phase only; choose cosine, one_cycle or constant")
         return self
 
     @model_validator(mode="after")

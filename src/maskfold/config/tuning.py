@@ -10,14 +10,37 @@ from maskfold.config.section import Section
 
 
 class TuningConfig(Section):
-    """The exact search for thresholds and minimum areas on the OOF predictions."""
+    """The exact search for thresholds and minimum areas on the out-of-fold (OOF) predictions."""
 
     metric: Literal["dice", "iou", "tgs_precision", "pooled_dice"] = "dice"
-    rule: Literal["auto", "component", "mask", "triplet"] = "auto"  # auto: the best of the three for each class
+    """The score to maximise; take the competition's. `dice` and `iou`: mean over images and classes, an empty
+    prediction for an empty image scores 1. `tgs_precision`: mean precision at the IoU thresholds 0.5, 0.55, …, 0.95.
+    `pooled_dice`: one Dice over the pixels of all images."""
+
+    rule: Literal["auto", "component", "mask", "triplet"] = "auto"
+    """How a probability map becomes a mask. `component`: apply a threshold, then remove small connected components.
+    `mask`: apply a threshold, then empty the whole mask if it is small. `triplet`: empty unless enough pixels reach a
+    high threshold, else use a lower one. `auto`: the best of the three for each class."""
+
     connectivity: Literal[4, 8] = 8
-    gates: bool = True  # by the classification probability, where the model predicts one
-    finishing: bool = True  # try hole filling and keeping only the largest components
-    dense_areas: int = Field(256, ge=1, le=8192)  # every minimum area up to this one is tried, then geometric steps
+    """Whether pixels that touch at a corner only belong to one connected component (8) or not (4)."""
+
+    gates: bool = True
+    """Also try to empty masks whose class the classification head finds improbable. Without effect unless
+    `model.classification_head` is on."""
+
+    finishing: bool = True
+    """Also try to fill holes and to keep only the largest components."""
+
+    dense_areas: int = Field(256, ge=1, le=8192)
+    """Every minimum area up to this many pixels is tried; above it, areas grow by `area_growth`."""
+
     area_growth: float = Field(1.05, gt=1, le=2)
-    trials: int = Field(100, ge=0)  # of the Optuna study over what does not decompose
+    """Factor between one minimum area and the next above `dense_areas`. Smaller: finer, slower, more memory."""
+
+    trials: int = Field(100, ge=0)
+    """Optuna trials for each class over soft gates, which the exact tables cannot cover: the required area shrinks as
+    the classification head grows confident. Only with `gates` and a classification head. 0: no soft gates."""
+
     bootstrap_samples: int = Field(1000, ge=100)
+    """Bootstrap samples behind the confidence intervals of the scores."""

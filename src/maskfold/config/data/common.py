@@ -1,0 +1,49 @@
+"""What every data format has."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from maskfold.config.section import Section
+
+
+class Excluding(Section):
+    """Training images to leave out, whatever the format."""
+
+    exclude: str | None = None
+    """A csv with the column image_id: training images to leave out (docs/how-to/choose-folds.md), such as the label
+    audit writes. Relative paths start at the repository, not at `root`. null: none."""
+
+    exclude_from: Literal["training", "everything"] = "training"
+    """What the excluded images are left out of. `training`: no model is trained on them, but they are scored.
+    `everything`: also the out-of-fold predictions, tuning and scores."""
+
+
+class LabelledData(Excluding):
+    """What every format but `auto` has. Relative paths start at `root`."""
+
+    root: str
+    """Folder of the competition's data. Relative paths start at the repository."""
+
+    class_names: tuple[str, ...] = Field(min_length=1)
+    """Names of the classes, in order."""
+
+    sample_submission: str | None = None
+    """The competition's sample submission: csv, json or a folder of masks. null: none; `submission` then says what to
+    write."""
+
+    groups_csv: str | None = None
+    """A csv with the columns ImageId and GroupId: images of one group (of one object, say) stay in one fold. null:
+    none."""
+
+    check: Literal["auto", "decode", "header"] = "auto"
+    """How image files are checked before any work. `decode`: each is decoded once. `header`: only its size and its end
+    are looked at. `auto`: `header` if more than 20,000 files are new, else `decode`."""
+
+    @model_validator(mode="after")
+    def _distinct_classes(self) -> LabelledData:
+        if len(set(self.class_names)) != len(self.class_names):
+            raise ValueError(f"class_names: each name once, found {list(self.class_names)}")
+        return self

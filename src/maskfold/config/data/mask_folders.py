@@ -1,0 +1,72 @@
+"""Photos and mask images in folders."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from maskfold.config.data.mask_images import MaskImageData
+
+
+class MaskFoldersData(MaskImageData):
+    """Photos in one folder, mask images in another, paired by name. Relative paths start at `root`.
+
+    `image_name` and `mask_name` are patterns: {stem} is what photo and mask have in common, {name} (in `mask_name`) the
+    photo's whole file name, {class} a class name (then each class has its own mask files), * any text. A pattern
+    without suffix fits any suffix.
+    """
+
+    format: Literal["mask_folders"] = "mask_folders"
+    """Photos and mask images in folders."""
+
+    class_names: tuple[str, ...] = Field(("mask",), min_length=1)
+    """Names of the classes, in order."""
+
+    train_images: str = "train"
+    """Folder of the training photos."""
+
+    train_masks: str = "train_mask"
+    """Folder of their masks."""
+
+    valid_images: str | None = None
+    """Folder of the competition's validation photos. They join the training images, or are held out with
+    `folds.kind: valid_folder`. null: none."""
+
+    valid_masks: str | None = None
+    """Folder of the masks of `valid_images`. null: none."""
+
+    test_images: str | None = "test"
+    """Folder of the test photos. null: none."""
+
+    image_name: str = "{stem}"
+    """Pattern of the photos' names below `train_images`; {stem}/images/* is one folder an image."""
+
+    mask_name: str = "{stem}"
+    """Pattern of the masks' names below `train_masks`: {stem}_mask.png, {class}/{stem} (a folder for each class),
+    {stem}_{class}, {stem}/masks/*, …"""
+
+    image_id: Literal["stem", "name"] = "stem"
+    """What the sample submission and `groups_csv` call an image: the file name without or with its suffix."""
+
+    missing_masks: Literal["refuse", "empty"] = "refuse"
+    """A photo without a mask file: an error, or an empty image."""
+
+    several_masks: Literal["refuse", "union"] = "refuse"
+    """Several mask files of one photo (and class): an error, or parts of one mask (one object a file)."""
+
+    @model_validator(mode="after")
+    def _patterns(self) -> MaskFoldersData:
+        if "{stem}" not in self.image_name or "{class}" in self.image_name or "{name}" in self.image_name:
+            raise ValueError(f"image_name: expected {{stem}}, no {{name}} and no {{class}}, found {self.image_name!r}")
+        if ("{stem}" in self.mask_name) == ("{name}" in self.mask_name) or self.mask_name.count("{class}") > 1:
+            expected = "expected either {stem} or {name}, and {class} at most once"
+            raise ValueError(f"mask_name: {expected}, found {self.mask_name!r}")
+        if (self.valid_images is None) != (self.valid_masks is None):
+            raise ValueError("valid_images and valid_masks: give both or neither")
+        several = "{class}" in self.mask_name
+        if several and self.labels != "binary":
+            raise ValueError("mask_name: {class} means a mask file for each class, so labels must be binary")
+        if len(self.class_names) > 1 and self.labels == "binary" and not several:
+            raise ValueError("several classes need labels: class_index or colour, or {class} in mask_name")
+        return self

@@ -1,0 +1,76 @@
+"""The training loss."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from maskfold.config.section import Section
+
+_PIXEL_LOSSES = ("bce", "focal")
+MASK_LOSSES = (*_PIXEL_LOSSES, "dice", "log_dice", "tversky", "lovasz", "lovasz_symmetric", "dice_cross_entropy")
+
+
+class LossConfig(Section):
+    """The training loss: a weighted sum of terms. Weight 0 removes a term; at least one mask loss must remain."""
+
+    bce: float = Field(1.0, ge=0)
+    """Weight of the binary cross-entropy."""
+
+    dice: float = Field(1.0, ge=0)
+    """Weight of the Dice loss, over the batch, class by class."""
+
+    log_dice: float = Field(0.0, ge=0)
+    """Weight of the logarithm of Dice. In place of `dice` it finds more of rare classes, with more false positives."""
+
+    focal: float = Field(0.0, ge=0)
+    """Weight of the focal loss (Lin et al. 2017)."""
+
+    tversky: float = Field(0.0, ge=0)
+    """Weight of the Tversky loss: Dice with false positives and false negatives weighted differently."""
+
+    lovasz: float = Field(0.0, ge=0)
+    """Weight of the Lovász hinge loss, which follows IoU."""
+
+    lovasz_symmetric: float = Field(0.0, ge=0)
+    """Weight of the mean of the Lovász losses of the mask and of the background; also counts false positives where the
+    class is absent."""
+
+    dice_cross_entropy: float = Field(0.0, ge=0)
+    """Weight of the geometric mean of Dice loss and cross-entropy."""
+
+    classification: float = Field(0.3, ge=0)
+    """Weight of the classification head's cross-entropy. Without effect unless `model.classification_head` is on."""
+
+    class_weights: tuple[float, ...] | None = None
+    """One weight for each class, in order; only their ratios matter. null: all classes count the same."""
+
+    positive_weight: float | tuple[float, ...] | None = None
+    """Weight of the pixels in the mask in `bce`: one number, or one for each class. Above 1: more recall. null: 1."""
+
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+    """Distance of the targets from 0 and 1 in `bce`, against overconfidence and wrong labels."""
+
+    focal_gamma: float = Field(2.0, ge=0)
+    """Exponent of `focal`: the larger, the less the easy pixels count."""
+
+    focal_alpha: float | None = Field(None, gt=0, lt=1)
+    """Weight of the pixels in the mask in `focal`; the background has 1 - alpha. null: both the same."""
+
+    tversky_alpha: float = Field(0.3, gt=0, lt=1)
+    """Weight of false positives in `tversky`; false negatives have 1 - alpha. Below 0.5: more recall."""
+
+    border_weight: float = Field(0.0, ge=0)
+    """Extra weight of the pixels at the border of the mask, in `bce` and `focal`. 0: none."""
+
+    border_kernel: int = Field(5, ge=3)
+    """Size of the border in pixels, odd: the mask minus its erosion with a square of this size."""
+
+    @model_validator(mode="after")
+    def _usable(self) -> LossConfig:
+        if not any(getattr(self, name) for name in MASK_LOSSES):
+            raise ValueError(f"every mask loss has weight 0; give at least one of {', '.join(MASK_LOSSES)} a weight")
+        if self.border_kernel % 2 == 0:
+            raise ValueError(f"border_kernel: must be odd, found {self.border_kernel}")
+        if self.border_weight and not any(getattr(self, name) for name in _PIXEL_LOSSES):
+            raise ValueError(f"border_weight: needs a weight for {' or '.join(_PIXEL_LOSSES)}, and both are 0")
+        return self
