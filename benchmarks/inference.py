@@ -46,7 +46,7 @@ from maskfold.rules.rules import ComponentRule
 from maskfold.rules.tuned import TunedArtefact
 from maskfold.stages.make_demo_data import make_demo_data
 from maskfold.stages.make_submission import make_submission
-from maskfold.submission.predicting import answer_images
+from maskfold.submission.predicting import predict_rows
 from support.random_run import write_rules, write_weights
 
 SPEED_BAR = 0.90
@@ -102,9 +102,9 @@ def ours(config: Config, count: int) -> float:
     """Images per second from files to run lengths."""
     images = test_images(config, count)
     tuned = TunedArtefact.read(RunPaths.of(config).postprocess_json)
-    list(answer_images(config, tuned, images.iloc[: config.inference.batch_size], "warming up"))
+    list(predict_rows(config, tuned, images.iloc[: config.inference.batch_size], "warming up"))
     started = time.monotonic()
-    list(answer_images(config, tuned, images, "measuring"))
+    list(predict_rows(config, tuned, images, "measuring"))
     return count / (time.monotonic() - started)
 
 

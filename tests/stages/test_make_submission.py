@@ -15,7 +15,7 @@ from maskfold.data.opening import open_competition
 from maskfold.errors import DataError, StaleError
 from maskfold.stages import make_submission as final_prediction
 from maskfold.stages.make_submission import make_submission
-from maskfold.submission.writing import AnswerRow
+from maskfold.submission.writing import SubmissionRow
 from support.bundled_run import RULES, write_run
 from support.random_run import write_rules, write_weights
 
@@ -84,7 +84,7 @@ def test_a_sample_file_of_classes_that_the_model_does_not_know(run):
 
 def five_pixels(images):
     """The first five pixels of every image and class."""
-    return [AnswerRow(image_id, index, "1 5", 0.5) for image_id in images["image_id"] for index in range(4)]
+    return [SubmissionRow(image_id, index, "1 5", 0.5) for image_id in images["image_id"] for index in range(4)]
 
 
 def test_only_what_the_answers_depend_on_is_predicted_anew(run, monkeypatch):
@@ -95,7 +95,7 @@ def test_only_what_the_answers_depend_on_is_predicted_anew(run, monkeypatch):
         predicted.append(title)
         return five_pixels(images)
 
-    monkeypatch.setattr(final_prediction, "answer_images", answers)
+    monkeypatch.setattr(final_prediction, "predict_rows", answers)
 
     def made(section, **values):
         predicted.clear()
@@ -134,7 +134,7 @@ def test_weights_that_change_within_a_process_are_loaded_again(run):
 def test_a_disk_that_fills_while_the_answer_is_written(run, monkeypatch):
     config, paths = run
     competition = open_competition(config.data, config.model.in_channels)
-    monkeypatch.setattr(final_prediction, "answer_images", lambda _c, _t, images, _x: five_pixels(images))
+    monkeypatch.setattr(final_prediction, "predict_rows", lambda _c, _t, images, _x: five_pixels(images))
     sync = os.fsync
 
     def full(descriptor):

@@ -1,4 +1,4 @@
-"""The check of an answer file: every problem with its row, odd shares, the page that compares two, the exit code."""
+"""The check of a submission: every problem with its row, odd shares, the page that compares two, the exit code."""
 
 import csv
 import dataclasses
@@ -22,8 +22,8 @@ from maskfold.submission.checking import (
     share_table,
     share_warnings,
 )
-from maskfold.submission.comparison import class_summary, compare_answers, most_different
-from maskfold.submission.form import answer_file
+from maskfold.submission.comparison import class_summary, compare_submissions, most_different
+from maskfold.submission.form import submission_form
 from maskfold.submission.writing import write_submission
 
 # Images of 40x64, 64x64, 50x90, 40x64, 64x64 px; classes bright and dark.
@@ -50,14 +50,14 @@ def config(tmp_path):
 
 @pytest.fixture
 def file(tmp_path):
-    path = tmp_path / "answer.csv"
+    path = tmp_path / "submission.csv"
     path.write_text(GOOD)
     return path
 
 
 def test_a_good_file_is_accepted(config, tiny_competition, file, capsys):
     assert check_submission(config, tiny_competition, file)
-    assert capsys.readouterr().out.endswith("answer.csv: accepted\n")
+    assert capsys.readouterr().out.endswith("submission.csv: accepted\n")
 
 
 def test_blank_lines_and_spaces_around_run_lengths_change_nothing(config, tiny_competition, file):
@@ -66,7 +66,7 @@ def test_blank_lines_and_spaces_around_run_lengths_change_nothing(config, tiny_c
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "answer"),
+    ("old", "new", "message"),
     [
         ("test1.png,dark,5 5", "test1.png,dark,5", "row 5: test1.png, class dark: 1 numbers"),
         ("test1.png,dark,5 5", "test1.png,dark,5 0", "row 5: test1.png, class dark: run 1 has length 0"),
@@ -88,15 +88,15 @@ def test_blank_lines_and_spaces_around_run_lengths_change_nothing(config, tiny_c
         (
             "test0.png,bright,1 3 10 2\ntest0.png,dark,\n",
             "test0.png,dark,\ntest0.png,bright,1 3 10 2\n",
-            "row 2: found test0.png, class dark where test0.png, class bright comes",
+            "row 2: found test0.png, class dark where test0.png, class bright is expected",
         ),
     ],
 )
-def test_every_fault_is_refused_with_its_row(old, new, answer, config, tiny_competition, file, capsys):
+def test_every_fault_is_refused_with_its_row(old, new, message, config, tiny_competition, file, capsys):
     file.write_text(GOOD.replace(old, new, 1))
     assert not check_submission(config, tiny_competition, file)
     printed = capsys.readouterr().out
-    assert answer in printed
+    assert message in printed
     assert "refused" in printed
 
 
@@ -120,7 +120,7 @@ def test_the_sample_file_decides_the_rows_and_the_token_what_is_empty(config, ti
         writer.writerows([f"test{k}.png_{name}", "1 1"] for k in range(5) for name in ("bright", "dark"))
     competition = dataclasses.replace(tiny_competition, sample_submission=sample)
     config = config.model_copy(update={"submission": SubmissionConfig(empty_token="1 1")})
-    assert check_submission(config, competition, sample)  # a template is an answer: all empty
+    assert check_submission(config, competition, sample)  # a template is a submission too: all empty
     assert not check_submission(config, competition, file)
     assert "expected ImageId_ClassId,EncodedPixels" in capsys.readouterr().out
     sample_text = sample.read_text().replace("test4.png_dark,1 1", "test4.png_dark,")
@@ -130,24 +130,20 @@ def test_the_sample_file_decides_the_rows_and_the_token_what_is_empty(config, ti
 
 
 def test_another_kind_of_file_is_refused(config, tiny_competition, file, tmp_path, capsys):
-    answers = [
-        (image_id, index, "") for image_id, index in itertools.product(tiny_competition.test["image_id"], (0, 1))
-    ]
+    made = [(image_id, index, "") for image_id, index in itertools.product(tiny_competition.test["image_id"], (0, 1))]
     for layout, name in (("coco_json", "x.json"), ("mask_folder", "x")):
         settings = SubmissionConfig(layout=layout)
-        write_submission(answers, tiny_competition, settings, tmp_path / name)
+        write_submission(made, tiny_competition, settings, tmp_path / name)
         assert not check_submission(config, tiny_competition, tmp_path / name)
         assert f"found {layout}, but submission.layout is image_class_columns" in capsys.readouterr().out
         assert check_submission(config.model_copy(update={"submission": settings}), tiny_competition, tmp_path / name)
 
 
 def test_a_bad_folder_of_masks_is_refused(config, tiny_competition, tmp_path, capsys):
-    answers = [
-        (image_id, index, "") for image_id, index in itertools.product(tiny_competition.test["image_id"], (0, 1))
-    ]
+    made = [(image_id, index, "") for image_id, index in itertools.product(tiny_competition.test["image_id"], (0, 1))]
     config = config.model_copy(update={"submission": SubmissionConfig(layout="mask_folder")})
     folder = tmp_path / "x"
-    write_submission(answers, tiny_competition, config.submission, folder)
+    write_submission(made, tiny_competition, config.submission, folder)
     (folder / "dark/test0.png").unlink()
     (folder / "dark/test1.png").write_bytes((folder / "dark/test2.png").read_bytes())
     (folder / "dark/test3.png").write_bytes(b"no png")
@@ -156,16 +152,16 @@ def test_a_bad_folder_of_masks_is_refused(config, tiny_competition, tmp_path, ca
     cv2.imwrite(str(folder / "bright/test3.png"), np.zeros((40, 64, 3), np.uint8))
     assert not check_submission(config, tiny_competition, folder)
     printed = capsys.readouterr().out
-    for answer in (
+    for message in (
         "dark/test0.png: no mask for test0, class dark",
         "dark/test1.png: found 50x90 px (height x width), expected 64x64",
         "dark/test3.png",
         "bright/test0.png: found the values 7; expected 0 and 255 only",
         "bright/test3.png: found 3 channels, expected grey",
-        "extra.png: belongs to no test image and class",
+        "extra.png: not a mask of any test image and class",
         "refused: 6 problems",
     ):
-        assert answer in printed, printed
+        assert message in printed, printed
 
 
 def test_shares_stand_beside_those_of_training_and_oof(config, tiny_competition):
@@ -194,23 +190,23 @@ def test_a_share_is_far_by_a_factor_of_two_and_three_standard_errors():
 
 @pytest.mark.parametrize(
     ("shown", "trained", "expected"),
-    [(0, 4, ["every mask is empty, but training images show something"]), (1, 4, []), (0, 0, [])],
+    [(0, 4, ["every mask is empty, but some training masks are not"]), (1, 4, []), (0, 0, [])],
 )
-def test_an_answer_that_shows_nothing_at_all_is_warned_of_however_few_its_images_are(shown, trained, expected):
+def test_a_submission_of_empty_masks_is_warned_of_however_few_its_images_are(shown, trained, expected):
     rows = {"class_name": ["1", "2"], "file": [Counts(0, 5), Counts(shown, 5)], "oof": [None, None]}
     rows["training"] = [Counts(trained, 12), Counts(0, 12)]
     assert share_warnings(pd.DataFrame(rows, dtype=object)) == expected
 
 
-def test_two_answers_are_compared_by_hand(config, tiny_competition):
-    answer = answer_file(tiny_competition, config.submission)
-    first = dict.fromkeys(answer.form.rows, "")
+def test_two_submissions_are_compared_by_hand(config, tiny_competition):
+    form = submission_form(tiny_competition, config.submission)
+    first = dict.fromkeys(form.sample.rows, "")
     second = dict(first)
     first["test0.png", 0], second["test0.png", 0] = "1 6", "4 4"  # 3 px in both
     first["test1.png", 0] = "1 20"
     second["test2.png", 1] = "7 1"
-    table = compare_answers(first, second, answer)
-    summary = class_summary(table, answer.class_names).set_index("class_name")
+    table = compare_submissions(first, second, form)
+    summary = class_summary(table, form.class_names).set_index("class_name")
     assert summary.loc["bright", "dice"] == pytest.approx((0.6 + 0 + 3) / 5)
     assert summary.loc["dark", "dice"] == pytest.approx(4 / 5)
     assert summary.drop(columns="dice").to_numpy().tolist() == [[1, 1, 0, 3], [0, 0, 1, 4]]

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from maskfold.execution.jobs import map_threads
-from maskfold.submission.rle_store import RunTexts
+from maskfold.submission.rle_store import RleStore
 
 
 def test_it_does_what_a_dict_does():
-    texts, expected = RunTexts(), {}
+    texts, expected = RleStore(), {}
     rng = np.random.default_rng(0)
     for step in range(500):
         key = (f"image{rng.integers(20)}", int(rng.integers(4)))
@@ -27,7 +27,7 @@ def test_it_does_what_a_dict_does():
 
 
 def test_threads_may_share_it():
-    texts = RunTexts()
+    texts = RleStore()
     for number in range(200):
         texts["a", number] = f"{number} " * number
     found = list(map_threads(lambda number: texts["a", number], range(200), 8))
@@ -36,7 +36,7 @@ def test_threads_may_share_it():
 
 def test_texts_take_no_memory():
     tracemalloc.start()
-    texts = RunTexts()
+    texts = RleStore()
     for number in range(1000):
         texts["a", number] = str(number) * 10_000
     held, _ = tracemalloc.get_traced_memory()

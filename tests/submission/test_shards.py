@@ -1,13 +1,15 @@
-"""Shards of the answer: every row comes back, a few at a time, and a file is whole or absent."""
+"""Shards of rows: every row comes back, a few at a time, and a file is whole or absent."""
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from maskfold.submission.shards import read_shard, write_shard
-from maskfold.submission.writing import AnswerRow
+from maskfold.submission.writing import SubmissionRow
 
-ROWS = [AnswerRow(f"é,{image}.png", index, "1 3 10 2" * index, image / 7) for image in range(50) for index in range(3)]
+ROWS = [
+    SubmissionRow(f"é,{image}.png", index, "1 3 10 2" * index, image / 7) for image in range(50) for index in range(3)
+]
 
 
 def test_rows_come_back_in_order_from_several_groups(tmp_path):

@@ -1,4 +1,4 @@
-"""The answer file: every layout, the sample's order, and nothing written when anything is wrong."""
+"""The submission: every layout, the sample's order, and nothing written when anything is wrong."""
 
 import dataclasses
 import itertools
@@ -16,22 +16,21 @@ from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config, RleCsvData, SubmissionConfig
 from maskfold.data.sample_submission import read_sample_file
 from maskfold.errors import DataError
-from maskfold.submission import coco_file as answer_coco
-from maskfold.submission import mask_folder as answer_masks
+from maskfold.submission import coco_file, mask_folder
 from maskfold.submission.coco_file import coco_runs
-from maskfold.submission.form import Answers, answer_file
+from maskfold.submission.form import ParsedSubmission, submission_form
 from maskfold.submission.scoring import score_submission
 from maskfold.submission.writing import (
-    AnswerRow,
+    SubmissionRow,
     encode_image,
-    read_answers,
+    read_submission,
     write_submission,
 )
 
 
 @pytest.fixture
 def rows(tiny_competition):
-    """Answers in another order than the file's: class 0 of test0.png has two runs, all else is blank."""
+    """Rows in another order than the file's: class 0 of test0.png has two runs, all else is blank."""
     pairs = itertools.product(reversed(tiny_competition.test["image_id"].tolist()), (1, 0))
     return [(image_id, index, "1 3 10 2" if (image_id, index) == ("test0.png", 0) else "") for image_id, index in pairs]
 
@@ -109,7 +108,7 @@ def test_an_unknown_class_in_columns_of_any_name_is_named(tiny_competition, tmp_
 
 
 @pytest.mark.parametrize(
-    ("change", "answer"),
+    ("change", "message"),
     [
         (lambda rows: rows[1:], "test4.png, class dark: missing"),
         (lambda rows: [*rows, rows[0]], "test4.png, class dark: made twice"),
@@ -118,11 +117,11 @@ def test_an_unknown_class_in_columns_of_any_name_is_named(tiny_competition, tmp_
         (lambda rows: [(*rows[0][:2], "5 2 6 2"), *rows[1:]], "they overlap"),
     ],
 )
-def test_a_wrong_answer_is_refused_and_the_old_file_stays(change, answer, rows, tiny_competition, tmp_path):
+def test_a_wrong_submission_is_refused_and_the_old_file_stays(change, message, rows, tiny_competition, tmp_path):
     path = tmp_path / "submissions" / "x.csv"
     path.parent.mkdir()
     path.write_text("old")
-    with pytest.raises(DataError, match=answer):
+    with pytest.raises(DataError, match=message):
         write_submission(change(rows), tiny_competition, SubmissionConfig(), path)
     assert path.read_text() == "old"
     assert list(path.parent.iterdir()) == [path]
@@ -135,7 +134,7 @@ def test_an_image_is_encoded_class_by_class():
     assert encode_image(masks, "row") == ["2 1 6 1 10 1", ""]
 
 
-def test_scores_against_known_answers_by_hand(rows, tiny_competition, tmp_path):
+def test_scores_against_true_masks_by_hand(rows, tiny_competition, tmp_path):
     written(rows, tiny_competition, tmp_path)
     truth = tmp_path / "truth.csv"
     lines = (tmp_path / "submissions/x.csv").read_text().replace("bright,1 3 10 2", "bright,1 5").splitlines()
@@ -179,11 +178,11 @@ def test_one_row_an_image_in_every_form(ids, config, expected, tiny_competition,
     competition = numbered(tiny_competition, ids)
     path = tmp_path / "submissions" / "x.csv"
     settings = SubmissionConfig(layout="image", **config)
-    answers = [(image_id, 0, SQUARE if image_id == ids[0] else "") for image_id in ids]
-    write_submission(answers, competition, settings, path)
+    made = [(image_id, 0, SQUARE if image_id == ids[0] else "") for image_id in ids]
+    write_submission(made, competition, settings, path)
     assert path.read_text() == expected
-    found = read_answers(path, answer_file(competition, settings))
-    assert found == Answers({(image_id, 0): text for image_id, _, text in answers})
+    found = read_submission(path, submission_form(competition, settings))
+    assert found == ParsedSubmission({(image_id, 0): text for image_id, _, text in made})
 
 
 @pytest.mark.parametrize(
@@ -199,8 +198,8 @@ def test_the_sample_file_says_what_images_are_called(sample_names, naming, tiny_
     sample = tmp_path / "sample.csv"
     sample.write_text("\n".join(["id,rle_mask", *[f"{name}," for name in sample_names[::-1]]]) + "\n")
     competition = dataclasses.replace(competition, sample_submission=sample)
-    answers = [(image_id, 0, f"{number + 1} 1") for number, image_id in enumerate(competition.test["image_id"])]
-    lines = written(answers, competition, tmp_path, layout="image", image_names=naming)
+    made = [(image_id, 0, f"{number + 1} 1") for number, image_id in enumerate(competition.test["image_id"])]
+    lines = written(made, competition, tmp_path, layout="image", image_names=naming)
     assert lines == ["id,rle_mask", *[f"{sample_names[k]},{k + 1} 1" for k in (4, 3, 2, 1, 0)]]
 
 
@@ -210,7 +209,7 @@ def test_numbers_in_a_sample_file_are_not_guessed_at(tiny_competition, tmp_path)
     competition = dataclasses.replace(tiny_competition, class_names=("person",), sample_submission=sample)
     assert len(read_sample_file(sample, ("person",), competition.test_files()).rows) == 5  # the reader lets it pass
     with pytest.raises(DataError, match=r"'0'; its images are numbers; .* set submission.image_names: index"):
-        answer_file(competition, SubmissionConfig(layout="image"))
+        submission_form(competition, SubmissionConfig(layout="image"))
 
 
 COCO = r"""[{"image_id": 7, "category_id": 3, "segmentation": {"size": [40, 64], "counts": "0X11iNe^2"}, "score": 0.75},
@@ -228,15 +227,15 @@ def test_coco_results(tiny_competition, tmp_path):
     config, path = SubmissionConfig(layout="coco_json"), tmp_path / "x.json"
     masks = {("test0.png", 0): ("1 40 42 1", 0.75), ("test2.png", 1): ("3 2", 1.0)}
     keys = itertools.product(competition.test["image_id"], (0, 1))
-    answers = [AnswerRow(*key, *masks.get(key, ("", 0.0))) for key in keys]
-    write_submission(answers, competition, config, path)
+    made = [SubmissionRow(*key, *masks.get(key, ("", 0.0))) for key in keys]
+    write_submission(made, competition, config, path)
     results = json.loads(path.read_text())
     assert [(r["image_id"], r["category_id"], r["score"]) for r in results] == [(7, 3, 0.75), (9, 1, 1.0)]
     decoded = coco_mask.decode(results[0]["segmentation"])
     assert decoded.shape == (40, 64)
     assert np.flatnonzero(decoded.ravel("F")).tolist() == [*range(40), 41]
-    found = read_answers(path, answer_file(competition, config))
-    assert found == Answers({tuple(row[:2]): row.runs for row in answers})
+    found = read_submission(path, submission_form(competition, config))
+    assert found == ParsedSubmission({tuple(row[:2]): row.runs for row in made})
     assert path.read_text() == COCO
 
 
@@ -252,23 +251,23 @@ def test_a_folder_of_masks_for_every_class(rows, tiny_competition, tmp_path):
     assert (mask.shape, mask.dtype) == ((40, 64), np.uint8)
     assert np.argwhere(mask.T == 1).tolist() == [[0, 0], [0, 1], [0, 2], [0, 9], [0, 10]]  # "1 3 10 2"
     assert mask.sum() == 5
-    assert read_answers(path, answer_file(tiny_competition, config)) == Answers(
+    assert read_submission(path, submission_form(tiny_competition, config)) == ParsedSubmission(
         {(image_id, index): text for image_id, index, text in rows}
     )
 
 
 def test_one_class_needs_no_folder_of_its_own(tiny_competition, tmp_path):
     competition = numbered(tiny_competition, tiny_competition.test["image_id"].tolist())
-    answers = [(image_id, 0, "5 1") for image_id in competition.test["image_id"]]
-    write_submission(answers, competition, SubmissionConfig(layout="mask_folder", image_names="index"), tmp_path / "x")
+    made = [(image_id, 0, "5 1") for image_id in competition.test["image_id"]]
+    write_submission(made, competition, SubmissionConfig(layout="mask_folder", image_names="index"), tmp_path / "x")
     assert sorted(file.name for file in (tmp_path / "x").iterdir()) == [f"{k}.png" for k in range(5)]
     assert cv2.imread(str(tmp_path / "x/3.png"), cv2.IMREAD_UNCHANGED)[4, 0] == 255
 
 
 @pytest.mark.parametrize("layout", ["coco_json", "mask_folder"])
 def test_what_reads_back_differently_never_gets_its_name(layout, rows, tiny_competition, tmp_path, monkeypatch):
-    monkeypatch.setattr(answer_coco, "coco_runs", lambda text, h, w: coco_runs("1 1", h, w))
-    monkeypatch.setattr(answer_masks, "decode", lambda text, h, w, order: np.ones((h, w), np.uint8))
+    monkeypatch.setattr(coco_file, "coco_runs", lambda text, h, w: coco_runs("1 1", h, w))
+    monkeypatch.setattr(mask_folder, "decode", lambda text, h, w, order: np.ones((h, w), np.uint8))
     path = tmp_path / "submissions" / "x"
     with pytest.raises(DataError, match="reads back differently"):
         write_submission(rows, tiny_competition, SubmissionConfig(layout=layout), path)
@@ -289,7 +288,7 @@ def test_a_folder_is_replaced_whole_or_kept(rows, tiny_competition, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "answer"),
+    ("change", "message"),
     [
         ({"image_id": 99}, "result 1: there is no test image with the image_id 99"),
         ({"image_id": True}, "image_id True"),
@@ -301,18 +300,18 @@ def test_a_folder_is_replaced_whole_or_kept(rows, tiny_competition, tmp_path):
         ({"segmentation": {"size": [40, 64], "counts": "22"}}, "4 pixels together, but its image has 2560"),
     ],
 )
-def test_bad_coco_results_are_named(change, answer, tiny_competition, tmp_path):
+def test_bad_coco_results_are_named(change, message, tiny_competition, tmp_path):
     result = {"image_id": 0, "category_id": 1, "segmentation": coco_runs("3 2", 40, 64), "score": 1}
     path = tmp_path / "x.json"
     path.write_text(json.dumps([{**result, **change}]))
     config = SubmissionConfig(layout="coco_json", image_names="index")
-    found = read_answers(path, answer_file(tiny_competition, config))
+    found = read_submission(path, submission_form(tiny_competition, config))
     assert len(found.problems) == 1
-    assert answer in found.problems[0]
+    assert message in found.problems[0]
 
 
 @pytest.mark.parametrize(
-    ("settings", "answer"),
+    ("settings", "message"),
     [
         ({"layout": "coco_json", "order": "row"}, "column-major"),
         ({"layout": "mask_folder", "empty_token": "-1"}, "only for csv layouts"),
@@ -321,21 +320,21 @@ def test_bad_coco_results_are_named(change, answer, tiny_competition, tmp_path):
         ({"layout": "image", "columns": ("a",)}, "has 2 columns, found 1"),
     ],
 )
-def test_settings_that_do_not_fit_the_layout_are_refused(settings, answer):
-    with pytest.raises(ValidationError, match=answer):
+def test_settings_that_do_not_fit_the_layout_are_refused(settings, message):
+    with pytest.raises(ValidationError, match=message):
         SubmissionConfig(**settings)
 
 
 def test_a_form_that_does_not_fit_the_competition_is_refused(tiny_competition):
-    for settings, answer in (
+    for settings, message in (
         ({"layout": "image"}, "no room for 2 classes"),
         ({"layout": "coco_json", "category_ids": (1, 2, 3)}, "3 categories for 2 classes"),
     ):
-        with pytest.raises(DataError, match=answer):
-            answer_file(tiny_competition, SubmissionConfig(**settings))
+        with pytest.raises(DataError, match=message):
+            submission_form(tiny_competition, SubmissionConfig(**settings))
     twins = tiny_competition.test.assign(image_id=["a.jpg", "a.png", "b", "c", "d"])
     with pytest.raises(DataError, match="two test images get the same name"):
-        answer_file(dataclasses.replace(tiny_competition, test=twins), SubmissionConfig(layout="mask_folder"))
+        submission_form(dataclasses.replace(tiny_competition, test=twins), SubmissionConfig(layout="mask_folder"))
 
 
 def test_every_layout_is_scored_alike(rows, tiny_competition, tmp_path):

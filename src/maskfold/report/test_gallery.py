@@ -1,4 +1,4 @@
-"""The gallery of test images: what the answer file says of each, read back from the file itself."""
+"""The gallery of test images: what the submission says of each, read back from the file itself."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from maskfold.execution.jobs import available_cores, map_threads
 from maskfold.execution.progress import tracked
 from maskfold.pixels.rle import decode
 from maskfold.report.oof_gallery import make_folders
-from maskfold.submission.form import AnswerFile, AnswerKey, answer_file
-from maskfold.submission.writing import read_answers
+from maskfold.submission.form import MaskKey, SubmissionForm, submission_form
+from maskfold.submission.writing import read_submission
 
 
 def answer_inputs(config: Config, competition: Competition) -> dict[str, str]:
-    """Provenance of the gallery: the answer, where there is one, and the test images; nothing where it is left out."""
+    """Provenance of the gallery: the submission, if there is one, and the test images; nothing where it is left out."""
     path = RunPaths.of(config).submission(config.submission.layout)
     if not config.report.test_gallery or not path.exists():
         return {}
-    answer = folder_fingerprint(sorted(path.iterdir())) if path.is_dir() else file_hash(path)
-    return {f"submissions/{path.name}": answer} | competition.test_inputs()
+    digest = folder_fingerprint(sorted(path.iterdir())) if path.is_dir() else file_hash(path)
+    return {f"submissions/{path.name}": digest} | competition.test_inputs()
 
 
 def draw_answer(config: Config, competition: Competition, folder: Path) -> str:
@@ -48,30 +48,30 @@ def draw_answer(config: Config, competition: Competition, folder: Path) -> str:
         return "the config names no test images"
     if not path.exists():
         return f"{display(path)} is not there yet; `python src/make_submission.py` writes it"
-    answer = answer_file(competition, config.submission)
-    found = read_answers(path, answer)
+    form = submission_form(competition, config.submission)
+    found = read_submission(path, form)
     if found.problems:
         return f"{display(path)} cannot be read whole: {found.problems[0]}"
-    _draw_all(config, competition, answer, found.runs, folder)
+    _draw_all(config, competition, form, found.runs, folder)
     return ""
 
 
 def _draw_all(
-    config: Config, competition: Competition, answer: AnswerFile, runs: Mapping[AnswerKey, str], folder: Path
+    config: Config, competition: Competition, form: SubmissionForm, runs: Mapping[MaskKey, str], folder: Path
 ) -> None:
-    """All readable test images that the answer has rows for, in the order of the answer."""
+    """All readable test images that the submission has rows for, in the order of the form."""
     path_of = dict(zip(competition.readable_test["image_id"], competition.readable_test["path"], strict=True))
-    image_ids = [image_id for image_id in dict.fromkeys(key[0] for key in answer.form.rows) if image_id in path_of]
+    image_ids = [image_id for image_id in dict.fromkeys(key[0] for key in form.sample.rows) if image_id in path_of]
     classes = range(len(competition.class_names))
     make_folders(folder / "test", len(image_ids))
 
     def draw(job: tuple[int, str]) -> tuple[tuple[int, int], list[int], list[Any]]:
         number, image_id = job
-        size = picture_size(*answer.sizes[image_id], config.report.picture_px)
+        size = picture_size(*form.sizes[image_id], config.report.picture_px)
         write_photo(read_for_display(Path(path_of[image_id])), size, picture_path(folder / "test", number, ".jpg"))
         areas, masks = [], []
         for index in classes:
-            mask = decode(runs.get((image_id, index), ""), *answer.sizes[image_id], config.submission.order)
+            mask = decode(runs.get((image_id, index), ""), *form.sizes[image_id], config.submission.order)
             areas.append(int(np.count_nonzero(mask)))
             masks.append([[], picture_runs(mask, size)] if areas[-1] else 0)
         return size, areas, masks

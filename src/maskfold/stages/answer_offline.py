@@ -28,8 +28,8 @@ from maskfold.errors import DataError
 from maskfold.export.manifest import CONFIG, Manifest
 from maskfold.rules.tuned import TunedArtefact
 from maskfold.stages.make_submission import make_submission
-from maskfold.submission.form import answer_file
-from maskfold.submission.predicting import answer_images
+from maskfold.submission.form import submission_form
+from maskfold.submission.predicting import predict_rows
 from maskfold.submission.usable_rules import checked_artefact
 
 TRIAL_IMAGES = 8  # timed for the estimate
@@ -55,7 +55,7 @@ def answer_test_images(
     work = out.with_name(f".{out.name}.work")
     config = _laid_out(bundle, manifest, config, work)
     competition = _test_competition(config, manifest, images.resolve(), sample, on_bad_image)
-    answer_file(competition, config.submission)  # a wrong sample file is better known before any prediction
+    submission_form(competition, config.submission)  # a wrong sample file is better known before any prediction
     minutes = _estimated_minutes(config, competition.readable_test)
     if minutes is not None and budget_minutes is not None and minutes > budget_minutes:
         print(_over_budget(config, minutes, budget_minutes), file=sys.stderr, flush=True)
@@ -149,9 +149,9 @@ def _estimated_minutes(config: Config, images: pd.DataFrame) -> float | None:
     tuned = checked_artefact(config)
     rows = np.linspace(0, len(images) - 1, TRIAL_IMAGES).round().astype(int)
     few, pixels = images.iloc[rows], images["height"] * images["width"]
-    list(answer_images(config, tuned, few.iloc[:1], "loading the models"))
+    list(predict_rows(config, tuned, few.iloc[:1], "loading the models"))
     started = time.monotonic()
-    list(answer_images(config, tuned, few, "timing"))
+    list(predict_rows(config, tuned, few, "timing"))
     seconds = (time.monotonic() - started) * float(pixels.sum() / pixels.iloc[rows].sum())
     print(
         f"predict: about {seconds / 60:.1f} minutes for {len(images)} images ({seconds / len(images):.2f} s an image, "

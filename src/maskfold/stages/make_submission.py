@@ -26,11 +26,11 @@ from maskfold.network.trained import (
     model_hashes,
 )
 from maskfold.rules.tuned import TunedArtefact
-from maskfold.submission.form import answer_file
-from maskfold.submission.predicting import answer_images
+from maskfold.submission.form import submission_form
+from maskfold.submission.predicting import predict_rows
 from maskfold.submission.shards import read_shard, write_shard
 from maskfold.submission.usable_rules import checked_artefact
-from maskfold.submission.writing import AnswerRow, write_submission
+from maskfold.submission.writing import SubmissionRow, write_submission
 
 if TYPE_CHECKING:
     pass
@@ -43,7 +43,7 @@ def make_submission(config: Config, competition: Competition, accept_code_change
         return
     paths = RunPaths.of(config)
     submission = paths.submission(config.submission.layout)
-    answer_file(competition, config.submission)  # what does not fit is better known before hours of prediction
+    submission_form(competition, config.submission)  # what does not fit is better known before hours of prediction
     tuned = checked_artefact(config)
     made_from = Provenance(
         "make_submission",
@@ -69,10 +69,10 @@ def _shards_made_from(config: Config, answer: Provenance) -> Provenance:
     return replace(answer, settings=settings | parts, inputs=inputs)
 
 
-def _blank_rows(competition: Competition) -> Iterator[AnswerRow]:
+def _blank_rows(competition: Competition) -> Iterator[SubmissionRow]:
     """An empty mask of every class for each test image that cannot be read."""
     classes = range(len(competition.class_names))
-    return (AnswerRow(image_id, index, "") for image_id in competition.unreadable for index in classes)
+    return (SubmissionRow(image_id, index, "") for image_id in competition.unreadable for index in classes)
 
 
 def _write_bad_images(competition: Competition, path: Path) -> None:
@@ -124,5 +124,5 @@ class ShardJob(NamedTuple):
 
 def _predict_shard(job: ShardJob) -> None:
     """Make one shard of answer rows."""
-    write_shard(job.path, answer_images(job.config, job.tuned, job.images, job.title))
+    write_shard(job.path, predict_rows(job.config, job.tuned, job.images, job.title))
     job.made_from.write(job.path)

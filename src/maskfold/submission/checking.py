@@ -1,4 +1,4 @@
-"""Would a judge accept this answer file, ours or not? And how does it differ from another?"""
+"""Whether a competition would accept a submission, ours or not, and how it differs from another."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.errors import DataError
 from maskfold.execution.progress import tracked
-from maskfold.submission.comparison import compare_answers, print_comparison, write_comparison
-from maskfold.submission.form import AnswerFile, AnswerKey, answer_file
-from maskfold.submission.writing import read_answers
+from maskfold.submission.comparison import compare_submissions, print_comparison, write_comparison
+from maskfold.submission.form import MaskKey, SubmissionForm, submission_form
+from maskfold.submission.writing import read_submission
 
 _SHOWN = 50
 _FAR = math.log(2)  # odds that differ by more than a factor of two …
@@ -30,25 +30,25 @@ _STANDARD_ERRORS = 3  # … and by more than chance allows
 class Counts(NamedTuple):
     """How many of some images are not empty in a class."""
 
-    shown: int
+    non_empty: int
     images: int
 
     @property
     def share(self) -> float:
         """0..1, nan without images."""
-        return self.shown / self.images if self.images else float("nan")
+        return self.non_empty / self.images if self.images else float("nan")
 
 
 def check_submission(config: Config, competition: Competition, path: Path, against: Path | None = None) -> bool:
-    """Print all that is wrong with an answer file, and what is odd; whether a judge would accept it.
+    """Print all that is wrong with a submission, and what is unusual; returns whether a competition would accept it.
 
     Without a sample file the rows are those the config asks for. A share of non-empty masks far from that of the
     training images, or of the OOF predictions where there are any, is a warning. With `against` a page shows where the
     two files differ. Raises DataError when there is no such file, or the other one cannot be read.
     """
-    answer = answer_file(competition, config.submission)
-    found = read_answers(path, answer)
-    problems = sorted([*_kind_problem(path, answer), *found.problems, *found.form_problems], key=_row_number)
+    form = submission_form(competition, config.submission)
+    found = read_submission(path, form)
+    problems = sorted([*_kind_problem(path, form), *found.problems, *found.form_problems], key=_row_number)
     shares = share_table(config, competition, found.runs)
     _print_shares(shares, display(path))
     for warning in share_warnings(shares):
@@ -56,39 +56,39 @@ def check_submission(config: Config, competition: Competition, path: Path, again
     if against is not None and found.problems:
         print(f"not compared with {display(against)}: {display(path)} cannot be read whole")
     elif against is not None:
-        _compare(config, competition, answer, found.runs, path, against)
+        _compare(config, competition, form, found.runs, path, against)
     for problem in problems[:_SHOWN]:
         print(f"  {problem}")
     if len(problems) > _SHOWN:
         print(f"  … and {len(problems) - _SHOWN} more")
-    verdict = f"refused: {len(problems)} problem{'s' if len(problems) > 1 else ''}" if problems else "accepted"
-    print(f"check_submission: {display(path)}: {verdict}")
+    result = f"refused: {len(problems)} problem{'s' if len(problems) > 1 else ''}" if problems else "accepted"
+    print(f"check_submission: {display(path)}: {result}")
     return not problems
 
 
 def _compare(
     config: Config,
     competition: Competition,
-    answer: AnswerFile,
-    runs: Mapping[AnswerKey, str],
+    form: SubmissionForm,
+    runs: Mapping[MaskKey, str],
     path: Path,
     against: Path,
 ) -> None:
-    other = read_answers(against, answer)
+    other = read_submission(against, form)
     if other.problems:
         raise DataError(other.problems)
-    table = compare_answers(runs, other.runs, answer)
-    print_comparison(table, answer, path, against)
-    page = write_comparison(config, competition, answer, table, (runs, other.runs), (path, against))
+    table = compare_submissions(runs, other.runs, form)
+    print_comparison(table, form, path, against)
+    page = write_comparison(config, competition, form, table, (runs, other.runs), (path, against))
     print(f"check_submission: wrote {display(page)}; open it in a browser")
 
 
-def _kind_problem(path: Path, answer: AnswerFile) -> list[str]:
+def _kind_problem(path: Path, form: SubmissionForm) -> list[str]:
     """A json or a folder where the config asks for something else; a csv's header is compared where it is read."""
     kind = "mask_folder" if path.is_dir() else "coco_json" if path.suffix.lower() == ".json" else "csv"
-    if kind == "csv" or answer.form.layout == kind:
+    if kind == "csv" or form.sample.layout == kind:
         return []
-    return [f"{display(path)}: found {kind}, but submission.layout is {answer.form.layout}"]
+    return [f"{display(path)}: found {kind}, but submission.layout is {form.sample.layout}"]
 
 
 def _row_number(problem: str) -> int:
@@ -97,7 +97,7 @@ def _row_number(problem: str) -> int:
     return int(place[1]) if place else 2**63
 
 
-def share_table(config: Config, competition: Competition, runs: Mapping[AnswerKey, str]) -> pd.DataFrame:
+def share_table(config: Config, competition: Competition, runs: Mapping[MaskKey, str]) -> pd.DataFrame:
     """One row a class: class_name, and Counts of the file, of the training images, and of the OOF, None without one."""
     images, names = competition.train["image_id"], competition.class_names
     present = np.array([competition.masks(image).any(axis=(1, 2)) for image in tracked(images, len(images), "labels")])
@@ -128,7 +128,7 @@ def _oof_counts(image_scores: Path) -> dict[str, Counts]:
 def share_warnings(shares: pd.DataFrame) -> list[str]:
     """One line for each class whose share of non-empty masks is far from that of the training images or of the OOF.
 
-    Where no class is far off and yet no mask shows anything, of a few images, one line for all.
+    If no class is far off and yet every mask is empty, as with a few images, one line for all.
     """
     warnings = []
     for row in shares.itertuples():
@@ -138,9 +138,9 @@ def share_warnings(shares: pd.DataFrame) -> list[str]:
                     f"class {row.class_name}: {row.file.share:.1%} of the masks are not empty, "
                     f"but {expected.share:.1%} of {what}"
                 )
-    if not warnings and not any(row.file.shown for row in shares.itertuples()):
-        trained = sum(row.training.shown for row in shares.itertuples())
-        return ["every mask is empty, but training images show something"] if trained else []
+    if not warnings and not any(row.file.non_empty for row in shares.itertuples()):
+        trained = sum(row.training.non_empty for row in shares.itertuples())
+        return ["every mask is empty, but some training masks are not"] if trained else []
     return warnings
 
 
@@ -149,7 +149,7 @@ def is_far(found: Counts, expected: Counts) -> bool:
 
     The log odds ratio and its standard error, with half an image added to every count (Haldane, Anscombe).
     """
-    cells = [n + 0.5 for shown, images in (found, expected) for n in (shown, images - shown)]
+    cells = [n + 0.5 for count, images in (found, expected) for n in (count, images - count)]
     ratio = math.log(cells[0] * cells[3] / (cells[1] * cells[2]))
     error = math.sqrt(sum(1 / n for n in cells))
     return abs(ratio) > max(_FAR, _STANDARD_ERRORS * error)

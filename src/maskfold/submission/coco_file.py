@@ -1,4 +1,4 @@
-"""Answers as COCO results: a json list of {image_id, category_id, segmentation: {size, counts}, score}.
+"""Submissions as COCO results: a json list of {image_id, category_id, segmentation: {size, counts}, score}.
 
 https://cocodataset.org/#format-results. Empty masks have no entry. Several entries of one image and category, which are
 instances there, count together as one mask.
@@ -18,25 +18,23 @@ from pycocotools import mask as coco_mask
 from maskfold.artefacts.paths import display
 from maskfold.data.formats.coco_segments import draw_segments, segment_problem
 from maskfold.pixels.rle import encode, parse_runs
-from maskfold.submission.form import AnswerFile, AnswerKey, Answers
+from maskfold.submission.form import MaskKey, ParsedSubmission, SubmissionForm
 
 
-def write_coco(
-    path: Path, runs: Mapping[AnswerKey, str], scores: Mapping[AnswerKey, float], answer: AnswerFile
-) -> None:
+def write_coco(path: Path, runs: Mapping[MaskKey, str], scores: Mapping[MaskKey, float], form: SubmissionForm) -> None:
     """Write one result for every mask that is not empty, one a line, in the form's order."""
-    numbers = all(name.isdecimal() for name in answer.form.names.values())
+    numbers = all(name.isdecimal() for name in form.sample.names.values())
     separator = ""
     with path.open("w", encoding="utf-8") as file:
         file.write("[")
-        for key in answer.form.rows:
+        for key in form.sample.rows:
             if not runs[key]:
                 continue
-            name = answer.form.names[key[0]]
+            name = form.sample.names[key[0]]
             result = {
                 "image_id": int(name) if numbers else name,
-                "category_id": answer.form.category_ids[key[1]],
-                "segmentation": coco_runs(runs[key], *answer.sizes[key[0]]),
+                "category_id": form.sample.category_ids[key[1]],
+                "segmentation": coco_runs(runs[key], *form.sizes[key[0]]),
                 "score": round(scores[key], 6),
             }
             file.write(separator + json.dumps(result))
@@ -54,9 +52,9 @@ def coco_runs(text: str, height: int, width: int) -> dict[str, Any]:
     return {"size": size, "counts": packed["counts"].decode("ascii")}
 
 
-def read_coco_answers(path: Path, answer: AnswerFile) -> Answers:
+def read_coco(path: Path, form: SubmissionForm) -> ParsedSubmission:
     """Read a results json, and report every problem with the number of its entry, counted from 1."""
-    found, shown = Answers(), display(path)
+    found, shown = ParsedSubmission(), display(path)
     try:
         entries = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
@@ -65,21 +63,21 @@ def read_coco_answers(path: Path, answer: AnswerFile) -> Answers:
     if not isinstance(entries, list):
         found.problems.append(f"{shown}: expected a list of results, found {type(entries).__name__}")
         return found
-    parts: dict[AnswerKey, list[Any]] = {}
-    ids, categories = answer.ids, answer.form.category_ids or tuple(range(1, len(answer.class_names) + 1))
+    parts: dict[MaskKey, list[Any]] = {}
+    ids, categories = form.ids, form.sample.category_ids or tuple(range(1, len(form.class_names) + 1))
     by_number = {int(name): image_id for name, image_id in ids.items() if name.isdecimal()}
     known: dict[Any, str] = {**by_number, **({} if len(by_number) == len(ids) else ids)}
     for number, entry in enumerate(entries, 1):
         where = f"{shown}, result {number}:"
         key = _key(entry, known, categories)
-        problem = key if isinstance(key, str) else _result_problem(entry, *answer.sizes[key[0]])
+        problem = key if isinstance(key, str) else _result_problem(entry, *form.sizes[key[0]])
         if problem is not None:
             found.problems.append(f"{where} {problem}")
         else:
             parts.setdefault((key[0], int(key[1])), []).append(entry)
-    for key in answer.form.rows:
-        mask = draw_segments(parts[key], *answer.sizes[key[0]]) if key in parts else None
-        found.runs[key] = "" if mask is None else encode(mask, answer.config.order)
+    for key in form.sample.rows:
+        mask = draw_segments(parts[key], *form.sizes[key[0]]) if key in parts else None
+        found.runs[key] = "" if mask is None else encode(mask, form.config.order)
     return found
 
 
@@ -103,5 +101,5 @@ def _result_problem(entry: Mapping[str, Any], height: int, width: int) -> str | 
     if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score):
         return f"score is {score!r}, expected a number"
     if not isinstance(segment, dict) or not isinstance(segment.get("counts"), str):
-        return "segmentation: expected {size, counts} with the counts as a compressed text; results take nothing else"
+        return "segmentation: expected {size, counts} with the counts as a compressed text, the only form results have"
     return segment_problem(entry, height, width)

@@ -1,4 +1,4 @@
-"""Two answer files beside each other: the Dice between them, and a page of the images they differ in most."""
+"""Two submissions compared: the Dice between them, and a page of the images they differ in most."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from maskfold.drawing.html import page_environment
 from maskfold.drawing.overlays import JPEG_QUALITY, overlay
 from maskfold.pixels.metrics import dice, mask_areas
 from maskfold.pixels.rle import decode
-from maskfold.submission.form import AnswerFile, AnswerKey
+from maskfold.submission.form import MaskKey, SubmissionForm
 
 TEMPLATE = Path(__file__).with_name("comparison.html.j2")
 
 
-def compare_answers(
-    first: Mapping[AnswerKey, str], second: Mapping[AnswerKey, str], answer: AnswerFile
+def compare_submissions(
+    first: Mapping[MaskKey, str], second: Mapping[MaskKey, str], form: SubmissionForm
 ) -> pd.DataFrame:
     """One row an image and class: image_id, class_index, first_px, second_px, different_px, dice.
 
     different_px: pixels that only one of them shows; dice: 1 where both are empty.
     """
-    keys = list(answer.form.rows)
+    keys = list(form.sample.rows)
     areas = np.zeros((len(keys), 3), dtype=np.int64)
     for row, key in enumerate(keys):
         if first[key] or second[key]:
-            areas[row] = mask_areas(*_masks(key, (first, second), answer))
+            areas[row] = mask_areas(*_masks(key, (first, second), form))
     intersection, first_px, second_px = areas.T
     return pd.DataFrame(
         {
@@ -70,16 +70,16 @@ def class_summary(table: pd.DataFrame, class_names: tuple[str, ...]) -> pd.DataF
 
 
 def most_different(table: pd.DataFrame, count: int) -> pd.DataFrame:
-    """The `count` rows with most pixels in one answer only, most first."""
+    """The `count` rows with most pixels in one submission only, most first."""
     differing = table[table["different_px"] > 0]
     order = ["different_px", "image_id", "class_index"]
     return differing.sort_values(order, ascending=[False, True, True]).head(count)
 
 
-def print_comparison(table: pd.DataFrame, answer: AnswerFile, first: Path, second: Path) -> None:
-    """Print the mean Dice between two answers, class by class."""
+def print_comparison(table: pd.DataFrame, form: SubmissionForm, first: Path, second: Path) -> None:
+    """Print the mean Dice between two submissions, class by class."""
     shown = Table("class", "Dice between", "both", "only first", "only second", "neither")
-    summary = class_summary(table, answer.class_names)
+    summary = class_summary(table, form.class_names)
     for row in summary.itertuples():
         counts = (row.both, row.only_first, row.only_second, row.neither)
         shown.add_row(row.class_name, f"{row.dice:.4f}", *map(str, counts))
@@ -92,21 +92,21 @@ def print_comparison(table: pd.DataFrame, answer: AnswerFile, first: Path, secon
 def write_comparison(
     config: Config,
     competition: Competition,
-    answer: AnswerFile,
+    form: SubmissionForm,
     table: pd.DataFrame,
-    runs: tuple[Mapping[AnswerKey, str], Mapping[AnswerKey, str]],
+    runs: tuple[Mapping[MaskKey, str], Mapping[MaskKey, str]],
     files: tuple[Path, Path],
 ) -> Path:
     """Write reports/<name>.compare/, whole or not at all; returns its index.html."""
     folder = RunPaths.of(config).comparison
     with whole_folder(folder) as part:
         chosen = most_different(table, config.report.examples)
-        examples = _draw(competition, answer, chosen, runs, part)
+        examples = _draw(competition, form, chosen, runs, part)
         template = page_environment(TEMPLATE.parent).get_template(TEMPLATE.name)
         page = template.render(
             name=config.name,
             files=[display(file) for file in files],
-            classes=class_summary(table, answer.class_names).to_dict("records"),
+            classes=class_summary(table, form.class_names).to_dict("records"),
             images=len(competition.test),
             differing=int(table.loc[table["different_px"] > 0, "image_id"].nunique()),
             examples=examples,
@@ -117,9 +117,9 @@ def write_comparison(
 
 def _draw(
     competition: Competition,
-    answer: AnswerFile,
+    form: SubmissionForm,
     chosen: pd.DataFrame,
-    runs: tuple[Mapping[AnswerKey, str], Mapping[AnswerKey, str]],
+    runs: tuple[Mapping[MaskKey, str], Mapping[MaskKey, str]],
     folder: Path,
 ) -> list[dict[str, object]]:
     """Draw the pictures into folder/images; file names never come from image ids."""
@@ -128,16 +128,16 @@ def _draw(
     examples: list[dict[str, object]] = []
     for rank, row in enumerate(chosen.to_dict("records")):
         image = read_for_display(Path(path_of[row["image_id"]]))
-        picture = overlay(image, *_masks((row["image_id"], row["class_index"]), runs, answer))
+        picture = overlay(image, *_masks((row["image_id"], row["class_index"]), runs, form))
         file = f"images/{rank:02d}.jpg"
         coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
         (folder / file).write_bytes(coded.tobytes())
-        examples.append({**row, "file": file, "class_name": answer.class_names[row["class_index"]]})
+        examples.append({**row, "file": file, "class_name": form.class_names[row["class_index"]]})
     return examples
 
 
 def _masks(
-    key: AnswerKey, runs: tuple[Mapping[AnswerKey, str], Mapping[AnswerKey, str]], answer: AnswerFile
+    key: MaskKey, runs: tuple[Mapping[MaskKey, str], Mapping[MaskKey, str]], form: SubmissionForm
 ) -> list[np.ndarray]:
     """The two masks of an image and class, (H, W) uint8 each."""
-    return [decode(side[key], *answer.sizes[key[0]], answer.config.order) for side in runs]
+    return [decode(side[key], *form.sizes[key[0]], form.config.order) for side in runs]

@@ -1,4 +1,4 @@
-"""Answers as run lengths in a csv: one row an image and class, or one an image where there is one class."""
+"""Submissions as run lengths in a csv: one row an image and class, or one an image where there is one class."""
 
 from __future__ import annotations
 
@@ -12,102 +12,102 @@ from maskfold.data.csv_files import Row, selected, stream_csv
 from maskfold.data.sample_submission import EXPECTED, Roles, image_and_class
 from maskfold.errors import DataError
 from maskfold.pixels.rle import RleError, parse_runs
-from maskfold.submission.form import AnswerFile, AnswerKey, Answers
+from maskfold.submission.form import MaskKey, ParsedSubmission, SubmissionForm
 
 
-def write_csv(path: Path, runs: Mapping[AnswerKey, str], answer: AnswerFile) -> None:
+def write_csv(path: Path, runs: Mapping[MaskKey, str], form: SubmissionForm) -> None:
     """Write the rows in the form's order; "" becomes the empty token."""
-    form = answer.form
+    sample = form.sample
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(form.columns)
-        for image_id, class_index in form.rows:
-            name, class_name = form.names[image_id], answer.class_names[class_index]
+        writer.writerow(sample.columns)
+        for image_id, class_index in sample.rows:
+            name, class_name = sample.names[image_id], form.class_names[class_index]
             fields = {
-                form.image_column: f"{name}_{class_name}" if form.layout == "image_class_id" else name,
-                form.rle_column: runs[image_id, class_index] or answer.config.empty_token,
+                sample.image_column: f"{name}_{class_name}" if sample.layout == "image_class_id" else name,
+                sample.rle_column: runs[image_id, class_index] or form.config.empty_token,
             }
-            if form.class_column is not None:
-                fields[form.class_column] = class_name
-            writer.writerow([fields[column] for column in form.columns])
+            if sample.class_column is not None:
+                fields[sample.class_column] = class_name
+            writer.writerow([fields[column] for column in sample.columns])
 
 
-def read_csv_answers(path: Path, answer: AnswerFile) -> Answers:
+def read_csv_rows(path: Path, form: SubmissionForm) -> ParsedSubmission:
     """Read a csv of any layout, and report every problem with its row; blank is always empty, as is the token."""
-    found, shown = Answers(), display(path)
+    found, shown = ParsedSubmission(), display(path)
     try:
         header, rows = stream_csv(path, found.problems, exact=True)
-        roles = answer.form.roles_in(header)
+        roles = form.sample.roles_in(header)
         if roles is None:
             found.problems.append(f"{shown}, row 1: found the header {','.join(header)}; expected {EXPECTED}")
             return found
-        if header != answer.form.columns:
-            wanted = ",".join(answer.form.columns) or f"no csv, but submission.layout {answer.form.layout}"
+        if header != form.sample.columns:
+            wanted = ",".join(form.sample.columns) or f"no csv, but submission.layout {form.sample.layout}"
             found.form_problems.append(f"{shown}, row 1: found the header {','.join(header)}; expected {wanted}")
         columns = [roles.image_column] if roles.class_column is None else [roles.image_column, roles.class_column]
         fields = selected(rows, header, [*columns, roles.rle_column])
-        numbers = _read_rows(fields, roles, answer, found, shown)
+        numbers = _read_rows(fields, roles, form, found, shown)
     except DataError as error:
         found.problems += error.problems
         return found
-    found.problems += [f"{shown}: no row for {answer.place(key)}" for key in answer.form.rows if key not in numbers]
-    found.form_problems += _order_problem(numbers, answer, shown)
+    found.problems += [f"{shown}: no row for {form.place(key)}" for key in form.sample.rows if key not in numbers]
+    found.form_problems += _order_problem(numbers, form, shown)
     return found
 
 
 def _read_rows(
-    rows: Iterable[Row], roles: Roles, answer: AnswerFile, found: Answers, shown: str
-) -> dict[AnswerKey, int]:
-    """Take up every row of a known image and class; returns the row numbers, in the order of the file.
+    rows: Iterable[Row], roles: Roles, form: SubmissionForm, found: ParsedSubmission, shown: str
+) -> dict[MaskKey, int]:
+    """Keep every row of a known image and class; returns the row numbers, in the order of the file.
 
     rows: the name of the image, of the class where that has its own column, and the run lengths.
     """
-    ids, wanted = answer.ids, set(answer.form.rows)
-    numbers: dict[AnswerKey, int] = {}
+    ids, wanted = form.ids, set(form.sample.rows)
+    numbers: dict[MaskKey, int] = {}
     for number, (*fields, text) in rows:
         where = f"{shown}, row {number}:"
-        name, class_name = image_and_class(fields, roles, answer.class_names)
-        if class_name not in answer.class_names:
-            found.problems.append(f"{where} unknown class {class_name!r}; there are {', '.join(answer.class_names)}")
+        name, class_name = image_and_class(fields, roles, form.class_names)
+        if class_name not in form.class_names:
+            found.problems.append(f"{where} unknown class {class_name!r}; there are {', '.join(form.class_names)}")
             continue
         image_id = ids.get(name, name)
-        if name not in ids and name in answer.form.names:
-            found.form_problems.append(f"{where} {name!r} must be called {answer.form.names[name]!r} here")
-        key = (image_id, answer.class_names.index(class_name))
+        if name not in ids and name in form.sample.names:
+            found.form_problems.append(f"{where} {name!r} must be called {form.sample.names[name]!r} here")
+        key = (image_id, form.class_names.index(class_name))
         if key not in wanted:
-            known = image_id in answer.form.names
+            known = image_id in form.sample.names
             fault = "the sample file has no such row" if known else f"there is no test image {name!r}"
             found.problems.append(f"{where} {fault}")
         elif key in numbers:
-            found.problems.append(f"{where} {answer.place(key)} is in row {numbers[key]} already")
+            found.problems.append(f"{where} {form.place(key)} is in row {numbers[key]} already")
         else:
             numbers[key] = number
-            found.runs[key] = _checked_runs(text, key, answer, found, where)
+            found.runs[key] = _checked_runs(text, key, form, found, where)
     return numbers
 
 
-def _checked_runs(text: str, key: AnswerKey, answer: AnswerFile, found: Answers, where: str) -> str:
-    token, text = answer.config.empty_token.strip(), text.strip()
+def _checked_runs(text: str, key: MaskKey, form: SubmissionForm, found: ParsedSubmission, where: str) -> str:
+    token, text = form.config.empty_token.strip(), text.strip()
     if text == token:
         return ""
     if not text:
         found.form_problems.append(f"{where} blank, but an empty mask is {token!r} here (submission.empty_token)")
     try:
-        parse_runs(text, math.prod(answer.sizes[key[0]]))
+        parse_runs(text, math.prod(form.sizes[key[0]]))
     except RleError as error:
         hint = f"; empty masks are {token!r} here (submission.empty_token)" if text in ("-1", "-", "0", "nan") else ""
-        found.problems.append(f"{where} {answer.place(key)}: {error}{hint}")
+        found.problems.append(f"{where} {form.place(key)}: {error}{hint}")
         return ""
     return text
 
 
-def _order_problem(numbers: Mapping[AnswerKey, int], answer: AnswerFile, shown: str) -> list[str]:
-    """Where the rows leave the form's order first, if they do."""
-    wanted: Iterable[AnswerKey] = (key for key in answer.form.rows if key in numbers)
+def _order_problem(numbers: Mapping[MaskKey, int], form: SubmissionForm, shown: str) -> list[str]:
+    """Where the rows first differ from the form's order, if they do."""
+    wanted: Iterable[MaskKey] = (key for key in form.sample.rows if key in numbers)
     for (key, number), expected in zip(numbers.items(), wanted, strict=True):
         if key != expected:
             return [
-                f"{shown}, row {number}: found {answer.place(key)} where {answer.place(expected)} comes; the rows "
+                f"{shown}, row {number}: found {form.place(key)} where {form.place(expected)} is expected; the rows "
                 "must have the order of the sample file"
             ]
     return []

@@ -1,4 +1,4 @@
-"""Answers as a folder of png masks: <image>.png, or <class>/<image>.png where there are several classes."""
+"""Submissions as a folder of png masks: <image>.png, or <class>/<image>.png where there are several classes."""
 
 from __future__ import annotations
 
@@ -12,49 +12,49 @@ from maskfold.artefacts.paths import display
 from maskfold.data.images.files import read_stored
 from maskfold.errors import DataError
 from maskfold.pixels.rle import decode, encode
-from maskfold.submission.form import AnswerFile, AnswerKey, Answers
+from maskfold.submission.form import MaskKey, ParsedSubmission, SubmissionForm
 
 
-def mask_file(folder: Path, key: AnswerKey, answer: AnswerFile) -> Path:
+def mask_file(folder: Path, key: MaskKey, form: SubmissionForm) -> Path:
     """Where the mask of an image and class lies; an id that would climb out of the folder is refused."""
     image_id, class_index = key
-    inside = folder if len(answer.class_names) == 1 else folder / answer.class_names[class_index]
-    file = inside / f"{answer.form.names[image_id]}.png"
+    inside = folder if len(form.class_names) == 1 else folder / form.class_names[class_index]
+    file = inside / f"{form.sample.names[image_id]}.png"
     if ".." in file.relative_to(folder).parts or not file.is_relative_to(folder):
         raise DataError([f"test image {image_id!r} or its class climbs out of the folder of masks"])
     return file
 
 
-def write_masks(folder: Path, runs: Mapping[AnswerKey, str], answer: AnswerFile) -> None:
+def write_masks(folder: Path, runs: Mapping[MaskKey, str], form: SubmissionForm) -> None:
     """Write a grey png of every image and class into an empty folder: 0, and config.mask_value where the mask is on."""
-    for key in answer.form.rows:
-        mask = decode(runs[key], *answer.sizes[key[0]], answer.config.order) * np.uint8(answer.config.mask_value)
-        file = mask_file(folder, key, answer)
+    for key in form.sample.rows:
+        mask = decode(runs[key], *form.sizes[key[0]], form.config.order) * np.uint8(form.config.mask_value)
+        file = mask_file(folder, key, form)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(cv2.imencode(".png", mask)[1].tobytes())
 
 
-def read_mask_answers(folder: Path, answer: AnswerFile) -> Answers:
+def read_masks(folder: Path, form: SubmissionForm) -> ParsedSubmission:
     """Read a folder of masks, and report every file that is missing, unknown, of another size or of other values."""
-    found = Answers()
-    files = {mask_file(folder, key, answer): key for key in answer.form.rows}
+    found = ParsedSubmission()
+    files = {mask_file(folder, key, form): key for key in form.sample.rows}
     for file, key in files.items():
         found.runs[key] = ""
         if not file.is_file():
-            found.problems.append(f"{display(file)}: no mask for {answer.place(key)}")
+            found.problems.append(f"{display(file)}: no mask for {form.place(key)}")
             continue
         try:
             pixels = read_stored(file)
         except DataError as error:
             found.problems += error.problems
             continue
-        problem = _mask_problem(pixels, answer.sizes[key[0]], answer.config.mask_value)
+        problem = _mask_problem(pixels, form.sizes[key[0]], form.config.mask_value)
         if problem:
             found.problems.append(f"{display(file)}: {problem}")
         else:
-            found.runs[key] = encode(pixels[:, :, 0], answer.config.order)
+            found.runs[key] = encode(pixels[:, :, 0], form.config.order)
     strangers = sorted(path for path in folder.rglob("*") if path.is_file() and path not in files)
-    found.form_problems += [f"{display(path)}: belongs to no test image and class" for path in strangers]
+    found.form_problems += [f"{display(path)}: not a mask of any test image and class" for path in strangers]
     return found
 
 

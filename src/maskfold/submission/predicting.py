@@ -13,29 +13,28 @@ from maskfold.execution.progress import tracked
 from maskfold.pixels.rle import Order
 from maskfold.rules.applying import apply_rules
 from maskfold.rules.tuned import TunedArtefact
-from maskfold.submission.writing import AnswerRow, encode_image
+from maskfold.submission.writing import SubmissionRow, encode_image
 
 if TYPE_CHECKING:
     from maskfold.inference.predict import Prediction
 
 
-def answer_images(config: Config, tuned: TunedArtefact, images: pd.DataFrame, title: str) -> Iterator[AnswerRow]:
-    """From image files to run lengths with all folds, image by image as they are asked for, batch by batch.
+def predict_rows(config: Config, tuned: TunedArtefact, images: pd.DataFrame, title: str) -> Iterator[SubmissionRow]:
+    """From image files to run lengths, with all folds (and all members of a blend), in batches, as rows are asked for.
 
-    Of a blend with all folds of its members. images: image_id, path, height, width. The models stay loaded for the next
-    call of this process.
+    images: image_id, path, height, width. The models stay loaded for the next call in this process.
     """
     # torch takes seconds to import, and a fresh stage does not need it.
     from maskfold.blending.ensemble import predict_ensemble
 
     predictions = predict_ensemble(config, tuned.ensemble_weights, images)
-    return _answer_rows(tracked(predictions, len(images), title), tuned, config.submission.order)
+    return _rows(tracked(predictions, len(images), title), tuned, config.submission.order)
 
 
-def _answer_rows(predictions: Iterable[Prediction], tuned: TunedArtefact, order: Order) -> Iterator[AnswerRow]:
+def _rows(predictions: Iterable[Prediction], tuned: TunedArtefact, order: Order) -> Iterator[SubmissionRow]:
     """Post-processed and encoded predictions; the score of a mask is its mean probability."""
     for image_id, prob_maps, class_prob in predictions:
         masks = apply_rules(prob_maps, tuned.rules, class_prob)
         texts = encode_image(masks, order)
         for index, (prob, mask, text) in enumerate(zip(prob_maps, masks, texts, strict=True)):
-            yield AnswerRow(image_id, index, text, cv2.mean(prob, mask=mask)[0] / 255)
+            yield SubmissionRow(image_id, index, text, cv2.mean(prob, mask=mask)[0] / 255)

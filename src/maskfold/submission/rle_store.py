@@ -6,22 +6,22 @@ import tempfile
 from collections.abc import Iterator, MutableMapping
 from threading import Lock
 
-AnswerKey = tuple[str, int]  # image_id, class index
+MaskKey = tuple[str, int]  # image_id, class index
 
 
-class RunTexts(MutableMapping[AnswerKey, str]):
-    """A mapping like any other, in the order of first insertion; its texts lie in a temporary file.
+class RleStore(MutableMapping[MaskKey, str]):
+    """A mapping like any other, in the order of first insertion; its texts are in a temporary file.
 
-    Threads may share it. The file is in TMPDIR, or where the system keeps such files, and goes with the mapping.
+    Threads may share it. The file is in TMPDIR, or where the system keeps such files, and is deleted with the mapping.
     """
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the mapping
-        self._spans: dict[AnswerKey, tuple[int, int]] = {}  # start and length, bytes
+        self._spans: dict[MaskKey, tuple[int, int]] = {}  # start and length, bytes
         self._end = 0
         self._lock = Lock()
 
-    def __setitem__(self, key: AnswerKey, text: str) -> None:
+    def __setitem__(self, key: MaskKey, text: str) -> None:
         raw = text.encode()
         with self._lock:
             if raw:
@@ -30,7 +30,7 @@ class RunTexts(MutableMapping[AnswerKey, str]):
             self._spans[key] = (self._end, len(raw))
             self._end += len(raw)
 
-    def __getitem__(self, key: AnswerKey) -> str:
+    def __getitem__(self, key: MaskKey) -> str:
         start, length = self._spans[key]
         if not length:
             return ""
@@ -38,10 +38,10 @@ class RunTexts(MutableMapping[AnswerKey, str]):
             self._file.seek(start)
             return self._file.read(length).decode()
 
-    def __delitem__(self, key: AnswerKey) -> None:
+    def __delitem__(self, key: MaskKey) -> None:
         del self._spans[key]
 
-    def __iter__(self) -> Iterator[AnswerKey]:
+    def __iter__(self) -> Iterator[MaskKey]:
         return iter(self._spans)
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""A submission against known answers: what a judge would say."""
+"""A submission against the true masks of the test images."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from maskfold.data.competition import Competition
 from maskfold.errors import DataError
 from maskfold.pixels.metrics import class_score, dice, mask_areas
 from maskfold.pixels.rle import decode
-from maskfold.submission.form import AnswerFile, AnswerKey, answer_file
-from maskfold.submission.writing import read_answers
+from maskfold.submission.form import MaskKey, SubmissionForm, submission_form
+from maskfold.submission.writing import read_submission
 
 
 def score_submission(
@@ -28,13 +28,13 @@ def score_submission(
     """
     submission = submission or RunPaths.of(config).submission(config.submission.layout)
     truth = truth or resolve(config.data.root) / "truth" / "test.csv"
-    answer = answer_file(competition, config.submission)
-    predicted, true = (_readable(path, answer) for path in (submission, truth))
+    form = submission_form(competition, config.submission)
+    predicted, true = (_readable(path, form) for path in (submission, truth))
     rows = []
     for index, name in enumerate(competition.class_names):
         areas = []
-        for image_id, size in answer.sizes.items():
-            masks = [decode(answers[image_id, index], *size, config.submission.order) for answers in (predicted, true)]
+        for image_id, size in form.sizes.items():
+            masks = [decode(runs[image_id, index], *size, config.submission.order) for runs in (predicted, true)]
             areas.append(mask_areas(*masks))
         columns = pd.DataFrame(areas, columns=["intersection", "predicted", "true"])
         shown = columns[columns["true"] > 0]
@@ -51,9 +51,9 @@ def score_submission(
     return pd.DataFrame(rows)
 
 
-def _readable(path: Path, answer: AnswerFile) -> Mapping[AnswerKey, str]:
-    """The run lengths of a submission or truth; its order and header are the judge's business, not the score's."""
-    found = read_answers(path, answer)
+def _readable(path: Path, form: SubmissionForm) -> Mapping[MaskKey, str]:
+    """The run lengths of a submission or truth; its order and header do not change the score."""
+    found = read_submission(path, form)
     if found.problems:
         raise DataError(found.problems)
     return found.runs
