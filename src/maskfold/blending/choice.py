@@ -6,15 +6,13 @@ import json
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from rich.console import Console
 from rich.table import Table
 
 from maskfold.artefacts.files import whole_file
 from maskfold.blending.scores import Weights
 from maskfold.blending.weights import ChosenWeights, Method, Scores, alone, choose_weights, equal
 from maskfold.config import BlendConfig, Combine, Config
-
-_WIDTH = 110  # of a file or pipe, where nothing wraps lines
+from maskfold.execution.console import print_table
 
 
 class _Strict(BaseModel):
@@ -101,8 +99,6 @@ def _searched(scores: Scores, title: str, chosen: ChosenWeights) -> ScoredWeight
 
 def print_choice(name: str, choice: BlendChoice) -> None:
     """Print each member alone, the blends, and which weights are used."""
-    terminal = Console()
-    console = terminal if terminal.is_terminal else Console(width=_WIDTH)
     print(f"{name}: {choice.metric} of the component rule on {choice.sampled_images} of {choice.images} OOF images")
     table = Table(f"{choice.combine} of", "weights")
     for column in ("tuned", "honest"):
@@ -110,7 +106,7 @@ def print_choice(name: str, choice: BlendChoice) -> None:
     for row in choice.scores:
         weights = " / ".join(f"{weight:.2f}" for weight in row.weights)
         table.add_row(row.title, weights, f"{row.tuned:.4f}", f"{row.honest:.4f}")
-    console.print(table)
+    print_table(table)
     used = ", ".join(f"{member} {weight:.3f}" for member, weight in choice.weights.items())
     print(f"predict_oof: weights in use: {used} ({choice.reason})")
     best = max(choice.scores, key=lambda row: row.honest)

@@ -38,6 +38,3 @@ def _factor(height: int, width: int) -> float:
     if longest > MOST_SIDE_PX:
         return MOST_SIDE_PX / longest
     return min(3.0, LEAST_SIDE_PX / longest) if longest < LEAST_SIDE_PX else 1.0
-
-
-JPEG_QUALITY = 90

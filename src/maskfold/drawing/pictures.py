@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from maskfold.drawing.jpeg import write_jpeg
 from maskfold.drawing.script_data import write_script
 from maskfold.pixels.rle import encode, parse_runs
 
@@ -39,8 +40,7 @@ def write_photo(image: np.ndarray, size: tuple[int, int], path: Path) -> None:
     """Write an image, (H, W, 3) uint8 RGB, scaled to `size` (height, width) as a jpg."""
     if image.shape[:2] != size:
         image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
-    coded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
-    path.write_bytes(coded.tobytes())
+    write_jpeg(path, image, _JPEG_QUALITY)
 
 
 def picture_runs(mask: np.ndarray, size: tuple[int, int]) -> list[int]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
 
 from maskfold.config import FoldsConfig
+from maskfold.execution.console import print_table
 from maskfold.folds.splitting import EMPTY
 from maskfold.folds.table import NOT_HELD_OUT
 
 ALL = "all images"
-_WIDTH = 160  # of a file or pipe, where nothing wraps lines
 
 
 def shown_rows(folds: pd.DataFrame, class_names: tuple[str, ...], count: int) -> dict[str, np.ndarray]:
@@ -60,16 +59,14 @@ def show_balance(folds: pd.DataFrame, plan: FoldsConfig, class_names: tuple[str,
 
     folds: as `cut_folds` makes them.
     """
-    terminal = Console()
-    console = terminal if terminal.is_terminal else Console(width=_WIDTH)
     rows = shown_rows(folds, class_names, plan.count)
     for column in plan.columns:
         balance = balance_table(folds[column], rows, plan.count)
         if column == "fold":
-            console.print(_printed(balance, rows, folds["fold"].to_numpy() == NOT_HELD_OUT, plan))
-        console.print(_verdict(balance, "" if column == "fold" else f"{column}: ", "group" in folds))
+            print_table(_printed(balance, rows, folds["fold"].to_numpy() == NOT_HELD_OUT, plan))
+        print(_verdict(balance, "" if column == "fold" else f"{column}: ", "group" in folds))
     for line in _missing(balance_table(folds["fold"], rows, plan.count), rows, folds, plan):
-        console.print(f"warning: {line}")
+        print(f"warning: {line}")
 
 
 def _printed(balance: pd.DataFrame, rows: dict[str, np.ndarray], trained: np.ndarray, plan: FoldsConfig) -> Table:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import pandas as pd
 
 from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.data.images.files import read_for_display
-from maskfold.drawing.overlays import JPEG_QUALITY, overlay
+from maskfold.drawing.jpeg import write_jpeg
+from maskfold.drawing.overlays import overlay
 from maskfold.oof.store import OofImage, OofReader
 from maskfold.rules.applying import apply_rules
 from maskfold.rules.tuned import TunedArtefact
@@ -102,5 +102,4 @@ def _draw(competition: Competition, tuned: TunedArtefact, oof: OofImage, name: s
     image = read_for_display(Path(image_path))
     prediction = apply_rules(oof.prob, tuned.rules, oof.class_prob)[index]
     picture = overlay(image, competition.masks(oof.image_id)[index], prediction)
-    coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-    path.write_bytes(coded.tobytes())
+    write_jpeg(path, picture)

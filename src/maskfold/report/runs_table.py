@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
 
 from maskfold.artefacts.files import file_hash, whole_file
@@ -17,7 +16,7 @@ from maskfold.config.experiment import experiments
 from maskfold.config.loading import run_config
 from maskfold.data.recognition.recognise import with_recognised_data
 from maskfold.errors import ConfigError, DataError, StaleError, UsageError
-from maskfold.execution.console import markdown_table
+from maskfold.execution.console import markdown_table, print_table
 from maskfold.network.architectures import build_network
 from maskfold.network.trained import model_hashes
 from maskfold.rules.tuned import TunedArtefact
@@ -40,7 +39,6 @@ FIGURES = {
     "size_mb": ("disk MB", ".1f"),
 }
 _NAMES = ("data", "run", "architecture", "encoder", "metric")
-_WIDTH = 220  # of a file or pipe, where nothing wraps lines
 
 
 @dataclass
@@ -222,11 +220,10 @@ def _cells(figures: dict[str, object]) -> list[str]:
 
 def _print(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print the table without the columns that are blank for all runs, which no console has room for."""
-    terminal = Console()
     table = Table()
     shown = [number for number in range(len(headers)) if any(row[number] for row in rows)]
     for number in shown:
         table.add_column(headers[number], justify="left" if number < len(_NAMES) else "right")
     for row in rows:
         table.add_row(*(row[number] for number in shown))
-    (terminal if terminal.is_terminal else Console(width=_WIDTH)).print(table)
+    print_table(table)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
 
-from maskfold.execution.console import markdown_table
+from maskfold.execution.console import markdown_table, print_table
 
 # One row a device, backend and batch size. `note` says why a row has no figures.
 COLUMNS = (
@@ -50,20 +49,16 @@ _HEADERS = (
     "max Δp",
 )
 _TEXTS = 2  # columns of text
-_WIDTH = 150  # of a file or pipe, where nothing wraps lines
 
 
 def print_speed(table: pd.DataFrame, title: str) -> None:
     """Print the table, and below it why rows are empty."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = _WIDTH
     shown = Table(title=title, title_justify="left")
     for number, header in enumerate(_HEADERS):
-        shown.add_column(header, justify="left" if number < _TEXTS else "right", no_wrap=True)
+        shown.add_column(header, justify="left" if number < _TEXTS else "right")
     for cells in _rows(table):
         shown.add_row(*cells)
-    console.print(shown)
+    print_table(shown)
     for line in notes(table):
         print(line)
 

@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
 
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.errors import DataError
+from maskfold.execution.console import print_table
 from maskfold.execution.progress import tracked
 from maskfold.submission.comparison import compare_submissions, print_comparison, write_comparison
 from maskfold.submission.form import MaskKey, SubmissionForm, submission_form
@@ -161,4 +161,4 @@ def _print_shares(shares: pd.DataFrame, title: str) -> None:
     for row in shares.itertuples():
         counts = (row.file, row.training, row.oof)
         table.add_row(row.class_name, *["" if each is None else f"{each.share:.3f}" for each in counts])
-    Console().print(table)
+    print_table(table)

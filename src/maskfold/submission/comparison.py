@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
 
 from maskfold.artefacts.files import whole_folder
@@ -17,7 +15,9 @@ from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.data.images.files import read_for_display
 from maskfold.drawing.html import page_environment
-from maskfold.drawing.overlays import JPEG_QUALITY, overlay
+from maskfold.drawing.jpeg import write_jpeg
+from maskfold.drawing.overlays import overlay
+from maskfold.execution.console import print_table
 from maskfold.pixels.metrics import dice, mask_areas
 from maskfold.pixels.rle import decode
 from maskfold.submission.form import MaskKey, SubmissionForm
@@ -86,7 +86,7 @@ def print_comparison(table: pd.DataFrame, form: SubmissionForm, first: Path, sec
     shown.add_section()
     shown.add_row("mean", f"{summary['dice'].mean():.4f}", *map(str, summary.iloc[:, 2:].sum()))
     print(f"first: {display(first)}\nsecond: {display(second)}")
-    Console().print(shown)
+    print_table(shown)
 
 
 def write_comparison(
@@ -130,8 +130,7 @@ def _draw(
         image = read_for_display(Path(path_of[row["image_id"]]))
         picture = overlay(image, *_masks((row["image_id"], row["class_index"]), runs, form))
         file = f"images/{rank:02d}.jpg"
-        coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-        (folder / file).write_bytes(coded.tobytes())
+        write_jpeg(folder / file, picture)
         examples.append({**row, "file": file, "class_name": form.class_names[row["class_index"]]})
     return examples
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
 
 from maskfold.artefacts.paths import RunPaths, resolve
 from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.errors import DataError
+from maskfold.execution.console import print_table
 from maskfold.pixels.metrics import class_score, dice, mask_areas
 from maskfold.pixels.rle import decode
 from maskfold.submission.form import MaskKey, SubmissionForm, submission_form
@@ -67,4 +67,4 @@ def print_scores(scores: pd.DataFrame) -> None:
     means = scores[["all_empty", "score", "non_empty_dice"]].mean()
     table.add_section()
     table.add_row("mean", *[f"{value:.4f}" for value in means])
-    Console().print(table)
+    print_table(table)

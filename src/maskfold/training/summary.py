@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
 
 from maskfold.artefacts.files import whole_file
 from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config
+from maskfold.execution.console import print_table
 from maskfold.training.curves import best_row, read_history
-
-_WIDTH = 160  # of a file or pipe, where nothing wraps lines
 
 
 def fold_summary(config: Config) -> pd.DataFrame:
@@ -60,9 +58,7 @@ def show_folds(config: Config, write: bool) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     for row in summary.itertuples(index=False):
         table.add_row(*(value if isinstance(value, str) else _short(value) for value in row))
-    terminal = Console()
-    console = terminal if terminal.is_terminal else Console(width=_WIDTH)
-    console.print(table)
+    print_table(table)
     if write:
         with whole_file(RunPaths.of(config).folds_summary_csv) as temporary:
             summary.to_csv(temporary, index=False, float_format="%.6g")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Table
 
+from maskfold.execution.console import print_table
 from maskfold.rules.text import pair_text, plateau_text, rule_text
 from maskfold.rules.tuned import (
     RuleScores,
@@ -12,15 +12,11 @@ from maskfold.rules.tuned import (
     TunedClass,
 )
 
-_WIDTH = 110  # of a file or pipe, where nothing wraps lines
-
 
 def print_scores(artefact: TunedArtefact) -> None:
     """Print the scores of every class with their mean, and below them what was chosen."""
-    terminal = Console()
-    console = terminal if terminal.is_terminal else Console(width=_WIDTH)
-    console.print(_scores(artefact))
-    console.print(_choices(artefact))
+    print_table(_scores(artefact))
+    print_table(_choices(artefact))
     for entry in artefact.classes:
         if not entry.adopted:
             print(f"class {entry.class_name}: {entry.reason}")

@@ -13,7 +13,7 @@ import pandas as pd
 from maskfold.audit.data.audit import TEST, Audit
 from maskfold.audit.data.label_facts import read_masks
 from maskfold.data.images.files import read_for_display
-from maskfold.drawing.overlays import JPEG_QUALITY
+from maskfold.drawing.jpeg import write_jpeg
 from maskfold.drawing.painting import CLASS_COLOURS, painted
 
 _WIDTH_PX, _HEIGHT_PX = 520, 260  # of a picture; a pair has two
@@ -83,8 +83,7 @@ class Album:
     def _save(self, picture: np.ndarray) -> str:
         file = f"images/{self._count:03d}.jpg"
         self._count += 1
-        coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-        (self.folder / file).write_bytes(coded.tobytes())
+        write_jpeg(self.folder / file, picture)
         return file
 
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import pandas as pd
 
 from maskfold.audit.labels.ranking import FINE, PILES
 from maskfold.data.competition import Competition
 from maskfold.data.images.files import read_for_display
 from maskfold.drawing.html import page_environment
-from maskfold.drawing.overlays import JPEG_QUALITY, overlay
+from maskfold.drawing.jpeg import write_jpeg
+from maskfold.drawing.overlays import overlay
 from maskfold.execution.progress import tracked
 from maskfold.oof.store import OofReader
 from maskfold.rules.applying import apply_rules
@@ -87,5 +87,4 @@ def _draw(
                 predicted = apply_rules(image.prob, rules, image.class_prob)[index]
                 truth = competition.masks(row["image_id"])[index]
                 picture = overlay(read_for_display(Path(photo_of[row["image_id"]])), truth, predicted)
-                coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-                (folder.parent / _file(int(str(number)))).write_bytes(coded.tobytes())
+                write_jpeg(folder.parent / _file(int(str(number))), picture)
