@@ -148,7 +148,7 @@ def test_colour_transforms_need_colour():
     assert "cannot be used on samples of 224x320 px and 1 channels" in problem_of({"ISONoise": {}}, channels=1)
 
 
-def test_every_stage_is_checked_once():
+def test_every_phase_is_checked_once():
     with pytest.raises(ConfigError) as error:
         check_augmentation(
             TrainConfig.model_validate_json(

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from maskfold.config import ModelConfig, SamplingConfig, TrainConfig, TrainStage
+from maskfold.config import ModelConfig, SamplingConfig, TrainConfig, TrainPhase
 from maskfold.training.samples.dataset import TrainingDataset
 from maskfold.training.samples.sampling import ANY_CLASS, Draw, EpochSampler
 
@@ -23,8 +23,8 @@ def test_samples_have_the_crop_size_and_binary_masks(tiny_competition):
     assert image == 3
 
 
-def test_every_stage_has_its_crop_size(tiny_competition):
-    dataset = dataset_of(tiny_competition, epochs=2, then=(TrainStage(epochs=1, crop_size="whole"),))
+def test_every_phase_has_its_crop_size(tiny_competition):
+    dataset = dataset_of(tiny_competition, epochs=2, then=(TrainPhase(epochs=1, crop_size="whole"),))
     assert [dataset[Draw(epoch, 0, 0, ANY_CLASS)].pixels.shape[:2] for epoch in (1, 2)] == [(32, 32), (64, 96)]
 
 

@@ -18,7 +18,7 @@ from maskfold.config import (
     SamplingConfig,
     ScheduleConfig,
     TrainConfig,
-    TrainStage,
+    TrainPhase,
 )
 from maskfold.errors import ConfigError, TrainingError
 from maskfold.training.fit import train_fold
@@ -104,11 +104,11 @@ def test_a_changed_setting_starts_anew_and_early_stopping_stops(tmp_path, tiny_c
     assert (tmp_path / "runs/x/fold0.previous/model.pt").read_bytes() == before
 
 
-STAGED = {
+PHASED = {
     "epochs": 2,
     "then": (
-        TrainStage(epochs=1, crop_size="whole", batch_size=3),
-        TrainStage(epochs=1, learning_rate=1e-4, sampling=SamplingConfig(draws_per_epoch=8)),
+        TrainPhase(epochs=1, crop_size="whole", batch_size=3),
+        TrainPhase(epochs=1, learning_rate=1e-4, sampling=SamplingConfig(draws_per_epoch=8)),
     ),
     "accumulate_batches": 2,
     "top_k": 2,
@@ -116,10 +116,10 @@ STAGED = {
 }
 
 
-def test_stages_change_crops_batches_and_rates_and_resume_to_the_same_weights(
+def test_phases_change_crops_batches_and_rates_and_resume_to_the_same_weights(
     tmp_path, tiny_competition, folds, monkeypatch
 ):
-    undisturbed = train(config_of(tmp_path, "undisturbed", **STAGED), tiny_competition, folds)
+    undisturbed = train(config_of(tmp_path, "undisturbed", **PHASED), tiny_competition, folds)
     history = pd.read_csv(RunPaths.of(config_of(tmp_path, "undisturbed")).history_csv(0))
     assert len(history) == 4
     seen = []
@@ -133,7 +133,7 @@ def test_stages_change_crops_batches_and_rates_and_resume_to_the_same_weights(
         if trainer.current_epoch == 2:
             raise SystemExit
 
-    cut_off = config_of(tmp_path, "cut_off", **STAGED)
+    cut_off = config_of(tmp_path, "cut_off", **PHASED)
     with monkeypatch.context() as patch:
         patch.setattr(FoldModule, "training_step", watched)
         with monkeypatch.context() as inner:

@@ -1,11 +1,11 @@
-"""Which images an epoch draws: shares, balance, stages, processes, and a balanced subset."""
+"""Which images an epoch draws: shares, balance, phases, processes, and a balanced subset."""
 
 from collections import Counter
 
 import numpy as np
 import pytest
 
-from maskfold.config import SamplingConfig, SubsetConfig, TrainConfig, TrainStage
+from maskfold.config import SamplingConfig, SubsetConfig, TrainConfig, TrainPhase
 from maskfold.training.samples.sampling import (
     ANY_CLASS,
     EpochSampler,
@@ -20,8 +20,8 @@ PRESENCE[:20, 0] = True
 PRESENCE[:4, 1] = True
 
 
-def sampler_of(rank=0, world=1, presence=PRESENCE, stages=(), epochs=3, **sampling):
-    train = TrainConfig(epochs=epochs, sampling=SamplingConfig(**sampling), then=stages)
+def sampler_of(rank=0, world=1, presence=PRESENCE, phases=(), epochs=3, **sampling):
+    train = TrainConfig(epochs=epochs, sampling=SamplingConfig(**sampling), then=phases)
     return EpochSampler(presence, train, seed=0, fold=0, rank=rank, world=world)
 
 
@@ -89,9 +89,9 @@ def test_processes_cover_an_epoch_together_in_equal_numbers(count):
     assert [draw.image for draw in together[count:]] == [draw.image for draw in whole[: 12 - count]]
 
 
-def test_a_later_stage_draws_by_its_own_sampling():
-    stage = TrainStage(epochs=1, sampling=SamplingConfig(non_empty_share=0.5, draws_per_epoch=10))
-    sampler = sampler_of(epochs=2, stages=(stage,))
+def test_a_later_phase_draws_by_its_own_sampling():
+    phase = TrainPhase(epochs=1, sampling=SamplingConfig(non_empty_share=0.5, draws_per_epoch=10))
+    sampler = sampler_of(epochs=2, phases=(phase,))
     sampler.set_epoch(2)
     assert len(sampler) == 10
     assert sum(draw.image < 20 for draw in sampler) == 5

@@ -1,8 +1,8 @@
-"""The learning rate by hand: warm-up, cosine, one cycle, and stages one after the other."""
+"""The learning rate by hand: warm-up, cosine, one cycle, and phases one after the other."""
 
 import pytest
 
-from maskfold.config import ScheduleConfig, TrainConfig, TrainStage
+from maskfold.config import ScheduleConfig, TrainConfig, TrainPhase
 from maskfold.training.schedule import decoder_rate, encoder_rate, rate_factor, rate_over_training
 
 
@@ -33,17 +33,17 @@ def test_plateau_leaves_the_steps_alone():
     assert factors(3, kind="plateau") == [1, 1, 1]
 
 
-def test_stages_follow_each_other_with_rates_of_their_own():
+def test_phases_follow_each_other_with_rates_of_their_own():
     no_warm_up = ScheduleConfig(kind="constant", warmup_epochs=0)
     train = TrainConfig(
         epochs=2,
         learning_rate=1e-2,
         encoder_learning_rate=1e-3,
         schedule=no_warm_up,
-        then=(TrainStage(epochs=1, learning_rate=1e-3), TrainStage(epochs=1, encoder_learning_rate=5e-4)),
+        then=(TrainPhase(epochs=1, learning_rate=1e-3), TrainPhase(epochs=1, encoder_learning_rate=5e-4)),
     )
-    stages = train.stages()
-    decoder = rate_over_training(stages, [2, 3, 1], decoder_rate)
-    encoder = rate_over_training(stages, [2, 3, 1], encoder_rate)
+    phases = train.phases()
+    decoder = rate_over_training(phases, [2, 3, 1], decoder_rate)
+    encoder = rate_over_training(phases, [2, 3, 1], encoder_rate)
     assert [decoder(step) for step in range(9)] == pytest.approx([1, 1, 1, 1, 0.1, 0.1, 0.1, 0.1, 0.1])
     assert [encoder(step) for step in range(9)] == pytest.approx([1, 1, 1, 1, 1, 1, 1, 0.5, 0.5])

@@ -19,7 +19,7 @@ from maskfold.config.report import ReportConfig
 from maskfold.config.sampling import SamplingConfig, SubsetConfig
 from maskfold.config.section import Section
 from maskfold.config.submission import ImageNames, Layout, SubmissionConfig
-from maskfold.config.train import ScheduleConfig, TrainConfig, TrainStage
+from maskfold.config.train import ScheduleConfig, TrainConfig, TrainPhase
 from maskfold.config.tuning import TuningConfig
 
 __all__ = [
@@ -52,7 +52,7 @@ __all__ = [
     "SubmissionConfig",
     "SubsetConfig",
     "TrainConfig",
-    "TrainStage",
+    "TrainPhase",
     "TuningConfig",
     "load_config",
 ]

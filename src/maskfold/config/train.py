@@ -33,7 +33,7 @@ class ScheduleConfig(Section):
     """With `plateau`: factor on the learning rate each time it falls."""
 
 
-class TrainStage(Section):
+class TrainPhase(Section):
     """A further phase of a training. Keys that are left out or null stay as in the phase before."""
 
     epochs: int = Field(ge=1)
@@ -96,7 +96,7 @@ class TrainConfig(Section):
     schedule: ScheduleConfig = ScheduleConfig()
     """The schedule of the learning rate."""
 
-    then: tuple[TrainStage, ...] = ()
+    then: tuple[TrainPhase, ...] = ()
     """Further phases after these epochs, for example with whole images or a lower learning rate."""
 
     sampling: SamplingConfig = SamplingConfig()
@@ -153,14 +153,14 @@ class TrainConfig(Section):
 
     @model_validator(mode="after")
     def _crops_fit_stride(self) -> TrainConfig:
-        for crop in (self.crop_size, *(stage.crop_size for stage in self.then)):
+        for crop in (self.crop_size, *(phase.crop_size for phase in self.then)):
             if isinstance(crop, tuple) and any(side < 32 or side % 32 for side in crop):
                 raise ValueError(f"crop_size: sides must be multiples of 32, found {list(crop)}")
         return self
 
     @model_validator(mode="after")
     def _plateau_stands_alone(self) -> TrainConfig:
-        kinds = [self.schedule.kind, *(stage.schedule.kind for stage in self.then if stage.schedule is not None)]
+        kinds = [self.schedule.kind, *(phase.schedule.kind for phase in self.then if phase.schedule is not None)]
         if self.then and "plateau" in kinds:
             raise ValueError("then: the plateau schedule allows one phase only; choose cosine, one_cycle or constant")
         return self
@@ -177,20 +177,20 @@ class TrainConfig(Section):
             raise ValueError(f"select: an ensemble needs top_k of 2 or more, found {self.top_k}")
         return self
 
-    def stages(self) -> list[TrainConfig]:
-        """Every stage in order, each as a whole config of its own with `epochs` of its own and no `then`."""
-        stages = [self.model_copy(update={"then": ()})]
-        for stage in self.then:
-            stages.append(stages[-1].model_copy(update=_changes(stage)))
-        return stages
+    def phases(self) -> list[TrainConfig]:
+        """Every phase in order, each as a whole config of its own with `epochs` of its own and no `then`."""
+        phases = [self.model_copy(update={"then": ()})]
+        for phase in self.then:
+            phases.append(phases[-1].model_copy(update=_changes(phase)))
+        return phases
 
     @property
     def total_epochs(self) -> int:
-        """Epochs of all stages together."""
-        return self.epochs + sum(stage.epochs for stage in self.then)
+        """Epochs of all phases together."""
+        return self.epochs + sum(phase.epochs for phase in self.then)
 
 
-def _changes(stage: TrainStage) -> dict[str, Any]:
-    """What a stage sets, with `whole` crops as TrainConfig writes them."""
-    changes = {name: value for name, value in stage if value is not None}
+def _changes(phase: TrainPhase) -> dict[str, Any]:
+    """What a phase sets, with `whole` crops as TrainConfig writes them."""
+    changes = {name: value for name, value in phase if value is not None}
     return {name: None if value == "whole" else value for name, value in changes.items()}

@@ -26,7 +26,7 @@ from maskfold.training.samples.sampling import (
     EpochSampler,
     PseudoRows,
     draws_of,
-    stage_at,
+    phase_at,
     subset_rows,
 )
 
@@ -53,11 +53,11 @@ class FoldData(L.LightningDataModule):
         in_fold = images["image_id"].map(fold_of) == fold
         self.config, self.fold, self.first_epoch = config, fold, first_epoch
         self.class_names = competition.class_names
-        self.stages = config.train.stages()
+        self.phases = config.train.phases()
         self.valid_images = images[in_fold].reset_index(drop=True)
         train_images = images[~in_fold].reset_index(drop=True)
         presence = class_presence(competition, train_images)
-        # Every stage draws from the subset of the first: a subset is a choice of data, not of a stage.
+        # Every phase draws from the subset of the first: a subset is a choice of data, not of a phase.
         rows = subset_rows(presence, config.train.sampling.subset, config.seed, fold)
         self.train_images, self.presence = train_images.iloc[rows].reset_index(drop=True), presence[rows]
         masks, self.pseudo = competition.masks, None if pseudo is None else pseudo.chosen(self.presence)
@@ -78,7 +78,7 @@ class FoldData(L.LightningDataModule):
         return [(sample.pixels.numpy(), sample.masks.numpy()) for sample in samples]
 
     def train_dataloader(self) -> DataLoader[Sample]:
-        """Batches of augmented crops of the coming epoch's stage; under several processes, this process's share."""
+        """Batches of augmented crops of the coming epoch's phase; under several processes, this process's share."""
         assert self.trainer is not None
         rank, world = self.trainer.global_rank, self.trainer.world_size
         sampler = self._sampler(rank, world)
@@ -87,7 +87,7 @@ class FoldData(L.LightningDataModule):
         sampler.set_epoch(epoch)
         device = self.trainer.strategy.root_device
         workers = loader_workers(self.config, device)
-        batch_size = self.stages[stage_at(self.stages, epoch)[0]].batch_size
+        batch_size = self.phases[phase_at(self.phases, epoch)[0]].batch_size
         return DataLoader(
             self.dataset,
             batch_size=batch_size,
@@ -108,11 +108,11 @@ class FoldData(L.LightningDataModule):
         return EpochSampler(self.presence, self.config.train, self.config.seed, self.fold, rank, world, pseudo)
 
     def steps_per_epoch(self) -> list[int]:
-        """Optimiser steps of an epoch of each stage."""
+        """Optimiser steps of an epoch of each phase."""
         assert self.trainer is not None
         steps = []
-        for stage in self.stages:
-            batches = draws_of(self.presence, stage, self.trainer.world_size) // stage.batch_size or 1
+        for phase in self.phases:
+            batches = draws_of(self.presence, phase, self.trainer.world_size) // phase.batch_size or 1
             steps.append(-(-batches // self.config.train.accumulate_batches))
         return steps
 

@@ -59,7 +59,7 @@ def train_fold(
     torch.manual_seed(epoch_seed(config.seed, fold, 0))
     # Before the folder is cleared: a network that cannot be built must not cost a finished training.
     model = build_model(config.model, len(competition.class_names))
-    check_network_sizes(model, config, [stage.crop_size for stage in config.train.stages() if stage.crop_size])
+    check_network_sizes(model, config, [phase.crop_size for phase in config.train.phases() if phase.crop_size])
     paths = RunPaths.of(config)
     folder = paths.fold(fold)
     resume_from = _prepare_folder(folder, made_from, accept_code_changes)
@@ -168,7 +168,7 @@ def _trainer(config: Config, folder: Path, history: HistoryCallback) -> L.Traine
         gradient_clip_val=train.gradient_clip,
         accumulate_grad_batches=train.accumulate_batches,
         check_val_every_n_epoch=train.validate_every,
-        reload_dataloaders_every_n_epochs=1 if train.then else 0,  # a stage may change the batch size
+        reload_dataloaders_every_n_epochs=1 if train.then else 0,  # a phase may change the batch size
         callbacks=[history, *_averaging(config), *_early_stopping(config), *_checkpoints(config, folder), *progress],
         logger=TensorBoardLogger(folder, name="tensorboard", version=""),
         log_every_n_steps=1,

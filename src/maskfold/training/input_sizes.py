@@ -19,7 +19,7 @@ Size = tuple[int, int]  # (height, width) in px
 def check_network_sizes(model: SegmentationModel, config: Config, crop_sizes: Iterable[Size]) -> None:
     """Pass an image of every size that training and inference will give the network.
 
-    crop_sizes: those that the training stages give. Without model.resize.size nothing is tried: building the network
+    crop_sizes: those that the training phases give. Without model.resize.size nothing is tried: building the network
     has shown that it takes another size than its own. Raises ConfigError naming the size and the key it comes from.
     """
     resize = config.model.resize

@@ -127,7 +127,7 @@ class FoldModule(L.LightningModule):
         self.log_dict({name: value for name, value in figures.items() if not math.isnan(value)}, rank_zero_only=False)
 
     def configure_optimizers(self) -> Any:
-        """AdamW with the encoder's own rate, and the schedules of all stages, step by step."""
+        """AdamW with the encoder's own rate, and the schedules of all phases, step by step."""
         train = self.config.train
         encoder = self.model.encoder_parameters()
         in_encoder = {id(parameter) for parameter in encoder}
@@ -143,9 +143,9 @@ class FoldModule(L.LightningModule):
             )
             every = {"interval": "epoch", "frequency": train.validate_every, "monitor": MONITOR}
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, **every}}
-        stages = train.stages()
+        phases = train.phases()
         steps = self.trainer.datamodule.steps_per_epoch()  # type: ignore[attr-defined]
-        factors = [rate_over_training(stages, steps, rate) for rate in (decoder_rate, encoder_rate)]
+        factors = [rate_over_training(phases, steps, rate) for rate in (decoder_rate, encoder_rate)]
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factors)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

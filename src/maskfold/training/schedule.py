@@ -1,4 +1,4 @@
-"""The learning rate, step by step, over all stages of a training."""
+"""The learning rate, step by step, over all phases of a training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ONE_CYCLE_START = 1 / 25
 
 
 def rate_factor(schedule: ScheduleConfig, step: int, steps: int, steps_per_epoch: int) -> float:
-    """What the learning rate is multiplied by at `step` (from 0) of a stage of `steps`."""
+    """What the learning rate is multiplied by at `step` (from 0) of a phase of `steps`."""
     if schedule.kind == "one_cycle":
         rise = max(1, round(ONE_CYCLE_RISE * steps))
         if step < rise:
@@ -34,30 +34,30 @@ def _cosine(start: float, end: float, progress: float) -> float:
 
 
 def rate_over_training(
-    stages: Sequence[TrainConfig], steps_per_epoch: Sequence[int], rate: Callable[[TrainConfig], float]
+    phases: Sequence[TrainConfig], steps_per_epoch: Sequence[int], rate: Callable[[TrainConfig], float]
 ) -> Callable[[int], float]:
-    """Step of the whole training -> factor on the rate the first stage begins with.
+    """Step of the whole training -> factor on the rate the first phase begins with.
 
-    steps_per_epoch: of the optimiser, one a stage; rate: a stage's peak learning rate (the encoder's or the others').
+    steps_per_epoch: of the optimiser, one a phase; rate: a phase's peak learning rate (the encoder's or the others').
     """
 
     def factor(step: int) -> float:
-        for stage, per_epoch in zip(stages, steps_per_epoch, strict=True):
-            steps = stage.epochs * per_epoch
+        for phase, per_epoch in zip(phases, steps_per_epoch, strict=True):
+            steps = phase.epochs * per_epoch
             if step < steps:
-                return rate(stage) / rate(stages[0]) * rate_factor(stage.schedule, step, steps, per_epoch)
+                return rate(phase) / rate(phases[0]) * rate_factor(phase.schedule, step, steps, per_epoch)
             step -= steps
         # LambdaLR asks once more after the last step, when nothing is learned any more.
-        return rate(stages[-1]) / rate(stages[0]) * rate_factor(stages[-1].schedule, steps, steps, per_epoch)
+        return rate(phases[-1]) / rate(phases[0]) * rate_factor(phases[-1].schedule, steps, steps, per_epoch)
 
     return factor
 
 
-def encoder_rate(stage: TrainConfig) -> float:
+def encoder_rate(phase: TrainConfig) -> float:
     """The encoder's peak learning rate."""
-    return stage.encoder_learning_rate or stage.learning_rate
+    return phase.encoder_learning_rate or phase.learning_rate
 
 
-def decoder_rate(stage: TrainConfig) -> float:
+def decoder_rate(phase: TrainConfig) -> float:
     """The peak learning rate of everything but the encoder."""
-    return stage.learning_rate
+    return phase.learning_rate

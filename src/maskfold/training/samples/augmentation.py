@@ -44,20 +44,20 @@ def augment(
 
 
 def check_augmentation(config: TrainConfig, channels: int) -> None:
-    """Build the augmentation of every stage and try each transform on a dummy sample of `channels` channels.
+    """Build the augmentation of every phase and try each transform on a dummy sample of `channels` channels.
 
     Raises ConfigError with all entries that are unknown, have wrong parameters, or do not fit: what changes the size or
     type of a sample, or writes anything but 0 and 1 into a mask.
     """
     problems: list[str] = []
     tried: list[tuple[Any, Any]] = []
-    for number, stage in enumerate(config.stages()):
-        if (stage.augmentation, stage.crop_size) in tried:
+    for number, phase in enumerate(config.phases()):
+        if (phase.augmentation, phase.crop_size) in tried:
             continue
-        tried.append((stage.augmentation, stage.crop_size))
+        tried.append((phase.augmentation, phase.crop_size))
         key = f"train.then[{number - 1}].augmentation" if number else "train.augmentation"
         try:
-            problems += _misfits(_compose(stage, key), key, stage.crop_size or _SIZE, channels)
+            problems += _misfits(_compose(phase, key), key, phase.crop_size or _SIZE, channels)
         except ConfigError as error:
             problems.append(str(error))
     if problems:

@@ -28,7 +28,7 @@ from maskfold.pixels.geometry import (
 )
 from maskfold.training.samples.augmentation import augment, augmentation
 from maskfold.training.samples.image_cache import ImageCache
-from maskfold.training.samples.sampling import ANY_CLASS, Draw, stage_at
+from maskfold.training.samples.sampling import ANY_CLASS, Draw, phase_at
 
 
 class Sample(NamedTuple):
@@ -44,7 +44,7 @@ class Sample(NamedTuple):
 
 
 class TrainingDataset(Dataset[Sample]):
-    """Augmented crops of training images, of the crop size of the stage the draw's epoch belongs to."""
+    """Augmented crops of training images, of the crop size of the phase the draw's epoch belongs to."""
 
     def __init__(
         self,
@@ -64,24 +64,24 @@ class TrainingDataset(Dataset[Sample]):
             images["path"].tolist(), sizes, model, train.cache, folder or Path(gettempdir()), train.devices
         )
         self.seed, self.fold = seed, fold
-        self.stages = train.stages()
-        self.augmentations = [augmentation(stage) for stage in self.stages]
-        self.crop_sizes = [stage.crop_size or _common_size(images, model) for stage in self.stages]
+        self.phases = train.phases()
+        self.augmentations = [augmentation(phase) for phase in self.phases]
+        self.crop_sizes = [phase.crop_size or _common_size(images, model) for phase in self.phases]
 
     def __len__(self) -> int:
         return len(self.image_ids)
 
     def __getitem__(self, draw: Draw) -> Sample:
         rng = np.random.default_rng([self.seed, self.fold, draw.epoch, draw.number, draw.image])
-        stage, _ = stage_at(self.stages, draw.epoch)
+        phase, _ = phase_at(self.phases, draw.epoch)
         image = self.cache.image(draw.image)
         masks = resize_masks(self.masks(self.image_ids[draw.image]), (image.shape[0], image.shape[1]))
-        size = self.crop_sizes[stage]
-        shown = self._shown(masks, draw.target, self.stages[stage].sampling.defect_crop_share, rng)
+        size = self.crop_sizes[phase]
+        shown = self._shown(masks, draw.target, self.phases[phase].sampling.defect_crop_share, rng)
         top, left = crop_corner(masks.shape[1:], size, shown, rng)
         pixels = pad_to(image[top : top + size[0], left : left + size[1]], size, mirror=True)
         mask = pad_to(masks[:, top : top + size[0], left : left + size[1]].transpose(1, 2, 0), size, mirror=True)
-        pixels, mask = augment(self.augmentations[stage], pixels, mask, rng)
+        pixels, mask = augment(self.augmentations[phase], pixels, mask, rng)
         pixels, mask = np.ascontiguousarray(pixels), np.ascontiguousarray(mask)
         return Sample(torch.from_numpy(pixels), torch.from_numpy(mask), draw.image)
 

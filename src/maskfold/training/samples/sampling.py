@@ -36,7 +36,7 @@ class PseudoRows(NamedTuple):
 
 
 class EpochSampler(Sampler[Draw]):
-    """The draws of an epoch, by the sampling of the stage the epoch belongs to.
+    """The draws of an epoch, by the sampling of the phase the epoch belongs to.
 
     presence: (images, classes) bool, which classes each training image shows. Under several processes each takes every
     world-th draw, so that together they cover the epoch; where the draws do not divide evenly, the first ones are made
@@ -55,7 +55,7 @@ class EpochSampler(Sampler[Draw]):
         pseudo: PseudoRows | None = None,
     ) -> None:
         self.pseudo = pseudo
-        self.presence, self.stages = presence, train.stages()
+        self.presence, self.phases = presence, train.phases()
         self.seed, self.fold, self.rank, self.world = seed, fold, rank, world
         self.epoch = 0
 
@@ -64,13 +64,13 @@ class EpochSampler(Sampler[Draw]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return draws_of(self.presence, self.stages[stage_at(self.stages, self.epoch)[0]], self.world)
+        return draws_of(self.presence, self.phases[phase_at(self.phases, self.epoch)[0]], self.world)
 
     def __iter__(self) -> Iterator[Draw]:
         rng = np.random.default_rng([self.seed, self.fold, self.epoch])
-        index, epoch_in_stage = stage_at(self.stages, self.epoch)
-        sampling, epochs = self.stages[index].sampling, self.stages[index].epochs
-        share = share_at(sampling, epoch_in_stage, epochs)
+        index, epoch_in_phase = phase_at(self.phases, self.epoch)
+        sampling, epochs = self.phases[index].sampling, self.phases[index].epochs
+        share = share_at(sampling, epoch_in_phase, epochs)
         images, targets = draw_images(self.presence, sampling, share, rng)
         if self.pseudo is not None:
             images, targets = cap_pseudo(images, targets, self.presence, self.pseudo, rng)
@@ -79,18 +79,18 @@ class EpochSampler(Sampler[Draw]):
             yield Draw(self.epoch, number, int(images[row]), int(targets[row]))
 
 
-def stage_at(stages: list[TrainConfig], epoch: int) -> tuple[int, int]:
-    """(stage, epoch within it) of an epoch of the whole training, all counted from 0."""
-    for index, stage in enumerate(stages):
-        if epoch < stage.epochs:
+def phase_at(phases: list[TrainConfig], epoch: int) -> tuple[int, int]:
+    """(phase, epoch within it) of an epoch of the whole training, all counted from 0."""
+    for index, phase in enumerate(phases):
+        if epoch < phase.epochs:
             return index, epoch
-        epoch -= stage.epochs
-    return len(stages) - 1, stages[-1].epochs  # lightning asks once more after the last epoch
+        epoch -= phase.epochs
+    return len(phases) - 1, phases[-1].epochs  # lightning asks once more after the last epoch
 
 
-def draws_of(presence: np.ndarray, stage: TrainConfig, world: int = 1) -> int:
+def draws_of(presence: np.ndarray, phase: TrainConfig, world: int = 1) -> int:
     """How many draws of an epoch each of `world` processes makes."""
-    return -(-(stage.sampling.draws_per_epoch or len(presence)) // world)
+    return -(-(phase.sampling.draws_per_epoch or len(presence)) // world)
 
 
 def share_at(sampling: SamplingConfig, epoch: int, epochs: int) -> float | None:
