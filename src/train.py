@@ -1,7 +1,7 @@
 """Train every fold of an experiment.
 
 Reads the competition's images and labels and folds/<name>.csv. Writes runs/<name>/fold<k>/: model.pt (the chosen
-weights), checkpoints, samples.png, history.csv, curves.png and TensorBoard logs; and runs/<name>/folds.csv, the folds
+weights), checkpoints, samples.png, history.csv and TensorBoard logs; and runs/<name>/folds.csv, the folds
 side by side. A fold whose inputs have not changed is skipped; one that was cut off continues after its last epoch.
 """
 

@@ -129,7 +129,7 @@ def test_a_batch_too_large_for_the_memory_is_halved(error, tiny_competition, mon
         raise error
 
     monkeypatch.setattr(model := Brightness(), "forward", none_left)
-    with pytest.raises(InferenceError, match=r"image test0.png: the GPU's memory does not suffice for 96x96 px"):
+    with pytest.raises(InferenceError, match=r"image test0.png: GPU out of memory at 96x96 px"):
         predict(tiny_competition, model, config)
 
 

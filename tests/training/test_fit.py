@@ -22,7 +22,7 @@ from maskfold.config import (
 )
 from maskfold.errors import ConfigError, TrainingError
 from maskfold.training.fit import train_fold
-from maskfold.training.history import HistoryCallback
+from maskfold.training.history_callback import HistoryCallback
 from maskfold.training.module import FoldModule
 from maskfold.training.validation import ValidationScores
 
@@ -64,7 +64,7 @@ def test_the_loss_falls_and_every_artefact_is_there(tmp_path, tiny_competition, 
     assert history["train_loss"].iloc[-1] < 0.8 * history["train_loss"].iloc[0]
     assert {"dice_bright", "dice_dark", "valid_metric", "learning_rate", "seconds"} <= set(history.columns)
     folder = paths.fold(0)
-    names = ("best-005.ckpt", "last.ckpt", "curves.png", "samples.png", "model.pt")
+    names = ("best-005.ckpt", "last.ckpt", "samples.png", "model.pt")
     assert all((folder / name).is_file() for name in names)
     assert list((folder / "tensorboard").glob("events.*"))
 
@@ -194,7 +194,7 @@ def test_validation_every_second_epoch_and_plateau(tmp_path, tiny_competition, f
     assert history["learning_rate"].tolist() == [1e-3] * 4 + [5e-4] * 2
 
 
-def test_a_loss_that_is_no_number_stops_with_the_images_and_keeps_the_last_checkpoint(
+def test_a_loss_of_nan_stops_with_the_images_and_keeps_the_last_checkpoint(
     tmp_path, tiny_competition, folds, monkeypatch
 ):
     step = FoldModule.training_step
@@ -208,7 +208,8 @@ def test_a_loss_that_is_no_number_stops_with_the_images_and_keeps_the_last_check
     monkeypatch.setattr(FoldModule, "training_step", broken)
     config = config_of(tmp_path, epochs=3)
     with pytest.raises(
-        TrainingError, match=r"fold 0, epoch 2, batch 2: the loss is nan. Images of the batch: train\d+"
+        TrainingError,
+        match=r"fold 0, epoch 2, batch 2: the loss became NaN or infinite \(nan\). Images of the batch: train\d+",
     ):
         train(config, tiny_competition, folds)
     folder = RunPaths.of(config).fold(0)

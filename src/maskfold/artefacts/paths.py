@@ -43,7 +43,7 @@ class RunPaths:
         return self.root / "runs" / self.name
 
     def fold(self, fold: int) -> Path:
-        """Folder of one fold's training: model.pt, checkpoints, samples.png, history.csv, curves.png."""
+        """Folder of one fold's training: model.pt, checkpoints, samples.png, history.csv."""
         return self.run / f"fold{fold}"
 
     def model(self, fold: int) -> Path:

@@ -45,7 +45,7 @@ class ImageBatch:
 
 
 class BatchDataset(Dataset[ImageBatch]):
-    """Batches of images that share a padded size; batch i is always the same images, whoever loads it."""
+    """Batches of images that share a padded size; batch i always holds the same images, in every process."""
 
     def __init__(self, images: pd.DataFrame, model: ModelConfig, batch_size: int, pad_multiple: int) -> None:
         self.model, self.pad_multiple = model, pad_multiple
@@ -71,9 +71,7 @@ def image_batch(
     sizes = [(image.shape[0], image.shape[1]) for image in images]
     inner_sizes = [network_size(*size, model.resize) for size in sizes]
     size = padded_size(*inner_sizes[0], pad_multiple)
-    padded = [
-        pad_to(resize_image(image, inner), size, mirror=True) for image, inner in zip(images, inner_sizes, strict=True)
-    ]
+    padded = [pad_to(resize_image(image, inner), size) for image, inner in zip(images, inner_sizes, strict=True)]
     pixels = torch.from_numpy(np.stack(padded).transpose(0, 3, 1, 2))
     return ImageBatch(image_ids, pixels.contiguous(memory_format=torch.channels_last), sizes, inner_sizes)
 
@@ -95,8 +93,8 @@ def plan_batches(inner_sizes: Sequence[tuple[int, int]], batch_size: int, pad_mu
 def batch_loader(
     images: pd.DataFrame, config: Config, device: torch.device, rank: int = 0, world: int = 1
 ) -> DataLoader[ImageBatch]:
-    """A loader of whole images for inference; decoding runs beside the network. Process `rank` takes its share."""
-    # Small enough that every process has a batch: one without any would not answer when the others gather.
+    """A loader of whole images for inference, decoded in the background; process `rank` of `world` takes its share."""
+    # Small enough that every process has a batch: the others would wait for ever for one that has none.
     batch_size = min(config.inference.batch_size, max(1, len(images) // world))
     batches = BatchDataset(images, config.model, batch_size, config.inference.pad_multiple)
     return DataLoader(
@@ -110,12 +108,12 @@ def batch_loader(
 
 
 def loader_workers(config: Config, device: torch.device) -> int:
-    """Number of loader processes: as configured, else up to four beside a GPU and one beside a network on the CPU."""
+    """Number of loader processes: as configured, else up to four with a GPU and one with a network on the CPU."""
     if config.train.workers is not None:
         return config.train.workers
     return min(4, os.cpu_count() or 1) if device.type == "cuda" else 1
 
 
 def single_threaded(_worker: int) -> None:
-    """Keep a loader process from starting threads of its own, which would fight the network's."""
+    """Keep a loader process from starting threads, which would compete with the network's for the cores."""
     cv2.setNumThreads(0)

@@ -33,7 +33,7 @@ class Prediction(NamedTuple):
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Trained networks on their device, how much each counts (summing to 1), and how an image is shown to them."""
+    """Trained networks on their device, how much each counts (summing to 1), and the views and tiles they predict."""
 
     models: Sequence[SegmentationModel]
     weights: Sequence[float]
@@ -43,7 +43,7 @@ class Ensemble:
     def predict(self, batch: ImageBatch) -> list[Prediction]:
         """The weighted mean probability over models and the plain mean over views, back at the original sizes.
 
-        When the GPU's memory does not suffice, the batch is halved. Raises InferenceError when one image is too much.
+        A batch that the GPU has no memory for is halved. Raises InferenceError when a single image does not fit either.
         """
         try:
             return self._predict(batch)
@@ -53,8 +53,8 @@ class Ensemble:
             if len(batch.image_ids) == 1:
                 height, width = batch.pixels.shape[2:]
                 raise InferenceError(
-                    f"image {batch.image_ids[0]}: the GPU's memory does not suffice for {height}x{width} px; give "
-                    "inference.tile_size, or lower it (now "
+                    f"image {batch.image_ids[0]}: GPU out of memory at {height}x{width} px (height x width); set "
+                    "inference.tile_size or lower it (now "
                     f"{'null' if self.inference.tile_size is None else list(self.inference.tile_size)})"
                 ) from None
         torch.cuda.empty_cache()
@@ -83,7 +83,7 @@ class Ensemble:
         return [Prediction(*row) for row in zip(batch.image_ids, maps, class_rows, strict=True)]
 
     def _probabilities(self, model: SegmentationModel, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Mask probabilities (B, C, h, w) and class probabilities (B, C) or None of one network, in tiles if so set."""
+        """Mask probabilities (B, C, h, w) and class probabilities (B, C) or None of one network, tiled if so set."""
 
         def whole(part: Tensor) -> tuple[Tensor, Tensor | None]:
             outputs = model(part)

@@ -1,4 +1,4 @@
-"""The device, the precision and the memory that inference has."""
+"""Where a network runs and in which precision, and whether the GPU is out of memory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Runtime:
 
 
 def fast_bf16(device: torch.device) -> bool:
-    """Whether bf16 arithmetic is in this device's hardware, so that it is faster and not emulated."""
+    """Whether this device computes bf16 in hardware; emulated it would be slower than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if platform.machine().lower() in ("x86_64", "amd64"):
@@ -42,7 +42,7 @@ def fast_bf16(device: torch.device) -> bool:
 
 
 def out_of_memory(error: RuntimeError) -> bool:
-    """Whether the GPU's memory did not suffice; CUDA, cuDNN and cuBLAS say so in words of their own."""
+    """Whether an error means that the GPU is out of memory; CUDA, cuDNN and cuBLAS word it differently."""
     text = str(error)
-    told = "CUDA error: out of memory" in text or "CUDNN_STATUS_ALLOC_FAILED" in text
-    return isinstance(error, torch.OutOfMemoryError) or told or "CUBLAS_STATUS_ALLOC_FAILED" in text
+    known = ("CUDA error: out of memory", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED")
+    return isinstance(error, torch.OutOfMemoryError) or any(message in text for message in known)

@@ -11,7 +11,7 @@ Predict = Callable[[Tensor], tuple[Tensor, Tensor | None]]
 
 
 def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
-    """First pixels of tiles of `tile` px that cover `length` px, as few as overlap by at least `overlap` px."""
+    """First pixels of the fewest tiles of `tile` px that cover `length` px and overlap by at least `overlap` px."""
     if length <= tile:
         return [0]
     count = -(-(length - overlap) // (tile - overlap))
@@ -34,8 +34,8 @@ def predict_tiled(
     """Probabilities of images larger than a tile: the weighted mean where tiles overlap.
 
     predict: (B, channels, h, w) -> mask probabilities (B, C, h, w) and class probabilities (B, C) or None. pixels:
-    (B, channels, H, W). A class is as present in an image as in the tile where it is most so. Images that fit into one
-    tile go through whole.
+    (B, channels, H, W). The class probability of an image is the highest of its tiles. An image that fits into one tile
+    is predicted whole.
     """
     height, width = pixels.shape[2:]
     if height <= tile_size[0] and width <= tile_size[1]:

@@ -1,4 +1,4 @@
-"""Test-time augmentation: the views of an image a network sees, and the way back to the image's own pixels."""
+"""Test-time augmentation: the views of an image that a network predicts, and the way back to the image's pixels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class View:
     scale: float
 
     def see(self, pixels: Tensor) -> Tensor:
-        """(B, channels, h, w) uint8 as the network shall see it; sides stay multiples of STRIDE, floats when scaled."""
+        """The view of (B, channels, h, w) uint8 pixels; sides stay multiples of STRIDE; float32 when scaled."""
         turned: Tensor = self.turn.augment_image(pixels)
         if self.scale == 1:
             return turned
@@ -29,9 +29,9 @@ class View:
         return F.interpolate(turned.float(), size, mode="bilinear", antialias=True)
 
     def undo(self, prob: Tensor, size: tuple[int, int]) -> Tensor:
-        """(B, C, h', w') probabilities of what was seen, back on the pixels (h, w) = `size` before `see`."""
+        """(B, C, h', w') probabilities of a view, back on the pixels (h, w) = `size` that `see` was given."""
         if self.scale != 1:
-            # A quarter turn is only ever taken of a square, so `size` holds for the turned image too.
+            # Only squares are turned by 90 degrees, so `size` is right for the turned image too.
             prob = F.interpolate(prob, size, mode="bilinear", antialias=True)
         undone: Tensor = self.turn.deaugment_mask(prob)
         return undone
@@ -40,8 +40,8 @@ class View:
 def tta_views(names: Sequence[str], size: tuple[int, int]) -> list[View]:
     """All combinations of the configured flips and turns at every scale, the untouched image first.
 
-    names: as in inference.tta. size: (h, w) in px of the network's input. Quarter turns are taken of squares only,
-    because a network trained on wide images knows no tall ones; others get the half turn.
+    names: as in inference.tta. size: (h, w) in px of the network's input. Only squares are turned by 90
+    degrees, because a network trained on wide images has not seen tall ones; others are turned by 180.
     """
     quarters = [0, 90, 180, 270] if size[0] == size[1] else [0, 180]
     turns = {

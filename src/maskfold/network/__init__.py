@@ -1,1 +1,1 @@
-"""From a config to a network, and back from trained weights."""
+"""Networks: built from a config, and loaded with trained weights."""

@@ -1,4 +1,4 @@
-"""From the model section of a config to an smp network: names, what each architecture takes, and what cannot be."""
+"""From the model section of a config to an smp network: names, arguments, and combinations that do not work."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ARCHITECTURES: dict[str, type[smp.base.SegmentationModel]] = smp.MODEL_ARCHITEC
 
 _DECODER_CHANNELS = (256, 128, 64, 32, 16)  # smp's, from the deepest stage up
 _DPT_CHANNELS = (256, 512, 1024, 1024)  # smp's, from the first stage down
-_SCSE_REDUCTION = 16  # fewer channels leave the squeeze without any
+_SCSE_REDUCTION = 16  # the squeeze divides the channels by it; fewer would leave none
 
 # What smp and timm raise for an encoder and an architecture that do not go together.
 UNFIT = (ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError, RuntimeError)
@@ -28,7 +28,7 @@ def build_network(config: ModelConfig, class_count: int, named_weights: str | No
     """The smp network of a config; `named_weights` are downloaded into the encoder, None leaves it random.
 
     Raises ConfigError for unknown names (with the nearest), for keys the architecture does not take, for encoders that
-    cannot be combined with it, and for weights that cannot be had.
+    cannot be combined with it, and for weights that cannot be downloaded.
     """
     architecture = architecture_class(config.architecture)
     _check_encoder(config.encoder, named_weights)
@@ -119,7 +119,7 @@ def _arguments(architecture: type, config: ModelConfig, class_count: int) -> dic
         if depth > len(_DPT_CHANNELS):
             raise ConfigError(f"model.encoder_depth: DPT takes 3 or 4, found {depth}")
         arguments["decoder_intermediate_channels"] = _DPT_CHANNELS[-depth:]
-    # smp's own factors fit one depth each; the output must have the input's size at all.
+    # smp's defaults fit one depth each; the output must have the input's size at every depth.
     if architecture is smp.FPN:
         arguments["upsampling"] = 2 ** (depth - 3)
     if architecture is smp.PSPNet:
@@ -166,7 +166,7 @@ def _not_taken(key: str, architecture: type, argument: str) -> ConfigError:
 def _constructed(
     architecture: type[smp.base.SegmentationModel], encoder: str, arguments: Mapping[str, object]
 ) -> smp.base.SegmentationModel:
-    """The network, with an encoder that takes images of any size where timm knows how to build it so."""
+    """The network, with an encoder that takes images of any size if timm can build it that way."""
     if encoder.startswith("tu-"):
         settings = timm.models.get_pretrained_cfg(encoder.removeprefix("tu-"))
         if settings is not None and settings.fixed_input_size:

@@ -1,4 +1,4 @@
-"""Encoder weights from a local file, whatever the state dict was wrapped in."""
+"""Encoder weights from a local file: plain state dicts, and those of classifiers and of networks around an encoder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DEEPEST_PREFIX = 3  # as in module.network.encoder.
 
 
 def local_weights(config: ModelConfig) -> Path | None:
-    """The path in encoder_weights when it is one; ConfigError when it looks like a file that is not there."""
+    """The path in model.encoder_weights, or None if it is a name or null; ConfigError for a missing file."""
     value = config.encoder_weights
     if value is None:
         return None
@@ -68,7 +68,7 @@ def _read(path: Path) -> dict[str, Tensor]:
 def _encoder_part(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The entries of a state dict that belong to the encoder, renamed as `wanted` names them.
 
-    Where most of the wanted names stand behind one prefix, that prefix goes, and so do all entries without it.
+    If most of the wanted names follow one prefix, the prefix is removed, and entries without it are left out.
     """
     own = {_plain(name.removeprefix("model.")): name for name in wanted}
     hits: Counter[str] = Counter()

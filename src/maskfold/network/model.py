@@ -1,4 +1,4 @@
-"""The network: normalisation around a segmentation-models-pytorch net, from a config or from a checkpoint."""
+"""The model: an smp network with its normalisation, built from a config or loaded from a checkpoint."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Outputs(NamedTuple):
 
 
 class CheckpointMean(nn.Module):
-    """Several trained networks of one kind as one: its logits are those of the mean of their probabilities."""
+    """Several trained networks of one architecture as one: its logits are those of their mean probability."""
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class SegmentationModel(nn.Module):
         return Outputs(*result) if isinstance(result, tuple) else Outputs(result, None)
 
     def encoder_parameters(self) -> list[nn.Parameter]:
-        """The parameters that may come pretrained."""
+        """The parameters of the encoder, which may be pretrained."""
         encoder = self.network.encoder
         assert isinstance(encoder, nn.Module)
         return list(encoder.parameters())
@@ -107,9 +107,9 @@ class SegmentationModel(nn.Module):
 def build_model(config: ModelConfig, class_count: int, with_encoder_weights: bool = True) -> SegmentationModel:
     """The network of a config, in channels_last memory.
 
-    with_encoder_weights=False leaves the encoder random, for when all weights are loaded from a checkpoint right after.
+    with_encoder_weights=False leaves the encoder random, for callers that load a checkpoint afterwards.
     Raises ConfigError for an unknown architecture or encoder (naming the nearest), for two that do not work together,
-    for keys that the architecture does not take, and for encoder weights that cannot be had or do not fit.
+    for keys that the architecture does not take, and for encoder weights that cannot be downloaded or do not fit.
     """
     local_file = local_weights(config) if with_encoder_weights else None
     named = config.encoder_weights if with_encoder_weights and local_file is None else None
@@ -122,9 +122,9 @@ def build_model(config: ModelConfig, class_count: int, with_encoder_weights: boo
 
 
 def _try_out(model: SegmentationModel, config: ModelConfig, class_count: int) -> None:
-    """Pass one image, so that a network that cannot work is refused now and not in the middle of a training.
+    """Run one image through the network, so that one that cannot work is refused before the training starts.
 
-    Of the size all images are resized to where the config gives one: some timm encoders work at one size only.
+    The image has the size in model.resize.size, if given: some timm encoders work at one size only.
     """
     size = _TRIAL_SIZE
     if config.resize is not None and config.resize.size is not None:
@@ -141,11 +141,11 @@ def _try_out(model: SegmentationModel, config: ModelConfig, class_count: int) ->
         raise does_not_fit(config, f"an image of {size[0]}x{size[1]} px fails: {error}{cure}") from error
     model.train()
     if found != (1, class_count, *size):
-        raise does_not_fit(config, f"an image of {size[0]}x{size[1]} px comes out as {found[2]}x{found[3]}")
+        raise does_not_fit(config, f"an image of {size[0]}x{size[1]} px gives masks of {found[2]}x{found[3]} px")
 
 
 def load_model(path: Path, config: ModelConfig, class_count: int) -> SegmentationModel:
-    """The network of a config with the trained weights of a model.pt; of several checkpoints one that is their mean.
+    """The network of a config with the trained weights of a model.pt; if it holds several checkpoints, their mean.
 
     Raises StaleError when the file is missing, unreadable, or of another network.
     """
@@ -162,7 +162,7 @@ def load_model(path: Path, config: ModelConfig, class_count: int) -> Segmentatio
     except ConfigError:
         raise
     except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, ValueError, TypeError, LookupError) as error:
-        # Of a state dict that does not fit the second line says what differs.
+        # The second line of a state dict's error says what differs.
         reason = " ".join(line.strip() for line in str(error).splitlines()[:2]) or type(error).__name__
         raise StaleError(
             f"{display(path)}: not the weights of this config's network ({reason}); run src/train.py with this config"

@@ -1,4 +1,4 @@
-"""The trained folds that answer together: which there are, how much each counts, and what OOF was predicted with."""
+"""The trained models of an experiment or a blend: names, hashes, weights, and the settings that decide predictions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def equal_weights(config: Config) -> dict[str, float]:
 
 
 def model_hashes(config: Config) -> dict[str, str]:
-    """`fold0`, of a blend `<member>/fold0`, -> SHA-256 of its weights. StaleError when any is missing."""
+    """`fold0` (`<member>/fold0` for a blend) -> SHA-256 of its weights. Raises StaleError when any is missing."""
     found, problems = {}, []
     for run in experiments(config):
         paths = RunPaths.of(run)
@@ -40,7 +40,7 @@ def model_hashes(config: Config) -> dict[str, str]:
 
 
 def tta_of(config: Config) -> tuple[str, ...]:
-    """The views beside the untouched image; `<member>/<view>` of a blend."""
+    """The TTA views in addition to the unchanged image; `<member>/<view>` for a blend."""
     return tuple(_of_run(config, run, view) for run in experiments(config) for view in run.inference.tta)
 
 
@@ -49,7 +49,7 @@ def _of_run(config: Config, run: Config, name: str) -> str:
 
 
 def inference_settings(config: Config) -> dict[str, object]:
-    """The config values, beside the weights, that decide what the trained folds predict for an image."""
+    """The config values that, with the weights, decide the predictions of the trained models."""
     if config.blend is not None:
         return {run.name: inference_settings(run) for run in config.blend.members} | {"combine": config.blend.combine}
     return {
@@ -60,7 +60,7 @@ def inference_settings(config: Config) -> dict[str, object]:
 
 
 def network_settings(config: Config) -> dict[str, object]:
-    """What the same weights must be used with to predict the same: `model.resize` -> value; of a blend `<member>/…`."""
+    """The settings that the same weights need to predict the same: `model.resize` -> value; in a blend `<member>/…`."""
     found: dict[str, object] = {}
     for run in experiments(config):
         model = run.model.model_dump(mode="json", exclude={"encoder_weights", "classification_dropout"})

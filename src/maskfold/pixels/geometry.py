@@ -19,7 +19,7 @@ def network_size(height: int, width: int, resize: Resize | None) -> tuple[int, i
 
 
 def padded_size(height: int, width: int, stride: int) -> tuple[int, int]:
-    """The smallest (height, width) in px, multiples of `stride`, that hold the image."""
+    """(height, width) in px rounded up to multiples of `stride`."""
     return -(-height // stride) * stride, -(-width // stride) * stride
 
 
@@ -29,26 +29,25 @@ def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         return image
     shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    parts = [image[:, :, first : first + 4] for first in range(0, image.shape[2], 4)]  # cv2 averages 4 at most
+    parts = [image[:, :, first : first + 4] for first in range(0, image.shape[2], 4)]  # cv2 takes at most 4 channels
     resized = [cv2.resize(part, size[::-1], interpolation=interpolation).reshape(*size, -1) for part in parts]
     return resized[0] if len(resized) == 1 else np.concatenate(resized, axis=2)
 
 
 def resize_masks(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(C, H, W) uint8 in {0, 1} resized to `size`: a pixel is on where at least half of it was covered."""
+    """(C, H, W) uint8 in {0, 1} resized to `size`: a pixel is on if at least half of its area was on."""
     if masks.shape[1:] == size:
         return masks
     shares = [cv2.resize(mask * np.uint8(255), size[::-1], interpolation=cv2.INTER_AREA) for mask in masks]
     return (np.stack(shares) >= 128).astype(np.uint8)
 
 
-def pad_to(array: np.ndarray, size: tuple[int, int], mirror: bool) -> np.ndarray:
-    """(H, W, K) padded at the bottom and right to at least `size`; mirrored for images, zeros for masks."""
+def pad_to(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(H, W, K) padded at the bottom and right to at least `size` (height, width), mirrored at the edges."""
     bottom, right = max(0, size[0] - array.shape[0]), max(0, size[1] - array.shape[1])
     if bottom == 0 and right == 0:
         return array
-    mode = "symmetric" if mirror else "constant"
-    return np.pad(array, ((0, bottom), (0, right), (0, 0)), mode=mode)  # type: ignore[call-overload]
+    return np.pad(array, ((0, bottom), (0, right), (0, 0)), mode="symmetric")
 
 
 def crop_corner(
@@ -56,7 +55,7 @@ def crop_corner(
 ) -> tuple[int, int]:
     """(top, left) in px of a crop of `size` from an image of `shape` (height, width).
 
-    shown: (H, W) bool or uint8 with some pixel above zero, of which one is in the crop; None: it falls anywhere.
+    shown: (H, W) bool or uint8 with at least one pixel above zero, one of which will be in the crop; None: anywhere.
     """
     room = max(0, shape[0] - size[0]), max(0, shape[1] - size[1])
     if shown is None:

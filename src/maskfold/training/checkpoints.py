@@ -1,4 +1,4 @@
-"""From the checkpoints of a finished training to the weights OOF and test use."""
+"""From the checkpoints of a finished training to the weights that are used for predictions."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _PREFIX = "model."
 
 
 def chosen_weights(folder: Path, select: Select) -> dict[str, Tensor] | list[dict[str, Tensor]]:
-    """The network's state dict (averaged where EMA is on): of the best checkpoint, the last, or the mean of the top.
+    """The network's state dict (EMA weights if EMA is on): the best checkpoint, the last, or the mean of the top ones.
 
-    Of an ensemble those of all the top, best first, a list that `models.load_model` makes one network of.
+    For `ensemble` a list of the top ones, best first, of which `network.model.load_model` makes one network.
     folder: of one fold, with last.ckpt and the best-*.ckpt that are still kept.
     """
     last = torch.load(folder / "last.ckpt", map_location="cpu", weights_only=True)
@@ -29,7 +29,7 @@ def chosen_weights(folder: Path, select: Select) -> dict[str, Tensor] | list[dic
 
 
 def _ranked_names(checkpoint: dict[str, dict[str, dict[str, dict[str, Tensor]]]]) -> list[str]:
-    """File names of the kept best checkpoints, best first and of equals the earlier, as the last one remembers them."""
+    """File names of the best checkpoints that are kept, best first, the earlier of equals first, from last.ckpt."""
     scores = next(state["best_k_models"] for state in checkpoint["callbacks"].values() if state.get("best_k_models"))
     # sorted() keeps the order of equals, and the scores are kept in the order of the epochs.
     return [Path(path).name for path in sorted(scores, key=lambda path: -float(scores[path]))]

@@ -44,8 +44,8 @@ class FoldData(L.LightningDataModule):
         folder: Path | None = None,
         pseudo: PseudoLabels | None = None,
     ) -> None:
-        """first_epoch: where the training begins or resumes; folder: of the fold, for a cache on disk; pseudo: labelled
-        test images, the most confident of which join the training images.
+        """first_epoch: where the training starts or resumes; folder: of the fold, for a cache on disk; pseudo: labelled
+        test images, the most confident of which are added to the training images.
         """
         super().__init__()
         fold_of = folds.set_index("image_id")["fold"]
@@ -57,7 +57,7 @@ class FoldData(L.LightningDataModule):
         self.valid_images = images[in_fold].reset_index(drop=True)
         train_images = images[~in_fold].reset_index(drop=True)
         presence = class_presence(competition, train_images)
-        # Every phase draws from the subset of the first: a subset is a choice of data, not of a phase.
+        # All phases draw from the subset of the first one: a subset is a choice of data.
         rows = subset_rows(presence, config.train.sampling.subset, config.seed, fold)
         self.train_images, self.presence = train_images.iloc[rows].reset_index(drop=True), presence[rows]
         masks, self.pseudo = competition.masks, None if pseudo is None else pseudo.chosen(self.presence)
@@ -67,9 +67,9 @@ class FoldData(L.LightningDataModule):
             self.presence = np.concatenate([self.presence, self.pseudo.presence])
         self.dataset = TrainingDataset(self.train_images, masks, config.train, config.model, config.seed, fold, folder)
 
-    def classes_never_shown(self) -> list[str]:
-        """Names of the classes that no training image of this fold shows."""
-        return [name for name, shown in zip(self.class_names, self.presence.any(axis=0), strict=True) if not shown]
+    def absent_classes(self) -> list[str]:
+        """Names of the classes that are in no training image of this fold."""
+        return [name for name, found in zip(self.class_names, self.presence.any(axis=0), strict=True) if not found]
 
     def first_samples(self, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
         """The first samples of the first epoch: pixels (h, w, channels) and masks (h, w, C), uint8."""
@@ -78,11 +78,11 @@ class FoldData(L.LightningDataModule):
         return [(sample.pixels.numpy(), sample.masks.numpy()) for sample in samples]
 
     def train_dataloader(self) -> DataLoader[Sample]:
-        """Batches of augmented crops of the coming epoch's phase; under several processes, this process's share."""
+        """Batches of augmented crops for the next epoch; with several processes, this process's share."""
         assert self.trainer is not None
         rank, world = self.trainer.global_rank, self.trainer.world_size
         sampler = self._sampler(rank, world)
-        # Lightning sets every epoch but the first of a resumed training, whose batches it asks for too early.
+        # Lightning sets the epoch, except for the first of a resumed training, whose batches it asks for too early.
         epoch = max(self.first_epoch, self.trainer.current_epoch)
         sampler.set_epoch(epoch)
         device = self.trainer.strategy.root_device
@@ -92,7 +92,7 @@ class FoldData(L.LightningDataModule):
             self.dataset,
             batch_size=batch_size,
             sampler=sampler,
-            drop_last=len(sampler) >= batch_size,  # a last batch of one image upsets batch norm
+            drop_last=len(sampler) >= batch_size,  # batch norm fails on a last batch of one image
             num_workers=workers,
             persistent_workers=workers > 0,
             prefetch_factor=4 if workers else None,
@@ -117,20 +117,20 @@ class FoldData(L.LightningDataModule):
         return steps
 
     def val_dataloader(self) -> DataLoader[ImageBatch]:
-        """Batches of whole images; under several processes, this process's share."""
+        """Batches of whole images; with several processes, this process's share."""
         trainer = self.trainer
         assert trainer is not None
         device = trainer.strategy.root_device
         return batch_loader(self.valid_images, self.config, device, trainer.global_rank, trainer.world_size)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Move training batches; a validation batch moves its own pixels."""
+        """Move training batches; validation_step moves the pixels of its batches itself."""
         if isinstance(batch, ImageBatch):
             return batch
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
 
 def class_presence(competition: Competition, images: pd.DataFrame) -> np.ndarray:
-    """(images, classes) bool: which classes each image shows."""
+    """(images, classes) bool: which classes are in each image."""
     shown = [competition.masks(image_id).any(axis=(1, 2)) for image_id in images["image_id"]]
     return np.array(shown, dtype=bool).reshape(len(images), len(competition.class_names))

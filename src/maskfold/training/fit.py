@@ -1,4 +1,4 @@
-"""One fold's training with lightning's Trainer, resumable at any epoch with the same result to the last bit."""
+"""One fold's training with lightning's Trainer; resumed at any epoch, it gives the same weights bit for bit."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from maskfold.inference.runtime import Runtime, out_of_memory
 from maskfold.network.model import build_model
 from maskfold.training.checkpoints import chosen_weights
 from maskfold.training.datamodule import FoldData
-from maskfold.training.history import HistoryCallback
+from maskfold.training.history_callback import HistoryCallback
 from maskfold.training.input_sizes import check_network_sizes
 from maskfold.training.losses import check_loss
 from maskfold.training.module import MONITOR, FoldModule, epoch_seed
@@ -36,7 +36,7 @@ from maskfold.training.samples.augmentation import check_augmentation
 
 
 def check_training(config: Config, competition: Competition) -> None:
-    """Raise ConfigError, before anything is trained, for a loss or augmentation that does not fit the competition."""
+    """Raise ConfigError for a loss or an augmentation that does not fit the competition."""
     check_loss(config.train.loss, len(competition.class_names))
     check_augmentation(config.train, config.model.in_channels)
 
@@ -50,14 +50,14 @@ def train_fold(
     accept_code_changes: bool = False,
     pseudo: PseudoLabels | None = None,
 ) -> None:
-    """Train one fold and write its chosen weights to model.pt; pseudo: test images that join its training images.
+    """Train one fold and write the selected weights to model.pt; pseudo: test images added to its training images.
 
-    Raises TrainingError when the loss is no number any more or the GPU's memory does not suffice, and KeyboardInterrupt
-    after Ctrl-C or the SIGTERM that ends a cluster's job; the same call continues after the last finished epoch.
+    Raises TrainingError when the loss becomes NaN or infinite or the GPU is out of memory, and KeyboardInterrupt after
+    Ctrl-C or the SIGTERM that ends a cluster's job; the same call continues after the last finished epoch.
     """
     _quiet_lightning()
     torch.manual_seed(epoch_seed(config.seed, fold, 0))
-    # Before the folder is cleared: a network that cannot be built must not cost a finished training.
+    # Before the folder is cleared: a network that cannot be built must not delete a finished training.
     model = build_model(config.model, len(competition.class_names))
     check_network_sizes(model, config, [phase.crop_size for phase in config.train.phases() if phase.crop_size])
     paths = RunPaths.of(config)
@@ -69,62 +69,60 @@ def train_fold(
     if is_first_process():
         if pseudo is not None:
             _show_pseudo_labels(data, pseudo, fold)
-        for name in data.classes_never_shown():
-            print(f"train: warning: no training image of fold {fold} shows class {name}; it cannot be learned there")
-        title = f"{config.name}, fold {fold}: the first samples, as the network is given them"
+        for name in data.absent_classes():
+            print(f"train: warning: no training image of fold {fold} has class {name}; this model cannot learn it")
+        title = f"{config.name}, fold {fold}: the first samples, as the network gets them"
         draw_samples(data.first_samples(MOST_SAMPLES), competition.class_names, folder / "samples.png", title)
     module = FoldModule(model, config, fold, competition, data.dataset.image_ids)
-    trainer = _trainer(config, folder, HistoryCallback(paths.history_csv(fold), folder / "curves.png", f"fold {fold}"))
+    trainer = _trainer(config, folder, HistoryCallback(paths.history_csv(fold), f"fold {fold}"))
     _fit(trainer, module, data, resume_from)
     if trainer.is_global_zero:
         weights = chosen_weights(folder, config.train.select)
         with whole_file(paths.model(fold)) as temporary, temporary.open("wb") as file:
-            torch.save(weights, file)  # into a file of ours: torch's own would not say that the disk is full
+            torch.save(weights, file)  # not a path: torch would not report a full disk
         made_from.write(paths.model(fold))
         print(f"train: fold {fold} done: {display(paths.model(fold))} ({config.train.select} weights)", flush=True)
 
 
 def _fit(trainer: L.Trainer, module: FoldModule, data: FoldData, resume_from: Path | None) -> None:
-    """Run lightning; Ctrl-C, SIGTERM and a GPU's lack of memory leave as train_fold says."""
+    """Run lightning, with the exceptions that train_fold documents."""
     try:
         trainer.fit(module, data, ckpt_path=resume_from)
     except (SystemExit, RuntimeError) as error:
-        # Lightning exits after either signal; of loader processes that were ended with it, torch is the first to tell.
+        # Lightning exits after either signal; torch may first report loader processes that the signal ended too.
         if trainer.received_sigterm or isinstance(error.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None
         if isinstance(error, SystemExit) or not out_of_memory(error):
             raise
         train = module.config.train
         raise TrainingError(
-            f"fold {module.fold}: the GPU's memory does not suffice ({str(error).splitlines()[0]}). Lower "
-            f"train.batch_size (now {train.batch_size}; train.accumulate_batches makes up for it) or train.crop_size."
+            f"fold {module.fold}: GPU out of memory ({str(error).splitlines()[0]}). Lower train.batch_size (now "
+            f"{train.batch_size}; train.accumulate_batches keeps the effective batch size) or train.crop_size."
         ) from None
 
 
 def _show_pseudo_labels(data: FoldData, pseudo: PseudoLabels, fold: int) -> None:
-    """Say how many test images join the training images of a fold, and how many show each class."""
+    """Print how many test images are added to the training images of a fold, and how many have each class."""
     assert data.pseudo is not None
-    joined, presence = len(data.pseudo.images), data.pseudo.presence
+    added, presence = len(data.pseudo.images), data.pseudo.presence
     print(
-        f"train: fold {fold}: {joined} of {len(pseudo.images)} test images join {len(data.train_images) - joined} "
-        f"training images with labels by {pseudo.config.run.name}",
+        f"train: fold {fold}: {added} of {len(pseudo.images)} test images, labelled by {pseudo.config.run.name}, are "
+        f"added to {len(data.train_images) - added} training images",
         flush=True,
     )
-    if joined:
-        shown = [f"{name} {count}" for name, count in zip(data.class_names, presence.sum(axis=0), strict=True)]
+    if added:
+        counts = [f"{name} {count}" for name, count in zip(data.class_names, presence.sum(axis=0), strict=True)]
         lowest = data.pseudo.images["confidence"].min()
         empty = int((~presence.any(axis=1)).sum())
-        print(f"train: fold {fold}: confidence {lowest:.3f} and more; {empty} empty, classes: {', '.join(shown)}")
+        print(f"train: fold {fold}: confidence at least {lowest:.3f}; {empty} empty; classes: {', '.join(counts)}")
     else:
-        print(
-            f"train: warning: none has a confidence of {pseudo.config.min_confidence:g} (pseudo_labels.min_confidence)"
-        )
+        print(f"train: warning: no test image reaches pseudo_labels.min_confidence, {pseudo.config.min_confidence:g}")
 
 
 def _prepare_folder(folder: Path, made_from: Provenance, accept_code_changes: bool) -> Path | None:
-    """Keep a cut-off training of the same provenance and return its last checkpoint; clear the folder otherwise.
+    """Keep an interrupted training of the same provenance and return its last checkpoint; clear the folder otherwise.
 
-    A finished training, hours of work perhaps, is not thrown away: it moves to <folder>.previous.
+    A finished training is not deleted but moved to <folder>.previous.
     """
     marker, last = folder / "training_started", folder / "last.ckpt"
     if last.is_file() and not made_from.staleness(marker, accept_code_changes):
@@ -137,7 +135,7 @@ def _prepare_folder(folder: Path, made_from: Provenance, accept_code_changes: bo
         previous = folder.with_name(f"{folder.name}.previous")
         shutil.rmtree(previous, ignore_errors=True)
         folder.rename(previous)
-        print(f"train: what was trained before is kept in {display(previous)}", flush=True)
+        print(f"train: the previous training is kept in {display(previous)}", flush=True)
     elif folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
@@ -147,7 +145,7 @@ def _prepare_folder(folder: Path, made_from: Provenance, accept_code_changes: bo
 
 
 def _first_epoch(resume_from: Path | None) -> int:
-    """The epoch that comes after the one a checkpoint closed; 0 without a checkpoint."""
+    """The first epoch after those that a checkpoint has finished; 0 without a checkpoint."""
     if resume_from is None:
         return 0
     return int(torch.load(resume_from, map_location="cpu", weights_only=True)["epoch"]) + 1
@@ -180,7 +178,7 @@ def _trainer(config: Config, folder: Path, history: HistoryCallback) -> L.Traine
 
 
 def _checkpoints(config: Config, folder: Path) -> list[Callback]:
-    """The top_k best by the validation metric, and after every epoch the last one, from which a training resumes."""
+    """The top_k best by the validation metric, and last.ckpt after every epoch, from which a training resumes."""
     best = ModelCheckpoint(
         folder,
         "best-{epoch:03d}",
@@ -191,7 +189,7 @@ def _checkpoints(config: Config, folder: Path) -> list[Callback]:
         save_on_train_epoch_end=False,
         enable_version_counter=False,
     )
-    # After `best`, whose state it holds, and on every epoch, validated or not.
+    # After `best`, whose state it saves, and after every epoch, validated or not.
     last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
     return [best, last]
 
@@ -202,7 +200,7 @@ def _averaging(config: Config) -> list[Callback]:
         return []
 
     def average(averaged: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
-        # The ramp lets the average forget the first, bad weights of a short training.
+        # A lower decay at the start, so that the average of a short training drops the first, bad weights.
         now = min(decay, (1 + float(updates)) / (10 + float(updates)))
         if averaged[0].is_floating_point():
             torch._foreach_lerp_(averaged, current, 1 - now)  # all tensors in one call: a network has hundreds
@@ -218,7 +216,7 @@ def _early_stopping(config: Config) -> list[Callback]:
 
 
 def _quiet_lightning() -> None:
-    """Silence lightning's advice that does not fit: each pattern names one message."""
+    """Silence advice of lightning that does not apply here, one pattern a message."""
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     for message in (
         r".*does not have many workers.*",  # chosen in loader_workers

@@ -1,90 +1,31 @@
-"""What each epoch of a training left behind: one row in history.csv, one line on the screen, the curves as PNG."""
+"""The history of one fold's training, as history.csv holds it."""
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Hashable
 from pathlib import Path
-from typing import Any
 
-import lightning as L
+import numpy as np
 import pandas as pd
-import torch
-from lightning.pytorch.callbacks import Callback
-
-from maskfold.artefacts.files import whole_file
-from maskfold.execution.memory import peak_memory_mb, reset_peak_memory
-from maskfold.training.curves import plot_history
-from maskfold.training.module import FoldModule
 
 
-class HistoryCallback(Callback):
-    """Writes history.csv whole after every epoch; a resumed training drops rows it is about to make again."""
+def read_history(history_csv: Path) -> pd.DataFrame:
+    """The history of one fold, one row an epoch; columns as `HistoryCallback` writes them.
 
-    def __init__(self, history_csv: Path, curves_png: Path, title: str) -> None:
-        self.history_csv, self.curves_png, self.title = history_csv, curves_png, title
-        self.rows: list[dict[Hashable, Any]] = []
-        self.started = 0.0
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Take over the rows of the epochs before the first one to come."""
-        _reset_peak_memory()
-        if self.history_csv.is_file():
-            known = pd.read_csv(self.history_csv)
-            self.rows = known[known["epoch"] < trainer.current_epoch].to_dict("records")
-
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start the epoch's clock."""
-        self.started = time.monotonic()
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write the epoch's row; by now the epoch's validation is done, where it has one."""
-        if not trainer.is_global_zero:
-            return
-        assert isinstance(pl_module, FoldModule)
-        row: dict[Hashable, Any] = {
-            "epoch": trainer.current_epoch,
-            "train_loss": pl_module.mean_train_loss(),
-            "valid_loss": math.nan,
-            "valid_metric": math.nan,
-            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
-            "seconds": round(time.monotonic() - self.started, 2),
-            "peak_memory_mb": round(_peak_memory_mb()),
-        }
-        if (trainer.current_epoch + 1) % pl_module.config.train.validate_every == 0:
-            figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
-            row |= {name: value for name, value in figures.items() if name.startswith(("valid_", "dice_"))}
-        self.rows.append(row)
-        with whole_file(self.history_csv) as temporary:
-            pd.DataFrame(self.rows).to_csv(temporary, index=False)
-        self._print(row, trainer.max_epochs or 0)
-
-    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Draw the curves."""
-        if trainer.is_global_zero and self.rows:
-            plot_history(self.history_csv, self.curves_png)
-
-    def _print(self, row: dict[Hashable, Any], epochs: int) -> None:
-        seconds = sum(past["seconds"] for past in self.rows) / len(self.rows)
-        left = seconds * (epochs - 1 - row["epoch"])
-        line = f"  {self.title} epoch {row['epoch'] + 1}/{epochs}: loss {row['train_loss']:.3f}"
-        if not math.isnan(row["valid_metric"]):
-            classes = " ".join(f"{value:.2f}" for key, value in row.items() if str(key).startswith("dice_"))
-            line += f" (validation {row['valid_loss']:.3f}), metric {row['valid_metric']:.4f}"
-            line += f", Dice where not empty {classes}"
-        print(f"{line}, {row['seconds']:.0f} s, {left / 60:.0f} min left", flush=True)
+    Values are float64 but epoch, which is int64; a value that was not measured is NaN. Raises ValueError when there is
+    no epoch column, OSError when the file cannot be read.
+    """
+    history = pd.read_csv(history_csv)
+    if "epoch" not in history:
+        raise ValueError(f"{history_csv}: no column epoch; found {', '.join(map(str, history.columns))}")
+    measured = history.columns.drop("epoch")
+    history[measured] = history[measured].astype("float64")
+    # A resumed training may have logged its last epoch twice; the later row is the one the weights came from.
+    return history.drop_duplicates("epoch", keep="last").sort_values("epoch", ignore_index=True)
 
 
-def _peak_memory_mb() -> float:
-    """Highest memory since the training began: of the GPU where one is used, else of this process (MB)."""
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return torch.cuda.max_memory_allocated() / 2**20
-    return peak_memory_mb()
-
-
-def _reset_peak_memory() -> None:
-    """Forget what earlier folds held in this process."""
-    reset_peak_memory()
-    if torch.cuda.is_initialized():
-        torch.cuda.reset_peak_memory_stats()
+def best_row(history: pd.DataFrame) -> pd.Series | None:
+    """The first epoch with the best valid_metric, or None when no epoch measured it."""
+    metric = history.get("valid_metric")
+    if metric is None or metric.notna().sum() == 0:
+        return None
+    return history.iloc[int(metric.to_numpy(dtype=np.float64, na_value=-np.inf).argmax())]

@@ -1,4 +1,4 @@
-"""The sizes of input a config gives its network, tried before a training: some encoders work at few sizes only."""
+"""Checks the input sizes that a config gives its network before a training: some encoders take few sizes only."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Size = tuple[int, int]  # (height, width) in px
 
 
 def check_network_sizes(model: SegmentationModel, config: Config, crop_sizes: Iterable[Size]) -> None:
-    """Pass an image of every size that training and inference will give the network.
+    """Run an image of every size that training and inference will use through the network.
 
-    crop_sizes: those that the training phases give. Without model.resize.size nothing is tried: building the network
-    has shown that it takes another size than its own. Raises ConfigError naming the size and the key it comes from.
+    crop_sizes: of the training phases. Without model.resize.size nothing is tried, because build_model has shown that
+    the network takes other sizes than its own. Raises ConfigError naming the size and the key it comes from.
     """
     resize = config.model.resize
     if resize is None or resize.size is None:
@@ -47,7 +47,7 @@ def check_network_sizes(model: SegmentationModel, config: Config, crop_sizes: It
 
 
 def _inference_sizes(config: Config, resized: Size) -> Iterator[tuple[str, Size]]:
-    """Each size that a view or a tile of an image has, with the key that asks for it."""
+    """Each size of a view or a tile of an image, with the key that sets it."""
     whole, tile = padded_size(*resized, config.inference.pad_multiple), config.inference.tile_size
     tiled = tile is not None and (tile[0] < whole[0] or tile[1] < whole[1])
     base, key = (tile, "inference.tile_size") if tile is not None and tiled else (whole, "inference.pad_multiple")

@@ -1,8 +1,8 @@
 """The training loss: a weighted sum of terms, each computed per class from logits.
 
 Every term takes logits (B, C, H, W) float and truth (B, C, H, W) in {0, 1} of the same dtype, and returns (C,): pixels
-and images of a batch are pooled, classes are not, so that class weights can follow. Each says what an absent class
-costs, one that has no mask pixel in the whole batch. On half-empty data that is the usual case of a rare class.
+and images of a batch are pooled, classes are not, so that they can be weighted. Each docstring says what an absent
+class costs, one without a mask pixel in the whole batch. If half the images are empty, a rare class is usually absent.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ class SegmentationLoss(nn.Module):
     def forward(self, outputs: Outputs, masks: Tensor) -> Tensor:
         """The loss of a batch, a float32 scalar.
 
-        masks: (B, C, H, W) in {0, 1}. The classification head, where there is one, learns which classes are present.
-        Raises ConfigError where the config has not one weight a class.
+        masks: (B, C, H, W) in {0, 1}. A classification head is trained on which classes are present.
+        Raises ConfigError unless the config has one weight a class.
         """
         assert masks.shape == outputs.mask_logits.shape, (masks.shape, outputs.mask_logits.shape)
         check_loss(self.config, masks.shape[1])
-        # Autocast leaves the logits in bf16, too coarse for sums over a whole batch.
+        # Under autocast the logits are bf16, too coarse for sums over a whole batch.
         with torch.autocast(masks.device.type, enabled=False):
             truth = masks.float()
             loss = self._mask_loss(outputs.mask_logits.float(), truth)
@@ -80,7 +80,7 @@ class SegmentationLoss(nn.Module):
 
 
 def check_loss(config: LossConfig, class_count: int) -> None:
-    """Raise ConfigError, with all problems, unless the weights of a LossConfig suit that many classes."""
+    """Raise ConfigError with all problems unless the weights of a LossConfig fit the number of classes."""
     problems = [
         f"train.loss.{key}: {problem}"
         for key, value in (("class_weights", config.class_weights), ("positive_weight", config.positive_weight))
@@ -91,7 +91,7 @@ def check_loss(config: LossConfig, class_count: int) -> None:
 
 
 def _weights_problem(value: float | tuple[float, ...] | None, class_count: int) -> str | None:
-    """What is wrong with one number for all classes, or with one a class; None where nothing is."""
+    """What is wrong with one number for all classes, or with one a class; None if they are right."""
     if value is None:
         return None
     numbers = list(value) if isinstance(value, tuple) else [value]
@@ -161,8 +161,8 @@ def border_weights(truth: Tensor, border_weight: float, kernel: int) -> Tensor:
 def dice(logits: Tensor, truth: Tensor) -> Tensor:
     """1 - soft Dice (C,); an absent class costs 0, as in smp's DiceLoss. Milletari et al. 2016, arXiv 1606.04797.
 
-    Soft Dice of an absent class is 0 whatever the prediction: a constant without a gradient, that only adds noise from
-    batch to batch. What it predicts by mistake is for the pixel losses, and for batches that show the class, to punish.
+    Soft Dice of an absent class is 0 for every prediction: a constant without a gradient that only adds noise between
+    batches. False positives are left to the pixel losses, and to batches with the class.
     """
     return _of_present(1 - _overlap(logits, truth), truth)
 
@@ -170,8 +170,7 @@ def dice(logits: Tensor, truth: Tensor) -> Tensor:
 def log_dice(logits: Tensor, truth: Tensor) -> Tensor:
     """-log(soft Dice) (C,); an absent class costs 0. Wong et al. 2018, arXiv 1809.00076, with exponent 1.
 
-    The clamp only keeps log(0) out. smp's is at 1e-7, where a class that the network has given up (all logits below
-    -16) no longer has a gradient.
+    The clamp only avoids log(0). smp clamps at 1e-7, where a class with all logits below -16 has no gradient left.
     """
     return _of_present(-_overlap(logits, truth).clamp_min(1e-30).log(), truth)
 
@@ -187,9 +186,9 @@ def tversky(logits: Tensor, truth: Tensor, alpha: float) -> Tensor:
 def dice_cross_entropy(logits: Tensor, truth: Tensor) -> Tensor:
     """sqrt(Dice loss * cross-entropy) (C,), their geometric mean; an absent class costs sqrt(cross-entropy).
 
-    That is the formula taken at its word, since the Dice loss of an absent class is 1; with 0 here, as in dice, nothing
-    would punish false positives on batches without the class. The small number keeps the square root's gradient finite
-    at 0 and is taken off again, so that a perfect answer costs 0.
+    This follows the formula, as the Dice loss of an absent class is 1; with 0, as in dice, false positives would cost
+    nothing in batches without the class. The small number keeps the gradient of the square root finite at 0 and is
+    subtracted again, so that a perfect prediction costs 0.
     Source: github.com/Andr8R/SeverSteel, where it took Dice on Severstal from 0.59 to 0.64.
     """
     small = 1e-4
@@ -203,11 +202,11 @@ def lovasz(logits: Tensor, truth: Tensor, symmetric: bool = False) -> Tensor:
     symmetric: the mean with the same loss after exchanging mask and background (Iafoss, kaggle.com/iafoss/lovasz). An
     absent class then costs half its mean hinge error max(0, 1 + logit), and a full one half its Lovász hinge.
     Source: Berman et al. 2018, arXiv 1705.08790, algorithm 1, with their `classes="present"`. The original on an absent
-    class is the error of its single worst pixel, which is mostly noise: on small half-empty drawings (three short
-    trainings each, far from converged) non-empty masks reached a Dice of 0.44 with it and 0.78 with 0, while the score
-    with empty masks was the same, 0.78.
-    Cost: a sort of the pixels not yet right by the hinge's margin. On one core a batch of 3 million pixels takes about
-    four times as long as bce early in training and less than bce late; smp's takes 2 to 20 times as long as this.
+    class is the error of its single worst pixel, which is mostly noise: on small generated images, half of them empty
+    (three short trainings each, not converged), the Dice of non-empty masks was 0.44 with it and 0.78 with 0, while the
+    score with empty masks was the same, 0.78.
+    Cost: a sort of the pixels inside the hinge's margin. On one core a batch of 3 million pixels takes about four times
+    as long as bce early in training and less than bce late; smp's takes 2 to 20 times as long as this.
     """
     errors = 1 - logits * (2 * truth - 1)
     slopes = torch.zeros_like(errors)
@@ -232,10 +231,10 @@ def _lovasz_slopes(errors: Tensor, truth: Tensor, symmetric: bool) -> Tensor:
 
 
 def _jaccard_steps(is_mask: Tensor, area: Tensor) -> Tensor:
-    """What each pixel, taken as wrong one after another, adds to 1 - IoU; all 0 where area is.
+    """What each pixel adds to 1 - IoU when pixels turn wrong one after another; all 0 if area is 0.
 
-    is_mask: (N,) in {0, 1}, worst error first; area: scalar, px. The steps in closed form, because the differences of
-    neighbouring sums that Berman's code takes lose most of their digits in float32 on a large batch.
+    is_mask: (N,) in {0, 1}, worst error first; area: scalar, px. In closed form, as the differences of neighbouring
+    sums in Berman's code lose most of their digits in float32 on a large batch.
     """
     intersection = area - is_mask.cumsum(0)
     union = area + (1 - is_mask).cumsum(0)
@@ -243,7 +242,7 @@ def _jaccard_steps(is_mask: Tensor, area: Tensor) -> Tensor:
 
 
 def presence_bce(class_logits: Tensor, truth: Tensor) -> Tensor:
-    """Binary cross-entropy (C,) of a classification head, (B, C), that tells which classes an image shows."""
+    """Binary cross-entropy (C,) of a classification head's logits (B, C) for which classes are in an image."""
     present = truth.amax(dim=(2, 3))
     return F.binary_cross_entropy_with_logits(class_logits, present, reduction="none").mean(0)
 

@@ -1,4 +1,4 @@
-"""What lightning drives: the network, its loss and optimiser, and the metric on whole validation images."""
+"""The lightning module: the network, its loss and optimiser, and the metric on whole validation images."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class FoldModule(L.LightningModule):
         self.last_images: Tensor | None = None
 
     def on_train_epoch_start(self) -> None:
-        """Seed dropout and its like anew, so that a resumed epoch draws what an undisturbed one draws."""
+        """Seed dropout and the like, so that a resumed epoch draws the same numbers as an uninterrupted one."""
         torch.manual_seed(epoch_seed(self.config.seed, self.fold, self.current_epoch + 1) + self.global_rank)
         self.train_losses = []
         learns = self.current_epoch >= self.config.train.frozen_encoder_epochs
@@ -72,12 +72,12 @@ class FoldModule(L.LightningModule):
         return loss
 
     def on_train_epoch_end(self) -> None:
-        """Log the epoch's mean loss for the history."""
+        """Log the mean loss of the epoch for the history."""
         self._stop_on_broken_loss(len(self.train_losses))
         self.log("train_loss", self.mean_train_loss(), sync_dist=True)
 
     def mean_train_loss(self) -> float:
-        """Of the batches of the epoch so far, on this process."""
+        """The mean loss of the epoch's batches so far, in this process."""
         return float(torch.stack(self.train_losses).mean())
 
     def _stop_on_broken_loss(self, index: int) -> None:
@@ -89,14 +89,14 @@ class FoldModule(L.LightningModule):
             return
         names = [self.train_image_ids[row] for row in self.last_images.tolist()]
         raise TrainingError(
-            f"fold {self.fold}, epoch {self.current_epoch + 1}, batch {index}: the loss is "
-            f"{self.train_losses[-1].item()}. Images of the batch: {', '.join(names)}. The checkpoints of the epochs "
-            "before are kept. Lower train.learning_rate or train.gradient_clip, or set train.precision to '32'; if it "
-            "happens in the first batches, look at these images."
+            f"fold {self.fold}, epoch {self.current_epoch + 1}, batch {index}: the loss became NaN or infinite "
+            f"({self.train_losses[-1].item()}). Images of the batch: {', '.join(names)}. The checkpoints of earlier "
+            "epochs are kept. Lower train.learning_rate or train.gradient_clip, or set train.precision: '32'; if it "
+            "happens in the first batches, check these images."
         )
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the last scores; several processes take the batch norm statistics of the first one."""
+        """Reset the scores; with several processes, all take the batch norm statistics of the first."""
         self.scores.reset()
         self.valid_losses = []
         if dist.is_initialized():
@@ -104,7 +104,7 @@ class FoldModule(L.LightningModule):
                 dist.broadcast(buffer, 0)
 
     def validation_step(self, batch: ImageBatch, _index: int) -> None:
-        """Score whole images at their original size, as the competition would, at threshold 0.5."""
+        """Score whole images at their original size with the competition's metric at threshold 0.5."""
         outputs = self.model(batch.pixels.to(self.device, non_blocking=True))
         truths = [self.masks(image_id) for image_id in batch.image_ids]
         padded = torch.from_numpy(_network_masks(truths, batch)).to(self.device)
@@ -114,11 +114,11 @@ class FoldModule(L.LightningModule):
             self.scores.add(prob_map, truth)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the figures of the validation for the history, the checkpoints and early stopping."""
+        """Log the validation's losses and scores for the history, the checkpoints and early stopping."""
         self.scores.gather()
         losses = gathered(self.valid_losses)
         images = sum(count for _, count in losses)
-        # Gathered, so every process logs the same values: there is nothing to synchronise.
+        # Gathered, so all processes log the same values and need no synchronisation.
         figures = {
             "valid_loss": sum(loss * count for loss, count in losses) / images,
             MONITOR: self.scores.mean(),
@@ -127,7 +127,7 @@ class FoldModule(L.LightningModule):
         self.log_dict({name: value for name, value in figures.items() if not math.isnan(value)}, rank_zero_only=False)
 
     def configure_optimizers(self) -> Any:
-        """AdamW with the encoder's own rate, and the schedules of all phases, step by step."""
+        """AdamW with a learning rate of its own for the encoder, and the schedules of all phases, step by step."""
         train = self.config.train
         encoder = self.model.encoder_parameters()
         in_encoder = {id(parameter) for parameter in encoder}
@@ -154,7 +154,7 @@ def _network_masks(truths: list[np.ndarray], batch: ImageBatch) -> np.ndarray:
     """Truths (C, H, W) brought to the network's size: (B, C, h, w) uint8, padded as the images are."""
     size = (batch.pixels.shape[2], batch.pixels.shape[3])
     resized = [resize_masks(truth, inner) for truth, inner in zip(truths, batch.inner_sizes, strict=True)]
-    return np.stack([pad_to(mask.transpose(1, 2, 0), size, mirror=True).transpose(2, 0, 1) for mask in resized])
+    return np.stack([pad_to(mask.transpose(1, 2, 0), size).transpose(2, 0, 1) for mask in resized])
 
 
 def epoch_seed(seed: int, fold: int, epoch: int) -> int:

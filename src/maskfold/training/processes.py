@@ -1,4 +1,4 @@
-"""Which of several training processes this is, before lightning has connected them."""
+"""Whether this is the first of several training processes, known before lightning has connected them."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import os
 
 
 def is_first_process() -> bool:
-    """Whether this process speaks and writes for all: lightning and cluster launchers set these variables."""
+    """Whether this process prints and writes files; lightning and cluster launchers set these variables."""
     return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"

@@ -1,7 +1,7 @@
-"""Pseudo-labels: the test images as a finished run's models see them, for the next run to learn from.
+"""Pseudo-labels: predictions of a finished run for the test images, used as labels in another training.
 
-Fold k learns from what the finished run's model of fold k makes of the test images. That model has not seen the labels
-of fold k's validation images either; an ensemble of all its folds has, and would pass them on. For the same reason the
+Fold k is trained on the test predictions of the finished run's model of fold k. That model has not seen the labels of
+fold k's validation images either; an ensemble of all folds has seen them, and they would leak. For the same reason the
 masks are made at the default threshold: a tuned rule was chosen on the OOF predictions of all folds.
 """
 
@@ -33,15 +33,15 @@ from maskfold.rules.applying import apply_rules
 from maskfold.rules.rules import DEFAULT_RULE
 
 _ORDER: Order = "column"  # of the run lengths in the file
-_PREFIX = "test/"  # of a test image's id beside the training images, whose ids it may share
+_PREFIX = "test/"  # of a test image's id, which may be that of a training image too
 
 
 @dataclass(frozen=True)
 class PseudoLabels:
     """Labelled test images.
 
-    images: image_id (with a prefix), path, height, width and confidence (0..1), a row each; presence: (images, classes)
-    bool, which classes each shows; masks: by image_id.
+    images: one row an image, with image_id (with a prefix), path, height, width and confidence (0..1); presence:
+    (images, classes) bool, which classes are in each; masks: by image_id.
     """
 
     images: pd.DataFrame
@@ -50,18 +50,20 @@ class PseudoLabels:
     config: PseudoLabelsConfig
 
     def chosen(self, true_presence: np.ndarray) -> PseudoLabels:
-        """Those that join training images of this (images, classes) presence: the most confident, within the share.
+        """The most confident ones, as many as max_share allows for training images of this (images, classes) presence.
 
-        Empty images, which models are surest of, get no larger part of the room than they have among the true labels.
+        Empty images, which models are most confident about, get no larger share than they have among the true labels.
         """
         share = self.config.max_share
         room = int(len(true_presence) * share / (1 - share))
-        room_shown = round(room * float(true_presence.any(axis=1).mean()))
+        non_empty_room = round(room * float(true_presence.any(axis=1).mean()))
         confidence = self.images["confidence"].to_numpy()
         shows = np.asarray(self.presence.any(axis=1))
         order = np.argsort(-confidence, kind="stable")
         order = order[confidence[order] >= self.config.min_confidence]
-        rows = np.sort(np.concatenate([order[shows[order]][:room_shown], order[~shows[order]][: room - room_shown]]))
+        rows = np.sort(
+            np.concatenate([order[shows[order]][:non_empty_room], order[~shows[order]][: room - non_empty_room]])
+        )
         return replace(self, images=self.images.iloc[rows].reset_index(drop=True), presence=self.presence[rows])
 
 
@@ -79,11 +81,11 @@ class JoinedMasks:
 
 
 def image_confidence(prob: np.ndarray, class_prob: np.ndarray | None = None) -> float:
-    """How sure a model is of its masks of one image at threshold 0.5: that of its least sure class, 0..1.
+    """A model's confidence in its masks of one image at threshold 0.5, 0..1: that of the least confident class.
 
-    prob: (C, H, W) uint8, q stands for q/255; class_prob: (C,) in 0..1 or None. Of a class that is shown, the soft Dice
-    between probabilities and mask; of one that is not, 1 minus the highest probability. Where the model also predicts
-    whether a class is there, a class is no surer than that agrees.
+    prob: (C, H, W) uint8, q stands for q/255; class_prob: (C,) in 0..1 or None. For a class with a mask it is the soft
+    Dice of probabilities and mask; for one without, 1 minus the highest probability. With a classification head it is
+    at most the head's probability that the class is present or absent, as the mask says.
     """
     sure = []
     for index, plane in enumerate(prob):
@@ -100,21 +102,21 @@ def image_confidence(prob: np.ndarray, class_prob: np.ndarray | None = None) -> 
 
 
 def check_labeller(config: Config, competition: Competition, folds: pd.DataFrame) -> None:
-    """Raise unless the run that pseudo_labels names can label the test images of every fold of this one.
+    """Raise unless the run in pseudo_labels can label the test images of every fold of this run.
 
     DataError without test images or when the folds differ, StaleError when it is not trained or not on these folds.
     """
     assert config.pseudo_labels is not None, "a config with pseudo_labels"
     source = config.pseudo_labels.run
     if competition.readable_test.empty:
-        raise DataError(["pseudo_labels: the config names no test images (data.test_images) to label"])
+        raise DataError(["pseudo_labels: there are no test images to label; set data.test_images"])
     model_hashes(source)
     ours, theirs = RunPaths.of(config), RunPaths.of(source)
     if not same_folds(folds, read_folds(source, competition), config.folds):
         raise DataError(
             [
-                f"pseudo_labels.run: {source.name} has other folds, so its models have seen images that are validated "
-                f"on here; copy {display(theirs.folds_csv)} to {display(ours.folds_csv)}"
+                f"pseudo_labels.run: {source.name} has other folds, so its models were trained on validation images "
+                f"of this run; copy {display(theirs.folds_csv)} to {display(ours.folds_csv)}"
             ]
         )
     trained_on = {fold: _trained_on(theirs.model(fold)) for fold in range(config.folds.models)}
@@ -127,7 +129,7 @@ def check_labeller(config: Config, competition: Competition, folds: pd.DataFrame
 
 
 def _trained_on(model: Path) -> str | None:
-    """The hash of the folds csv a model was trained on; None where nothing says it."""
+    """The hash of the folds csv a model was trained on; None if there is no record."""
     try:
         return str(json.loads(record_path(model).read_text(encoding="utf-8"))["inputs"]["folds"])
     except (OSError, ValueError, KeyError):
@@ -171,7 +173,7 @@ def read_pseudo_labels(
     with _alone(path):
         reasons = made_from.staleness(path, accept_code_changes)
         if reasons:
-            print(f"train: pseudo-labels of fold {fold} are due: {'; '.join(reasons)}", flush=True)
+            print(f"train: pseudo-labels of fold {fold} will be recomputed: {'; '.join(reasons)}", flush=True)
             _make(config, competition, fold, path)
             made_from.write(path)
     return _labels(pd.read_parquet(path), competition, config.pseudo_labels)
@@ -207,7 +209,7 @@ def _make(config: Config, competition: Competition, fold: int, path: Path) -> No
 
 
 def _labels(table: pd.DataFrame, competition: Competition, config: PseudoLabelsConfig) -> PseudoLabels:
-    """The file's rows beside the test images they are of, in the order of these."""
+    """The pseudo-labels in a file, in the order of the test images."""
     images = competition.readable_test.reset_index(drop=True)
     confidence = table.drop_duplicates("image_id").set_index("image_id")["confidence"]
     images = images.assign(confidence=images["image_id"].map(confidence), image_id=_PREFIX + images["image_id"])

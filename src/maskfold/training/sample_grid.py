@@ -1,4 +1,4 @@
-"""A grid of augmented training samples with their masks: what the network really sees."""
+"""A grid of augmented training samples with their masks, as the network gets them."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _LEGEND_COLUMNS = 8
 def draw_samples(
     samples: Sequence[tuple[np.ndarray, np.ndarray]], class_names: Sequence[str], path: Path, title: str
 ) -> None:
-    """Draw up to 16 samples as a grid, each class in a colour of its own; equal samples give equal bytes.
+    """Draw up to 16 samples as a grid, one colour a class; the same samples give the same bytes.
 
     samples: (pixels (h, w, channels) uint8, masks (h, w, C) uint8 in {0, 1}), all of one size. One or two channels are
-    shown as grey (the first), more as RGB (the first three). `path` (PNG) appears whole or not at all.
+    shown as grey (the first), more as RGB (the first three). `path` (PNG) is written whole or not at all.
     Raises ValueError when there is no sample.
     """
     if not samples:
@@ -85,6 +85,6 @@ def _hex(index: int) -> str:
 
 
 def _short(name: str) -> str:
-    """A class name that fits the legend, where matplotlib leaves out names that start with an underscore."""
+    """A class name that fits the legend; matplotlib leaves out names that start with an underscore."""
     shown = name if len(name) <= 16 else f"{name[:15]}…"
     return f" {shown}" if shown.startswith("_") else shown

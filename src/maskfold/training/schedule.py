@@ -36,7 +36,7 @@ def _cosine(start: float, end: float, progress: float) -> float:
 def rate_over_training(
     phases: Sequence[TrainConfig], steps_per_epoch: Sequence[int], rate: Callable[[TrainConfig], float]
 ) -> Callable[[int], float]:
-    """Step of the whole training -> factor on the rate the first phase begins with.
+    """Step of the whole training -> factor on the peak rate of the first phase.
 
     steps_per_epoch: of the optimiser, one a phase; rate: a phase's peak learning rate (the encoder's or the others').
     """
@@ -47,7 +47,7 @@ def rate_over_training(
             if step < steps:
                 return rate(phase) / rate(phases[0]) * rate_factor(phase.schedule, step, steps, per_epoch)
             step -= steps
-        # LambdaLR asks once more after the last step, when nothing is learned any more.
+        # LambdaLR asks once more after the last step.
         return rate(phases[-1]) / rate(phases[0]) * rate_factor(phases[-1].schedule, steps, steps, per_epoch)
 
     return factor

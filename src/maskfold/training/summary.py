@@ -1,4 +1,4 @@
-"""The folds side by side, from their histories."""
+"""A table of the trained models, from their histories."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from maskfold.artefacts.files import whole_file
 from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config
 from maskfold.execution.console import print_table
-from maskfold.training.curves import best_row, read_history
+from maskfold.training.history import best_row, read_history
 
 
 def fold_summary(config: Config) -> pd.DataFrame:
     """One row a trained fold: epochs, best epoch and metric, last losses and metric, Dice of each class, minutes, MB.
 
-    The Dice of a class is of the images that show it, at the last validated epoch, threshold 0.5. The last row is the
-    mean of the folds.
+    The Dice of a class is over its non-empty images at the last validated epoch, threshold 0.5. The last row is the
+    mean over the folds.
     """
     paths, rows = RunPaths.of(config), []
     for fold in range(config.folds.models):
@@ -49,7 +49,7 @@ def fold_summary(config: Config) -> pd.DataFrame:
 
 
 def show_folds(config: Config, write: bool) -> None:
-    """Print the folds side by side; with `write` also to runs/<name>/folds.csv."""
+    """Print a table of the trained folds; with `write` also write it to runs/<name>/folds.csv."""
     summary = fold_summary(config)
     if summary.empty:
         return

@@ -22,7 +22,7 @@ class ValidationScores:
         self.areas: list[np.ndarray] = []
 
     def reset(self) -> None:
-        """Forget all images."""
+        """Drop all images."""
         self.areas = []
 
     def add(self, prob: np.ndarray, truth: np.ndarray) -> None:
@@ -30,7 +30,7 @@ class ValidationScores:
         self.areas.append(np.array([mask_areas(p >= HALF, t) for p, t in zip(prob, truth, strict=True)]))
 
     def gather(self) -> None:
-        """Take over the images that other processes scored, if there are any."""
+        """Add the images that other processes scored, if there are any."""
         self.areas = gathered(self.areas)
 
     def mean(self) -> float:
@@ -39,7 +39,7 @@ class ValidationScores:
         return float(np.mean([class_score(self.metric, *areas[:, index].T) for index in range(areas.shape[1])]))
 
     def non_empty_dice(self) -> list[float]:
-        """Mean Dice over the images that show the class, for each class; NaN where none does."""
+        """Mean Dice over the non-empty images of each class; NaN for a class without any."""
         areas = np.stack(self.areas)
         scores = []
         for index in range(areas.shape[1]):
@@ -49,7 +49,7 @@ class ValidationScores:
 
 
 def gathered(items: list[Item]) -> list[Item]:
-    """The items of all processes of a distributed training, those of the first process first."""
+    """The items of all processes of a distributed training, in the order of the processes."""
     if not dist.is_initialized():
         return items
     parts: list[list[Item]] = [[] for _ in range(dist.get_world_size())]

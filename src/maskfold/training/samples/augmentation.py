@@ -17,8 +17,8 @@ from maskfold.config import TrainConfig
 from maskfold.errors import ConfigError
 from maskfold.training.samples.transform_lists import Transform, in_one_line, listed_transforms
 
-_DRAWS = 8  # of each transform in the check; a transform that turns by 90 degrees hides from one in 2**8
-_SIZE = (224, 320)  # px of the samples in the check where train.crop_size leaves it open
+_DRAWS = 8  # of each transform in the check; one that rotates by 90 degrees half the time passes it once in 2**8
+_SIZE = (224, 320)  # px of the samples in the check without train.crop_size
 
 
 def augmentation(config: TrainConfig) -> A.Compose:
@@ -46,8 +46,8 @@ def augment(
 def check_augmentation(config: TrainConfig, channels: int) -> None:
     """Build the augmentation of every phase and try each transform on a dummy sample of `channels` channels.
 
-    Raises ConfigError with all entries that are unknown, have wrong parameters, or do not fit: what changes the size or
-    type of a sample, or writes anything but 0 and 1 into a mask.
+    Raises ConfigError with all entries that are unknown, have wrong parameters, or do not fit, because they change the
+    size or type of a sample or write anything but 0 and 1 into a mask.
     """
     problems: list[str] = []
     tried: list[tuple[Any, Any]] = []
@@ -80,7 +80,7 @@ def _flips(config: TrainConfig) -> list[Transform]:
 
 
 def _misfits(compose: A.Compose, key: str, size: tuple[int, int], channels: int) -> list[str]:
-    """One problem for each transform that does not fit samples of `size` with `channels`, in words."""
+    """One message for each transform that does not fit samples of `size` with `channels`."""
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (*size, channels), dtype=np.uint8)
     mask = np.zeros((*size, 2), dtype=np.uint8)
@@ -103,7 +103,7 @@ def _leaves(transforms: Sequence[Transform], key: str) -> Iterator[tuple[str, A.
 
 
 def _misfit(transform: Transform, image: np.ndarray, mask: np.ndarray, key: str) -> str | None:
-    """Why a transform does not fit the sample, in words, or None."""
+    """Why a transform does not fit the sample, or None."""
     always = A.OneOf([transform], p=1)  # applies its one transform, whatever the transform's own p
     compose = A.Compose([always], mask_interpolation=cv2.INTER_NEAREST)
     for draw in range(_DRAWS):
@@ -125,7 +125,7 @@ def _image_complaint(before: np.ndarray, after: Any) -> str | None:
     if after.shape == before.shape:
         return None
     if after.shape[:2] == before.shape[1::-1]:
-        return "turns a sample on its side; give train.crop_size equal sides, or leave it out"
+        return "rotates a sample by 90 degrees; set a square train.crop_size, or leave it out"
     if after.shape[:2] != before.shape[:2]:
         sizes = " to ".join("x".join(map(str, array.shape[:2])) for array in (before, after))
         return f"changes the size of a sample from {sizes} px; train.crop_size and model.resize set it, so leave it out"
@@ -134,9 +134,9 @@ def _image_complaint(before: np.ndarray, after: Any) -> str | None:
 
 def _mask_complaint(before: np.ndarray, after: np.ndarray) -> str | None:
     if after.shape != before.shape or after.dtype != np.uint8:
-        return f"makes a mask of {before.shape} uint8 one of {after.shape} {after.dtype}; leave it out"
+        return f"turns a mask of {before.shape} uint8 into {after.shape} {after.dtype}; leave it out"
     if after.max() > 1:
-        return f"writes {after.max()} into masks, where only 0 and 1 belong"
+        return f"writes {after.max()} into masks, which may only hold 0 and 1"
     return None
 
 
@@ -180,7 +180,7 @@ def _heavy() -> list[Transform]:  # 1.2 ms
 
 
 def _people() -> list[Transform]:  # 1.0 ms
-    """For photos of people: a body bends and moves but stays upright, and photos come compressed and badly lit."""
+    """For photos of people: bodies bend and move but stay upright; photos are compressed and badly lit."""
     return [
         A.Affine(
             scale=(0.8, 1.25),

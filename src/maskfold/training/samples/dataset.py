@@ -1,7 +1,6 @@
 """The training dataset: every random number of a sample is a function of (seed, fold, epoch, draw, image) alone.
 
-So the samples do not depend on the number of loader processes, on how many draws came before, or on where a killed
-training resumed.
+So the samples depend neither on the number of loader processes nor on the epoch at which a training was resumed.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ class Sample(NamedTuple):
     """One augmented crop, or a batch of them with a leading batch axis.
 
     pixels: (h, w, in_channels) uint8; masks: (h, w, C) uint8 in {0, 1}; image: the row of its training image. Channels
-    come last, as the files have them and as the network wants its memory: nothing is transposed on the way.
+    come last, as in the files and in channels_last memory: nothing is transposed on the way.
     """
 
     pixels: Tensor
@@ -44,7 +43,7 @@ class Sample(NamedTuple):
 
 
 class TrainingDataset(Dataset[Sample]):
-    """Augmented crops of training images, of the crop size of the phase the draw's epoch belongs to."""
+    """Augmented crops of training images; the phase that a draw's epoch belongs to sets their size."""
 
     def __init__(
         self,
@@ -56,7 +55,7 @@ class TrainingDataset(Dataset[Sample]):
         fold: int,
         folder: Path | None = None,
     ) -> None:
-        """folder: where a cache on disk is made; None: where the system keeps temporary files."""
+        """folder: for a cache on disk; None: the system's folder for temporary files."""
         self.image_ids = images["image_id"].tolist()
         self.masks = masks
         sizes = list(zip(images["height"].tolist(), images["width"].tolist(), strict=True))
@@ -79,18 +78,18 @@ class TrainingDataset(Dataset[Sample]):
         size = self.crop_sizes[phase]
         shown = self._shown(masks, draw.target, self.phases[phase].sampling.defect_crop_share, rng)
         top, left = crop_corner(masks.shape[1:], size, shown, rng)
-        pixels = pad_to(image[top : top + size[0], left : left + size[1]], size, mirror=True)
-        mask = pad_to(masks[:, top : top + size[0], left : left + size[1]].transpose(1, 2, 0), size, mirror=True)
+        pixels = pad_to(image[top : top + size[0], left : left + size[1]], size)
+        mask = pad_to(masks[:, top : top + size[0], left : left + size[1]].transpose(1, 2, 0), size)
         pixels, mask = augment(self.augmentations[phase], pixels, mask, rng)
         pixels, mask = np.ascontiguousarray(pixels), np.ascontiguousarray(mask)
         return Sample(torch.from_numpy(pixels), torch.from_numpy(mask), draw.image)
 
     def _shown(self, masks: np.ndarray, target: int, share: float, rng: np.random.Generator) -> np.ndarray | None:
-        """The (H, W) mask of the class the crop must show; None when it may fall anywhere."""
+        """The (H, W) mask of the class that must be in the crop; None if the crop may be anywhere."""
         present = np.flatnonzero(masks.any(axis=(1, 2)))
         if not len(present) or rng.random() >= share:
             return None
-        # A resize may have swallowed the class this draw was made for.
+        # Resizing may have removed the class this draw was made for.
         chosen = target if target != ANY_CLASS and target in present else int(rng.choice(present))
         shown: np.ndarray = masks[chosen]
         return shown

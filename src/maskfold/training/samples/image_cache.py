@@ -1,4 +1,4 @@
-"""Decoded training images, kept so that no epoch but the first has to decode them."""
+"""A cache of decoded training images, so that only the first epoch decodes them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from maskfold.pixels.geometry import network_size, resize_image
 
 Mode = Literal["auto", "ram", "disk", "none"]
 
-_SHARE_OF_MEMORY = 4  # auto: the cache may take one part in so many of the memory that is free now
+_SHARE_OF_MEMORY = 4  # auto: the cache may take up to 1/4 of the memory that is free now
 _SHARED_MEMORY = Path("/dev/shm")
 _PREFIX = ".images-"
 
@@ -28,9 +28,9 @@ _PREFIX = ".images-"
 class ImageCache:
     """Training images at the network's size, read once; loader processes share them without a copy.
 
-    In RAM they lie in shared memory; on disk in a mapped file, which the system keeps in memory as far as there is room
-    and which goes with the process that made it. Without a cache every image is read and resized each time: the same
-    pixels in every mode.
+    In mode `ram` they are in shared memory; in mode `disk` in a memory-mapped file, of which the system keeps in memory
+    what fits, and which is removed when the process that made it ends. In mode `none` every image is read and resized
+    each time. The pixels are the same in every mode.
     """
 
     def __init__(
@@ -42,8 +42,8 @@ class ImageCache:
         folder: Path,
         processes: int = 1,
     ) -> None:
-        """sizes: (height, width) in px of each file; folder: where the file of mode `disk` is made; processes: how many
-        train together on this machine, each with a cache of its own.
+        """sizes: (height, width) in px of each file; folder: for the file of mode `disk`; processes: how many train on
+        this machine, each with its own cache.
         """
         self.paths, self.model = list(paths), model
         self.sizes = [network_size(height, width, model.resize) for height, width in sizes]
@@ -64,7 +64,7 @@ class ImageCache:
             self._fill(np.memmap(self._file, dtype=np.uint8, mode="w+", shape=self.total_bytes))
 
     def image(self, index: int) -> np.ndarray:
-        """One image at the network's size, (h, w, channels) uint8; not to be written to. Raises DataError."""
+        """One image at the network's size, (h, w, channels) uint8, read-only. Raises DataError."""
         if self.mode == "none":
             return self._read(index)
         if self.mode == "ram":
@@ -101,7 +101,7 @@ def _settled(mode: Mode, total_bytes: int, processes: int) -> Mode:
 
 
 def _temporary_file(folder: Path) -> Path:
-    """An empty file of a name of its own; what a killed training left there goes."""
+    """A new empty file; files that killed trainings left behind are removed."""
     for old in folder.glob(f"{_PREFIX}*"):
         if not Path("/proc", old.name.split("-")[1]).exists():
             old.unlink()
@@ -111,7 +111,7 @@ def _temporary_file(folder: Path) -> Path:
 
 
 def _remove(file: Path, maker: int) -> None:
-    """Remove the file in the process that made it; the loader processes, which inherit this, leave it alone."""
+    """Remove the file, but only in the process that made it: loader processes inherit this call."""
     if os.getpid() == maker:
         file.unlink(missing_ok=True)
 

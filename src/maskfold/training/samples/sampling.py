@@ -1,6 +1,6 @@
 """Which images an epoch draws: every draw is a function of (seed, fold, epoch) alone.
 
-So the draws do not depend on how many processes share them or on where a killed training resumed.
+So the draws depend neither on how many processes share them nor on the epoch at which a training was resumed.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ ANY_CLASS = -1
 
 
 class Draw(NamedTuple):
-    """One training sample to make: the `number`-th draw of an epoch shows training image `image`.
+    """One training sample to make: the `number`-th draw of an epoch is a crop of training image `image`.
 
-    target: the class a crop that favours defects shows; ANY_CLASS leaves the choice to the image.
+    target: the class that a crop on an object must contain; ANY_CLASS: any class of the image.
     """
 
     epoch: int
@@ -29,19 +29,18 @@ class Draw(NamedTuple):
 
 
 class PseudoRows(NamedTuple):
-    """Pseudo-labels: the last `images` of the training images; max_share: of the draws of an epoch, at most."""
+    """The last `images` training images are pseudo-labelled; max_share: their largest share of an epoch's draws."""
 
     images: int
     max_share: float
 
 
 class EpochSampler(Sampler[Draw]):
-    """The draws of an epoch, by the sampling of the phase the epoch belongs to.
+    """The draws of an epoch, with the sampling settings of the epoch's phase.
 
-    presence: (images, classes) bool, which classes each training image shows. Under several processes each takes every
-    world-th draw, so that together they cover the epoch; where the draws do not divide evenly, the first ones are made
-    once more, because processes with unequal numbers of batches would wait for each other for ever. Lightning calls
-    `set_epoch`.
+    presence: (images, classes) bool, which classes are in each training image. With several processes each takes every
+    world-th draw, so that together they cover the epoch; if they do not divide evenly, the first ones are repeated,
+    because processes with unequal numbers of batches would wait for each other for ever. Lightning calls `set_epoch`.
     """
 
     def __init__(
@@ -89,7 +88,7 @@ def phase_at(phases: list[TrainConfig], epoch: int) -> tuple[int, int]:
 
 
 def draws_of(presence: np.ndarray, phase: TrainConfig, world: int = 1) -> int:
-    """How many draws of an epoch each of `world` processes makes."""
+    """The number of draws of an epoch that each of `world` processes makes."""
     return -(-(phase.sampling.draws_per_epoch or len(presence)) // world)
 
 
@@ -106,20 +105,20 @@ def draw_images(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The images of an epoch in random order, and the class each is drawn for (ANY_CLASS without class balance).
 
-    presence: (images, classes) bool. Two (draws,) int64 arrays. Within its kind (empty, non-empty, or its class) each
-    image is drawn as often as every other, but for one.
+    presence: (images, classes) bool. Returns two (draws,) int64 arrays. The numbers of draws of two images of one kind
+    (empty, non-empty, or of one class) differ by at most one.
     """
     count = sampling.draws_per_epoch or len(presence)
-    shows = presence.any(axis=1)
-    shown, empty = np.flatnonzero(shows), np.flatnonzero(~shows)
-    if not len(shown) or (share is None and not sampling.class_balance):
+    has_mask = presence.any(axis=1)
+    non_empty, empty = np.flatnonzero(has_mask), np.flatnonzero(~has_mask)
+    if not len(non_empty) or (share is None and not sampling.class_balance):
         images = _repeat(np.arange(len(presence)), count, rng)
         return images, np.full(count, ANY_CLASS)
-    wanted = count if not len(empty) else round((shows.mean() if share is None else share) * count)
+    wanted = count if not len(empty) else round((has_mask.mean() if share is None else share) * count)
     if sampling.class_balance:
         images, targets = _balanced(presence, wanted, sampling.class_balance, rng)
     else:
-        images, targets = _repeat(shown, wanted, rng), np.full(wanted, ANY_CLASS)
+        images, targets = _repeat(non_empty, wanted, rng), np.full(wanted, ANY_CLASS)
     images = np.concatenate([images, _repeat(empty, count - wanted, rng)])
     targets = np.concatenate([targets, np.full(count - wanted, ANY_CLASS)])
     order = rng.permutation(count)
@@ -129,19 +128,19 @@ def draw_images(
 def cap_pseudo(
     images: np.ndarray, targets: np.ndarray, presence: np.ndarray, pseudo: PseudoRows, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The draws of `draw_images`, those of pseudo-labelled images beyond their share made of true labels instead.
+    """The draws of `draw_images`, with pseudo-labelled images beyond their share replaced by images with true labels.
 
-    In place of each comes an image of its kind: one that shows the class it was drawn for, else one that is empty, or
-    not, as it is; where no image with true labels is of that kind, any.
+    Each is replaced by an image of the same kind: one with the class it was drawn for, else an empty or a non-empty one
+    as it is itself; if no image with true labels is of that kind, by any.
     """
     first = len(presence) - pseudo.images
     excess = np.flatnonzero(images >= first)[int(pseudo.max_share * len(images)) :]
     images, targets = images.copy(), targets.copy()
-    shows = np.asarray(presence.any(axis=1))
-    kinds = np.stack([targets[excess], shows[images[excess]]], axis=1)
-    for target, shown in np.unique(kinds, axis=0).tolist():
-        draws = excess[(kinds == (target, shown)).all(axis=1)]
-        alike = shows[:first] == bool(shown) if target == ANY_CLASS else presence[:first, target]
+    has_mask = np.asarray(presence.any(axis=1))
+    kinds = np.stack([targets[excess], has_mask[images[excess]]], axis=1)
+    for target, non_empty in np.unique(kinds, axis=0).tolist():
+        draws = excess[(kinds == (target, non_empty)).all(axis=1)]
+        alike = has_mask[:first] == bool(non_empty) if target == ANY_CLASS else presence[:first, target]
         if not alike.any():
             alike, targets[draws] = np.ones(first, dtype=bool), ANY_CLASS
         images[draws] = _repeat(np.flatnonzero(alike), len(draws), rng)
@@ -151,7 +150,7 @@ def cap_pseudo(
 def _balanced(
     presence: np.ndarray, count: int, balance: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`count` non-empty images, class by class: a class with n images has a part proportional to n ** (1 - balance)."""
+    """`count` non-empty images by class; the share of a class with n images is proportional to n ** (1 - balance)."""
     images_of = presence.sum(axis=0)
     weight = np.where(images_of > 0, np.maximum(images_of, 1.0) ** (1 - balance), 0.0)
     ends = np.round(np.cumsum(weight) / weight.sum() * count).astype(int)
@@ -161,7 +160,7 @@ def _balanced(
 
 
 def _repeat(images: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """`count` of `images`, each as often as every other but for one, in random order."""
+    """`count` of `images` in random order; how often each is drawn differs by at most one."""
     if not count:
         return images[:0]
     rounds = -(-count // len(images))
@@ -171,16 +170,16 @@ def _repeat(images: np.ndarray, count: int, rng: np.random.Generator) -> np.ndar
 def subset_rows(presence: np.ndarray, subset: SubsetConfig | None, seed: int, fold: int) -> np.ndarray:
     """Rows of the training images that take part, ascending: all, or a balanced subset.
 
-    presence: (images, classes) bool. The rarest class chooses first; an image counts for every class it shows. After
-    the Severstal notebooks that train on 500 empty images and at least 125 of each class.
+    presence: (images, classes) bool. The rarest class chooses first; an image counts for every class in it. After the
+    Severstal notebooks that train on 500 empty images and at least 125 of each class.
     """
     if subset is None:
         return np.arange(len(presence))
     rng = np.random.default_rng([seed, fold])
-    shows = presence.any(axis=1)
-    empty = rng.permutation(np.flatnonzero(~shows))[: subset.empty]
+    has_mask = presence.any(axis=1)
+    empty = rng.permutation(np.flatnonzero(~has_mask))[: subset.empty]
     if subset.per_class is None:
-        return np.sort(np.concatenate([empty, np.flatnonzero(shows)]))
+        return np.sort(np.concatenate([empty, np.flatnonzero(has_mask)]))
     chosen = np.zeros(len(presence), dtype=bool)
     chosen[empty] = True
     for index in np.argsort(presence.sum(axis=0), kind="stable"):

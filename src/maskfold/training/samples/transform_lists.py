@@ -1,7 +1,7 @@
 """Free lists of albumentations' transforms, as `train.augmentation` may hold instead of a preset's name.
 
-A list has one-key mappings `Name: {parameter: value}` of transforms, groups of them (OneOf, SomeOf, Sequential,
-RandomOrder) among them. OpenCV's constants may be written by name, such as `border_mode: BORDER_REFLECT_101`.
+A list holds one-key mappings `Name: {parameter: value}`, each a transform or a group of transforms (OneOf, SomeOf,
+Sequential, RandomOrder). OpenCV's constants may be written by name, such as `border_mode: BORDER_REFLECT_101`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _built(entry: Any, key: str) -> Transform:
     if kind is None:
         near = difflib.get_close_matches(str(name), [*GROUPS, *TRANSFORMS], n=3, cutoff=0.5)
         hint = f"did you mean {', '.join(near)}?" if near else f"groups are {', '.join(GROUPS)}"
-        raise ConfigError(f"{key}: {name} is no transform of albumentations {A.__version__}; {hint}")
+        raise ConfigError(f"{key}: {name} is not a transform of albumentations {A.__version__}; {hint}")
     _check_names(kind, parameters, f"{key}.{name}")
     if name in GROUPS:
         return _group(name, parameters, f"{key}.{name}")
@@ -82,7 +82,7 @@ def _check_names(kind: type, parameters: Mapping[str, Any], key: str) -> None:
 
 
 def _group(name: str, parameters: Mapping[str, Any], key: str) -> A.BaseCompose:
-    """A group of transforms; albumentations does not check a group's parameters, so this does."""
+    """A group of transforms; its parameters are checked here because albumentations does not."""
     others = {parameter: value for parameter, value in parameters.items() if parameter != "transforms"}
     inner = listed_transforms(parameters.get("transforms", ()), f"{key}.transforms")
     p, n = others.get("p", 1), others.get("n", 1)

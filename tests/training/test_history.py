@@ -1,13 +1,12 @@
-"""Training curves: the best epoch by hand, a history read back, the same picture for the same history."""
+"""The history of a training: the best epoch by hand, and a history read back."""
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
-from maskfold.training.curves import best_row, plot_history, read_history
+from maskfold.training.history import best_row, read_history
 
 HISTORY = """epoch,train_loss,valid_loss,valid_metric,learning_rate,seconds,peak_memory_mb,dice_1,dice_2
 0,1.20,1.10,0.50,0.0010,3.5,900,0.1,0.2
@@ -46,19 +45,3 @@ def test_a_history_without_epochs_is_refused(tmp_path: Path) -> None:
     path.write_text("step,loss\n0,1\n")
     with pytest.raises(ValueError, match="no column epoch; found step, loss"):
         read_history(path)
-
-
-def test_same_history_same_bytes(history_csv: Path, tmp_path: Path) -> None:
-    for name in ("a.png", "b.png"):
-        plot_history(history_csv, tmp_path / name)
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png", "history.csv"]
-    height, width, _ = cv2.imread(str(tmp_path / "a.png")).shape
-    assert (height, width) == (616, 1056)
-
-
-def test_one_epoch_is_drawn(tmp_path: Path) -> None:
-    path = tmp_path / "history.csv"
-    path.write_text("\n".join(HISTORY.splitlines()[:2]) + "\n")
-    plot_history(path, tmp_path / "curves.png")
-    assert (tmp_path / "curves.png").exists()

@@ -1,0 +1,84 @@
+"""Records each epoch of a training: one row in history.csv, one line on the screen."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pandas as pd
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from maskfold.artefacts.files import whole_file
+from maskfold.execution.memory import peak_memory_mb, reset_peak_memory
+from maskfold.training.module import FoldModule
+
+
+class HistoryCallback(Callback):
+    """Writes history.csv whole after every epoch; a resumed training drops the rows of epochs that it repeats."""
+
+    def __init__(self, history_csv: Path, title: str) -> None:
+        self.history_csv, self.title = history_csv, title
+        self.rows: list[dict[Hashable, Any]] = []
+        self.started = 0.0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Keep the rows of the epochs before the first one that is trained."""
+        _reset_peak_memory()
+        if self.history_csv.is_file():
+            known = pd.read_csv(self.history_csv)
+            self.rows = known[known["epoch"] < trainer.current_epoch].to_dict("records")
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the epoch's clock."""
+        self.started = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write the epoch's row; its validation, if any, has ended."""
+        if not trainer.is_global_zero:
+            return
+        assert isinstance(pl_module, FoldModule)
+        row: dict[Hashable, Any] = {
+            "epoch": trainer.current_epoch,
+            "train_loss": pl_module.mean_train_loss(),
+            "valid_loss": math.nan,
+            "valid_metric": math.nan,
+            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            "seconds": round(time.monotonic() - self.started, 2),
+            "peak_memory_mb": round(_peak_memory_mb()),
+        }
+        if (trainer.current_epoch + 1) % pl_module.config.train.validate_every == 0:
+            figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+            row |= {name: value for name, value in figures.items() if name.startswith(("valid_", "dice_"))}
+        self.rows.append(row)
+        with whole_file(self.history_csv) as temporary:
+            pd.DataFrame(self.rows).to_csv(temporary, index=False)
+        self._print(row, trainer.max_epochs or 0)
+
+    def _print(self, row: dict[Hashable, Any], epochs: int) -> None:
+        seconds = sum(past["seconds"] for past in self.rows) / len(self.rows)
+        left = seconds * (epochs - 1 - row["epoch"])
+        line = f"  {self.title} epoch {row['epoch'] + 1}/{epochs}: loss {row['train_loss']:.3f}"
+        if not math.isnan(row["valid_metric"]):
+            classes = " ".join(f"{value:.2f}" for key, value in row.items() if str(key).startswith("dice_"))
+            line += f" (validation {row['valid_loss']:.3f}), metric {row['valid_metric']:.4f}"
+            line += f", non-empty Dice {classes}"
+        print(f"{line}, {row['seconds']:.0f} s, {left / 60:.0f} min left", flush=True)
+
+
+def _peak_memory_mb() -> float:
+    """The highest memory use since the training started: of the GPU if one is used, else of this process (MB)."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return torch.cuda.max_memory_allocated() / 2**20
+    return peak_memory_mb()
+
+
+def _reset_peak_memory() -> None:
+    """Start the measurement again, without earlier folds in this process."""
+    reset_peak_memory()
+    if torch.cuda.is_initialized():
+        torch.cuda.reset_peak_memory_stats()
