@@ -103,7 +103,7 @@ def test_problems_name_their_entry_and_come_all_together():
         {"ShiftScale": {}, "Blur": {}},
     )
     lines = message.split("\n")
-    assert "train.augmentation[0]: HorizontalFlop is no transform" in lines[0]
+    assert "train.augmentation[0]: HorizontalFlop is not a transform" in lines[0]
     assert "HorizontalFlip" in lines[0]
     assert "train.augmentation[1].OneOf.transforms[0].GaussNoise.sigma: unknown parameter" in lines[1]
     assert "train.augmentation[1].OneOf.transforms[1].GaussianBlur: blur_limit:" in lines[2]
@@ -117,7 +117,7 @@ def test_problems_name_their_entry_and_come_all_together():
     [
         ({"Resize": {"height": 64, "width": 64}}, "changes the size of a sample from 96x160 to 64x64 px"),
         ({"RandomCrop": {"height": 32, "width": 32}}, "changes the size of a sample"),
-        ({"RandomRotate90": {"p": 0.01}}, "turns a sample on its side"),
+        ({"RandomRotate90": {"p": 0.01}}, "rotates a sample by 90 degrees"),
         ({"Normalize": {}}, "float32 instead of uint8"),
         ({"ToTensorV2": {}}, "Tensor instead of uint8"),
         ({"BBoxSafeRandomCrop": {}}, "cannot be used on samples of 96x160 px and 3 channels"),
@@ -126,8 +126,8 @@ def test_problems_name_their_entry_and_come_all_together():
         ({"Affine": {"mask_interpolation": 1}}, "masks always take the nearest pixel"),
         ({"ImageCompression": {"quality_range": [5, 400]}}, "quality_range"),
         ({"RandomCrop": {}}, "height: Field required"),
-        ({"Lambda": {}}, "is no transform"),
-        ({"ReplayCompose": {}}, "is no transform"),
+        ({"Lambda": {}}, "is not a transform"),
+        ({"ReplayCompose": {}}, "is not a transform"),
         ({"OneOf": {}}, "give at least one transform"),
         ({"OneOf": {"transforms": [{"Blur": {}}], "p": 3}}, "expected a probability"),
         ({"OneOf": {"transforms": [{"Blur": {"p": 0}}]}}, "all are 0"),
@@ -157,7 +157,7 @@ def test_every_phase_is_checked_once():
             3,
         )
     assert str(error.value).count("\n") == 0
-    assert str(error.value).startswith("train.then[1].augmentation[0]: Blurr is no transform")
+    assert str(error.value).startswith("train.then[1].augmentation[0]: Blurr is not a transform")
 
 
 @pytest.mark.filterwarnings("ignore")  # some transforms advise against themselves

@@ -123,7 +123,7 @@ def test_a_run_learns_from_another_and_says_so(runs, tiny_competition, capsys):
         train_folds(config, tiny_competition)
     paths, printed = RunPaths.of(config), capsys.readouterr().out
     for fold, data in enumerate(seen):
-        assert (paths.pseudo_labels(fold)).is_file() and f"pseudo-labels of fold {fold} are due" in printed
+        assert (paths.pseudo_labels(fold)).is_file() and f"pseudo-labels of fold {fold} will be recomputed" in printed
         pseudo = data.pseudo
         assert 0 < len(pseudo.images) <= 4  # of 6 + 4 images, two fifths
         assert data.train_images["image_id"].tolist()[-len(pseudo.images) :] == pseudo.images["image_id"].tolist()
@@ -151,7 +151,7 @@ def test_a_run_learns_from_another_and_says_so(runs, tiny_competition, capsys):
     train_folds(config, tiny_competition)
     printed = capsys.readouterr().out
     assert "fold 0 is fresh" in printed and "fold 1 of 2: model of first changed" in printed
-    assert "pseudo-labels of fold 1 are due: model of first changed" in printed
+    assert "pseudo-labels of fold 1 will be recomputed: model of first changed" in printed
 
 
 def test_they_are_made_once_whoever_asks_at_the_same_time(runs, tiny_competition, monkeypatch):
