@@ -12,11 +12,7 @@ from maskfold.config.experiment import experiments
 from maskfold.errors import StaleError
 from maskfold.report.trainings import used_epoch
 from maskfold.rules.tuned import TunedArtefact
-<<<<<<< HEAD
-from maskfold.training.curves import read_history
-=======
-from maskfold.training.history import best_row, read_history
->>>>>>> 3d2b0c4 (Word training, inference and networks in plain English; draw training curves in the report alone)
+from maskfold.training.history import read_history
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pandas as pd
 from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config
 from maskfold.config.experiment import experiments
-from maskfold.training.curves import best_row, read_history
+from maskfold.training.history import best_row, read_history
 
 
 def trained_models(config: Config) -> list[tuple[Config, int]]:

@@ -17,15 +17,6 @@ from maskfold.report.pages import TEMPLATES, write_pages
 from maskfold.report.test_gallery import answer_inputs
 from maskfold.report.trainings import trained_models
 from maskfold.rules.tuned import TunedArtefact
-<<<<<<< HEAD
-=======
-from maskfold.training.history import best_row, read_history
-
-_HERE = Path(__file__).parents[1] / "report"
-TEMPLATE, GALLERY = _HERE / "page.html.j2", _HERE / "gallery.html.j2"
-_SCRIPTS = (_HERE / "gallery.js", _HERE / "surface.js")
-_PACKAGES = ("torch", "lightning", "segmentation-models-pytorch", "timm", "albumentations", "optuna", "numpy", "pandas")
->>>>>>> 3d2b0c4 (Word training, inference and networks in plain English; draw training curves in the report alone)
 
 _WHERE: dict[str, Any] = {"output_root": True, "blend": {"members": {"__all__": {"output_root"}}}}  # not what it shows
 
