@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 
 from maskfold.command_line import config_of, run_stage, stage_parser
+from maskfold.data.formats.label_rows import RowRules
 from maskfold.data.opening import open_competition
 from maskfold.errors import UsageError
 from maskfold.oof.imported import import_oof, labelled_competition, open_source
@@ -33,7 +34,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the study and of the bootstrap")
     parser.add_argument("--oof", type=Path, metavar="PATH", help="OOF predictions made elsewhere: .parquet or a folder")
     parser.add_argument("--labels", type=Path, metavar="CSV", help="run lengths for --oof (default: the config's data)")
-    parser.add_argument("--order", choices=["column", "row"], default="column", help="pixel order of --labels")
+    orders = ["column", "row", "relative"]
+    parser.add_argument("--order", choices=orders, default="column", help="pixel order of --labels, see data.order")
+    parser.add_argument("--several-rows", choices=["refuse", "union"], default="refuse", help="of one image and class")
+    parser.add_argument("--empty-token", default="", metavar="TEXT", help="what --labels writes for an empty mask")
     args = parser.parse_args()
     for key, value in (("tuning.rule", args.rule), ("tuning.metric", args.metric), ("seed", args.seed)):
         args.overrides += [[f"{key}={value}"]] if value is not None else []
@@ -51,7 +55,9 @@ def main() -> None:
         tune(config, open_competition(config.data, on_bad_image=args.on_bad_image), args.accept_code_changes)
         return
     if args.labels is not None:
-        competition, source = labelled_competition(args.labels, args.oof, args.order)
+        options = ("--order relative", "--empty-token=", "--several-rows union")
+        rules = RowRules(args.order, args.empty_token, args.several_rows, *options)
+        competition, source = labelled_competition(args.labels, args.oof, rules)
     else:
         competition = open_competition(config.data, on_bad_image=args.on_bad_image)
         source = open_source(args.oof, competition.class_names, competition.train["image_id"].tolist())

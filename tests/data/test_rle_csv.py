@@ -75,7 +75,7 @@ def test_groups_join_the_training_table(root):
         ("c.jpg,1,1 3 2 1", "they overlap"),
         ("c.jpg,1,15 2", "reaches to pixel 16, but the image has 15 pixels"),
         ("c.jpg,1,one 2", "not a whole number"),
-        (",1,1 2", "row 4: no image id beside class '1'; a column that holds both is written <image>_<class>"),
+        (",1,1 2", "row 4: no image id with class '1'; a column that holds both is written <image>_<class>"),
         ("c.jpg,1", "row 4: 2 fields, but the header has 3"),
     ],
 )
@@ -197,3 +197,74 @@ def test_ids_that_need_quotes(root):
     (root / "train_images/a.jpg").rename(root / "train_images/NA, the 1st.jpg")
     (root / "train.csv").write_text('ImageId,ClassId,EncodedPixels\n"NA, the 1st.jpg",1,1 2\n')
     assert open_competition(data_of(root)).masks("NA, the 1st.jpg").sum() == 2
+
+
+RUNS = {
+    "column": "5 3 9 1",
+    "relative": "4 3 1 1",
+}
+
+
+@pytest.mark.parametrize("order", ["column", "relative"])
+def test_relative_run_lengths_are_read(root, order):
+    """Of 4 x 6 px: the second column but its last pixel, and the first of the third."""
+    (root / "train.csv").write_text(f"ImageId,ClassId,EncodedPixels\na.jpg,1,{RUNS[order]}\n")
+    mask = open_competition(data_of(root, order=order)).masks("a.jpg")[0]
+    assert np.argwhere(mask.T).tolist() == [[1, 0], [1, 1], [1, 2], [2, 0]]
+
+
+def test_relative_run_lengths_are_suspected(root):
+    (root / "train.csv").write_text("ImageId,ClassId,EncodedPixels\na.jpg,1,4 3 1 1\n")
+    [problem] = problems_of(root)
+    assert "not sorted; if each start is counted from the end of the run before it, as in SIIM-ACR" in problem
+    assert "set data.order: relative" in problem
+    (root / "train.csv").write_text("ImageId,ClassId,EncodedPixels\na.jpg,1,4 3 99 1\n")
+    assert "reaches to pixel 107, but the image has 24 pixels" in problems_of(root, order="relative")[0]
+
+
+def test_a_blank_class_without_run_lengths_says_that_the_image_is_empty(root):
+    (root / "train.csv").write_text(TWO_COLUMNS + "c.jpg,,\n")
+    assert open_competition(data_of(root)).masks("c.jpg").sum() == 0
+    (root / "train.csv").write_text(TWO_COLUMNS + "c.jpg,,1 2\n")
+    assert "row 4: unknown class ''" in problems_of(root)[0]
+
+
+def test_ids_may_begin_with_the_folder(root):
+    text = "ImageId,ClassId,EncodedPixels\ntrain_images/a.jpg,1,1 2\ntrain_images\\b.png,2,3 1\n"
+    (root / "train.csv").write_text(text)
+    competition = open_competition(data_of(root))
+    assert competition.train["image_id"].tolist() == ["a.jpg", "b.png", "c.jpg"]
+    assert competition.masks("b.png")[1].sum() == 1
+    (root / "train.csv").write_text("ImageId,ClassId,EncodedPixels\nelsewhere/a.jpg,1,1 2\n")
+    assert "image id 'elsewhere/a.jpg' climbs out of its folder" in problems_of(root)[0]
+
+
+def test_classes_that_hold_an_underscore_are_told_from_the_images(root):
+    """b_big_fish is a fish in b_big, a_big_fish a big_fish in a: only the images say where a class begins."""
+    for name in ("b_big.jpg", "x_y.jpg"):
+        cv2.imwrite(str(root / "train_images" / name), np.zeros((4, 6), np.uint8))
+    (root / "train_images/b.png").unlink()
+    rows = [("a.jpg", "big_fish", "1 2"), ("b_big.jpg", "fish", "3 1"), ("x_y.jpg", "big_fish", "7 3")]
+    for with_suffix in (True, False):
+        text = "".join(f"{name if with_suffix else name[:-4]}_{label},{rle}\n" for name, label, rle in rows)
+        (root / "train.csv").write_text("Image_Label,Runs\n" + text)
+        data = data_of(root, columns=RleColumns(image_class="Image_Label", rle="Runs"), sample_submission=None)
+        (root / "sample.csv").write_text("Image_Label,Runs\nt.jpg_big_fish,\nt.jpg_fish,\n")
+        data = data.model_copy(update={"class_names": ("fish", "big_fish"), "sample_submission": "sample.csv"})
+        competition = open_competition(data)
+        for name, label, rle in rows:
+            masks = competition.masks(name if with_suffix else name[:-4])
+            areas = [0, 0]
+            areas[data.class_names.index(label)] = int(rle.split()[1])
+            assert masks.sum(axis=(1, 2)).tolist() == areas
+
+
+def test_a_name_that_may_be_two_images_and_classes_is_refused(root):
+    cv2.imwrite(str(root / "train_images/a_big.jpg"), np.zeros((4, 6), np.uint8))
+    (root / "train.csv").write_text("Image_Label,Runs\na_big_fish,1 2\n")
+    columns = RleColumns(image_class="Image_Label", rle="Runs")
+    data = data_of(root, columns=columns, sample_submission=None).model_copy(
+        update={"class_names": ("fish", "big_fish")}
+    )
+    with pytest.raises(DataError, match="'a_big_fish', which may be split in several ways"):
+        open_competition(data)

@@ -11,10 +11,11 @@ import pytest
 
 from maskfold.artefacts.paths import RunPaths
 from maskfold.config import REPOSITORY, Config
+from maskfold.data.formats.label_rows import RowRules
 from maskfold.errors import DataError
 from maskfold.oof.imported import import_oof, labelled_competition
 from maskfold.oof.store import OofWriter, iter_oof
-from maskfold.pixels.rle import encode
+from maskfold.pixels.rle import encode, relative_runs
 from maskfold.stages.tune_thresholds import tune
 
 COUNT = 12
@@ -85,7 +86,7 @@ def test_every_form_is_the_same(tmp_path, labels, config):
     write_parquet(tmp_path / "table.parquet")
     artefacts = []
     for name in ("floats", "bytes", "pictures", "table.parquet"):
-        competition, source = labelled_competition(labels, tmp_path / name, "column")
+        competition, source = labelled_competition(labels, tmp_path / name, RowRules())
         run = import_oof(config, tmp_path / name, source, 2)
         assert run.name == f"foreign-{name.removesuffix('.parquet')}" and run.folds.count == 3
         stored = [image for fold in range(3) for image in iter_oof(RunPaths.of(run).oof_parquet(fold))]
@@ -97,7 +98,7 @@ def test_every_form_is_the_same(tmp_path, labels, config):
 
 def refuse(tmp_path, labels, config, message):
     with pytest.raises(DataError, match=message):
-        import_oof(config, tmp_path / "maps", labelled_competition(labels, tmp_path / "maps", "column")[1], 2)
+        import_oof(config, tmp_path / "maps", labelled_competition(labels, tmp_path / "maps", RowRules())[1], 2)
     assert not list((tmp_path / "out").rglob("*.parquet"))
 
 
@@ -127,17 +128,70 @@ def test_labels_that_do_not_fit_are_refused(tmp_path, labels, config):
 
 def test_folds_are_listed_or_drawn(tmp_path, labels):
     write_npy(tmp_path / "maps", np.uint8)
-    listed = labelled_competition(labels, tmp_path / "maps", "column")[1].fold_of()
+    listed = labelled_competition(labels, tmp_path / "maps", RowRules())[1].fold_of()
     assert listed["a04.jpg"] == 1
     (tmp_path / "maps" / "folds.csv").write_text("image_id,fold\na00.jpg,x\n")
     with pytest.raises(DataError, match="row 2: fold 'x' is no whole number"):
-        labelled_competition(labels, tmp_path / "maps", "column")
+        labelled_competition(labels, tmp_path / "maps", RowRules())
     (tmp_path / "maps" / "folds.csv").write_text("image_id,fold\na00.jpg,1\n")
     with pytest.raises(DataError, match="no row for image a01"):
-        labelled_competition(labels, tmp_path / "maps", "column")
+        labelled_competition(labels, tmp_path / "maps", RowRules())
     (tmp_path / "maps" / "folds.csv").unlink()
-    drawn = labelled_competition(labels, tmp_path / "maps", "column")[1].fold_of()
+    drawn = labelled_competition(labels, tmp_path / "maps", RowRules())[1].fold_of()
     assert len(drawn) == COUNT and set(drawn.values()) <= set(range(5)) and len(set(drawn.values())) > 1
+
+
+def an_object_a_row(path, order="column", several=True):
+    """The labels of `made_images` with the rectangle of each mask in two halves, a row each."""
+    rows = ["ImageId,ClassId,EncodedPixels"]
+    for name, (_, truth) in made_images().items():
+        for index, mask in enumerate(truth):
+            halves = [mask.copy(), mask.copy()]
+            halves[0][12:], halves[1][:12] = 0, 0
+            for part in halves if several else [mask]:
+                text = encode(part) if order == "column" else relative_runs(encode(part))
+                rows.append(f"{name},{index + 1},{text or '-1'}")
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def test_rows_of_one_image_and_class_are_refused_or_joined(tmp_path):
+    write_npy(tmp_path / "maps", np.uint8)
+    labels = an_object_a_row(tmp_path / "objects.csv")
+    options = ("--order relative", "--empty-token=", "--several-rows union")
+    with pytest.raises(DataError) as error:
+        labelled_competition(labels, tmp_path / "maps", RowRules("column", "", "refuse", *options))
+    text = str(error.value)
+    assert "row 7: 'a01.jpg', class 1 is in row 6 already; if each row is an object, set --several-rows union" in text
+    assert "if it stands for an empty mask, set --empty-token='-1'" in text
+    competition, _ = labelled_competition(labels, tmp_path / "maps", RowRules("column", "-1", "union"))
+    for name, (_, truth) in made_images().items():
+        np.testing.assert_array_equal(competition.masks(name), truth)
+
+
+def test_relative_run_lengths_are_suspected_and_read(tmp_path):
+    write_npy(tmp_path / "maps", np.uint8)
+    labels = an_object_a_row(tmp_path / "objects.csv", "relative", several=False)
+    with pytest.raises(DataError, match=r"not sorted; if each start .* SIIM-ACR, set data.order: relative"):
+        labelled_competition(labels, tmp_path / "maps", RowRules("column", "-1"))
+    competition, _ = labelled_competition(labels, tmp_path / "maps", RowRules("relative", "-1"))
+    np.testing.assert_array_equal(competition.masks("a01.jpg"), made_images()["a01.jpg"][1])
+
+
+def test_maps_whose_names_are_unclear_are_refused(tmp_path):
+    (tmp_path / "maps").mkdir()
+    np.save(tmp_path / "maps/a.npy", np.zeros((4, 5), np.uint8))
+    (tmp_path / "l.csv").write_text("ImageId,ClassId,EncodedPixels\na.jpg,1,1 2\na.png,1,1 2\n")
+    with pytest.raises(DataError, match=r"a.npy: may be the map of a.jpg or a.png; name it with the image's suffix"):
+        labelled_competition(tmp_path / "l.csv", tmp_path / "maps", RowRules())
+    (tmp_path / "maps/a.npy").rename(tmp_path / "maps/x_jpg.rf.0dead.npy")
+    (tmp_path / "maps/x.tif").write_bytes(b"")
+    (tmp_path / "l.csv").write_text("ImageId,ClassId,EncodedPixels\nx_jpg.rf.0dead,1,1 2\n")
+    with pytest.raises(DataError, match=r"x.tif: maps are .npy or .png files; save it as one"):
+        labelled_competition(tmp_path / "l.csv", tmp_path / "maps", RowRules())
+    (tmp_path / "maps/x.tif").unlink()
+    competition, _ = labelled_competition(tmp_path / "l.csv", tmp_path / "maps", RowRules())
+    assert competition.masks("x_jpg.rf.0dead").sum() == 2
 
 
 def test_script_tunes_maps_of_another_pipeline(tmp_path, labels):

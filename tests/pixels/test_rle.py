@@ -8,10 +8,12 @@ from hypothesis.extra import numpy as hnp
 
 from maskfold.pixels.rle import (
     RleError,
+    absolute_runs,
     area,
     decode,
     encode,
     parse_runs,
+    relative_runs,
 )
 
 # 1 0 1
@@ -140,3 +142,26 @@ def test_a_bad_text_is_refused_with_the_reason(text, reason):
     with pytest.raises(RleError) as error:
         decode(text, 2, 3)
     assert reason in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("relative", "absolute"),
+    [("0 3 6 2", "1 3 10 2"), ("", ""), ("5 1", "6 1"), ("0 2 0 3", "1 2 3 3")],  # the last two touch
+)
+def test_relative_runs_count_from_the_end_of_the_run_before(relative, absolute):
+    assert absolute_runs(relative) == absolute
+    assert relative_runs(absolute) == relative
+
+
+@pytest.mark.parametrize("text", ["1 2 3", "a 1", "-1 2", "50 60", " ".join(["9" * 18] * 22)])
+def test_texts_that_are_no_relative_runs_are_refused(text):
+    with pytest.raises(RleError):
+        parse_runs(absolute_runs(text), 100)
+
+
+def test_relative_runs_round_trip():
+    rng = np.random.default_rng(0)
+    for density in (0.02, 0.5, 0.98):
+        mask = (rng.random((17, 23)) < density).astype(np.uint8)
+        text = relative_runs(encode(mask))
+        np.testing.assert_array_equal(decode(absolute_runs(text), 17, 23), mask)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from maskfold.config import ImageNames, Layout
 from maskfold.data.csv_files import CsvTable, read_csv
-from maskfold.data.images.naming import ids_by_name, unlisted
+from maskfold.data.formats.label_rows import split_joined
+from maskfold.data.images.naming import ids_by_name, unlisted, written_names
 from maskfold.data.sample_submission_json import read_sample_json
 from maskfold.errors import DataError
 
@@ -67,10 +68,11 @@ def read_sample_file(
         sample = read_sample_json(path, class_names, images, naming)
         return SampleFile("coco_json", (), "", None, "", sample.rows, sample.names, sample.category_ids)
     table = read_csv(path)
-    roles = _roles_by_rows(table, class_names) or csv_roles(table.header)
+    known = written_names(images)
+    roles = _roles_by_rows(table, class_names, known) or csv_roles(table.header)
     if roles is None:
         raise DataError([f"{path}, row 1: found the header {','.join(table.header)}; expected {EXPECTED}"])
-    numbered, problems = _rows(table, roles, tuple(class_names))
+    numbered, problems = _rows(table, roles, tuple(class_names), known)
     ids, hint = ids_by_name({name for _, name, _ in numbered}, images, naming)
     problems += _mismatches(path, numbered, class_names, ids, hint)
     problems += unlisted(path, images, {ids.get(name) for _, name, _ in numbered}, "has no row") if not hint else []
@@ -93,14 +95,20 @@ def csv_roles(header: tuple[str, ...]) -> Roles | None:
     return None
 
 
-def _roles_by_rows(table: CsvTable, class_names: Sequence[str]) -> Roles | None:
-    """The roles of a sample's columns where several classes show in its rows but not in its header; else None."""
+def _roles_by_rows(table: CsvTable, class_names: Sequence[str], known: Collection[str]) -> Roles | None:
+    """The roles of a sample's columns where classes show in its rows but not in its header; else None."""
     told, header = csv_roles(table.header), table.header
-    if len(class_names) < 2 or (told is not None and told.layout != "image"):
+    if told is not None and told.layout != "image":
         return None
     if told is not None:
-        ends = (fields[0].rpartition("_")[2] for _, fields in table.rows)
-        return told._replace(layout="image_class_id") if any(end in class_names for end in ends) else None
+        texts = [fields[0] for _, fields in table.rows if fields[0] not in known]
+        splits = [split_joined(text, class_names, known) for text in texts]
+        ends = sum(name in class_names for _, name in splits)
+        whole = sum(image in known and name in class_names for image, name in splits)
+        joined = bool(ends) if len(class_names) > 1 else bool(whole)
+        return told._replace(layout="image_class_id") if joined else None
+    if len(class_names) < 2:
+        return None
     columns = [name for place, name in enumerate(header) if all(row[place] in class_names for _, row in table.rows)]
     if len(header) != 3 or len(columns) != 1:
         return None
@@ -108,20 +116,26 @@ def _roles_by_rows(table: CsvTable, class_names: Sequence[str]) -> Roles | None:
     return Roles("image_class_columns", image_column, columns[0], rle_column)
 
 
-def image_and_class(fields: Sequence[str], roles: Roles, class_names: Sequence[str]) -> tuple[str, str]:
-    """What a row calls its image, and its class; fields: the image column's and, where there is one, the class's."""
+def image_and_class(
+    fields: Sequence[str], roles: Roles, class_names: Sequence[str], known: Collection[str]
+) -> tuple[str, str]:
+    """What a row calls its image, and its class.
+
+    fields: the image column's and, where there is one, the class's; known: what images may be called.
+    """
     if roles.layout == "image_class_id":
-        name, _, class_name = fields[0].rpartition("_")
-        return name, class_name
+        return split_joined(fields[0], class_names, known)
     return fields[0], class_names[0] if roles.class_column is None else fields[1]
 
 
-def _rows(table: CsvTable, roles: Roles, class_names: tuple[str, ...]) -> tuple[list[tuple[int, str, int]], list[str]]:
+def _rows(
+    table: CsvTable, roles: Roles, class_names: tuple[str, ...], known: Collection[str]
+) -> tuple[list[tuple[int, str, int]], list[str]]:
     """(row number, image as written, class index) of the good rows, and the problems of the others."""
     columns = [roles.image_column] if roles.class_column is None else [roles.image_column, roles.class_column]
     rows, problems = [], []
     for number, fields in table.select(columns):
-        name, class_name = image_and_class(fields, roles, class_names)
+        name, class_name = image_and_class(fields, roles, class_names, known)
         if class_name in class_names:
             rows.append((number, name, class_names.index(class_name)))
         else:

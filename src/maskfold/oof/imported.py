@@ -7,6 +7,7 @@ A source is a Parquet file (or a folder of them) with the columns of the OOF sto
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -25,8 +26,10 @@ from maskfold.artefacts.provenance import Provenance
 from maskfold.config import Config, FoldsConfig
 from maskfold.data.competition import Competition
 from maskfold.data.csv_files import read_csv
-from maskfold.data.formats.rle_csv import LabelRow, RleMasks, read_label_rows
-from maskfold.data.images.suffixes import is_image, without_image_suffix
+from maskfold.data.formats.label_rows import RowRules, joined, read_label_rows, usable_rows
+from maskfold.data.formats.rle_csv import RleMasks
+from maskfold.data.images.suffixes import SUFFIXES, is_image, without_image_suffix
+from maskfold.data.problems import Problems
 from maskfold.errors import DataError
 from maskfold.oof.store import (
     OofImage,
@@ -35,7 +38,7 @@ from maskfold.oof.store import (
     read_folds_of,
     read_sizes,
 )
-from maskfold.pixels.rle import Order, RleError, parse_runs
+from maskfold.pixels.rle import Order
 
 _DRAWN_FOLDS = 5
 _FOLDS_CSV = "folds.csv"
@@ -226,44 +229,40 @@ def _read_map(path: Path) -> np.ndarray:
     return np.asarray(grey)[None]
 
 
-def labelled_competition(labels: Path, source: Path, order: Order) -> tuple[Competition, Source]:
+def labelled_competition(labels: Path, source: Path, rules: RowRules) -> tuple[Competition, Source]:
     """The competition that a label csv and a source of OOF predictions make, without any image.
 
     Classes are those of the csv, in order. Raises DataError with what is wrong with either.
     """
-    rows = read_label_rows(labels)
-    class_names = tuple(sorted({row.class_name for row in rows}, key=lambda name: (len(name), name)))
+    rows = read_label_rows(labels, known=_names_in(source))
+    class_names = tuple(sorted({row.class_name for row in rows} - {""}, key=lambda name: (len(name), name)))
     if not class_names:
         raise DataError([f"{labels}: no rows, so no classes"])
     opened = open_source(source, class_names, [row.image_id for row in rows])
     sizes = opened.sizes()
-    problems = _label_problems(labels, rows, sizes)
-    if problems:
-        raise DataError(problems)
-    runs: dict[str, dict[int, str]] = {}
-    for row in rows:
-        if row.rle:
-            runs.setdefault(row.image_id, {})[class_names.index(row.class_name)] = row.rle
+    problems = Problems()
+    problems += [
+        f"{labels}, row {row.number}: image {row.image_id!r} is not in the OOF"
+        for row in rows
+        if row.image_id not in sizes
+    ]
+    usable = usable_rows(labels, rows, class_names, sizes, rules, problems)
+    problems.raise_any()
     table = pd.DataFrame(
         [(name, "", *size) for name, size in sizes.items()], columns=["image_id", "path", "height", "width"]
     )
-    masks = RleMasks(runs, sizes, len(class_names), order)
-    return Competition(class_names, table, table.iloc[:0], masks, (labels,)), opened
+    order: Order = "row" if rules.order == "row" else "column"
+    masks = RleMasks(joined(usable, class_names), sizes, len(class_names), order)
+    reading = json.dumps({"order": rules.order, "empty_token": rules.empty_token, "several_rows": rules.several_rows})
+    return Competition(class_names, table, table.iloc[:0], masks, (labels,), reading=reading), opened
 
 
-def _label_problems(labels: Path, rows: Sequence[LabelRow], sizes: dict[str, tuple[int, int]]) -> list[str]:
-    problems = []
-    for row in rows:
-        place = f"{labels}, row {row.number}:"
-        if row.image_id not in sizes:
-            problems.append(f"{place} image {row.image_id!r} is not in the OOF")
-            continue
-        height, width = sizes[row.image_id]
-        try:
-            parse_runs(row.rle, height * width)
-        except RleError as error:
-            problems.append(f"{place} {row.image_id!r}, class {row.class_name}, {height} x {width}: {error}")
-    return problems
+def _names_in(source: Path) -> set[str]:
+    """What the maps of a source are called, without suffix and, where they have one, with the suffix of the image."""
+    if not source.is_dir():
+        return set()
+    names = {path.stem for path in (*source.iterdir(), *source.glob("*/*")) if path.suffix.lower() in _MAP_SUFFIXES}
+    return {f"{without_image_suffix(name)}{suffix}" for name in names for suffix in ("", *SUFFIXES)} | names
 
 
 def import_oof(config: Config, source: Path, opened: Source, class_count: int) -> Config:

@@ -56,6 +56,35 @@ def parse_runs(text: str, pixels: int | None = None) -> np.ndarray:
     return runs
 
 
+def absolute_runs(text: str) -> str:
+    """Relative run lengths as absolute ones.
+
+    Each start counts the pixels from the end of the run before it, the first from the first pixel, which is 0: the form
+    of SIIM-ACR (https://www.kaggle.com/c/siim-acr-pneumothorax-segmentation/data). Raises RleError where the text is no
+    list of pairs of whole numbers from 0; whether the runs are in range is for parse_runs to say.
+    """
+    words = text.split()
+    if not words:
+        return ""
+    _check_words(words)
+    if sum(map(int, words)) >= _UNBOUNDED:
+        raise RleError("the runs reach out of any image's range")
+    pairs = np.array(words, dtype=np.int64).reshape(-1, 2)
+    ends = pairs.sum(axis=1).cumsum()
+    pairs[:, 0] = ends - pairs[:, 1] + 1
+    return " ".join(map(str, pairs.ravel().tolist()))
+
+
+def relative_runs(text: str) -> str:
+    """Absolute run lengths as relative ones, see absolute_runs. Raises RleError."""
+    runs = parse_runs(text)
+    if not len(runs):
+        return ""
+    ends = np.r_[1, runs.sum(axis=1)[:-1]]
+    runs = np.stack([runs[:, 0] - ends, runs[:, 1]], axis=1)
+    return " ".join(map(str, runs.ravel().tolist()))
+
+
 def decode(text: str, height: int, width: int, order: Order = "column") -> np.ndarray:
     """The mask an RLE text stands for.
 

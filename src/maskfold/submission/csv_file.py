@@ -63,10 +63,11 @@ def _read_rows(
     rows: the name of the image, of the class where that has its own column, and the run lengths.
     """
     ids, wanted = form.ids, set(form.sample.rows)
+    images = {*ids, *form.sample.names}
     numbers: dict[MaskKey, int] = {}
     for number, (*fields, text) in rows:
         where = f"{shown}, row {number}:"
-        name, class_name = image_and_class(fields, roles, form.class_names)
+        name, class_name = image_and_class(fields, roles, form.class_names, images)
         if class_name not in form.class_names:
             found.problems.append(f"{where} unknown class {class_name!r}; there are {', '.join(form.class_names)}")
             continue

@@ -72,8 +72,9 @@ class RleCsvData(LabelledData):
     columns: RleColumns | None = None
     """Names of the columns. null: ImageId_ClassId,EncodedPixels or ImageId,ClassId,EncodedPixels (Severstal)."""
 
-    order: Literal["column", "row"] = "column"
-    """Pixel order of the run lengths: down the columns (Kaggle) or along the rows."""
+    order: Literal["column", "row", "relative"] = "column"
+    """Pixel order of the run lengths: down the columns (Kaggle), along the rows, or relative (SIIM-ACR): down the
+    columns, each start counted from the end of the run before it."""
 
     empty_token: str = ""
     """Text that means an empty mask, like a blank field."""

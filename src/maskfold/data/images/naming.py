@@ -27,6 +27,19 @@ def stem_of(image_id: str, file: Path) -> str:
     return image_id if is_stem else without_image_suffix(image_id)
 
 
+def written_names(images: Mapping[str, Path]) -> set[str]:
+    """All that a file may call the images: ids, stems, file names, places in the sorted order."""
+    stems = {stem_of(image_id, file) for image_id, file in images.items()}
+    return {*images, *stems, *(file.name for file in images.values()), *map(str, range(len(images)))}
+
+
+def name_in_folder(image_id: str, folder: str) -> str:
+    """The file name in an id that is a path ending with the folder, or a part of it, and a name: train_images/a.png."""
+    path = PurePosixPath(image_id.replace("\\", "/"))
+    parents = path.parts[:-1]
+    return path.name if parents and PurePosixPath(folder).parts[-len(parents) :] == parents else image_id
+
+
 def ids_by_name(
     written: Collection[str], images: Mapping[str, Path], naming: ImageNames | None
 ) -> tuple[dict[str, str], str]:
