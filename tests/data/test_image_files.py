@@ -183,6 +183,23 @@ def test_headers_tell_the_size_without_decoding(tmp_path, name):
     assert declared is None or not declared.whole
 
 
+def test_a_jpeg_is_as_large_as_its_start_of_frame_says(tmp_path):
+    """Other segments may come first, with any content, filled up with 0xFF; some have markers near those of frames."""
+    path = tmp_path / "a.jpg"
+    cv2.imwrite(str(path), np.zeros((37, 53), np.uint8))
+    plain = path.read_bytes()
+    for marker in (0xC4, 0xC8, 0xCC, 0xE1, 0xFE):
+        content = bytes([0, 0, 0, 0, 99, 0, 98])
+        segment = bytes([0xFF, marker, 0, len(content) + 2]) + content
+        path.write_bytes(plain[:2] + segment + b"\xff" + plain[2:])
+        assert read_declared(path) == (37, 53, True)
+    for end in (2, 3, 4, 8):
+        path.write_bytes(plain[:end])
+        assert read_declared(path) is None
+    path.write_bytes(plain[:2] + b"\x12\x34" + plain[2:])
+    assert read_declared(path) is None
+
+
 def test_a_header_check_decodes_only_where_the_end_is_missing(tmp_path):
     for name in ("good", "cut"):
         cv2.imwrite(str(tmp_path / f"{name}.png"), COLOUR)

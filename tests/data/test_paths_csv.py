@@ -70,3 +70,18 @@ def test_an_image_has_one_row_and_one_id(root):
         strict=True,
     ):
         assert answer in line
+
+
+@pytest.mark.parametrize("same_ids", [False, True])
+def test_validation_rows_join_the_training_rows_with_their_masks_and_groups(root, same_ids):
+    ids = ("x", "x") if same_ids else ("x", "y")
+    (root / "valid.csv").write_text(f'id,image,mask,who\n{ids[1]},b/1.jpg,"b/1 mask,left.png",q\n')
+    columns = PathColumns(id="id", group="who")
+    text = f"id,image,mask,who\n{ids[0]},a/1.jpg,,p\n"
+    competition = open_competition(data_of(root, text, columns=columns, valid_csv="valid.csv"))
+    valid_id = "valid/x" if same_ids else "y"
+    assert competition.train["image_id"].tolist() == ["x", valid_id]
+    assert competition.train["group"].tolist() == ["p", "q"]
+    assert competition.train["split"].tolist() == ["train", "valid"]
+    assert [int(competition.masks(name).sum()) for name in ("x", valid_id)] == [0, 24]
+    assert [path.rpartition("/")[0][-1] for path in competition.train["path"].astype(str)] == ["a", "b"]

@@ -178,6 +178,25 @@ def test_the_cigarette_layout_is_coco(root):
     assert shipped.masks("valid/00.jpg").sum() == open_competition(found).masks("00.jpg").sum() > 0
 
 
+@pytest.mark.parametrize("name", ["annotations.json", "instances.json"])
+def test_a_json_of_any_name_is_the_training_json_where_none_is_called_so(root, name):
+    def write(path, image):
+        entry = {"id": 0, "file_name": image, "height": 12, "width": 16}
+        annotation = {"id": 1, "image_id": 0, "category_id": 1, "segmentation": [[1, 1, 5, 1, 5, 5]]}
+        content = {"images": [entry], "annotations": [annotation], "categories": [{"id": 1, "name": "butt"}]}
+        (root / path).write_text(json.dumps(content))
+
+    images(root, "photos", ["a.jpg"])
+    images(root, "more", ["v.jpg"])
+    write(name, "a.jpg")
+    write("val.json", "v.jpg")
+    write("test.json", "a.jpg")
+    found = recognised(auto(root))
+    assert isinstance(found, CocoData)
+    assert (found.train_json, found.train_images) == (name, "photos")
+    assert (found.valid_json, found.valid_images) == ("val.json", "more")
+
+
 def test_a_csv_of_paths(root):
     images(root, "x", ["a.jpg"])
     images(root, "y", ["1.png"], SQUARE * 255)

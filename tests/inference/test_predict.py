@@ -8,7 +8,7 @@ import torch
 
 from maskfold.config import Config, InferenceConfig, ModelConfig, Resize, RleCsvData, TrainConfig
 from maskfold.errors import InferenceError
-from maskfold.inference.batches import plan_batches
+from maskfold.inference.batches import batch_loader, plan_batches
 from maskfold.inference.predict import predict_images
 from maskfold.inference.runtime import Runtime, fast_bf16
 from maskfold.network.model import Outputs
@@ -67,6 +67,14 @@ def test_values_are_rounded_to_nearest(tiny_competition):
     assert prediction.class_prob.shape == (2,)
 
 
+def test_what_is_certain_is_0_or_255(tiny_competition):
+    config = config_of(inference=InferenceConfig(tta=()))
+    sure = Brightness(gain=0.0)
+    sure.forward = lambda pixels: Outputs(torch.stack([pixels[:, 0] * 0.0 - 60, pixels[:, 0] * 0.0 + 60], 1), None)
+    prob = predict(tiny_competition, sure, config)["test0.png"].prob
+    assert (prob[0] == 0).all() and (prob[1] == 255).all()
+
+
 def test_views_are_turned_back(tiny_competition):
     config = config_of(inference=InferenceConfig(tta=("hflip", "vflip"), batch_size=2))
     plain = config_of(inference=InferenceConfig(tta=()))
@@ -102,6 +110,33 @@ def test_resized_images_come_back_near_what_they_were(tiny_competition):
 def test_batches_hold_images_of_one_padded_size():
     sizes = [(40, 64), (64, 64), (50, 90), (33, 33), (64, 64)]
     assert plan_batches(sizes, 2, 32) == [[0, 1], [2], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("images", "batch_size", "world", "lengths"),
+    [
+        (5, 2, 1, [[2, 2, 1]]),
+        (5, 16, 1, [[5]]),
+        (5, 16, 2, [[2, 1], [2]]),  # at most half of five images a batch, so that both processes have one
+        (2, 16, 2, [[1], [1]]),
+        (1, 16, 1, [[1]]),
+        (7, 2, 3, [[2, 1], [2], [2]]),
+    ],
+)
+def test_every_process_takes_its_share_of_the_batches(tiny_competition, images, batch_size, world, lengths):
+    one_size = tiny_competition.train[tiny_competition.train["height"] == 64].head(1)
+    table = pd.concat([one_size.assign(image_id=f"i{number}") for number in range(images)], ignore_index=True)
+    config = config_of(inference=InferenceConfig(batch_size=batch_size))
+    loaders = [batch_loader(table, config, torch.device("cpu"), rank, world) for rank in range(world)]
+    batches = [[batch.image_ids for batch in loader] for loader in loaders]
+    assert [[len(names) for names in own] for own in batches] == lengths
+    names = sorted(name for own in batches for batch in own for name in batch)
+    assert names == sorted(table["image_id"])
+
+
+def test_no_images_make_no_batch(tiny_competition):
+    loader = batch_loader(tiny_competition.test[:0], config_of(), torch.device("cpu"))
+    assert list(loader) == []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 
@@ -94,6 +95,57 @@ def test_every_form_is_the_same(tmp_path, labels, config):
         artefacts.append(tune(run, competition))
     assert all(artefact.classes == artefacts[0].classes for artefact in artefacts)
     assert artefacts[0].scores.tuned > 0.95
+
+
+def test_the_labels_and_maps_make_a_competition_without_test_images(tmp_path, labels):
+    write_npy(tmp_path / "maps", np.uint8)
+    competition, _ = labelled_competition(labels, tmp_path / "maps", "column")
+    assert competition.class_names == ("1", "2")
+    assert len(competition.test) == 0
+    assert competition.train["image_id"].tolist() == list(made_images())
+    assert competition.train[["height", "width"]].to_numpy().tolist() == [[30 + k, 40] for k in range(COUNT)]
+    for name, (_, truth) in made_images().items():
+        assert np.array_equal(competition.masks(name), truth)
+
+
+def test_an_image_without_a_listed_fold_has_one_of_five_that_never_changes(tmp_path, labels):
+    write_npy(tmp_path / "maps", np.uint8)
+    (tmp_path / "maps/folds.csv").unlink()
+    _, source = labelled_competition(labels, tmp_path / "maps", "column")
+    folds = source.fold_of()
+    # Images without labels have no row, so their names lack the suffix.
+    assert [name.removesuffix(".jpg") for name in folds] == [name.removesuffix(".jpg") for name in made_images()]
+    assert folds == {name: int(hashlib.sha256(name.encode()).hexdigest(), 16) % 5 for name in folds}
+
+
+def test_one_map_without_a_class_axis_is_one_class(tmp_path):
+    (tmp_path / "maps").mkdir()
+    (tmp_path / "labels.csv").write_text("ImageId,ClassId,EncodedPixels\na.png,1,1 2\n")
+    np.save(tmp_path / "maps/a.npy", np.array([[0.0, 0.5, 0.502], [1.0, 0.001, 0.003]]))
+    competition, source = labelled_competition(tmp_path / "labels.csv", tmp_path / "maps", "row")
+    [image] = source.images()
+    # 0.5 is 127.5 and halves go to the even number; 0.502 is 128.01, 0.001 is 0.255 and 0.003 is 0.765.
+    assert image.prob.tolist() == [[[0, 128, 128], [255, 0, 1]]]
+    assert source.sizes() == {"a.png": (2, 3)}
+    assert competition.masks("a.png").tolist() == [[[1, 1, 0], [0, 0, 0]]]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "found"),
+    [
+        (np.zeros((30, 40, 3), np.uint8), r"found \(30, 40, 3\) uint8"),
+        (np.zeros((30, 40), np.uint16), r"found \(30, 40\) uint16"),
+        (None, "found no image"),
+    ],
+)
+def test_a_png_must_be_grey_and_of_8_bits(tmp_path, config, pixels, found):
+    (tmp_path / "labels.csv").write_text("ImageId,ClassId,EncodedPixels\na.png,1,1 2\n")
+    (tmp_path / "maps").mkdir()
+    if pixels is None:
+        (tmp_path / "maps/a.png").write_text("no image")
+    else:
+        cv2.imwrite(str(tmp_path / "maps/a.png"), pixels)
+    refuse(tmp_path, tmp_path / "labels.csv", config, f"{found}; expected an 8-bit grey png")
 
 
 def refuse(tmp_path, labels, config, message):

@@ -92,8 +92,17 @@ def test_every_class_has_its_own_rule_and_class_probability():
 
 
 def test_impossible_rules_are_refused():
-    with pytest.raises(ValidationError):
-        ComponentRule(threshold=0, min_area_px=0)
+    for wrong in ({"threshold": 0}, {"threshold": 256}, {"min_area_px": -1}, {"largest_k": 0}, {"connectivity": 6}):
+        with pytest.raises(ValidationError):
+            ComponentRule(**{"threshold": 128, "min_area_px": 0} | wrong)
+    for threshold in (1, 255):
+        assert ComponentRule(threshold=threshold, min_area_px=0).threshold == threshold
+    for wrong in (-0.1, 1.1):
+        with pytest.raises(ValidationError):
+            HardGate(min_class_prob=wrong)
+    for count in (GATE_STEPS, GATE_STEPS + 2):
+        with pytest.raises(ValidationError):
+            SoftGate(area_px=(0,) * count)
     with pytest.raises(ValidationError, match="above top_threshold"):
         TripletRule(top_threshold=100, min_area_px=0, bottom_threshold=101)
 

@@ -88,6 +88,16 @@ def test_dice_and_its_logarithm_by_hand():
     assert log_dice(logits, truth).item() == pytest.approx(math.log(2))
 
 
+def test_overlaps_of_less_than_a_pixel_by_hand():
+    # True positives 0.75, all predicted 0.75, all true 1: the sum weighted by halves is 0.875, so 6/7 overlap.
+    logits, truth = row(LOG3), row(1.0)
+    assert dice(logits, truth).item() == pytest.approx(1 / 7)
+    assert log_dice(logits, truth).item() == pytest.approx(math.log(7 / 6))
+    # All but nothing predicted: 2e-4 / (1e-4 + 1).
+    faint = math.log(1e-4 / (1 - 1e-4))
+    assert dice(row(faint), truth).item() == pytest.approx(1 - 2e-4 / 1.0001)
+
+
 def test_tversky_by_hand():
     # True positives 0.75, false positives 1.25, false negatives 0.25.
     logits, truth = row(LOG3, LOG3, -LOG3, -LOG3), row(1.0, 0.0, 0.0, 0.0)

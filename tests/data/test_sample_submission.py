@@ -1,0 +1,76 @@
+"""Sample submissions: what their columns are for, told by the header or by the rows, and rows that do not fit."""
+
+from __future__ import annotations
+
+import pytest
+
+from maskfold.data.sample_submission import Roles, csv_roles, image_and_class, read_sample_file
+from maskfold.errors import DataError
+
+
+@pytest.mark.parametrize(
+    ("header", "roles"),
+    [
+        ("ImageId_ClassId,EncodedPixels", Roles("image_class_id", "ImageId_ClassId", None, "EncodedPixels")),
+        ("image_id_class_id,rle", Roles("image_class_id", "image_id_class_id", None, "rle")),
+        ("id,rle", Roles("image", "id", None, "rle")),
+        ("ImageId,ClassId,EncodedPixels", Roles("image_class_columns", "ImageId", "ClassId", "EncodedPixels")),
+        ("Class,id,rle", Roles("image_class_columns", "id", "Class", "rle")),
+        ("id,class,class_rle", None),  # two columns of classes
+        ("id,kind,rle", None),
+        ("id,class,rle,score", None),
+        ("id", None),
+        ("class", None),
+    ],
+)
+def test_the_header_tells_the_columns(header, roles):
+    assert csv_roles(tuple(header.split(","))) == roles
+
+
+def sample(tmp_path, text, class_names=("cat", "dog"), ids=("a", "b")):
+    path = tmp_path / "sample.csv"
+    path.write_text(text)
+    return read_sample_file(path, class_names, ids)
+
+
+@pytest.mark.parametrize(
+    ("text", "layout", "columns"),
+    [
+        ("id,kind,rle\nb,dog,\na,cat,\na,dog,\nb,cat,\n", "image_class_columns", ("id", "kind", "rle")),
+        ("kind,id,rle\ndog,b,\ncat,a,\ndog,a,\ncat,b,\n", "image_class_columns", ("id", "kind", "rle")),
+        ("Image_Label,rle\nb_dog,\na_cat,\na_dog,\nb_cat,\n", "image_class_id", ("Image_Label", None, "rle")),
+        ("ImageId_ClassId,rle\nb_dog,\na_cat,\na_dog,\nb_cat,\n", "image_class_id", ("ImageId_ClassId", None, "rle")),
+    ],
+)
+def test_rows_tell_the_columns_where_the_header_does_not(tmp_path, text, layout, columns):
+    form = sample(tmp_path, text)
+    assert form.layout == layout
+    assert (form.image_column, form.class_column, form.rle_column) == columns
+    assert form.rows == (("b", 1), ("a", 0), ("a", 1), ("b", 0))
+
+
+@pytest.mark.parametrize("text", ["id,rle\na,\nb,\n", "id_x,rle\na,\nb,\n"])
+def test_one_class_has_one_row_an_image(tmp_path, text):
+    form = sample(tmp_path, text, ("cat",))
+    assert (form.layout, form.rows) == ("image", (("a", 0), ("b", 0)))
+
+
+def test_names_with_underscores_keep_them():
+    roles = Roles("image_class_id", "x", None, "rle")
+    assert image_and_class(["a_b_c_dog"], roles, ("cat", "dog")) == ("a_b_c", "dog")
+    assert image_and_class(["a"], Roles("image", "x", None, "rle"), ("cat",)) == ("a", "cat")
+
+
+def test_every_row_that_does_not_fit_is_named(tmp_path):
+    with pytest.raises(DataError) as error:
+        sample(tmp_path, "ImageId,ClassId,Rle\na,cat,\na,cow,\na,cat,\nc,dog,\n")
+    told = [problem.partition("sample.csv")[2] for problem in error.value.problems]
+    assert ", row 3: unknown class 'cow'; data.class_names has cat, dog" in told
+    assert ", row 4: 'a', class cat is in row 2" in told
+    assert any(line.startswith(", row 5: there is no test image 'c'") for line in told)
+    assert any("'b'" in line or " b " in line for line in told[-2:])
+
+
+def test_a_header_of_another_kind_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"row 1: found the header id,kind,rle; expected"):
+        sample(tmp_path, "id,kind,rle\na,cow,\nb,cow,\n")

@@ -1,0 +1,140 @@
+"""Runs the tests of a room on a copy of the repository in which one file is changed."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+LIBRARY = Path("src/maskfold")
+# Imported once, before the processes of the trials split off: importing takes most of a short test's time.
+_PRELOADED = ["cv2", "numba", "optuna", "pandas", "pyarrow.parquet", "pycocotools.mask", "pydantic", "pytest"]
+_PRELOADED += ["albumentations", "hypothesis", "lightning", "segmentation_models_pytorch", "sklearn", "timm", "torch"]
+_COMPILED = b"maskfold.execution.compiled import"  # in the files whose loops numba compiles
+
+# What a trial ends with: this and pytest's status, so that one that never came to the tests is told from a failed test.
+_RAN = 100
+_NO_TESTS = 5  # pytest's status
+
+Result = Literal["noticed", "survived", "timeout"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the tests ended (a change that makes them run for ever is noticed too), what they printed, and how long."""
+
+    result: Result
+    output: str
+    seconds: float
+
+
+class Trials:
+    """A copy of the repository as it is on disk, without what git ignores, and the tests that run there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.code = folder / "repository"
+        command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+        listed = subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
+        for name in listed.stdout.decode().split("\0"):
+            if name and (REPOSITORY / name).is_file():
+                (self.code / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(REPOSITORY / name, self.code / name)
+        self.compiled = _compiled_files(self.code / "src")
+        self._processes = multiprocessing.get_context("forkserver")
+        self._processes.set_forkserver_preload(_PRELOADED)
+
+    def unchanged(self, tests: Sequence[Path], timeout: float) -> Outcome:
+        """The outcome of test files, below the repository, with the code as it is."""
+        return self._run(tests, timeout, self.folder / "numba")
+
+    def changed(self, tests: Sequence[Path], timeout: float, path: Path, source: str) -> Outcome:
+        """The outcome of test files with another source of one file, `path` below the library."""
+        file = self.code / LIBRARY / path
+        before = file.read_text(encoding="utf-8")
+        file.write_text(source, encoding="utf-8")
+        try:
+            if file not in self.compiled:
+                return self.unchanged(tests, timeout)
+            # numba could run what it has compiled from the file as it was, or with a constant as it was.
+            with TemporaryDirectory(dir=self.folder) as fresh:
+                return self._run(tests, timeout, Path(fresh))
+        finally:
+            file.write_text(before, encoding="utf-8")
+
+    def _run(self, tests: Sequence[Path], timeout: float, numba_folder: Path) -> Outcome:
+        log = self.folder / "output.txt"
+        log.write_text("")
+        names = [str(path) for path in tests]
+        process = self._processes.Process(target=_run_pytest, args=(self.code, names, numba_folder, log))
+        started = time.monotonic()
+        process.start()
+        process.join(timeout)
+        seconds, status = time.monotonic() - started, process.exitcode
+        if status is None:
+            assert process.pid is not None
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # and what its tests have started
+            process.join()
+        output = log.read_text(encoding="utf-8", errors="replace")
+        if status is not None and (0 <= status < _RAN or status == _RAN + _NO_TESTS):
+            raise RuntimeError(f"the tests did not run; status {status}:\n{output}")
+        result: Result = "timeout" if status is None else "survived" if status == _RAN else "noticed"
+        return Outcome(result, output, seconds)
+
+
+def _run_pytest(code: Path, tests: list[str], numba_folder: Path, log: Path) -> None:
+    """Run pytest in this process, which ends with _RAN and pytest's status."""
+    os.setsid()
+    os.chdir(code)
+    os.environ |= {"NUMBA_CACHE_DIR": str(numba_folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    sys.dont_write_bytecode = True  # bytecode is told from that of another source by the second and the size alone
+    with log.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    import pytest
+
+    status = pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", "--tb=short", *tests])
+    sys.stdout.flush()
+    os._exit(_RAN + int(status))
+
+
+def _compiled_files(source: Path) -> set[Path]:
+    """The files that numba compiles, and all that these import: their constants are part of the machine code."""
+    found: set[Path] = set()
+    waiting = [path for path in source.rglob("*.py") if _COMPILED in path.read_bytes()]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting += [file for name in imported_modules(path) for file in _files_of(source, name)]
+    return found
+
+
+def imported_modules(path: Path) -> set[str]:
+    """The modules, or names of modules, that a file imports at its top."""
+    names: set[str] = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return names
+
+
+def _files_of(source: Path, name: str) -> list[Path]:
+    """The file of a module; none where there is no such file."""
+    place = source.joinpath(*name.split("."))
+    return [file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()]
