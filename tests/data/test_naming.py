@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from maskfold.data.images.naming import ids_by_name, image_names
+from maskfold.data.images.naming import ids_by_name, image_names, unlisted
 from maskfold.data.images.suffixes import without_image_suffix
 
 
@@ -61,3 +61,53 @@ def test_a_sample_file_may_name_stems_files_or_paths(ids, files, written):
 def test_two_files_of_one_photo_are_two_images():
     images = {name: Path(f"{name}.png") for name in ("t0_jpg.rf.0dead", "t0_jpg.rf.1beef")}
     assert len(set(image_names(images, "stem").values())) == 2
+
+
+def files(ids):
+    """Images whose ids are the names of their files."""
+    return {name: Path("test") / name for name in ids}
+
+
+@pytest.mark.parametrize(
+    ("written", "ids", "naming", "expected"),
+    [
+        (["a.jpg"], ["a.jpg", "b.jpg"], None, {"a.jpg": "a.jpg", "b.jpg": "b.jpg"}),
+        (["a"], ["a.jpg", "b.jpg"], None, {"a": "a.jpg", "b": "b.jpg"}),
+        (["b"], ["a.jpg", "a.png", "b.png"], None, {"b": "b.png"}),  # a is two images
+        (["a.png", "b.png"], ["a.jpg", "b.jpg"], None, {"a.png": "a.jpg", "b.png": "b.jpg"}),
+        (["0", "1"], ["a.jpg", "b.jpg"], None, {"0": "a.jpg", "1": "b.jpg"}),
+        (["0", "1"], ["a.jpg", "b.jpg"], "index", {"0": "a.jpg", "1": "b.jpg"}),
+        (["0", "1"], ["1.jpg", "0.jpg"], "index", {"0": "1.jpg", "1": "0.jpg"}),
+        (["0", "1"], ["1.jpg", "0.jpg"], None, {"0": "0.jpg", "1": "1.jpg"}),
+        (["0", "7"], ["a.jpg", "b.jpg"], None, {"a.jpg": "a.jpg", "b.jpg": "b.jpg"}),  # there is no place 7
+        ([], ["a.jpg"], None, {"a.jpg": "a.jpg"}),
+    ],
+)
+def test_the_names_of_a_sample_file_mean_images(written, ids, naming, expected):
+    assert ids_by_name(written, files(ids), naming) == (expected, "")
+
+
+def test_two_names_of_one_image_are_not_told_apart_by_guessing():
+    ids, hint = ids_by_name(["a.png", "a.tif"], files(["a.jpg", "b.jpg"]), None)
+    assert (ids, hint) == ({"a.jpg": "a.jpg", "b.jpg": "b.jpg"}, "")
+
+
+@pytest.mark.parametrize("naming", ["id", "stem"])
+def test_numbers_are_places_only_where_the_config_says_so(naming):
+    ids, hint = ids_by_name(["0", "1"], files(["a.jpg", "b.jpg"]), naming)
+    assert ids == {"a.jpg": "a.jpg", "b.jpg": "b.jpg"}
+    assert "set submission.image_names: index" in hint
+
+
+def test_names_by_hand():
+    images = files(["a.jpg", "b.png", "f"])
+    assert image_names(images, "id") == {name: name for name in images}
+    assert image_names(images, "stem") == {"a.jpg": "a", "b.png": "b", "f": "f"}
+    assert image_names(images, "index") == {"a.jpg": "0", "b.png": "1", "f": "2"}
+
+
+def test_images_that_are_not_listed(tmp_path):
+    assert unlisted(tmp_path, ["a", "b", "c"], {"b", None}, "has no row") == [
+        f"{tmp_path}: test image 'a' has no row",
+        f"{tmp_path}: test image 'c' has no row",
+    ]

@@ -189,6 +189,27 @@ def test_a_share_is_far_by_a_factor_of_two_and_three_standard_errors():
 
 
 @pytest.mark.parametrize(
+    ("found", "expected", "far"),
+    [
+        # Odds with half an image added: 1.5 to 1.5 and 0.5 to 0.5 are equal.
+        (Counts(1, 2), Counts(0, 0), False),
+        # Many images: odds 1 against 2.1 are more than a factor of two apart, against 1.9 less; both ways round.
+        (Counts(50_000, 100_000), Counts(67_742, 100_000), True),
+        (Counts(50_000, 100_000), Counts(65_517, 100_000), False),
+        (Counts(67_742, 100_000), Counts(50_000, 100_000), True),
+        (Counts(50_000, 100_000), Counts(32_258, 100_000), True),
+        (Counts(50_000, 100_000), Counts(34_483, 100_000), False),
+        # 8.5 to 2.5 against 2.5 to 8.5: a log ratio of 2.448, three errors of sqrt(2/8.5 + 2/2.5) are 3.05.
+        (Counts(8, 10), Counts(2, 10), False),
+        # 16.5 to 4.5 against 4.5 to 16.5: 2.598 against 3 * sqrt(2/16.5 + 2/4.5) = 2.256.
+        (Counts(16, 20), Counts(4, 20), True),
+    ],
+)
+def test_odds_ratios_by_hand(found, expected, far):
+    assert is_far(found, expected) is far
+
+
+@pytest.mark.parametrize(
     ("shown", "trained", "expected"),
     [(0, 4, ["every mask is empty, but some training masks are not"]), (1, 4, []), (0, 0, [])],
 )

@@ -16,6 +16,7 @@ from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config, RleCsvData, SubmissionConfig
 from maskfold.data.sample_submission import read_sample_file
 from maskfold.errors import DataError
+from maskfold.pixels.metrics import class_score, mask_areas
 from maskfold.submission import coco_file, mask_folder
 from maskfold.submission.coco_file import coco_runs
 from maskfold.submission.form import ParsedSubmission, submission_form
@@ -145,6 +146,42 @@ def test_scores_against_true_masks_by_hand(rows, tiny_competition, tmp_path):
     assert scores.loc["bright", "score"] == pytest.approx((0.6 + 4) / 5)
     assert scores.loc["bright", "all_empty"] == pytest.approx(4 / 5)
     assert scores.loc["dark", "score"] == 1
+
+
+@pytest.mark.parametrize("metric", ["dice", "iou", "pooled_dice"])
+@pytest.mark.parametrize("order", ["column", "row"])
+def test_scores_of_random_masks_are_those_of_the_masks(tiny_competition, tmp_path, metric, order):
+    rng = np.random.default_rng(0)
+    masks = {
+        name: [(rng.random((2, height, width)) < share).astype(np.uint8) for share in (0.4, 0.6)]
+        for name, (height, width) in tiny_competition.test_sizes().items()
+    }
+    masks["test1.png"][1][0] = 0  # rightly and wrongly empty masks take part
+    masks["test2.png"][0][0], masks["test2.png"][1][0] = 0, 0
+    settings = SubmissionConfig(order=order)
+    paths = tmp_path / "submissions/x.csv", tmp_path / "truth.csv"
+    for which, path in enumerate(paths):
+        rows = [
+            (name, index, text)
+            for name, both in masks.items()
+            for index, text in enumerate(encode_image(both[which], order))
+        ]
+        write_submission(rows, tiny_competition, settings, path)
+    config = Config(
+        name="x",
+        output_root=str(tmp_path),
+        data=RleCsvData(root="x", class_names=("bright", "dark")),
+        submission=settings,
+        tuning={"metric": metric},
+    )
+    scores = score_submission(config, tiny_competition, truth=paths[1])
+    assert scores["class_name"].tolist() == ["bright", "dark"]
+    for index, row in enumerate(scores.itertuples()):
+        areas = np.array([mask_areas(both[0][index], both[1][index]) for both in masks.values()])
+        assert row.score == class_score(metric, *areas.T)
+        assert row.all_empty == class_score(metric, 0 * areas[:, 0], 0 * areas[:, 0], areas[:, 2])
+        shown = areas[areas[:, 2] > 0]
+        assert row.non_empty_dice == pytest.approx((2 * shown[:, 0] / (shown[:, 1] + shown[:, 2])).mean())
 
 
 def numbered(competition, names):
