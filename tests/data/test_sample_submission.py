@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from maskfold.data.sample_submission import Roles, csv_roles, image_and_class, read_sample_file
@@ -30,7 +32,7 @@ def test_the_header_tells_the_columns(header, roles):
 def sample(tmp_path, text, class_names=("cat", "dog"), ids=("a", "b")):
     path = tmp_path / "sample.csv"
     path.write_text(text)
-    return read_sample_file(path, class_names, ids)
+    return read_sample_file(path, class_names, {name: Path(f"{name}.png") for name in ids})
 
 
 @pytest.mark.parametrize(

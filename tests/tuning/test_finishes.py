@@ -6,8 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maskfold.artefacts.paths import RunPaths
-from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.oof.store import OofWriter
 from maskfold.pixels.metrics import dice, mask_areas
@@ -47,12 +45,10 @@ def right():
 
 def chosen(tmp_path, *folds, rules=None):
     """The choice of finishes on folds of images, each (prob, truth)."""
-    data = {"format": "rle_csv", "root": "x", "class_names": ("a",)}
-    plan = {"count": len(folds)}
-    config = Config.model_validate({"name": "x", "output_root": str(tmp_path), "data": data, "folds": plan})
-    truths = {}
+    truths, files = {}, []
     for fold, images in enumerate(folds):
-        with OofWriter(RunPaths.of(config).oof_parquet(fold), 1) as writer:
+        files.append(tmp_path / f"fold{fold}.parquet")
+        with OofWriter(files[-1], 1) as writer:
             for number, (prob, truth) in enumerate(images):
                 name = f"{fold}-{number}"
                 truths[name] = truth[None]
@@ -61,7 +57,7 @@ def chosen(tmp_path, *folds, rules=None):
     train = pd.DataFrame(rows, columns=["image_id", "path", "height", "width"])
     competition = Competition(("a",), train, train[:0], truths.__getitem__)
     choice = ClassChoice(RULE, rules or (RULE,) * len(folds), None)
-    [found], [tried] = choose_finishes(config, competition, [choice])
+    [found], [tried] = choose_finishes(files, competition, "dice", [choice])
     return found, tried
 
 
