@@ -3,9 +3,10 @@
 usage: python tests/mutation/run.py [ROOM …] [--count N] [--seed N] [--list]
 
 ROOM is a folder of src/maskfold (`tuning`), or a folder or file in one (`data/formats`, `training/losses.py`). A change
-runs against the tests in the folder of its room under tests/, and against those under tests/stages that import the
-changed module. All this on a copy of the repository. Prints every change with its outcome, then a table in Markdown and
-the changes that no test noticed. Exits with 1 when the tests fail without any change.
+runs against the tests in the folder of its room under tests/ (of a file, against those named as it is), and against
+those under tests/stages that import the changed module. All this on a copy of the repository. Prints every change with
+its outcome, then a table in Markdown and the changes that no test noticed. Exits with 1 when the tests fail without any
+change.
 """
 
 from __future__ import annotations
@@ -52,10 +53,11 @@ def tests_of(room: str, changed: Path | None = None) -> list[Path]:
 
     Raises SystemExit for a room without tests.
     """
-    tests = REPOSITORY / "tests"
-    own = sorted((tests / Path(room).parts[0]).rglob("test_*.py"))
+    tests, place = REPOSITORY / "tests", Path(room)
+    pattern = f"test_{place.stem}*.py" if place.suffix else "test_*.py"
+    own = sorted((tests / place.parts[0]).rglob(pattern))
     if not own:
-        raise SystemExit(f"{tests / Path(room).parts[0]}: there are no tests of {room}")
+        raise SystemExit(f"{tests / place.parts[0]}: there are no tests of {room}")
     if changed is not None:
         own.sort(key=lambda path: not path.stem.startswith(f"test_{changed.stem}"))
         module = ".".join(["maskfold", *changed.with_suffix("").parts])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import importlib
 import multiprocessing
 import os
 import shutil
@@ -20,8 +21,8 @@ from typing import Literal
 REPOSITORY = Path(__file__).resolve().parents[2]
 LIBRARY = Path("src/maskfold")
 # Imported once, before the processes of the trials split off: importing takes most of a short test's time.
-_PRELOADED = ["cv2", "numba", "optuna", "pandas", "pyarrow.parquet", "pycocotools.mask", "pydantic", "pytest"]
-_PRELOADED += ["albumentations", "hypothesis", "lightning", "segmentation_models_pytorch", "sklearn", "timm", "torch"]
+_PRELOADED = ["albumentations", "cv2", "lightning", "numba", "optuna", "pandas", "pyarrow.parquet", "pycocotools.mask"]
+_PRELOADED += ["pydantic", "pytest", "segmentation_models_pytorch", "sklearn", "timm", "torch"]
 _COMPILED = b"maskfold.execution.compiled import"  # in the files whose loops numba compiles
 
 # What a trial ends with: this and pytest's status, so that one that never came to the tests is told from a failed test.
@@ -53,8 +54,8 @@ class Trials:
                 (self.code / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(REPOSITORY / name, self.code / name)
         self.compiled = _compiled_files(self.code / "src")
-        self._processes = multiprocessing.get_context("forkserver")
-        self._processes.set_forkserver_preload(_PRELOADED)
+        for module in _PRELOADED:
+            importlib.import_module(module)
 
     def unchanged(self, tests: Sequence[Path], timeout: float) -> Outcome:
         """The outcome of test files, below the repository, with the code as it is."""
@@ -78,7 +79,9 @@ class Trials:
         log = self.folder / "output.txt"
         log.write_text("")
         names = [str(path) for path in tests]
-        process = self._processes.Process(target=_run_pytest, args=(self.code, names, numba_folder, log))
+        process = multiprocessing.get_context("fork").Process(
+            target=_run_pytest, args=(self.code, names, numba_folder, log)
+        )
         started = time.monotonic()
         process.start()
         process.join(timeout)
