@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import errno
+import shutil
 import sqlite3
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 if find_spec("pydantic") is None or find_spec("torch") is None:
     sys.exit(
@@ -18,6 +20,7 @@ if find_spec("pydantic") is None or find_spec("torch") is None:
 
 from maskfold.config import REPOSITORY, Config, load_config
 from maskfold.config.loading import run_config
+from maskfold.config.reference import help_text
 from maskfold.data.recognition.recognise import with_recognised_data
 from maskfold.errors import ConfigError, DataError, InferenceError, StaleError, TrainingError, UsageError
 
@@ -40,7 +43,27 @@ def command_parser(description: str, examples: str) -> argparse.ArgumentParser:
         dest="overrides",
         help="change a config value, e.g. --set train.epochs=3; paths start at the repository",
     )
+    parser.add_argument(
+        "--help-config",
+        action=_HelpConfig,
+        nargs="?",
+        metavar="KEY",
+        help="explain a config key such as train.epochs, a section such as train, or (without KEY) all, and stop",
+    )
     return parser
+
+
+class _HelpConfig(argparse.Action):
+    """Prints a part of the config reference and stops, as --help does."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        try:
+            print(help_text(values, min(100, shutil.get_terminal_size().columns)))
+        except ConfigError as error:
+            parser.error(str(error))
+        parser.exit()
 
 
 def stage_parser(description: str, examples: str) -> argparse.ArgumentParser:

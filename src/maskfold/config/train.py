@@ -55,11 +55,12 @@ class TrainPhase(Section):
     """A preset or a list of albumentations transforms."""
 
     sampling: SamplingConfig | None = None
-    """Which images are drawn. Keys that are left out have their defaults, not the values of the phase before."""
+    """Which images are drawn: keys as in `train.sampling`. Those that are left out have their defaults, not the values
+    of the phase before."""
 
     schedule: ScheduleConfig | None = None
-    """The schedule of the learning rate. Keys that are left out have their defaults, not the values of the phase
-    before."""
+    """The schedule of the learning rate: keys as in `train.schedule`. Those that are left out have their defaults, not
+    the values of the phase before."""
 
 
 class TrainConfig(Section):

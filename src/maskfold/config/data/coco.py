@@ -35,8 +35,8 @@ class CocoData(LabelledData):
     """Folder of the test images. null: none."""
 
     merge: dict[str, Literal["all"] | tuple[str, ...]] = {}  # noqa: RUF012  # frozen, like every section
-    """Classes made of several categories, as {vehicle: [car, bus]}, or of all ({object: all}). A class that is not in
-    it is the category of the same name."""
+    """Classes made of several categories, as `{vehicle: [car, bus]}`, or of all (`{object: all}`). A class that is not
+    in it is the category of the same name."""
 
     crowd: Literal["use", "ignore"] = "use"
     """Annotations with iscrowd 1: part of the masks, or left out."""

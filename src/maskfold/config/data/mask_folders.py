@@ -12,9 +12,9 @@ from maskfold.config.data.mask_images import MaskImageData
 class MaskFoldersData(MaskImageData):
     """Photos in one folder, mask images in another, paired by name. Relative paths start at `root`.
 
-    `image_name` and `mask_name` are patterns: {stem} is what photo and mask have in common, {name} (in `mask_name`) the
-    photo's whole file name, {class} a class name (then each class has its own mask files), * any text. A pattern
-    without suffix fits any suffix.
+    `image_name` and `mask_name` are patterns: `{stem}` is what photo and mask have in common, `{name}` (in `mask_name`)
+    the photo's whole file name, `{class}` a class name (then each class has its own mask files), `*` any text. A
+    pattern without suffix fits any suffix.
     """
 
     format: Literal["mask_folders"] = "mask_folders"
@@ -40,11 +40,11 @@ class MaskFoldersData(MaskImageData):
     """Folder of the test photos. null: none."""
 
     image_name: str = "{stem}"
-    """Pattern of the photos' names below `train_images`; {stem}/images/* is one folder an image."""
+    """Pattern of the photos' names below `train_images`; `{stem}/images/*` is one folder an image."""
 
     mask_name: str = "{stem}"
-    """Pattern of the masks' names below `train_masks`: {stem}_mask.png, {class}/{stem} (a folder for each class),
-    {stem}_{class}, {stem}/masks/*, …"""
+    """Pattern of the masks' names below `train_masks`: `{stem}_mask.png`, `{class}/{stem}` (a folder for each class),
+    `{stem}_{class}`, `{stem}/masks/*`, …"""
 
     image_id: Literal["stem", "name"] = "stem"
     """What the sample submission and `groups_csv` call an image: the file name without or with its suffix."""

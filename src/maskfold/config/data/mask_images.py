@@ -27,11 +27,11 @@ class MaskImageData(LabelledData):
     """With `binary`: the least grey value of a pixel in the mask. Use 1 for masks of zeros and ones."""
 
     class_values: dict[str, int | tuple[int, ...]] | None = None
-    """With `class_index`: the values of each class, as {cat: 8, dog: [9, 10]}. null: 1, 2, … in the order of the
+    """With `class_index`: the values of each class, as `{cat: 8, dog: [9, 10]}`. null: 1, 2, … in the order of the
     classes."""
 
     class_colours: dict[str, _Colour | tuple[_Colour, ...]] | None = None
-    """With `colour`: the colours of each class (red, green, blue; 0 to 255), as {cat: [255, 0, 0]}."""
+    """With `colour`: the colours of each class (red, green, blue; 0 to 255), as `{cat: [255, 0, 0]}`."""
 
     background_values: tuple[int, ...] = (0,)
     """With `class_index`: values of the background."""

@@ -20,7 +20,7 @@ class PathColumns(Section):
     """Column of the mask's path; a blank field means an empty image. null: `mask_of` is used."""
 
     mask_of: dict[str, str] | None = None
-    """Column of the mask of each class, as {class: column}; then `mask` is not used. null: one mask file for all
+    """Column of the mask of each class, as `{class: column}`; then `mask` is not used. null: one mask file for all
     classes."""
 
     id: str | None = None

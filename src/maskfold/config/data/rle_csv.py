@@ -17,7 +17,7 @@ class RleColumns(Section):
     """Column of the image. null: it is in `image_class`."""
 
     image_class: str | None = None
-    """Column of image and class together, as <image>_<class>. null: `image` is used."""
+    """Column of image and class together, as `<image>_<class>`. null: `image` is used."""
 
     class_name: str | None = None
     """Column of the class. null: there is one class, or `image_class` or `rle_of` is used."""
@@ -26,7 +26,7 @@ class RleColumns(Section):
     """Column of the run lengths. null: `rle_of` is used."""
 
     rle_of: dict[str, str] | None = None
-    """Column of the run lengths of each class, as {class: column}. null: `rle` is used."""
+    """Column of the run lengths of each class, as `{class: column}`. null: `rle` is used."""
 
     @model_validator(mode="after")
     def _one_form(self) -> RleColumns:
