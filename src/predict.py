@@ -18,14 +18,13 @@ from maskfold.media.request import (
     PHOTO_FORMATS,
     VIDEO_FORMATS,
     Request,
-    parse_size,
 )
 
 EXAMPLES = """\
   python src/predict.py photo.jpg --run people                                 masks in colour, to predictions/people/
   python src/predict.py holiday/ 'more/*.jpg' --run people --effect cutout --soft-edge 2
   python src/predict.py clip.mp4 --run people --effect blur --smoothing 0.5 --output blurred.mp4
-  python src/predict.py clip.mp4 --run people --effect replace --background beach.jpg --frame-rate 12 --video-format gif
+  python src/predict.py clip.mp4 --run people --effect replace --background beach.jpg --frame-rate 12
   python src/predict.py clip.mp4 --run people --folds 0 --tta none             one network, one view: fastest
   ffmpeg -i rtsp://… -f matroska - | python src/predict.py - --run people      a stream, as long as it lasts"""
 
@@ -51,13 +50,10 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("--frame-rate", type=Fraction, metavar="N", help="drop frames beyond N a second")
     parser.add_argument("--mute", action="store_true", help="leave the sound out")
-    parser.add_argument("--smoothing", type=float, default=0.0, metavar="0..1", help="share of the frame before")
+    parser.add_argument("--smoothing", type=float, default=0.0, metavar="0..1", help="weight of the previous frame")
     parser.add_argument("--folds", type=int, nargs="+", metavar="K", help="only these folds, for speed (default: all)")
-    parser.add_argument("--tta", nargs="+", metavar="VIEW", help="views beside the image, or none (default: as tuned)")
+    parser.add_argument("--tta", nargs="+", metavar="VIEW", help="further views, or none (default: as tuned)")
     parser.add_argument("--batch", type=int, metavar="N", help="pictures at once (default: inference.batch_size)")
-    parser.add_argument(
-        "--raw", type=parse_size, metavar="WxH", help="stdin is bare RGB frames of this size, --frame-rate a second"
-    )
     return parser.parse_args()
 
 

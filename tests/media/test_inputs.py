@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from maskfold.errors import DataError, UsageError
 from maskfold.media.photos import encode_photo, read_photo
-from maskfold.media.request import Request, parse_colour, parse_size
+from maskfold.media.request import Request, parse_colour
 from maskfold.media.sources import Source, find_sources
 from maskfold.media.targets import plan_tasks
 
@@ -70,7 +70,7 @@ def test_outputs_are_named_after_inputs_and_never_replaced_unasked(tmp_path):
     [
         (["a.jpg", "b.jpg"], "one.png", "is one file for 2 inputs"),
         (["a.jpg"], "a.gif", "a photo is written as png, jpg, webp, found .gif"),
-        (["a.mp4"], "a.png", "a video is written as mp4, mov, mkv, gif, found .png; frames as png go into a folder"),
+        (["a.mp4"], "a.png", "a video is written as mp4, mov, mkv, found .png; frames as png go into a folder"),
         (["x/a.jpg", "y/a.jpg"], None, "would all be written to"),
         (["a.jpg"], "a.jpg", "is an input"),
     ],
@@ -86,8 +86,8 @@ def test_outputs_that_cannot_be_are_refused(tmp_path, monkeypatch, names, output
 
 def test_options_out_of_range_are_named_together():
     with pytest.raises(UsageError) as caught:
-        Request(("a",), effect="replace", smoothing=1.0, soft_edge=-1, frame_rate=Fraction(0), raw=(4, 4))
-    for option in ("--smoothing: 0 to below 1, found 1.0", "--soft-edge", "--frame-rate", "--background", "--raw"):
+        Request(("a",), effect="replace", smoothing=1.0, soft_edge=-1, frame_rate=Fraction(0))
+    for option in ("--smoothing: 0 to below 1, found 1.0", "--soft-edge", "--frame-rate", "--background"):
         assert option in str(caught.value)
 
 
@@ -97,9 +97,6 @@ def test_colours_and_sizes_are_read():
     assert parse_colour("beach.jpg") is None
     with pytest.raises(UsageError, match="3 or 6 hexadecimal digits"):
         parse_colour("#12345")
-    assert parse_size("320x240") == (320, 240)
-    with pytest.raises(ValueError, match="WIDTHxHEIGHT"):
-        parse_size("320")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -34,7 +34,7 @@ def make_video(
     form=None,
     colour=None,
 ):
-    """Write a video; times: of the frames in ms, for a variable rate; colour: one RGB for all of it."""
+    """Write a video; times: of the frames in ms, for a variable rate; colour: one RGB for all of it. HD is BT.709."""
     with av.open(str(path), "w", format=form) as container:
         video = container.add_stream(codec, rate=rate, options={"crf": "10"} if codec == "libx264" else {})
         video.width, video.height = size
@@ -48,6 +48,8 @@ def make_video(
         for number in range(frames):
             image = ball_frame(number, size) if colour is None else np.full((size[1], size[0], 3), colour, np.uint8)
             frame = av.VideoFrame.from_ndarray(image, "rgb24")
+            if size[1] >= 720:  # as cameras do, and players expect it without a tag
+                frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709")
             frame.time_base = Fraction(1, rate) if times is None else Fraction(1, 1000)
             frame.pts = number if times is None else times[number]
             container.mux(video.encode(frame))

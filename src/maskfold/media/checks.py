@@ -10,6 +10,7 @@ from maskfold.errors import DataError, UsageError
 from maskfold.media.effects import Effect
 from maskfold.media.photos import read_photo
 from maskfold.media.request import Request, parse_colour
+from maskfold.media.sound import sound_problem
 from maskfold.media.targets import Task
 from maskfold.media.video_reading import open_video
 from maskfold.rules.applying import lowest_threshold
@@ -41,10 +42,11 @@ def effect_of(request: Request, tuned: Sequence[TunedClass]) -> Effect:
     )
 
 
-def check_videos(tasks: Sequence[Task], channels: int) -> None:
-    """Open every video once; channels: what the network takes.
+def check_videos(tasks: Sequence[Task], channels: int, mute: bool) -> None:
+    """Open every video once; channels: what the network takes; mute: whether the sound is left out.
 
-    Raises DataError with every file that is not a video, UsageError when the network does not take 3 channels.
+    Raises DataError with every file that is not a video or whose sound does not fit the output, UsageError when the
+    network takes neither 1 nor 3 channels.
     """
     videos = [task for task in tasks if task.source.kind == "video"]
     if videos and channels not in (1, 3):
@@ -53,8 +55,9 @@ def check_videos(tasks: Sequence[Task], channels: int) -> None:
     for task in videos:
         if not task.source.is_stdin:
             try:
-                with open_video(task.source.path):
-                    pass
+                with open_video(task.source.path) as source:
+                    problem = None if mute else sound_problem(source.name, source.sound_codecs, task.form)
+                    problems += [] if problem is None else [problem]
             except DataError as error:
                 problems += error.problems
     if problems:

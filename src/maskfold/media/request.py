@@ -13,7 +13,7 @@ from maskfold.errors import UsageError
 EffectName = Literal["mask", "overlay", "cutout", "blur", "replace"]
 EFFECTS: tuple[EffectName, ...] = ("mask", "overlay", "cutout", "blur", "replace")
 PHOTO_FORMATS = ("png", "jpg", "webp")
-VIDEO_FORMATS = ("mp4", "mov", "mkv", "gif", "png")  # png: a folder of frames
+VIDEO_FORMATS = ("mp4", "mov", "mkv", "png")  # png: a folder of frames
 
 Colour = tuple[int, int, int]  # RGB, 0..255 each
 
@@ -23,8 +23,8 @@ class Request:
     """Which inputs, what to draw of them and where to; what is None is left to the config or to the input.
 
     classes: names, empty for all; background: path of an image or #rrggbb; soft_edge, blur_size, longest_side,
-    network_side: px; frame_rate: frames a second at most; smoothing: share of the frame before, 0 to below 1; tta:
-    views as in inference.tta; raw: (width, height) px of raw RGB frames on stdin.
+    network_side: px; frame_rate: frames a second at most; smoothing: weight of the previous frame, 0 (off) to below 1;
+    tta: views as in inference.tta.
     """
 
     inputs: tuple[str, ...]
@@ -46,7 +46,6 @@ class Request:
     folds: tuple[int, ...] | None = None
     tta: tuple[str, ...] | None = None
     mute: bool = False
-    raw: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         problems = [
@@ -59,14 +58,11 @@ class Request:
                 ("--frame-rate", self.frame_rate, self.frame_rate is None or self.frame_rate > 0, "above 0"),
                 ("--smoothing", self.smoothing, 0 <= self.smoothing < 1, "0 to below 1"),
                 ("--batch", self.batch, self.batch is None or self.batch >= 1, "at least 1"),
-                ("--raw", self.raw, self.raw is None or min(self.raw) > 0, "WIDTHxHEIGHT above 0"),
             )
             if not good
         ]
         if self.effect == "replace" and self.background is None:
             problems.append("--effect replace: give --background IMAGE or '#rrggbb'")
-        if self.raw is not None and "-" not in self.inputs:
-            problems.append("--raw: says how large the frames on stdin are; give - as the input")
         if problems:
             raise UsageError("; ".join(problems))
 
@@ -80,11 +76,3 @@ def parse_colour(text: str) -> Colour | None:
         raise UsageError(f"--background {text}: a colour is # and 3 or 6 hexadecimal digits, for example '#00b140'")
     red, green, blue = bytes.fromhex(digits)
     return red, green, blue
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """`320x240` as (width, height) in px. Raises ValueError."""
-    found = re.fullmatch(r"(\d+)x(\d+)", text)
-    if found is None:
-        raise ValueError(f"expected WIDTHxHEIGHT, found {text}")
-    return int(found[1]), int(found[2])

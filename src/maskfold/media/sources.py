@@ -13,7 +13,7 @@ from maskfold.errors import DataError
 
 VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
-    *(".y4m", ".wmv", ".flv", ".ogv", ".mjpeg", ".nut"),
+    *(".wmv", ".flv", ".ogv"),
 )
 PHOTO_SUFFIXES = tuple(suffix for suffix in SUFFIXES if suffix not in VIDEO_SUFFIXES)
 STDIN = "-"

@@ -1,4 +1,4 @@
-"""A video through the networks and the effect, frame by frame, beside its sound."""
+"""A video through the networks and the effect, frame by frame, with its sound."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from maskfold.media.predictor import Predictor
 from maskfold.media.request import Request
 from maskfold.media.targets import Task
 from maskfold.media.video_reading import VideoSource, open_video
-from maskfold.media.video_writing import GIF_MOST_A_SECOND, frame_writer
+from maskfold.media.video_writing import frame_writer
 
 
 def predict_video(task: Task, predictor: Predictor, effect: Effect, request: Request) -> int:
@@ -31,17 +31,17 @@ def predict_video(task: Task, predictor: Predictor, effect: Effect, request: Req
     # Only a folder of png frames holds transparency.
     effect = replace(effect, transparent=effect.transparent and task.form == "png")
 
-    def draw(answer: tuple[Picture, Prediction]) -> tuple[Picture, np.ndarray]:
-        picture, prediction = answer
+    def draw(item: tuple[Picture, Prediction]) -> tuple[Picture, np.ndarray]:
+        picture, prediction = item
         return picture, effect.draw(picture.shown, prediction.prob, predictor.masks(prediction))
 
     source_path = None if task.source.is_stdin else task.source.path
     started, count = time.monotonic(), 0
-    with open_video(source_path, request.raw, request.frame_rate) as source:
-        rate = _rate(source, task, request)
+    with open_video(source_path) as source:
+        rate = request.frame_rate
         pictures = source.pictures(predictor.channels, request.longest_side, rate)
-        answers = ((picture, smoother(prediction)) for picture, prediction in predicted(pictures, predictor))
-        drawn = mapped(draw, read_ahead(answers), drawing_threads())
+        smoothed = ((picture, smoother(prediction)) for picture, prediction in predicted(pictures, predictor))
+        drawn = mapped(draw, read_ahead(smoothed), drawing_threads())
         time_base = source.time_base if rate is None else 1 / rate
         with frame_writer(task.target, task.form, source, time_base, request.mute) as writer:
             for picture, image in rated(drawn, _expected(source, rate), source.name, "frames"):
@@ -53,13 +53,6 @@ def predict_video(task: Task, predictor: Predictor, effect: Effect, request: Req
     speed = count / (time.monotonic() - started)
     print(f"predict: wrote {display(task.target.resolve())}, {count} frames, {speed:.1f} frames/s", flush=True)
     return count
-
-
-def _rate(source: VideoSource, task: Task, request: Request) -> Fraction | None:
-    """The most frames a second to keep; None for all, at the times they have."""
-    if request.frame_rate is not None and request.raw is None:
-        return request.frame_rate
-    return GIF_MOST_A_SECOND if task.form == "gif" and source.rate > GIF_MOST_A_SECOND else None
 
 
 def _expected(source: VideoSource, rate: Fraction | None) -> int | None:

@@ -15,22 +15,13 @@ import numpy as np
 import pandas as pd
 from av.container import InputContainer
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
 from maskfold.errors import DataError, UsageError
 from maskfold.media.photos import Picture, shrunk
 
-_HD_ROWS = 720  # from here on an untagged video is taken for BT.709, as players do
-# ITU-T H.273 numbers of the matrices that can be told apart; 5 and 6 are the same one.
-_MATRICES = {
-    1: Colorspace.ITU709,
-    4: Colorspace.FCC,
-    5: Colorspace.ITU601,
-    6: Colorspace.ITU601,
-    7: Colorspace.SMPTE240M,
-    9: Colorspace.BT2020,
-}
+_UNTAGGED, _HD_ROWS = 2, 720  # a video that names no colour matrix: players take BT.709 from here on, else BT.601
 # The defaults round down, twice on the way from frame to frame: 200 red became 198.
 EXACT_COLOURS = (
     Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
@@ -43,7 +34,7 @@ class VideoSource:
     """An open video or stream.
 
     path: None of the stream on stdin; rate: frames a second, as declared; time_base: s, what its times are whole
-    numbers of; first_time: s, what all times are counted from; has_sound: whether there is any.
+    numbers of; first_time: s, what all times are counted from; sound_codecs: one a sound track.
     """
 
     def __init__(self, container: InputContainer, path: Path | None) -> None:
@@ -54,8 +45,8 @@ class VideoSource:
         self.rate = self.stream.average_rate or self.stream.guessed_rate or _USUAL_RATE
         self.time_base = self.stream.time_base or 1 / self.rate
         self.first_time = max(Fraction(0), Fraction(container.start_time or 0, av.time_base))
-        self.has_sound = bool(container.streams.audio)
-        self.rows = 0  # of the frames as stored; known with the first frame
+        contexts = [stream.codec_context for stream in container.streams.audio]
+        self.sound_codecs = tuple("unknown" if context is None else context.name for context in contexts)
         self.quarter_turns = 0
         self.read = 0  # frames
         self.last_time = Fraction(0)  # s, of the last frame that was read
@@ -107,7 +98,7 @@ class VideoSource:
                 if slot <= last_slot:
                     continue
                 last_slot, time = slot, slot / most_a_second
-            self.rows, self.quarter_turns = frame.height, round(frame.rotation / 90)
+            self.quarter_turns = round(frame.rotation / 90)
             shown = shrunk(self._upright(_rgb(frame, reformatter)), longest_side)
             size = size or (shown.shape[0], shown.shape[1])
             if shown.shape[:2] != size:  # a stream may change its size; a file has one
@@ -142,28 +133,16 @@ class VideoSource:
 
 
 @contextmanager
-def open_video(
-    path: Path | None, raw: tuple[int, int] | None = None, rate: Fraction | None = None
-) -> Iterator[VideoSource]:
+def open_video(path: Path | None) -> Iterator[VideoSource]:
     """Open a video file, or with None the stream on stdin.
 
-    raw: (width, height) px of frames on stdin that are bare RGB bytes, `rate` of them a second. Raises DataError where
-    it is no video, UsageError where stdin is a terminal.
+    Raises DataError where it is not a video, UsageError where stdin is a terminal.
     """
     if path is None and sys.stdin.isatty():
         raise UsageError("-: reads a video from stdin, found a terminal; pipe one in, or give a file")
     name = "stdin" if path is None else str(path)
-    options = {}
-    if raw is not None:
-        width, height = raw
-        options = {"video_size": f"{width}x{height}", "pixel_format": "rgb24", "framerate": str(rate or _USUAL_RATE)}
     try:
-        container = av.open(
-            sys.stdin.buffer if path is None else str(path),
-            format=None if raw is None else "rawvideo",
-            options=options,
-            metadata_errors="replace",
-        )
+        container = av.open(sys.stdin.buffer if path is None else str(path), metadata_errors="replace")
     except av.FFmpegError as error:
         raise DataError(
             [f"{name}: cannot be read as a video ({error.strerror}); truncated, or something else"]
@@ -174,21 +153,8 @@ def open_video(
         yield VideoSource(cast(InputContainer, container), path)
 
 
-def matrix_of(tag: int, rows: int) -> Colorspace:
-    """The colour matrix of a video by its tag; where it has none, BT.709 from 720 rows on, else BT.601."""
-    return _MATRICES.get(tag) or (Colorspace.ITU709 if rows >= _HD_ROWS else Colorspace.ITU601)
-
-
 def _rgb(frame: VideoFrame, reformatter: VideoReformatter) -> np.ndarray:
     """(H, W, 3) uint8 RGB of one frame as it is stored."""
-    if frame.format.is_rgb:
-        return reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
-    colours = reformatter.reformat(
-        frame,
-        format="rgb24",
-        src_colorspace=matrix_of(frame.colorspace, frame.height),
-        src_color_range=frame.color_range or ColorRange.MPEG,
-        interpolation=EXACT_COLOURS,
-        threads=1,
-    )
-    return colours.to_ndarray()
+    matrix = Colorspace.ITU709 if frame.colorspace == _UNTAGGED and frame.height >= _HD_ROWS else None
+    rgb = reformatter.reformat(frame, format="rgb24", src_colorspace=matrix, interpolation=EXACT_COLOURS, threads=1)
+    return rgb.to_ndarray()

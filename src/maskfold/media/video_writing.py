@@ -1,4 +1,4 @@
-"""Frames into a video, an animated picture, or a folder: whole or not at all."""
+"""Frames into a video or a folder of pictures, whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import av
 import cv2
 import numpy as np
 from av.container import OutputContainer
-from av.filter import Graph
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.stream import VideoStream
@@ -20,13 +19,11 @@ from av.video.stream import VideoStream
 from maskfold.artefacts.files import whole_file, whole_folder
 from maskfold.media.photos import encode_photo
 from maskfold.media.sound import Sound
-from maskfold.media.video_reading import EXACT_COLOURS, VideoSource, matrix_of
+from maskfold.media.video_reading import EXACT_COLOURS, VideoSource
 
-_CONTAINERS = {"mp4": "mp4", "mov": "mov", "mkv": "matroska", "gif": "gif"}
+_CONTAINERS = {"mp4": "mp4", "mov": "mov", "mkv": "matroska"}
 # crf 18 is hard to tell from the source; the faster presets leave the processor to the networks.
 _X264 = {"crf": "18", "preset": "veryfast"}
-_GIF_TIME_BASE = Fraction(1, 100)
-GIF_MOST_A_SECOND = Fraction(50)  # browsers slow down what is faster
 
 
 class FrameWriter(Protocol):
@@ -46,7 +43,7 @@ def frame_writer(
             yield FolderWriter(folder)
         return
     with whole_file(path) as temporary:
-        writer = GifWriter(temporary) if form == "gif" else VideoWriter(temporary, form, source, time_base, mute)
+        writer = VideoWriter(temporary, form, source, time_base, mute)
         try:
             yield writer
             writer.finish()
@@ -67,14 +64,14 @@ class FolderWriter:
 
 
 class VideoWriter:
-    """H.264 beside the sound of the source, every frame at the time it had there.
+    """H.264 with the sound of the source, every frame at the time it had there.
 
     Colours are halved in both directions, as all players expect, so that odd sides grow by repeating their last line.
     """
 
     def __init__(self, path: Path, form: str, source: VideoSource, time_base: Fraction, mute: bool) -> None:
         self.mute = mute
-        self.source, self.time_base, self.form = source, time_base, form
+        self.source, self.time_base = source, time_base
         options = {"movflags": "+faststart"} if form in ("mp4", "mov") else {}
         self.container: OutputContainer = av.open(str(path), "w", format=_CONTAINERS[form], options=options)
         self.stream: VideoStream | None = None
@@ -90,7 +87,7 @@ class VideoWriter:
         frame = self.reformatter.reformat(
             VideoFrame.from_ndarray(image, "rgb24"),
             format="yuv420p",
-            dst_colorspace=self.matrix,
+            dst_colorspace=Colorspace.ITU709,
             dst_color_range=ColorRange.MPEG,
             interpolation=EXACT_COLOURS,
             threads=1,
@@ -121,71 +118,11 @@ class VideoWriter:
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.time_base = self.time_base
         stream.codec_context.sample_aspect_ratio = source.aspect
-        wide = matrix_of(source.stream.codec_context.colorspace, source.rows) not in (Colorspace.ITU601, Colorspace.FCC)
-        self.matrix = Colorspace.ITU709 if wide else Colorspace.ITU601
-        stream.codec_context.colorspace = int(self.matrix)
+        stream.codec_context.colorspace = int(Colorspace.ITU709)
         stream.codec_context.color_range = int(ColorRange.MPEG)
-        if source.has_sound and source.path is not None and not self.mute:
-            self.sound = Sound(source.path, source.first_time, self.container, self.form)
+        if source.sound_codecs and source.path is not None and not self.mute:
+            self.sound = Sound(source.path, source.first_time, self.container)
         return stream
-
-
-class GifWriter:
-    """An animated gif with 256 colours of its own for each frame, so that memory does not grow with the length."""
-
-    def __init__(self, path: Path) -> None:
-        self.container: OutputContainer = av.open(str(path), "w", format="gif", options={"loop": "0"})
-        self.stream: VideoStream | None = None
-        self.last_pts = -1
-
-    def write(self, image: np.ndarray, time: Fraction) -> None:
-        """Add a frame."""
-        image = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
-        if self.stream is None:
-            self.stream = self.container.add_stream("gif")
-            self.stream.width, self.stream.height, self.stream.pix_fmt = image.shape[1], image.shape[0], "pal8"
-            self.stream.codec_context.time_base = _GIF_TIME_BASE
-            self.palettes = _palettes(image.shape[0], image.shape[1])
-        frame = VideoFrame.from_ndarray(image, "rgb24")
-        self.last_pts = max(self.last_pts + 1, round(time / _GIF_TIME_BASE))
-        frame.pts, frame.time_base = self.last_pts, _GIF_TIME_BASE
-        self.palettes.vpush(frame)
-        self._encode_ready()
-
-    def finish(self) -> None:
-        """Write what is still under way."""
-        if self.stream is not None:
-            self.palettes.vpush(None)
-            self._encode_ready()
-            self.container.mux(self.stream.encode(None))
-
-    def close(self) -> None:
-        """Close the output."""
-        self.container.close()
-
-    def _encode_ready(self) -> None:
-        assert self.stream is not None
-        while True:
-            try:
-                frame = self.palettes.vpull()
-            except (av.BlockingIOError, av.EOFError):  # it wants another frame first, or has given the last
-                return
-            self.container.mux(self.stream.encode(frame))
-
-
-def _palettes(height: int, width: int) -> Graph:
-    """A filter that gives every frame the 256 colours that suit it."""
-    graph = Graph()
-    entry = graph.add_buffer(width=width, height=height, format=av.VideoFormat("rgb24"), time_base=_GIF_TIME_BASE)
-    split, palette = graph.add("split"), graph.add("palettegen", "stats_mode=single")
-    use, leave = graph.add("paletteuse", "new=1:dither=sierra2_4a"), graph.add("buffersink")
-    entry.link_to(split)
-    split.link_to(palette, 0, 0)
-    split.link_to(use, 1, 0)
-    palette.link_to(use, 0, 1)
-    use.link_to(leave)
-    graph.configure()
-    return graph
 
 
 def even_sided(image: np.ndarray) -> np.ndarray:
