@@ -72,7 +72,8 @@ def bare(config: Config, count: int) -> float:
     """Images per second of the forward passes alone."""
     runtime, paths = Runtime.of(config), RunPaths.of(config)
     images = test_images(config, config.inference.batch_size)
-    pixels = next(iter(batch_loader(images, config, runtime.device))).pixels.to(runtime.device)
+    loader = batch_loader(images, config.model, config.inference, config.train.workers, runtime.device)
+    pixels = next(iter(loader)).pixels.to(runtime.device)
     classes = len(config.data.class_names or ())
     models = [load_model(paths.model(fold), config.model, classes) for fold in range(config.folds.models)]
     models = [model.to(runtime.device).eval() for model in models]

@@ -63,8 +63,7 @@ def bare_seconds(predictor: Predictor, clip: Path) -> float:
     batches = [predictor.prepare(group) for group in groups(pictures, predictor)]
     started = time.monotonic()
     for prepared in batches:
-        for member, batch in zip(predictor.members, prepared, strict=True):
-            ensemble = member.ensemble
+        for ensemble, batch in zip(predictor.ensemble.members, prepared, strict=True):
             pixels = batch.pixels.to(ensemble.runtime.device)
             views = tta_views(ensemble.inference.tta, (pixels.shape[2], pixels.shape[3]))
             with torch.inference_mode(), ensemble.runtime.autocast():

@@ -9,7 +9,7 @@ import torch
 from maskfold.config import Config, InferenceConfig, ModelConfig, Resize, RleCsvData, TrainConfig
 from maskfold.errors import InferenceError
 from maskfold.inference.batches import batch_loader, plan_batches
-from maskfold.inference.predict import predict_images
+from maskfold.inference.predict import Ensemble
 from maskfold.inference.runtime import Runtime, fast_bf16
 from maskfold.network.model import Outputs
 
@@ -45,7 +45,7 @@ def config_of(classes=2, **sections):
 
 def predict(competition, model, config, weights=(1.0,)):
     models = model if isinstance(model, list) else [model]
-    return {p.image_id: p for p in predict_images(models, list(weights), competition.test, config)}
+    return {p.image_id: p for p in Ensemble.of(config, models, list(weights)).predict_images(competition.test)}
 
 
 def test_probabilities_come_back_at_every_original_size(tiny_competition):
@@ -112,6 +112,11 @@ def test_batches_hold_images_of_one_padded_size():
     assert plan_batches(sizes, 2, 32) == [[0, 1], [2], [3, 4]]
 
 
+def loader_of(images, config, rank=0, world=1):
+    device = torch.device("cpu")
+    return batch_loader(images, config.model, config.inference, config.train.workers, device, rank, world)
+
+
 @pytest.mark.parametrize(
     ("images", "batch_size", "world", "lengths"),
     [
@@ -127,7 +132,7 @@ def test_every_process_takes_its_share_of_the_batches(tiny_competition, images, 
     one_size = tiny_competition.train[tiny_competition.train["height"] == 64].head(1)
     table = pd.concat([one_size.assign(image_id=f"i{number}") for number in range(images)], ignore_index=True)
     config = config_of(inference=InferenceConfig(batch_size=batch_size))
-    loaders = [batch_loader(table, config, torch.device("cpu"), rank, world) for rank in range(world)]
+    loaders = [loader_of(table, config, rank, world) for rank in range(world)]
     batches = [[batch.image_ids for batch in loader] for loader in loaders]
     assert [[len(names) for names in own] for own in batches] == lengths
     names = sorted(name for own in batches for batch in own for name in batch)
@@ -135,7 +140,7 @@ def test_every_process_takes_its_share_of_the_batches(tiny_competition, images, 
 
 
 def test_no_images_make_no_batch(tiny_competition):
-    loader = batch_loader(tiny_competition.test[:0], config_of(), torch.device("cpu"))
+    loader = loader_of(tiny_competition.test[:0], config_of())
     assert list(loader) == []
 
 
@@ -204,7 +209,7 @@ def test_the_config_names_the_height_of_a_tile_first(tmp_path):
     tiles = InferenceConfig(tta=("hflip", "vflip"), tile_size=(64, 128), tile_overlap=16)
     tiled, whole = Seen(), Seen()
     found = [
-        next(predict_images([network], [1.0], images, config_of(inference=inference)))
+        next(Ensemble.of(config_of(inference=inference), [network]).predict_images(images))
         for network, inference in ((tiled, tiles), (whole, InferenceConfig(tta=("hflip", "vflip"))))
     ]
     assert (tiled.sizes, whole.sizes) == ({(64, 128)}, {(160, 224)})
@@ -220,7 +225,7 @@ def test_padding_is_cut_off_below_and_to_the_right(tmp_path, pad_multiple):
     cv2.imwrite(str(path), grey)
     images = pd.DataFrame([("a.png", str(path), height, width)], columns=["image_id", "path", "height", "width"])
     inference = InferenceConfig(tta=("hflip", "vflip"), pad_multiple=pad_multiple)
-    found = next(predict_images([Brightness(0.02)], [1.0], images, config_of(inference=inference)))
+    found = next(Ensemble.of(config_of(inference=inference), [Brightness(0.02)]).predict_images(images))
     expected = np.rint(255 / (1 + np.exp(-(grey.astype(float) - 128) * 0.02)))
     assert np.abs(found.prob[0] - expected).max() <= 1
 

@@ -17,7 +17,7 @@ from maskfold.config import (
 )
 from maskfold.errors import ConfigError, DataError, StaleError
 from maskfold.folds.visibility import excluded_ids
-from maskfold.network.trained import fold_names
+from maskfold.network.trained import model_names
 from maskfold.oof.origin import oof_hashes
 from maskfold.oof.store import OofWriter
 from maskfold.rules.rules import DEFAULT_RULE, EMPTY_RULE
@@ -54,7 +54,7 @@ def run(tmp_path, tiny_competition):
         folds=FoldsConfig(count=2),
         tuning=TuningConfig(trials=2, bootstrap_samples=100),
     )
-    for fold, name in enumerate(fold_names(config)):
+    for fold, name in enumerate(model_names(config)):
         with OofWriter(RunPaths.of(config).oof_parquet(fold), 2, {"checkpoint": name, "tta": "hflip"}) as writer:
             for image_id in train["image_id"][fold::2]:
                 seen = tiny_competition.masks(ids[image_id])

@@ -11,7 +11,7 @@ from maskfold.artefacts.paths import RunPaths
 from maskfold.blending import ensemble as ensemble_prediction
 from maskfold.blending.choice import BlendChoice
 from maskfold.blending.combining import combine_maps
-from maskfold.blending.ensemble import predict_ensemble
+from maskfold.blending.ensemble import trained_ensemble
 from maskfold.blending.oof_subset import sample_images
 from maskfold.config import BlendConfig, Config, InferenceConfig, ModelConfig, Resize, TrainConfig
 from maskfold.errors import DataError, StaleError
@@ -220,9 +220,11 @@ def test_test_images_are_combined_from_rounded_means_of_folds(blend, tiny_compet
     train = TrainConfig(precision="32", accelerator="cpu", workers=0)
     members = tuple(member.model_copy(update={"train": train}) for member in blend.blend.members)
     given = dict(zip(("sharp", "dull"), weights, strict=True))
-    answers = list(predict_ensemble(changed(blend, members=members), given, tiny_competition.test))
-    assert [answer.image_id for answer in answers] == tiny_competition.test["image_id"].tolist()
-    for answer, size in zip(answers, tiny_competition.test[["height", "width"]].to_numpy(), strict=True):
+    test = tiny_competition.test.sort_values("image_id")
+    found = trained_ensemble(changed(blend, members=members), given).predict_images(test)
+    answers = sorted(found, key=lambda prediction: prediction.image_id)
+    assert [answer.image_id for answer in answers] == test["image_id"].tolist()
+    for answer, size in zip(answers, test[["height", "width"]].to_numpy(), strict=True):
         assert answer.prob.shape == (2, *size) and (answer.prob == expected).all()
         assert (answer.class_prob is None) if weights[1] == 0 else answer.class_prob.tolist() == [0.5, 0.5]
     assert (networks["dull"][0].seen > 0) == (weights[1] > 0)

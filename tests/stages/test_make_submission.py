@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from maskfold.artefacts.paths import RunPaths
-from maskfold.blending.ensemble import predict_ensemble
+from maskfold.blending.ensemble import trained_ensemble
 from maskfold.data.opening import open_competition
 from maskfold.errors import DataError, StaleError
 from maskfold.stages import make_submission as final_prediction
@@ -125,10 +125,10 @@ def test_weights_that_change_within_a_process_are_loaded_again(run):
     config, _ = run
     image = open_competition(config.data, config.model.in_channels).test.iloc[:1]
     weights = dict.fromkeys(("fold0", "fold1"), 0.5)
-    before, again = (next(predict_ensemble(config, weights, image)).prob for _ in range(2))
+    before, again = (next(trained_ensemble(config, weights).predict_images(image)).prob for _ in range(2))
     assert np.array_equal(before, again)
     write_weights(config, seed=7)
-    assert not np.array_equal(before, next(predict_ensemble(config, weights, image)).prob)
+    assert not np.array_equal(before, next(trained_ensemble(config, weights).predict_images(image)).prob)
 
 
 def test_a_disk_that_fills_while_the_answer_is_written(run, monkeypatch):

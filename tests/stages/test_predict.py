@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from maskfold.artefacts.paths import RunPaths
-from maskfold.blending.ensemble import predict_ensemble
+from maskfold.blending.ensemble import trained_ensemble
 from maskfold.config import BlendConfig, Config
 from maskfold.data.images.files import check_images, image_table
 from maskfold.errors import DataError, StaleError, UsageError
@@ -114,7 +114,7 @@ def test_probabilities_are_those_of_the_submission(config, tmp_path, blended):
         (tmp_path / name).write_bytes(encode_photo(ball_frame(number), "png"))
     paths = [tmp_path / name for name in names]
     images = image_table(dict(zip(names, paths, strict=True)), check_images(paths)[0])
-    expected = list(predict_ensemble(alone, weights, images))
+    expected = list(trained_ensemble(alone, weights).predict_images(images))
     found = [
         answer
         for _, answer in predicted(
@@ -261,12 +261,13 @@ def test_photos_that_turn_out_damaged_are_left_out_and_named(config, tmp_path):
 
 def test_a_photo_of_many_pixels_goes_in_tiles(config, tmp_path, monkeypatch):
     from maskfold.media import predictor
+    from maskfold.network.model import SegmentationModel
 
     monkeypatch.setattr(predictor, "WHOLE_PX", 128 * 128)
     monkeypatch.setattr(predictor, "TILE_SIZE", (128, 128))
     monkeypatch.setattr(predictor, "TILE_OVERLAP", 32)
     sizes = []
-    forward = predictor.load_model(RunPaths.of(config).model(0), config.model, 2).__class__.forward
+    forward = SegmentationModel.forward
     monkeypatch.setattr(
         "maskfold.network.model.SegmentationModel.forward",
         lambda self, pixels: sizes.append(tuple(pixels.shape[2:])) or forward(self, pixels),

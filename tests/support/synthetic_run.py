@@ -12,7 +12,7 @@ import pandas as pd
 from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config, FoldsConfig, ReportConfig, RleCsvData, TuningConfig
 from maskfold.data.competition import Competition
-from maskfold.network.trained import fold_names
+from maskfold.network.trained import model_names
 from maskfold.oof.store import OofWriter
 from maskfold.stages.tune_thresholds import tune
 from maskfold.submission.writing import encode_image, write_submission
@@ -115,7 +115,7 @@ def _write_photos(folder, masks, threads):
 def _write_artefacts(config, names, masks):
     """The OOF and a history of every fold."""
     paths = RunPaths.of(config)
-    for fold, fold_name in enumerate(fold_names(config)):
+    for fold, fold_name in enumerate(model_names(config)):
         with OofWriter(paths.oof_parquet(fold), 2, {"checkpoint": fold_name, "tta": "hflip"}) as writer:
             for number in range(fold, len(names), config.folds.count):
                 prob = predicted(number, masks(names[number]))

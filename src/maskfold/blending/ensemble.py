@@ -1,57 +1,99 @@
-"""Images through all trained folds, and of a blend through all members, into one prediction an image."""
+"""The trained models of a run as one: all folds of an experiment, all members of a blend."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from maskfold.artefacts.files import folder_fingerprint
 from maskfold.artefacts.paths import RunPaths
 from maskfold.blending.combining import combine_class_probs, combine_maps
-from maskfold.config import Config, ModelConfig
-from maskfold.inference.predict import Prediction, predict_images
+from maskfold.config import Combine, Config, ModelConfig
+from maskfold.inference.batches import ImageBatch
+from maskfold.inference.predict import Ensemble, Prediction
 from maskfold.network.model import SegmentationModel, load_model
-from maskfold.network.trained import equal_weights, fold_names
+from maskfold.network.trained import equal_weights, model_names
 
 _CHUNK_PX = 2**27  # of the maps of one member that wait for those of the others, one byte each
 
 
-def predict_ensemble(config: Config, weights: Mapping[str, float], images: pd.DataFrame) -> Iterator[Prediction]:
-    """Stream the predictions of a table of images (image_id, path, height, width).
+@dataclass(frozen=True)
+class MemberEnsemble:
+    """The ensembles of all members of a blend, or the one ensemble of an experiment, as one.
 
-    weights: fold0 -> weight, or of a blend member -> weight. Each member of a blend predicts as it predicted its OOF:
-    with its own views and sizes, the mean over its folds rounded to 8 bits before the members are combined.
+    Each member predicts as it predicted its OOF: with its own views and sizes, the mean over its models rounded to
+    8 bits before the members are combined. shares: how much each member counts, of any sum above 0.
     """
+
+    members: Sequence[Ensemble]
+    shares: Sequence[float]
+    combine: Combine
+    class_count: int
+
+    def prepare(self, image_ids: list[str], images: Sequence[np.ndarray]) -> list[ImageBatch]:
+        """Images of one size, (H, W, in_channels) uint8 each, as each member sees them."""
+        return [member.prepare(image_ids, images) for member in self.members]
+
+    def predict(self, batches: Sequence[ImageBatch]) -> list[Prediction]:
+        """The predictions of prepared images, in their order; batches: one a member."""
+        found = [member.predict(batch) for member, batch in zip(self.members, batches, strict=True)]
+        return [self._combined(parts) for parts in zip(*found, strict=True)]
+
+    def predict_images(self, images: pd.DataFrame) -> Iterator[Prediction]:
+        """Stream the predictions of a table of images (image_id, path, height, width)."""
+        if len(self.members) == 1:
+            yield from self.members[0].predict_images(images)
+            return
+        for chunk in _chunks(images, self.class_count):
+            found = [{each.image_id: each for each in member.predict_images(chunk)} for member in self.members]
+            for image_id in chunk["image_id"]:
+                yield self._combined([predictions[image_id] for predictions in found])
+
+    def _combined(self, parts: Sequence[Prediction]) -> Prediction:
+        """One image's predictions by all members as one."""
+        prob = combine_maps([part.prob for part in parts], self.shares, self.combine)
+        return Prediction(
+            parts[0].image_id, prob, combine_class_probs([part.class_prob for part in parts], self.shares)
+        )
+
+
+def trained_ensemble(
+    config: Config, weights: Mapping[str, float], chosen: Sequence[int] | None = None
+) -> MemberEnsemble:
+    """All trained models of a run; members of a blend without weight are left out.
+
+    weights: fold0 -> weight, or of a blend member -> weight;
+    chosen: the models of each experiment to use, None for all; their weights are scaled to a sum of 1.
+    Raises StaleError for weights that are missing or do not fit.
+    """
+    classes = len(config.data.class_names)
     if config.blend is None:
-        yield from _predict_run(config, weights, images)
-        return
+        return MemberEnsemble([_loaded(config, weights, chosen)], [1.0], "mean", classes)
     members = [member for member in config.blend.members if weights[member.name] > 0]
-    shares = [weights[member.name] for member in members]
-    for chunk in _chunks(images, len(config.data.class_names)):
-        answers = [
-            {answer.image_id: answer for answer in _predict_run(member, equal_weights(member), chunk)}
-            for member in members
-        ]
-        for image_id in chunk["image_id"]:
-            parts = [answer[image_id] for answer in answers]
-            prob = combine_maps([part.prob for part in parts], shares, config.blend.combine)
-            yield Prediction(image_id, prob, combine_class_probs([part.class_prob for part in parts], shares))
+    ensembles = [_loaded(member, equal_weights(member), chosen) for member in members]
+    return MemberEnsemble(ensembles, [weights[member.name] for member in members], config.blend.combine, classes)
 
 
-def _predict_run(config: Config, weights: Mapping[str, float], images: pd.DataFrame) -> Iterator[Prediction]:
-    """One experiment's weighted mean over its folds."""
-    paths, names = RunPaths.of(config), fold_names(config)
-    files = tuple(paths.model(fold) for fold in range(len(names)))
+def _loaded(config: Config, weights: Mapping[str, float], chosen: Sequence[int] | None) -> Ensemble:
+    """One experiment's models and their weights."""
+    paths, names = RunPaths.of(config), model_names(config)
+    used = range(len(names)) if chosen is None else chosen
+    files = tuple(paths.model(number) for number in used)
     models = _models(files, folder_fingerprint([*files]), config.model, len(config.data.class_names))
-    yield from predict_images(models, [weights[name] for name in names], images, config)
+    shares = [weights[names[number]] for number in used]
+    if chosen is not None:
+        shares = [share / sum(shares) for share in shares] if sum(shares) else [1 / len(shares)] * len(shares)
+    return Ensemble.of(config, models, shares)
 
 
 @cache
 def _models(files: tuple[Path, ...], _: str, model: ModelConfig, class_count: int) -> list[SegmentationModel]:
-    """Trained models, loaded once a process, and again when their files are others, as the fingerprint tells."""
+    """Trained models, loaded once a process, and again when the fingerprint says that their files have changed."""
     return [load_model(file, model, class_count) for file in files]
 
 

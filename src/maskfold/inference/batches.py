@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from maskfold.config import Config, ModelConfig
+from maskfold.config import InferenceConfig, ModelConfig
 from maskfold.data.images.files import read_image
 from maskfold.pixels.geometry import (
     network_size,
@@ -91,26 +91,36 @@ def plan_batches(inner_sizes: Sequence[tuple[int, int]], batch_size: int, pad_mu
 
 
 def batch_loader(
-    images: pd.DataFrame, config: Config, device: torch.device, rank: int = 0, world: int = 1
+    images: pd.DataFrame,
+    model: ModelConfig,
+    inference: InferenceConfig,
+    workers: int | None,
+    device: torch.device,
+    rank: int = 0,
+    world: int = 1,
 ) -> DataLoader[ImageBatch]:
-    """A loader of whole images for inference, decoded in the background; process `rank` of `world` takes its share."""
+    """A loader of whole images for inference, decoded in the background; process `rank` of `world` takes its share.
+
+    images: image_id, path, height, width; workers: loader processes, None for the default (see loader_workers).
+    """
     # Small enough that every process has a batch: the others would wait for ever for one that has none.
-    batch_size = min(config.inference.batch_size, max(1, len(images) // world))
-    batches = BatchDataset(images, config.model, batch_size, config.inference.pad_multiple)
+    batch_size = min(inference.batch_size, max(1, len(images) // world))
+    batches = BatchDataset(images, model, batch_size, inference.pad_multiple)
+    processes = loader_workers(workers, device)
     return DataLoader(
         Subset(batches, range(rank, len(batches), world)),
         batch_size=None,
-        num_workers=loader_workers(config, device),
+        num_workers=processes,
         pin_memory=device.type == "cuda",
         worker_init_fn=single_threaded,
-        prefetch_factor=4 if loader_workers(config, device) else None,
+        prefetch_factor=4 if processes else None,
     )
 
 
-def loader_workers(config: Config, device: torch.device) -> int:
+def loader_workers(workers: int | None, device: torch.device) -> int:
     """Number of loader processes: as configured, else up to four with a GPU and one with a network on the CPU."""
-    if config.train.workers is not None:
-        return config.train.workers
+    if workers is not None:
+        return workers
     return min(4, os.cpu_count() or 1) if device.type == "cuda" else 1
 
 

@@ -11,9 +11,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from maskfold.config import Config, InferenceConfig
+from maskfold.config import Config, InferenceConfig, ModelConfig
 from maskfold.errors import InferenceError
-from maskfold.inference.batches import ImageBatch, batch_loader
+from maskfold.inference.batches import ImageBatch, batch_loader, image_batch
 from maskfold.inference.runtime import Runtime, out_of_memory
 from maskfold.inference.tiling import predict_tiled
 from maskfold.inference.tta import tta_views
@@ -33,12 +33,40 @@ class Prediction(NamedTuple):
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Trained networks on their device, how much each counts (summing to 1), and the views and tiles they predict."""
+    """Trained networks of one experiment that predict together, and how they see an image.
+
+    models: on the device of `runtime`, in evaluation mode; weights: one a model, summing to 1; workers: loader
+    processes, as train.workers.
+    """
 
     models: Sequence[SegmentationModel]
     weights: Sequence[float]
+    model: ModelConfig
     inference: InferenceConfig
     runtime: Runtime
+    workers: int | None
+
+    @classmethod
+    def of(
+        cls, config: Config, models: Sequence[SegmentationModel], weights: Sequence[float] | None = None
+    ) -> Ensemble:
+        """The models of an experiment on the device that its config asks for; weights: equal ones unless given."""
+        runtime = Runtime.of(config)
+        ready = [model.to(runtime.device).eval() for model in models]
+        shares = [1 / len(ready)] * len(ready) if weights is None else weights
+        return cls(ready, shares, config.model, config.inference, runtime, config.train.workers)
+
+    def prepare(self, image_ids: list[str], images: Sequence[np.ndarray]) -> ImageBatch:
+        """Images of one padded size, (H, W, in_channels) uint8 each, as a batch for `predict`."""
+        return image_batch(image_ids, images, self.model, self.inference.pad_multiple)
+
+    def predict_images(self, images: pd.DataFrame) -> Iterator[Prediction]:
+        """Stream the predictions of a table of images (image_id, path, height, width); memory does not grow with it.
+
+        The order is that of the batches, not of the table, and is the same in every run.
+        """
+        for batch in batch_loader(images, self.model, self.inference, self.workers, self.runtime.device):
+            yield from self.predict(batch)
 
     def predict(self, batch: ImageBatch) -> list[Prediction]:
         """The weighted mean probability over models and the plain mean over views, back at the original sizes.
@@ -106,17 +134,3 @@ def original_size_maps(prob: Tensor, batch: ImageBatch) -> list[np.ndarray]:
         # Rounded to nearest, never truncated: 254.6 is 255, and a pixel is on at threshold t iff q >= t.
         maps.append(cropped.mul(255).round_().clamp_(0, 255).to(torch.uint8).cpu().numpy())
     return maps
-
-
-def predict_images(
-    models: Sequence[SegmentationModel], weights: Sequence[float], images: pd.DataFrame, config: Config
-) -> Iterator[Prediction]:
-    """Stream the predictions of a table of images (image_id, path, height, width); memory does not grow with it.
-
-    The order is that of the batches, not of the table, and is the same in every run.
-    """
-    runtime = Runtime.of(config)
-    ready = [model.to(runtime.device).eval() for model in models]
-    ensemble = Ensemble(ready, weights, config.inference, runtime)
-    for batch in batch_loader(images, config, runtime.device):
-        yield from ensemble.predict(batch)

@@ -9,14 +9,14 @@ from maskfold.config.experiment import experiments
 from maskfold.errors import StaleError
 
 
-def fold_names(config: Config) -> list[str]:
+def model_names(config: Config) -> list[str]:
     """`fold0`, `fold1`, … in order: the trained models of an experiment."""
     return [f"fold{model}" for model in range(config.folds.models)]
 
 
 def equal_weights(config: Config) -> dict[str, float]:
     """The same weight for every model, summing to 1."""
-    names = fold_names(config)
+    names = model_names(config)
     return dict.fromkeys(names, 1 / len(names))
 
 
@@ -32,7 +32,7 @@ def model_hashes(config: Config) -> dict[str, str]:
                 f"run `python src/train.py --config configs/{run.name}.yaml`"
             )
             continue
-        for fold, name in enumerate(fold_names(run)):
+        for fold, name in enumerate(model_names(run)):
             found[_of_run(config, run, name)] = file_hash(paths.model(fold))
     if problems:
         raise StaleError("\n".join(problems))

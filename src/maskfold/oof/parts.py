@@ -22,7 +22,7 @@ from maskfold.folds.visibility import (
     models_of,
     scored_images,
 )
-from maskfold.network.trained import fold_names, inference_settings, model_hashes
+from maskfold.network.trained import inference_settings, model_hashes, model_names
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def oof_parts(config: Config, competition: Competition) -> list[OofPart]:
     scored = scored_images(config, competition, folds)
     scored = scored.assign(models=scored["image_id"].map(models_of(folds, config.folds)))
     digests = list(model_hashes(config).values())
-    names = fold_names(config)
+    names = model_names(config)
     everywhere = config.data.exclude_from == "everything"
     excluded = excluded_ids(config, competition) if everywhere else frozenset()
     shared = {

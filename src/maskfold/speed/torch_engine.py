@@ -17,7 +17,7 @@ _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Probabilities(nn.Module):
-    """From raw pixels to probabilities, as `inference.Ensemble` asks one network."""
+    """From raw pixels to probabilities, as `inference.predict.Ensemble` asks one network."""
 
     def __init__(self, model: SegmentationModel) -> None:
         super().__init__()

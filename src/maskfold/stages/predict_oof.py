@@ -50,7 +50,7 @@ class PartJob(NamedTuple):
 def _predict_part(job: PartJob) -> Path:
     """Make one OOF file; returns its path."""
     # torch takes seconds to import, and a fresh stage does not need it.
-    from maskfold.inference.predict import predict_images
+    from maskfold.inference.predict import Ensemble
     from maskfold.network.model import SegmentationModel, load_model
 
     config, part, paths = job.config, job.part, RunPaths.of(job.config)
@@ -61,8 +61,7 @@ def _predict_part(job: PartJob) -> Path:
             for model in models:
                 if model not in loaded:
                     loaded[model] = load_model(paths.model(model), config.model, class_count)
-            ensemble = [loaded[model] for model in models]
-            predictions = predict_images(ensemble, [1 / len(ensemble)] * len(ensemble), images, config)
+            predictions = Ensemble.of(config, [loaded[model] for model in models]).predict_images(images)
             for prediction in tracked(predictions, len(images), f"fold {part.part}"):
                 writer.write(prediction.image_id, part.part, prediction.prob, prediction.class_prob)
     part.made_from.write(path)

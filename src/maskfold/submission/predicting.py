@@ -25,9 +25,9 @@ def predict_rows(config: Config, tuned: TunedArtefact, images: pd.DataFrame, tit
     images: image_id, path, height, width. The models stay loaded for the next call in this process.
     """
     # torch takes seconds to import, and a fresh stage does not need it.
-    from maskfold.blending.ensemble import predict_ensemble
+    from maskfold.blending.ensemble import trained_ensemble
 
-    predictions = predict_ensemble(config, tuned.ensemble_weights, images)
+    predictions = trained_ensemble(config, tuned.ensemble_weights).predict_images(images)
     return _rows(tracked(predictions, len(images), title), tuned, config.submission.order)
 
 

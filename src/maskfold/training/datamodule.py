@@ -86,7 +86,7 @@ class FoldData(L.LightningDataModule):
         epoch = max(self.first_epoch, self.trainer.current_epoch)
         sampler.set_epoch(epoch)
         device = self.trainer.strategy.root_device
-        workers = loader_workers(self.config, device)
+        workers = loader_workers(self.config.train.workers, device)
         batch_size = self.phases[phase_at(self.phases, epoch)[0]].batch_size
         return DataLoader(
             self.dataset,
@@ -121,7 +121,9 @@ class FoldData(L.LightningDataModule):
         trainer = self.trainer
         assert trainer is not None
         device = trainer.strategy.root_device
-        return batch_loader(self.valid_images, self.config, device, trainer.global_rank, trainer.world_size)
+        model, inference, workers = self.config.model, self.config.inference, self.config.train.workers
+        rank, world = trainer.global_rank, trainer.world_size
+        return batch_loader(self.valid_images, model, inference, workers, device, rank, world)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Move training batches; validation_step moves the pixels of its batches itself."""

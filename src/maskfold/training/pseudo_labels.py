@@ -191,14 +191,14 @@ def _alone(path: Path) -> Iterator[None]:
 def _make(config: Config, competition: Competition, fold: int, path: Path) -> None:
     """Write the masks and the confidence of every test image by the source's model of the fold, whole or not at all."""
     # torch takes seconds to import, and fresh labels do not need it.
-    from maskfold.inference.predict import predict_images
+    from maskfold.inference.predict import Ensemble
     from maskfold.network.model import load_model
 
     assert config.pseudo_labels is not None
     source, images = config.pseudo_labels.run, competition.readable_test
     model = load_model(RunPaths.of(source).model(fold), source.model, len(competition.class_names))
     rows = []
-    predictions = predict_images([model], [1.0], images, source)
+    predictions = Ensemble.of(source, [model]).predict_images(images)
     for image_id, prob, class_prob in tracked(predictions, len(images), f"pseudo-labels, fold {fold}"):
         confidence = image_confidence(prob, class_prob)
         masks = apply_rules(prob, [DEFAULT_RULE] * len(prob), class_prob)
