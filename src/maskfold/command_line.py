@@ -21,7 +21,7 @@ if find_spec("pydantic") is None or find_spec("torch") is None:
 from maskfold.config import REPOSITORY, Config, load_config
 from maskfold.config.loading import run_config
 from maskfold.config.reference import help_text
-from maskfold.data.recognition.recognise import with_recognised_data
+from maskfold.data.recognition.recognise import explicit_data
 from maskfold.errors import ConfigError, DataError, InferenceError, StaleError, TrainingError, UsageError
 
 DEFAULT_CONFIG = REPOSITORY / "configs" / "demo.yaml"
@@ -101,7 +101,8 @@ def add_run_argument(parser: argparse.ArgumentParser) -> None:
 def config_of(args: argparse.Namespace) -> Config:
     """The config the parsed arguments ask for."""
     path = args.config if args.config.exists() else REPOSITORY / args.config
-    return with_recognised_data(load_config(path, [override for group in args.overrides for override in group]))
+    config = load_config(path, [override for group in args.overrides for override in group])
+    return config.model_copy(update={"data": explicit_data(config.data)})
 
 
 def run_stage(stage: Callable[[], None]) -> None:

@@ -215,7 +215,7 @@ def test_many_files_are_checked_by_header_and_some_masks_are_read(root, monkeypa
 
 def test_pixels_are_left_alone_where_only_headers_are_checked(root, monkeypatch):
     relabel(root, LABELS)
-    monkeypatch.setattr("maskfold.data.formats.mask_files.pd.unique", lambda *_: pytest.fail("every mask is read"))
+    monkeypatch.setattr("maskfold.data.formats.mask_checks.pd.unique", lambda *_: pytest.fail("every mask is read"))
     assert len(
         open_competition(data_of(root, labels="class_index", class_values={"person": (1, 2)}, check="header")).train
     )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from maskfold.config import AutoData, CocoData, DataConfig, MaskFoldersData, PathsCsvData
+from maskfold.config import CocoData, DataConfig, MaskFoldersData, PathsCsvData
 from maskfold.data.competition import Competition, OnBadImage
 from maskfold.data.formats.mask_folders import open_mask_folders
 from maskfold.data.formats.paths_csv import open_paths_csv
 from maskfold.data.formats.rle_csv import open_rle_csv
 from maskfold.data.problems import Problems, data_root
-from maskfold.data.recognition.recognise import recognised
+from maskfold.data.recognition.recognise import explicit_data
 from maskfold.data.unused import in_words, unused_files
 from maskfold.data.validation import with_channels
 
@@ -37,8 +37,7 @@ def open_competition(
 
 
 def _opened(data: DataConfig, on_bad_image: OnBadImage, problems: Problems) -> Competition:
-    if isinstance(data, AutoData):
-        data = recognised(data)
+    data = explicit_data(data)
     if isinstance(data, MaskFoldersData):
         return open_mask_folders(data, on_bad_image, problems)
     if isinstance(data, PathsCsvData):

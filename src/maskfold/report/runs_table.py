@@ -14,7 +14,7 @@ from maskfold.artefacts.paths import RunPaths, display
 from maskfold.config import REPOSITORY, Config, load_config
 from maskfold.config.experiment import experiments
 from maskfold.config.loading import run_config
-from maskfold.data.recognition.recognise import with_recognised_data
+from maskfold.data.recognition.recognise import explicit_data
 from maskfold.errors import ConfigError, DataError, StaleError, UsageError
 from maskfold.execution.console import markdown_table, print_table
 from maskfold.network.architectures import build_network
@@ -79,11 +79,11 @@ def _configs(names: Sequence[str], overrides: Sequence[str]) -> list[tuple[Path,
     """The runs to compare, with their config files."""
     if names:
         files = [Path(name) if name.endswith((".yaml", ".yml")) else run_config(name) for name in dict.fromkeys(names)]
-        return [(file, with_recognised_data(load_config(file, overrides))) for file in files]
+        return [(file, _loaded(file, overrides)) for file in files]
     found = []
     for file in sorted((REPOSITORY / "configs").glob("*.yaml")):
         try:
-            config = with_recognised_data(load_config(file, overrides))
+            config = _loaded(file, overrides)
         except (ConfigError, DataError) as error:
             print(f"compare_runs: {display(file)} is left out: {(str(error).splitlines() or [''])[-1].strip()}")
             continue
@@ -92,6 +92,11 @@ def _configs(names: Sequence[str], overrides: Sequence[str]) -> list[tuple[Path,
     if not found:
         raise UsageError("no run has a trained fold yet; run `bash run_all.sh`, or name the runs to compare")
     return found
+
+
+def _loaded(file: Path, overrides: Sequence[str]) -> Config:
+    config = load_config(file, overrides)
+    return config.model_copy(update={"data": explicit_data(config.data)})
 
 
 def _trained_folds(config: Config) -> list[int]:

@@ -1,33 +1,26 @@
-"""Mask images: which class each pixel belongs to, read when asked and checked up front."""
+"""Mask images: which class each pixel belongs to, read when asked; mask_checks looks at them up front."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from maskfold.config import MaskFoldersData, PathsCsvData
-from maskfold.data.competition import MaskSource
 from maskfold.data.images.files import (
-    UNKNOWN_PEAK,
     ImageHeader,
     read_image,
     read_stored,
 )
-from maskfold.data.images.index import FileIndex
-from maskfold.data.images.suffixes import ARRAY, JPEG
+from maskfold.data.images.suffixes import ARRAY, DEEP, JPEG
 from maskfold.errors import DataError
 
-_MIN_GAP = 24  # between values or colours in a lossy file; closer ones smear into each other
 _FAR = 64  # a lossy pixel farther than this from every known value or colour is none of them …
 _MAX_FAR_SHARE = 0.02  # … and edges alone never make so many
-_MOST_VALUES = 64  # in a mask; a file with more is a photo, or was a jpg once
-_SPOT_CHECKS = 200  # masks
 
 
 @dataclass(frozen=True)
@@ -98,13 +91,29 @@ class FileMasks:
 
 
 def read_grey(path: Path) -> np.ndarray:
-    """(H, W) uint8 of a binary mask. Raises DataError naming the file."""
+    """(H, W) uint8 of a binary mask. Raises DataError naming the file.
+
+    Of 16 bits the value v becomes ceil(v / 257), so that what is not 0 stays so and 65535 is 255.
+    """
+    if is_deep(path):
+        return np.asarray((read_values(path, "class_index") + 256) // 257, dtype=np.uint8)
     if path.suffix.lower() != ARRAY:
         return read_image(path, 1)[:, :, 0]
     pixels = read_stored(path)
     if pixels.shape[2] != 1:
         raise DataError([f"{path}: found {pixels.shape[2]} channels, expected (height, width) in a binary mask"])
     return pixels[:, :, 0]
+
+
+def is_deep(path: Path) -> bool:
+    """Whether an image file holds grey values of 16 bits."""
+    if path.suffix.lower() not in DEEP:
+        return False
+    try:
+        with Image.open(path) as image:
+            return image.mode.startswith("I;16")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # decoding says what is wrong
+        return False
 
 
 def read_classes(path: Path, code: MaskCode) -> np.ndarray:
@@ -121,7 +130,7 @@ def read_classes(path: Path, code: MaskCode) -> np.ndarray:
     place = np.minimum(np.searchsorted(known[order], plane), len(known) - 1)
     unknown = known[order][place] != plane
     if unknown.any():
-        raise DataError([f"{path}: {_shown(int(plane[unknown][0]), code.labels)} belongs to no class; {_cure(code)}"])
+        raise DataError([f"{path}: {shown(int(plane[unknown][0]), code.labels)} belongs to no class; {cure(code)}"])
     return owner[order][place]
 
 
@@ -150,49 +159,6 @@ def read_values(path: Path, labels: str) -> np.ndarray:
     return values.astype(np.int32)
 
 
-def check_mask_files(
-    data: MaskFoldersData | PathsCsvData,
-    images: Mapping[str, Path],
-    pairs: Masks,
-    headers: Mapping[Path, ImageHeader],
-) -> list[str]:
-    """What is wrong with the masks of photos; the pixels of files of which only headers were read are not looked at.
-
-    images: image_id -> photo; headers: of all files that can be read.
-    """
-    code = MaskCode.of(data)
-    problems = []
-    for image_id, own in pairs.items():
-        for file in (file for files in own for file in files):
-            if file in headers and images[image_id] in headers:
-                problems += _size_problem(file, headers[file], headers[images[image_id]], code.resize)
-    masks = [file for file in mask_files_of(pairs) if file in headers]
-    exact = [path for path in masks if path.suffix.lower() not in JPEG and headers[path].peak != UNKNOWN_PEAK]
-    if code.labels == "binary":
-        arrays = [path for path in exact if path.suffix.lower() == ARRAY]
-        problems += FileIndex(arrays, "binary").inspect_new(lambda path: str(read_grey(path).max()), "masks")
-        return sorted(problems) + (_blank_problem(masks, headers, code) or _faint_problem(exact, headers, code))
-    if any(path.suffix.lower() in JPEG for path in masks):
-        problems += _gap_problem(code)
-    return sorted(problems) + _value_problems(exact, code)
-
-
-def spot_check(source: MaskSource, image_ids: Sequence[str], headers: Collection[ImageHeader]) -> list[str]:
-    """What reading some evenly spaced masks brings to light, where the check did not decode every file."""
-    if all(header.peak != UNKNOWN_PEAK for header in headers):
-        return []
-    problems, shown = [], False
-    chosen = image_ids[:: max(1, len(image_ids) // _SPOT_CHECKS)]
-    for image_id in chosen:
-        try:
-            shown = bool(source(image_id).any()) or shown
-        except DataError as error:
-            problems += error.problems
-    if not problems and not shown:
-        problems.append(f"none of {len(chosen)} masks shows anything; look at data.mask_threshold and the class values")
-    return problems
-
-
 def _fitted(path: Path, plane: np.ndarray, size: tuple[int, int], resize: bool) -> np.ndarray:
     """(H, W) at the photo's size, nearest pixel."""
     if plane.shape == size:
@@ -204,7 +170,7 @@ def _fitted(path: Path, plane: np.ndarray, size: tuple[int, int], resize: bool) 
 
 def _nearest(path: Path, plane: np.ndarray, known: np.ndarray) -> np.ndarray:
     """(H, W) int64: the place in `known` of the value nearest to each pixel of a lossy mask."""
-    distances = np.stack([np.abs(_channels(plane) - _channels(np.int32(value))).max(axis=-1) for value in known])
+    distances = np.stack([np.abs(channels_of(plane) - channels_of(np.int32(value))).max(axis=-1) for value in known])
     far = distances.min(axis=0) > _FAR
     if far.mean() > _MAX_FAR_SHARE:
         raise DataError(
@@ -213,100 +179,19 @@ def _nearest(path: Path, plane: np.ndarray, known: np.ndarray) -> np.ndarray:
     return distances.argmin(axis=0)
 
 
-def _channels(values: np.ndarray | np.int32) -> np.ndarray:
+def channels_of(values: np.ndarray | np.int32) -> np.ndarray:
     """(…, 3) int32: the colours behind the numbers; a grey value is a blue."""
     return np.stack([values >> 16, (values >> 8) & 255, values & 255], axis=-1)
 
 
-def _size_problem(file: Path, mask: ImageHeader, photo: ImageHeader, resize: bool) -> list[str]:
-    swapped = mask[:2] == photo[1::-1] and mask.height != mask.width
-    if mask[:2] == photo[:2] or (resize and not swapped):
-        return []
-    cure = (
-        "its sides are swapped: was the photo turned by its EXIF orientation?"
-        if swapped
-        else "set data.resize_masks: true if it shows the same view"
-    )
-    return [
-        f"{file}: the mask is {mask.height}x{mask.width} px (height x width), "
-        f"its photo {photo.height}x{photo.width}; {cure}"
-    ]
-
-
-def _blank_problem(masks: Sequence[Path], headers: Mapping[Path, ImageHeader], code: MaskCode) -> list[str]:
-    peaks = [headers[path].peak for path in masks]
-    if not peaks or max(peaks) >= code.threshold or UNKNOWN_PEAK in peaks:
-        return []
-    return [
-        f"{masks[0].parent}: no mask shows anything: the brightest value of all is {max(peaks)}, "
-        f"below data.mask_threshold={code.threshold}"
-    ]
-
-
-def _faint_problem(exact: Sequence[Path], headers: Mapping[Path, ImageHeader], code: MaskCode) -> list[str]:
-    """Masks that show something, but nothing at the threshold: zeros and ones among others of 255, or colours."""
-    faint = [path for path in exact if 0 < headers[path].peak < code.threshold]
-    if not faint:
-        drawn = [path for path in exact if path.suffix.lower() != ARRAY]
-        brightest = max(drawn, key=lambda path: headers[path].peak, default=None)
-        try:
-            if brightest is None or not 0 < read_grey(brightest).max() < code.threshold:
-                return []
-        except DataError as error:  # a TIFF of several pages
-            return error.problems
-        return [
-            f"{brightest}: is drawn in colour and shows nothing at data.mask_threshold={code.threshold}, which is of "
-            "greys; set data.labels: colour with class_colours, or lower data.mask_threshold"
-        ]
-    return [
-        f"{faint[0]}: shows something, but its brightest value is {headers[faint[0]].peak}, below "
-        f"data.mask_threshold={code.threshold} ({len(faint)} of {len(exact)} masks are so); "
-        "save them like the others, or lower data.mask_threshold"
-    ]
-
-
-def _gap_problem(code: MaskCode) -> list[str]:
-    owned = [(value, index) for index, own in enumerate(code.values) for value in own]
-    for first, owner in owned:
-        for second, other in owned:
-            gap = int(np.abs(_channels(np.int32(first)) - _channels(np.int32(second))).max())
-            if owner < other and gap < _MIN_GAP:
-                pair = f"{_shown(first, code.labels)} and {_shown(second, code.labels)}"
-                return [f"jpg masks smear {pair} into each other; save the masks as png"]
-    return []
-
-
-def _value_problems(masks: Sequence[Path], code: MaskCode) -> list[str]:
-    """One problem for each value that belongs to no class, and for each file that is no such mask."""
-    index = FileIndex(masks, code.labels)
-
-    def distinct(path: Path) -> str:
-        values = pd.unique(read_values(path, code.labels).ravel())
-        return "many" if len(values) > _MOST_VALUES else " ".join(map(str, sorted(values)))
-
-    problems = index.inspect_new(distinct, "values of the masks")
-    known = {str(value) for own in code.values for value in own}
-    strangers: dict[str, list[Path]] = {}
-    for path, finding in index.found.items():
-        if finding == "many":
-            problems.append(f"{path}: more than {_MOST_VALUES} different values, so no {code.labels} mask")
-        else:
-            for value in set(finding.split()) - known:
-                strangers.setdefault(value, []).append(path)
-    for value, paths in sorted(strangers.items()):
-        problems.append(
-            f"{paths[0]}: {_shown(int(value), code.labels)} belongs to no class "
-            f"({len(paths)} of {len(masks)} masks have it); {_cure(code)}"
-        )
-    return problems
-
-
-def _shown(value: int, labels: str) -> str:
+def shown(value: int, labels: str) -> str:
+    """A value of class-index masks, or a colour, in words."""
     if labels != "colour":
         return f"the value {value}"
     return f"the colour [{value >> 16}, {value >> 8 & 255}, {value & 255}]"
 
 
-def _cure(code: MaskCode) -> str:
+def cure(code: MaskCode) -> str:
+    """What to do about a value or colour that belongs to no class."""
     what = "values" if code.labels == "class_index" else "colours"
     return f"name it in data.class_{what}, or in data.background_{what} if it is none"

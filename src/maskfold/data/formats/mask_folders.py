@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 from maskfold.config import MaskFoldersData
 from maskfold.data.competition import Competition, OnBadImage
+from maskfold.data.formats.mask_checks import check_mask_files, spot_check
 from maskfold.data.formats.mask_files import (
     FileMasks,
     Masks,
-    check_mask_files,
     mask_files_of,
-    spot_check,
 )
 from maskfold.data.formats.name_patterns import NamePattern, files_below
 from maskfold.data.image_ids import HINTED, ids_of, nearest_name

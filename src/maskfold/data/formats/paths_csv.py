@@ -10,12 +10,11 @@ from pathlib import Path
 from maskfold.config import PathsCsvData
 from maskfold.data.competition import Competition, OnBadImage
 from maskfold.data.csv_files import read_csv
+from maskfold.data.formats.mask_checks import check_mask_files, spot_check
 from maskfold.data.formats.mask_files import (
     FileMasks,
     Masks,
-    check_mask_files,
     mask_files_of,
-    spot_check,
 )
 from maskfold.data.image_ids import images_by_id
 from maskfold.data.images.files import image_table

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 ARRAY = ".npy"
 TIFF = (".tif", ".tiff")
 JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
+DEEP = (".png", *TIFF, ".pgm", ".pnm", ".jp2")  # may hold 16 bits a value
 ANIMATED = (".gif", ".webp", ".avif")  # may hold several pictures
 SUFFIXES = (*JPEG, ".png", *TIFF, ".webp", ".bmp", ".gif", ".jp2", ".avif", ".pgm", ".ppm", ".pbm", ".pnm", ARRAY)
 

@@ -1,183 +1,204 @@
-"""Finds csv files of run lengths and of paths, and what their columns mean."""
+"""Finds csv files of run lengths, and what their columns mean."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from maskfold.data.csv_files import CsvTable, read_csv
-from maskfold.data.image_ids import list_names
 from maskfold.data.images.headers import read_declared
-from maskfold.data.images.suffixes import SUFFIXES
-from maskfold.data.problems import is_file
+from maskfold.data.images.naming import name_in_folder
+from maskfold.data.images.suffixes import without_image_suffix
+from maskfold.data.recognition.csv_columns import (
+    ClassColumn,
+    ImageColumn,
+    Runs,
+    cells,
+    class_behind,
+    class_columns,
+    image_column,
+    repeats,
+    runs_in,
+    same_classes,
+)
+from maskfold.data.recognition.folders import Folder
+from maskfold.data.recognition.proposal import Proposal, counted, listed
 from maskfold.errors import DataError
-from maskfold.pixels.rle import RleError, decode, parse_runs
+from maskfold.pixels.rle import RleError, decode
 
-_LOOKED_AT = 400  # rows
-_SHARE = 0.9  # of them must be of a kind; the reader names the others
-_MOST_CLASSES = 100
 _DECODED = 60  # masks whose shape tells the pixel order
 _CLEARER = 1.3  # times as many edges in the wrong order
 
-Sketch = tuple[str, dict[str, object]]
+
+def csvs_of_runs(root: Path, folders: Sequence[Folder], misses: list[str]) -> list[Proposal]:
+    """A proposal for each csv right in the root whose cells are run lengths of images in one of the folders.
+
+    misses: csv files of run lengths whose images are not found are added. Raises DataError with what was found where a
+    csv may mean several things.
+    """
+    return [proposal for table in tables(root) for proposal in _of_table(table, root, folders, misses)]
 
 
-def csvs_of_runs(root: Path) -> list[Sketch]:
-    """A sketch of each csv right in the root whose cells are run lengths of images in one of the folders."""
-    sketches: list[Sketch] = []
-    for table in _tables(root):
-        runs = [column for column in table.header if _all(table, column, _is_runs)]
-        others = [column for column in table.header if column not in runs]
-        section = _roles(table, runs, others)
-        folder = None if section is None else _folder_of(root, _ids(table, section))
-        if section is None or folder is None:
-            continue
-        order, certain = _pixel_order(table, runs[0], _ids(table, section), folder)
-        section |= {"train_csv": table.path.name, "train_images": str(folder.relative_to(root)), "order": order}
-        section |= {"test_images": _test_folder(root, folder), "sample_submission": _sample(root)}
-        told = "" if certain else " (the usual order; the masks do not tell)"
-        words = f"run lengths in {table.path.name}, {order} by {order}{told}"
-        sketches.append((words, {"format": "rle_csv", **section}))
-    return sketches
-
-
-def csvs_of_paths(root: Path) -> list[Sketch]:
-    """A sketch of each csv right in the root with two columns of image files."""
-    sketches: list[Sketch] = []
-    for table in _tables(root):
-        columns = [c for c in table.header if _all(table, c, partial(_is_image, root))]
-        if len(columns) < 2:
-            continue
-        words = f"paths of images and masks in {table.path.name}"
-        masks = [c for c in columns[1:] if "mask" in c.lower() or "label" in c.lower()] or columns[1:]
-        image = next(c for c in columns if c not in masks)
-        named: dict[str, object] = {"image": image, "mask": masks[0]}
-        classes: tuple[str, ...] = ("mask",)
-        if len(masks) > 1:
-            named, classes = {"image": image, "mask": None, "mask_of": {c: c for c in masks}}, tuple(masks)
-        section: dict[str, object] = {
-            "format": "paths_csv",
-            "train_csv": table.path.name,
-            "columns": named,
-            "class_names": classes,
-        }
-        sketches.append((words, section))
-    return sketches
-
-
-def _tables(root: Path) -> Iterator[CsvTable]:
-    for path in sorted(root.glob("*.csv")):
+def tables(root: Path) -> Iterator[CsvTable]:
+    """The csv files right in the root that may hold labels; bad rows are left to the reader, which names them all."""
+    for path in sorted(path for path in root.iterdir() if path.suffix.lower() == ".csv"):
         if re.search("sample|submission|test", path.stem.lower()):
             continue
         try:
-            yield read_csv(path, row_problems=[])  # bad rows are left to the reader, which names them all
+            yield read_csv(path, row_problems=[])
         except DataError:
             continue
 
 
-def _all(table: CsvTable, column: str, fits: Callable[[str], bool]) -> bool:
-    """Whether nearly every cell in the first rows is blank or fits, and one is not blank."""
-    cells = [text for _, (text,) in table.select([column])[:_LOOKED_AT] if text]
-    return bool(cells) and sum(map(fits, cells)) >= _SHARE * len(cells)
+def _of_table(table: CsvTable, root: Path, folders: Sequence[Folder], misses: list[str]) -> list[Proposal]:
+    runs = [found for found in (runs_in(table, column) for column in table.header) if found is not None]
+    if not runs:
+        return []
+    others = [column for column in table.header if column not in {found.column for found in runs}]
+    image = image_column(table, others, folders)
+    if image is None:
+        examples = listed([f"{column}: {cells(table, column)[0]!r}" for column in others if table.rows], 4)
+        misses.append(
+            f"{table.path}: column {runs[0].column} holds run lengths, but no other column names images of a folder "
+            f"({examples}); folders of images: {listed([f.name for f in folders if f.images]) or 'none'}"
+        )
+        return []
+    if image.others:
+        names = listed([folder.name for folder in (image.folder, *image.others)])
+        raise DataError([f"{table.path}: its images lie in {names} alike; write down data.train_images"])
+    if len({(found.token, found.relative) for found in runs}) > 1:
+        raise DataError([f"{table.path}: its columns of run lengths differ in how they write an empty mask or a start"])
+    rest = [column for column in others if column != image.column]
+    return [_proposal(table, root, folders, image, runs, role, rest) for role in _class_roles(table, image, runs, rest)]
 
 
-def _is_runs(text: str) -> bool:
-    try:
-        return len(text.split()) >= 2 and len(parse_runs(text)) > 0
-    except RleError:
-        return text == "-1"
+def _class_roles(
+    table: CsvTable, image: ImageColumn, runs: Sequence[Runs], rest: Sequence[str]
+) -> list[ClassColumn | None]:
+    """The columns that may name the class; None among them stands for a single class."""
+    if image.classes or len(runs) > 1:
+        return [None]
+    found = class_columns(table, image.column, rest, runs[0])
+    certain = [entry for entry in found if entry.certain]
+    if certain:
+        words = [entry for entry in certain if not all(name.lstrip("-").isdigit() for name in entry.classes)]
+        best = (words or certain)[0]
+        return [best, *(e for e in certain if e != best and not same_classes(table, best.column, e.column))]
+    return [None, *found]
 
 
-def _is_image(root: Path, text: str) -> bool:
-    return text.lower().endswith(SUFFIXES) and is_file(root / text)
-
-
-def _roles(table: CsvTable, runs: list[str], others: list[str]) -> dict[str, object] | None:
-    """The keys columns and class_names; None where the columns are of another kind."""
-    if not runs or not others:
-        return None
-    image = others[0]
-    if len(runs) > 1:
-        return {"columns": {"image": image, "rle_of": {name: name for name in runs}}, "class_names": tuple(runs)}
-    rle = runs[0]
-    if table.header == ("ImageId", "ClassId", "EncodedPixels") or len(others) > 1:
-        class_column = next((c for c in others[1:] if "class" in c.lower() or "label" in c.lower()), others[-1])
-        names = {text for _, (text,) in table.select([class_column])}
-        if len(names) <= _MOST_CLASSES:
-            columns = {"image": image, "class_name": class_column, "rle": rle}
-            return {"columns": columns, "class_names": _sorted(names)}
-    ids = [text for _, (text,) in table.select([image])]
-    if all("_" in text for text in ids):
-        names = {text.rpartition("_")[2] for text in ids}
-        if len(names) <= min(_MOST_CLASSES, max(1, len(ids) // 2)):
-            return {"columns": {"image_class": image, "rle": rle}, "class_names": _sorted(names)}
-    section: dict[str, object] = {"columns": {"image": image, "rle": rle}, "class_names": ("mask",)}
-    if len(set(ids)) < len(ids):
+def _proposal(
+    table: CsvTable,
+    root: Path,
+    folders: Sequence[Folder],
+    image: ImageColumn,
+    runs: Sequence[Runs],
+    role: ClassColumn | None,
+    rest: Sequence[str],
+) -> Proposal:
+    first, name = runs[0], table.path.name
+    columns: dict[str, object] = {"image": image.column, "rle": first.column}
+    classes: tuple[str, ...] = ("mask",)
+    if image.classes:
+        columns, classes = {"image_class": image.column, "rle": first.column}, image.classes
+    elif len(runs) > 1:
+        classes = tuple(found.column for found in runs)
+        columns = {"image": image.column, "rle_of": {column: column for column in classes}}
+    elif role is not None:
+        columns = {"image": image.column, "class_name": role.column, "rle": first.column}
+        classes = role.classes
+    order = "relative" if first.relative else _pixel_order(table, runs, image)
+    section: dict[str, object] = {"format": "rle_csv", "columns": columns, "class_names": classes, "train_csv": name}
+    section |= {"train_images": image.folder.name, "order": order}
+    section |= {"test_images": test_folder(folders, image.folder), "sample_submission": _sample(root)}
+    keys = [image.column] if role is None else [image.column, role.column]
+    several = repeats(table, keys, first) if len(runs) == 1 else 0
+    if first.token:
+        section["empty_token"] = first.token
+    if several:
         section["several_rows"] = "union"
-    return section
+    unused = [column for column in rest if role is None or column != role.column]
+    notes = [_image_note(image), *(_runs_note(table, found) for found in runs)]
+    if role is not None:
+        notes.append(f"column {role.column}: the class ({counted(len(classes), 'value')}: {listed(list(classes))})")
+    notes += [f"{counted(several, 'row')} of an image and class that has one already: joined"] if several else []
+    notes += [f"columns that are not used: {listed(unused)}"] if unused else []
+    words = f"run lengths in {name}, " + ("relative to each other" if first.relative else f"{order} by {order}")
+    return Proposal(words, section, tuple(notes))
 
 
-def _sorted(names: set[str]) -> tuple[str, ...]:
-    return tuple(sorted(names, key=lambda name: (len(name) if name.isdigit() else 0, name)))
+def _image_note(image: ImageColumn) -> str:
+    joined = f" and the class ({listed(list(image.classes))})" if image.classes else ""
+    return (
+        f"column {image.column}: the image{joined} ({image.matched} of {image.looked_at} are in {image.folder.name}, "
+        f"which holds {counted(len(image.folder.images), 'image')})"
+    )
 
 
-def _ids(table: CsvTable, section: dict[str, object]) -> list[str]:
-    columns = section["columns"]
-    assert isinstance(columns, dict)
-    if "image" in columns:
-        return [text for _, (text,) in table.select([columns["image"]])]
-    return [text.rpartition("_")[0] for _, (text,) in table.select([columns["image_class"]])]
+def _runs_note(table: CsvTable, runs: Runs) -> str:
+    texts = cells(table, runs.column)
+    empty = sum(text in ("", runs.token) for text in texts)
+    token = f" or {runs.token!r}" if runs.token else ""
+    return f"column {runs.column}: run lengths ({counted(len(texts), 'row')}, {empty} of them blank{token}: empty)"
 
 
-def _folder_of(root: Path, ids: list[str]) -> Path | None:
-    """The folder below the root that holds images of most of the ids in the first rows, and of nearly all."""
-    wanted = set(ids[:_LOOKED_AT])
-    best: tuple[int, Path | None] = (0, None)
-    for folder in sorted(path for path in [*root.glob("*"), *root.glob("*/*")] if path.is_dir()):
-        names = list_names(folder)
-        held = max(len(wanted.intersection(names)), len(wanted.intersection(Path(name).stem for name in names)))
-        if held > best[0] and held >= _SHARE * len(wanted):
-            best = held, folder
-    return best[1]
-
-
-def _test_folder(root: Path, train: Path) -> str | None:
-    folders = [path for path in sorted(root.glob("*test*")) if path.is_dir() and path != train and list_names(path)]
-    inner = [path / train.name for path in sorted(root.glob("*test*")) if list_names(path / train.name)]
-    found = folders or inner
-    return str(found[0].relative_to(root)) if len(found) == 1 else None
-
-
-def _sample(root: Path) -> str | None:
-    found = sorted(root.glob("*sample*.csv"))
+def test_folder(folders: Sequence[Folder], train: Folder) -> str | None:
+    """The one folder of test images; None where there is none or several may be it."""
+    found = [f for f in folders if f.split == "test" and f.images and not f.is_mask and f.path != train.path]
     return found[0].name if len(found) == 1 else None
 
 
-def _pixel_order(table: CsvTable, column: str, ids: list[str], folder: Path) -> tuple[Literal["column", "row"], bool]:
-    """The order in which the masks have fewer edges, and whether the difference is clear; column where it is not.
+def _sample(root: Path) -> str | None:
+    found = sorted(path for path in root.glob("*sample*") if path.suffix.lower() == ".csv")
+    return found[0].name if len(found) == 1 else None
+
+
+def _pixel_order(table: CsvTable, runs: Sequence[Runs], image: ImageColumn) -> str:
+    """The order in which the masks have clearly fewer edges.
 
     Read in the wrong order, runs that lie side by side are torn apart, and every one of them has edges of its own.
+    Raises DataError where the masks differ by the order, but do not tell which is right.
     """
-    files = {path.stem: path for path in map(folder.joinpath, list_names(folder))}
-    edges = {"column": 0, "row": 0}
-    texts = [text for _, (text,) in table.select([column])]
-    shown = [(i, text) for i, text in zip(ids, texts, strict=True) if text and text != "-1"]
-    for image_id, text in shown[:: max(1, len(shown) // _DECODED)]:
-        path = files.get(image_id) or files.get(Path(image_id).stem)
-        declared = None if path is None else read_declared(path)
-        if declared is None:
+    edges, differ = {"column": 0, "row": 0}, False
+    for text, (height, width) in _masks_to_look_at(table, runs, image):
+        try:
+            masks = {order: decode(text, height, width, order) for order in ("column", "row")}
+        except RleError:
             continue
-        for order in ("column", "row"):
-            try:
-                mask = decode(text, declared.height, declared.width, order).astype(np.int8)
-            except RleError:
-                break  # in either order
-            edges[order] += int(np.abs(np.diff(mask, axis=0)).sum() + np.abs(np.diff(mask, axis=1)).sum())
+        differ = differ or not np.array_equal(masks["column"], masks["row"])
+        for order, mask in masks.items():
+            signed = mask.astype(np.int8)
+            edges[order] += int(np.abs(np.diff(signed, axis=0)).sum() + np.abs(np.diff(signed, axis=1)).sum())
     if edges["column"] > _CLEARER * edges["row"]:
-        return "row", True
-    return "column", edges["row"] > _CLEARER * edges["column"]
+        return "row"
+    if edges["row"] > _CLEARER * edges["column"] or not differ:
+        return "column"
+    raise DataError(
+        [
+            f"{table.path}: the masks do not show whether their run lengths go down the columns (as on Kaggle) or "
+            f"along the rows ({edges['column']} edges against {edges['row']}); write down data.format: rle_csv with "
+            "data.order"
+        ]
+    )
+
+
+def _masks_to_look_at(
+    table: CsvTable, runs: Sequence[Runs], image: ImageColumn
+) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Run lengths with the size of their image, evenly spread over the file."""
+    files = {without_image_suffix(name): image.folder.path / name for name in image.folder.images}
+    files |= {name: image.folder.path / name for name in image.folder.images}
+    known = set(files)
+    for found in runs:
+        rows = table.select([image.column, found.column])
+        shown = [fields for _, fields in rows if fields[1] and fields[1] != found.token]
+        for text, rle in shown[:: max(1, len(shown) // _DECODED)]:
+            own = name_in_folder(text, image.folder.name)
+            if image.classes:
+                own = own.removesuffix(f"_{class_behind(own, known)}")
+            declared = read_declared(files[own]) if own in files else None
+            if declared is not None:
+                yield rle, (declared.height, declared.width)

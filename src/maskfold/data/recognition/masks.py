@@ -1,78 +1,152 @@
-"""What the names and the pixels of mask images tell about how to read them."""
+"""What the pixels of mask images tell about how to read them."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
+from PIL import Image
 
 from maskfold.data.formats.mask_files import read_values
-from maskfold.data.image_ids import list_names
 from maskfold.data.images.files import check_images, read_for_display
+from maskfold.data.images.suffixes import ARRAY, JPEG
+from maskfold.data.recognition.mask_values import MOST_CLASSES, FileValues, value_notes, value_section
 from maskfold.errors import DataError
 
 _SAMPLE = 40  # files
-_SHARE = 0.9  # of the photos in the sample that must have a mask of the pattern
-_MOST_CLASSES = 40
+_COLOURED = 32  # between the channels of a pixel
+_VOC_VOID = 0xE0E0C0  # of PASCAL VOC: pixels at the border of objects
+_MIDDLE = (64, 192)  # greys that are neither black nor white, whatever a jpg makes of an edge
+_MIDDLE_SHARE = 0.02  # of the pixels that are on, well inside regions of such greys
 
 
-def mask_name_of(photos: Path, masks: Path) -> str | None:
-    """The pattern of data.mask_name that leads from the photos to the masks; None where there is none."""
-    stems = [Path(name).stem for name in _spread(list_names(photos))]
-    own = {Path(name).stem for name in list_names(masks)}
-    if own:
-        return _pattern(stems, own)
-    inner = sorted(path for path in masks.iterdir() if path.is_dir())
-    found = {Path(name).stem for folder in inner for name in list_names(folder)}
-    pattern = _pattern(stems, found) if found else None
-    return None if pattern is None else "{class}/" + pattern
+def mask_section(masks: Sequence[Path], place: str) -> tuple[dict[str, object], list[str]]:
+    """The keys of the data section that say how to read masks, from those of a sample that are whole, and the notes.
+
+    Raises DataError with what was found and the settings to choose from where the pixels may mean several things.
+    """
+    sample = masks[:: max(1, len(masks) // _SAMPLE)]
+    files = list(check_images(list(sample))[0])
+    if not files:
+        return {"class_names": ("mask",)}, []
+    transparent = [path for path in files if _has_varying_alpha(path)]
+    if transparent:
+        raise DataError(
+            [
+                f"{transparent[0]}: its transparency (alpha) varies, so the mask may be drawn in it "
+                f"({len(transparent)} of {len(files)} masks are so); save the masks as grey images"
+            ]
+        )
+    palettes = {_has_colour_palette(path) for path in files}
+    if palettes != {True} and any(_is_coloured(path) for path in files):
+        return _colour_section(files, place)
+    lossy = [path for path in files if path.suffix.lower() in JPEG]
+    if lossy:
+        return _lossy_section(files, lossy, place)
+    values = [_values_of(path) for path in files]
+    section = value_section(values, place)
+    if palettes == {True} and section.get("labels") != "class_index":
+        indices = sorted({value for file in values for value in file.shown})
+        section = {"labels": "class_index", "class_names": ("mask",), "class_values": {"mask": indices[0]}}
+    return section, value_notes(values, section)
 
 
-def mask_labels(masks: Path) -> dict[str, object]:
-    """The keys of the data section that say how to read a folder's masks, from those of a sample that are whole."""
-    files = list(check_images([masks / name for name in _spread(list_names(masks))])[0])
-    if any(_is_coloured(path) for path in files):
-        colours = _values(files, "colour")
-        if len(colours) > _MOST_CLASSES:
-            raise DataError([f"{masks}: has more than {_MOST_CLASSES} colours; these are no masks, or were jpg once"])
-        named = {f"colour_{value:06x}": (value >> 16, value >> 8 & 255, value & 255) for value in colours if value}
-        return {"labels": "colour", "class_names": tuple(named), "class_colours": named}
-    lossy = any(path.suffix.lower() in (".jpg", ".jpeg") for path in files)
-    values = [] if lossy else _values(files, "class_index")
-    if values and max(values) == 1:
-        return {"class_names": ("mask",), "mask_threshold": 1}
-    if 2 < len(values) <= _MOST_CLASSES and max(values) <= _MOST_CLASSES:
-        named_values = {f"class_{value}": value for value in values if value}
-        return {"labels": "class_index", "class_names": tuple(named_values), "class_values": named_values}
-    return {"class_names": ("mask",)}
+def _values_of(path: Path) -> FileValues:
+    plane = read_values(path, "class_index")
+    return FileValues.of(path, _as_decoded(path, plane), _bits(path))
 
 
-def _pattern(stems: list[str], masks: set[str]) -> str | None:
-    """{stem} with what the masks' names have before and behind it, where most photos have such a mask."""
-    affixes: Counter[tuple[str, str]] = Counter()
-    for stem in stems:
-        if stem in masks:
-            affixes["", ""] += 1
-            continue
-        for mask in masks:
-            before, found, behind = mask.partition(stem)
-            if found and not (before[-1:].isalnum() or behind[:1].isalnum()):
-                affixes[before, behind] += 1
-    if not affixes:
-        return None
-    (before, behind), count = affixes.most_common(1)[0]
-    return f"{before}{{stem}}{behind}" if count >= _SHARE * len(stems) else None
+def _as_decoded(path: Path, plane: np.ndarray) -> np.ndarray:
+    """A palette of greys counts as greys, whichever index each has; so does a picture of one bit a pixel."""
+    if path.suffix.lower() == ARRAY:
+        return plane
+    with Image.open(path) as image:
+        if image.mode == "1" or (image.mode == "P" and not _has_colour_palette(path)):
+            return np.asarray(image.convert("L")).astype(np.int32)
+    return plane
 
 
-def _spread(names: list[str]) -> list[str]:
-    return names[:: max(1, len(names) // _SAMPLE)]
+def _bits(path: Path) -> int:
+    if path.suffix.lower() == ARRAY:
+        return 8
+    with Image.open(path) as image:
+        return 16 if image.mode.startswith("I") else 8
+
+
+def _has_colour_palette(path: Path) -> bool:
+    """Whether a file's pixels are indices of colours, the first of which is black."""
+    if path.suffix.lower() == ARRAY:
+        return False
+    with Image.open(path) as image:
+        if image.mode != "P":
+            return False
+        used = np.unique(np.asarray(image))
+        palette = np.array((image.getpalette() or [])[: 3 * 256], dtype=np.uint8).reshape(-1, 3)
+    colours = palette[used[used < len(palette)]].astype(int)
+    grey = bool((np.ptp(colours, axis=1) <= _COLOURED).all())
+    return not grey and not palette[0].any()
+
+
+def _has_varying_alpha(path: Path) -> bool:
+    if path.suffix.lower() == ARRAY:
+        return False
+    with Image.open(path) as image:
+        if "A" not in image.getbands():
+            return False
+        low, high = image.getchannel("A").getextrema()
+    return bool(low != high)
 
 
 def _is_coloured(path: Path) -> bool:
     image = read_for_display(path).astype(np.int16)
-    return bool((np.abs(image - image[:, :, :1]) > 32).any())
+    return bool((np.abs(image - image[:, :, :1]) > _COLOURED).any())
 
 
-def _values(files: list[Path], labels: str) -> list[int]:
-    return sorted({int(value) for path in files for value in np.unique(read_values(path, labels))})
+def _colour_section(files: Sequence[Path], place: str) -> tuple[dict[str, object], list[str]]:
+    counts: dict[int, int] = {}
+    for path in files:
+        values, pixels = np.unique(read_values(path, "colour"), return_counts=True)
+        for value, count in zip(values.tolist(), pixels.tolist(), strict=True):
+            counts[value] = counts.get(value, 0) + count
+    if len(counts) > MOST_CLASSES:
+        raise DataError(
+            [f"{place}: has {len(counts)} colours, more than {MOST_CLASSES}; these are no masks, or were jpg once"]
+        )
+    if _VOC_VOID in counts:
+        raise DataError(
+            [
+                f"{place}: has the colour [224, 224, 192], with which PASCAL VOC marks borders that nobody labelled "
+                "(void); `auto` does not guess. Set data.labels: colour with data.class_colours, and name the colour "
+                "in data.background_colours if it is to count as background"
+            ]
+        )
+    named = {f"colour_{value:06x}": (value >> 16, value >> 8 & 255, value & 255) for value in sorted(counts) if value}
+    total = sum(counts.values())
+    notes = [
+        f"mask colour {list(colour)}: {name} ({counts[value] / total:.1%} of the pixels)"
+        for value, (name, colour) in zip((v for v in sorted(counts) if v), named.items(), strict=True)
+    ]
+    background = counts.get(0, 0) / total
+    notes.append(f"mask colour [0, 0, 0]: background ({background:.1%} of the pixels)")
+    return {"labels": "colour", "class_names": tuple(named), "class_colours": named}, notes
+
+
+def _lossy_section(files: Sequence[Path], lossy: Sequence[Path], place: str) -> tuple[dict[str, object], list[str]]:
+    """Grey masks of which some are jpg: one object, unless greys between black and white fill regions."""
+    inside = on = 0
+    for path in files:
+        grey = read_for_display(path)[:, :, 0]
+        between = ((grey >= _MIDDLE[0]) & (grey < _MIDDLE[1])).astype(np.uint8)
+        middle = cv2.erode(between, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+        inside, on = inside + int(middle.sum()), on + int((grey >= _MIDDLE[0]).sum())
+    if inside > _MIDDLE_SHARE * max(on, 1):
+        raise DataError(
+            [
+                f"{place}: jpg masks ({len(lossy)} of {len(files)}) with regions of grey ({inside / on:.0%} of what "
+                "they show); `auto` does not guess what they mean. Set data.labels: class_index with "
+                "data.class_values, or save the masks as png"
+            ]
+        )
+    return {"class_names": ("mask",)}, [f"jpg masks: on at 128 or above ({len(lossy)} of {len(files)} files looked at)"]

@@ -1,0 +1,179 @@
+"""Looks at mask files before anything is trained: sizes, values, and masks in which nothing shows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from maskfold.config import MaskFoldersData, PathsCsvData
+from maskfold.data.competition import MaskSource
+from maskfold.data.formats.mask_files import (
+    MaskCode,
+    Masks,
+    channels_of,
+    cure,
+    is_deep,
+    mask_files_of,
+    read_grey,
+    read_values,
+    shown,
+)
+from maskfold.data.images.files import UNKNOWN_PEAK, ImageHeader
+from maskfold.data.images.index import FileIndex
+from maskfold.data.images.suffixes import ARRAY, JPEG
+from maskfold.errors import DataError
+
+_MIN_GAP = 24  # between values or colours in a lossy file; closer ones smear into each other
+_MOST_VALUES = 64  # in a mask; a file with more is a photo, or was a jpg once
+_SPOT_CHECKS = 200  # masks
+
+
+def check_mask_files(
+    data: MaskFoldersData | PathsCsvData,
+    images: Mapping[str, Path],
+    pairs: Masks,
+    headers: Mapping[Path, ImageHeader],
+) -> list[str]:
+    """What is wrong with the masks of photos; the pixels of files of which only headers were read are not looked at.
+
+    images: image_id -> photo; headers: of all files that can be read.
+    """
+    code = MaskCode.of(data)
+    problems = []
+    for image_id, own in pairs.items():
+        for file in (file for files in own for file in files):
+            if file in headers and images[image_id] in headers:
+                problems += _size_problem(file, headers[file], headers[images[image_id]], code.resize)
+    masks = [file for file in mask_files_of(pairs) if file in headers]
+    exact = [path for path in masks if path.suffix.lower() not in JPEG and headers[path].peak != UNKNOWN_PEAK]
+    if code.labels == "binary":
+        arrays = [path for path in exact if path.suffix.lower() == ARRAY]
+        problems += FileIndex(arrays, "binary").inspect_new(lambda path: str(read_grey(path).max()), "masks")
+        peaks = _peaks(masks, headers, code.threshold)
+        return sorted(problems) + (_blank_problem(masks, peaks, code) or _faint_problem(exact, peaks, code))
+    if any(path.suffix.lower() in JPEG for path in masks):
+        problems += _gap_problem(code)
+    return sorted(problems) + _value_problems(exact, code)
+
+
+def spot_check(source: MaskSource, image_ids: Sequence[str], headers: Collection[ImageHeader]) -> list[str]:
+    """What reading some evenly spaced masks brings to light, where the check did not decode every file."""
+    if all(header.peak != UNKNOWN_PEAK for header in headers):
+        return []
+    problems, any_shown = [], False
+    chosen = image_ids[:: max(1, len(image_ids) // _SPOT_CHECKS)]
+    for image_id in chosen:
+        try:
+            any_shown = bool(source(image_id).any()) or any_shown
+        except DataError as error:
+            problems += error.problems
+    if not problems and not any_shown:
+        problems.append(f"none of {len(chosen)} masks shows anything; look at data.mask_threshold and the class values")
+    return problems
+
+
+def _size_problem(file: Path, mask: ImageHeader, photo: ImageHeader, resize: bool) -> list[str]:
+    swapped = mask[:2] == photo[1::-1] and mask.height != mask.width
+    if mask[:2] == photo[:2] or (resize and not swapped):
+        return []
+    cure = (
+        "its sides are swapped: was the photo turned by its EXIF orientation?"
+        if swapped
+        else "set data.resize_masks: true if it shows the same view"
+    )
+    return [
+        f"{file}: the mask is {mask.height}x{mask.width} px (height x width), "
+        f"its photo {photo.height}x{photo.width}; {cure}"
+    ]
+
+
+def _peaks(masks: Sequence[Path], headers: Mapping[Path, ImageHeader], threshold: int) -> dict[Path, int]:
+    """The brightest value of each mask, 0..255; where 16 bits are scaled to 8, nothing that is not 0 becomes 0."""
+    peaks = {path: headers[path].peak for path in masks}
+    return {
+        path: int(read_grey(path).max()) if UNKNOWN_PEAK < peak < threshold and is_deep(path) else peak
+        for path, peak in peaks.items()
+    }
+
+
+def _blank_problem(masks: Sequence[Path], peaks: Mapping[Path, int], code: MaskCode) -> list[str]:
+    values = [peaks[path] for path in masks]
+    if not values or max(values) >= code.threshold or UNKNOWN_PEAK in values:
+        return []
+    brightest = max(masks, key=lambda path: peaks[path])
+    return [
+        f"{masks[0].parent}: no mask shows anything: the brightest value of all is {max(values)}, "
+        f"below data.mask_threshold={code.threshold}{_depth_hint(brightest)}"
+    ]
+
+
+def _depth_hint(path: Path) -> str:
+    """What the brightest value of a 16-bit mask is in the file, "" of others."""
+    if not is_deep(path):
+        return ""
+    value = int(read_values(path, "class_index").max())
+    return (
+        f"; {path.name} holds 16 bits a pixel, in which its brightest value, {value}, is dark (65535 is white): "
+        "set data.mask_threshold: 1, which takes all that is not 0, or save the masks with 8 bits"
+    )
+
+
+def _faint_problem(exact: Sequence[Path], peaks: Mapping[Path, int], code: MaskCode) -> list[str]:
+    """Masks that show something, but nothing at the threshold: zeros and ones among others of 255, or colours."""
+    faint = [path for path in exact if 0 < peaks[path] < code.threshold]
+    if not faint:
+        drawn = [path for path in exact if path.suffix.lower() != ARRAY]
+        brightest = max(drawn, key=lambda path: peaks[path], default=None)
+        try:
+            if brightest is None or not 0 < read_grey(brightest).max() < code.threshold:
+                return []
+        except DataError as error:  # a TIFF of several pages
+            return error.problems
+        return [
+            f"{brightest}: is drawn in colour and shows nothing at data.mask_threshold={code.threshold}, which is of "
+            "greys; set data.labels: colour with class_colours, or lower data.mask_threshold"
+        ]
+    return [
+        f"{faint[0]}: shows something, but its brightest value is {peaks[faint[0]]}, below "
+        f"data.mask_threshold={code.threshold} ({len(faint)} of {len(exact)} masks are so); "
+        f"save them like the others, or lower data.mask_threshold{_depth_hint(faint[0])}"
+    ]
+
+
+def _gap_problem(code: MaskCode) -> list[str]:
+    owned = [(value, index) for index, own in enumerate(code.values) for value in own]
+    for first, owner in owned:
+        for second, other in owned:
+            gap = int(np.abs(channels_of(np.int32(first)) - channels_of(np.int32(second))).max())
+            if owner < other and gap < _MIN_GAP:
+                pair = f"{shown(first, code.labels)} and {shown(second, code.labels)}"
+                return [f"jpg masks smear {pair} into each other; save the masks as png"]
+    return []
+
+
+def _value_problems(masks: Sequence[Path], code: MaskCode) -> list[str]:
+    """One problem for each value that belongs to no class, and for each file that is no such mask."""
+    index = FileIndex(masks, code.labels)
+
+    def distinct(path: Path) -> str:
+        values = pd.unique(read_values(path, code.labels).ravel())
+        return "many" if len(values) > _MOST_VALUES else " ".join(map(str, sorted(values)))
+
+    problems = index.inspect_new(distinct, "values of the masks")
+    known = {str(value) for own in code.values for value in own}
+    strangers: dict[str, list[Path]] = {}
+    for path, finding in index.found.items():
+        if finding == "many":
+            problems.append(f"{path}: more than {_MOST_VALUES} different values, so no {code.labels} mask")
+        else:
+            for value in set(finding.split()) - known:
+                strangers.setdefault(value, []).append(path)
+    for value, paths in sorted(strangers.items()):
+        problems.append(
+            f"{paths[0]}: {shown(int(value), code.labels)} belongs to no class "
+            f"({len(paths)} of {len(masks)} masks have it); {cure(code)}"
+        )
+    return problems

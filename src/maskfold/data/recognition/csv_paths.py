@@ -1,0 +1,83 @@
+"""Finds csv files that name images and masks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from maskfold.data.csv_files import CsvTable
+from maskfold.data.images.suffixes import SUFFIXES
+from maskfold.data.problems import is_file
+from maskfold.data.recognition.csv import tables
+from maskfold.data.recognition.csv_columns import LOOKED_AT, SHARE, cells
+from maskfold.data.recognition.folders import Folder
+from maskfold.data.recognition.masks import mask_section
+from maskfold.data.recognition.proposal import Proposal, counted, listed
+from maskfold.errors import DataError
+
+_MASK = re.compile(r"mask|label|annot|seg|truth|gt", re.IGNORECASE)
+
+
+def csvs_of_paths(root: Path, folders: Sequence[Folder]) -> list[Proposal]:
+    """A proposal for each csv right in the root with a column of image files and one or more of masks.
+
+    Raises DataError with what was found where it is open which column holds which.
+    """
+    return [proposal for table in tables(root) for proposal in _of_table(table, root, folders)]
+
+
+def _of_table(table: CsvTable, root: Path, folders: Sequence[Folder]) -> list[Proposal]:
+    columns = [column for column in table.header if _names_images(table, column, root)]
+    if len(columns) < 2:
+        return []
+    masks = [column for column in columns if _MASK.search(column)]
+    images = [column for column in columns if column not in masks]
+    if not masks and len(images) == 2:
+        images, masks = images[:1], images[1:]
+    if len(images) != 1 or not masks:
+        raise DataError(
+            [
+                f"{table.path}: columns {listed(columns)} name images, but not which is the photo and which are masks; "
+                "write down data.format: paths_csv with data.columns"
+            ]
+        )
+    section, notes = _columns(table, root, images[0], masks)
+    test = [folder.name for folder in folders if folder.split == "test" and folder.images and not folder.is_mask]
+    section["test_images"] = test[0] if len(test) == 1 else None
+    unused = [column for column in table.header if column not in columns]
+    notes += [f"columns that are not used: {listed(unused)}"] if unused else []
+    return [Proposal(f"paths of images and masks in {table.path.name}", section, tuple(notes))]
+
+
+def _columns(table: CsvTable, root: Path, image: str, masks: list[str]) -> tuple[dict[str, object], list[str]]:
+    notes = [f"column {image}: the photo ({counted(len(cells(table, image)), 'row')})"]
+    notes += [f"column {column}: its mask ({_blank(table, column)})" for column in masks]
+    files = [root / text.replace("\\", "/") for column in masks for text in cells(table, column) if text]
+    labels, found = mask_section([path for path in dict.fromkeys(files) if is_file(path)], table.path.name)
+    section: dict[str, object] = {"format": "paths_csv", "train_csv": table.path.name}
+    if len(masks) == 1:
+        section["columns"] = {"image": image, "mask": masks[0]}
+        repeated = len(cells(table, image)) - len(set(cells(table, image)))
+        if repeated:
+            section["several_rows"] = "union"
+            notes.append(f"{counted(repeated, 'row')} of an image that has one already: joined")
+        return {**section, **labels}, [*notes, *found]
+    if labels.get("labels", "binary") != "binary":
+        raise DataError(
+            [f"{table.path}: {len(masks)} columns of masks ({listed(masks)}), whose files hold several values each"]
+        )
+    section["columns"] = {"image": image, "mask": None, "mask_of": {column: column for column in masks}}
+    return {**section, **labels, "class_names": tuple(masks)}, [*notes, *found]
+
+
+def _blank(table: CsvTable, column: str) -> str:
+    blank = sum(not text for text in cells(table, column))
+    return f"{blank} blank: empty" if blank else "none blank"
+
+
+def _names_images(table: CsvTable, column: str, root: Path) -> bool:
+    """Whether nearly every field in the first rows is blank or names an image file, and one is not blank."""
+    texts = [text for text in cells(table, column)[:LOOKED_AT] if text]
+    files = (is_file(root / text.replace("\\", "/")) for text in texts if text.lower().endswith(SUFFIXES))
+    return bool(texts) and sum(files) >= SHARE * len(texts)

@@ -1,0 +1,199 @@
+"""Finds folders of photos with masks in another folder, among the photos, or in one folder an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from maskfold.data.images.suffixes import without_image_suffix
+from maskfold.data.recognition.folders import Folder, split_of
+from maskfold.data.recognition.mask_names import MaskNames, mask_names
+from maskfold.data.recognition.masks import mask_section
+from maskfold.data.recognition.proposal import Proposal, counted, listed
+from maskfold.errors import DataError
+
+_SHARE = 0.9  # of the folders in a folder that must each hold a photo and masks
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A folder of photos and the folder of their masks.
+
+    photo_count: photos; files: the masks; names: how they are called; image_name: how the photos are.
+    """
+
+    photos: Folder
+    masks: Folder
+    photo_count: int
+    files: tuple[Path, ...]
+    names: MaskNames
+    image_name: str = "{stem}"
+
+    @property
+    def split(self) -> str:
+        """train where no name tells."""
+        return self.photos.split or self.masks.split or "train"
+
+    @property
+    def agrees(self) -> bool:
+        """Whether both folders name the same split, or none."""
+        return self.photos.split == self.masks.split
+
+    def __str__(self) -> str:
+        return f"{self.photos.name} with {self.masks.name}"
+
+
+def mask_folder_proposals(root: Path, folders: Sequence[Folder]) -> list[Proposal]:
+    """A proposal for each folder of training photos that masks belong to; the validation folders join it.
+
+    Raises DataError where the data is cut into more parts than one of training and one of validation images.
+    """
+    pairs = [*_separate(folders), *_shared(folders), *_one_folder_an_image(folders)]
+    parts = {pair.split for pair in pairs} - {"train", "valid", "test"}
+    if parts:
+        shown = listed([str(pair) for pair in pairs])
+        raise DataError(
+            [
+                f"{root}: the images are in several parts ({shown}), but maskfold reads one "
+                "folder of training and one of validation images. Put the files of all parts into one folder, under "
+                "names that differ, or name one part in data.train_images and data.train_masks"
+            ]
+        )
+    valid = [pair for pair in pairs if pair.split == "valid"]
+    if len(valid) > 1:
+        shown = listed([str(pair) for pair in valid])
+        raise DataError([f"{root}: several folders may hold the validation images: {shown}; set data.valid_images"])
+    train = [pair for pair in pairs if pair.split == "train"]
+    return [_proposal(pair, valid, folders) for pair in train] or [_proposal(pair, [], folders) for pair in valid]
+
+
+def _separate(folders: Sequence[Folder]) -> list[Pair]:
+    """Photos in one folder and masks in another, of one split."""
+    found: list[Pair] = []
+    for photos in folders:
+        for masks in folders if photos.images and not photos.is_mask else ():
+            named = {photos.split, masks.split} - {None}
+            if masks.is_mask and len(named) < 2:
+                found += _pair(photos, masks)
+    whole = {pair.masks.path for pair in found}
+    found = [pair for pair in found if pair.masks.path.parent not in whole]  # one of a class
+    taken = {folder.path for pair in found if pair.agrees for folder in (pair.photos, pair.masks)}
+    return [pair for pair in found if pair.agrees or not taken & {pair.photos.path, pair.masks.path}]
+
+
+def _pair(photos: Folder, masks: Folder) -> list[Pair]:
+    """The pair that two folders are, if they are one: masks right in their folder, or in one folder a class."""
+    if masks.images:
+        names = mask_names(photos.images, masks.images)
+        files = tuple(masks.path / name for name in masks.images)
+    else:
+        inner = [folder for folder in masks.inner if folder.images]
+        if not inner or any(split_of(folder.path.name) for folder in inner):
+            return []
+        names = mask_names(photos.images, sorted({name for folder in inner for name in folder.images}))
+        if names is not None and (names.classes or names.several):
+            return []
+        if names is not None:
+            classes = tuple(folder.path.name for folder in inner)
+            names = MaskNames("{class}/" + names.pattern, classes)
+        files = tuple(folder.path / name for folder in inner for name in folder.images)
+    return [] if names is None else [Pair(photos, masks, len(photos.images), files, names)]
+
+
+def _shared(folders: Sequence[Folder]) -> list[Pair]:
+    """Photos and masks in one folder: x.png, x_mask.png, and perhaps x_mask_1.png."""
+    found = []
+    for folder in folders:
+        masks = [
+            name for name in folder.images if Folder(folder.root / without_image_suffix(name), folder.root).is_mask
+        ]
+        photos = sorted(set(folder.images) - set(masks))
+        names = mask_names(photos, masks) if masks and photos else None
+        if names is not None and names.pattern not in ("{stem}", "{name}") and not folder.is_mask:
+            files = tuple(folder.path / name for name in masks)
+            found.append(Pair(folder, folder, len(photos), files, names))
+    return found
+
+
+def _one_folder_an_image(folders: Sequence[Folder]) -> list[Pair]:
+    """<id>/images/x.png and <id>/masks/*.png: a mask file an object, or one."""
+    found = []
+    for folder in folders:
+        inside = [(_only(own.inner, False), _only(own.inner, True), own) for own in folder.inner]
+        whole = [(photo, mask, own) for photo, mask, own in inside if photo is not None and mask is not None]
+        if len(whole) < 2 or len(whole) < _SHARE * len(inside):
+            continue
+        if len({(photo.path.name, mask.path.name) for photo, mask, _ in whole}) > 1:
+            continue
+        if any(len(photo.images) != 1 for photo, _, _ in whole):
+            continue
+        photo_name, mask_name = whole[0][0].path.name, whole[0][1].path.name
+        files = tuple(mask.path / name for _, mask, _ in whole for name in mask.images)
+        several = any(len(mask.images) > 1 for _, mask, _ in whole)
+        names = MaskNames(f"{{stem}}/{mask_name}/*", several=several)
+        found.append(Pair(folder, folder, len(whole), files, names, f"{{stem}}/{photo_name}/*"))
+    return found
+
+
+def _only(folders: Sequence[Folder], masks: bool) -> Folder | None:
+    """The one folder of masks, or of photos, among some."""
+    found = [folder for folder in folders if folder.images and (folder.is_mask if masks else folder.is_photo)]
+    return found[0] if len(found) == 1 else None
+
+
+def _proposal(pair: Pair, valid: Sequence[Pair], folders: Sequence[Folder]) -> Proposal:
+    section: dict[str, object] = {
+        "format": "mask_folders",
+        "train_images": pair.photos.name,
+        "train_masks": pair.masks.name,
+        "test_images": None,
+    }
+    test = [folder for folder in folders if folder.split == "test" and not folder.is_mask and _holds(folder, pair)]
+    if len(test) == 1:
+        section["test_images"] = test[0].name
+    notes = [_pair_note(pair, "training")]
+    files = list(pair.files)
+    for other in valid:
+        if (other.names.pattern, other.image_name) != (pair.names.pattern, pair.image_name):
+            raise DataError([f"{pair.photos.root}: masks are called differently in {pair} and {other}"])
+        section |= {"valid_images": other.photos.name, "valid_masks": other.masks.name}
+        notes.append(_pair_note(other, "validation"))
+        files += other.files
+    notes += _test_note(test)
+    section |= {"image_name": pair.image_name} if pair.image_name != "{stem}" else {}
+    section |= {"mask_name": pair.names.pattern} if pair.names.pattern != "{stem}" else {}
+    section |= {"several_masks": "union"} if pair.names.several else {}
+    labels, found = mask_section(files, pair.masks.name)
+    if pair.names.classes:
+        if labels.get("labels", "binary") != "binary":
+            raise DataError([f"{pair.masks.path}: a folder or name for each class, but masks of several values each"])
+        threshold = {key: labels[key] for key in ("mask_threshold",) if key in labels}
+        labels = {"class_names": pair.names.classes, "missing_masks": "empty", **threshold}
+        notes.append(f"classes by name: {listed(list(pair.names.classes))}")
+    words = f"photos in {pair.photos.name} with masks in {pair.masks.name}"
+    return Proposal(words, {**section, **labels}, (*notes, *found))
+
+
+def _holds(folder: Folder, like: Pair) -> bool:
+    """Whether a folder holds photos as those of a pair lie in theirs."""
+    if "/" not in like.image_name:
+        return bool(folder.images)
+    name = like.image_name.split("/")[1]
+    return any((own.path / name).is_dir() for own in folder.inner)
+
+
+def _pair_note(pair: Pair, split: str) -> str:
+    several = ", several a photo are joined" if pair.names.several else ""
+    return (
+        f"{pair.photos.name}: {counted(pair.photo_count, f'{split} photo')}; "
+        f"{pair.masks.name}: {counted(len(pair.files), 'mask')} called {pair.names.pattern}{several}"
+    )
+
+
+def _test_note(test: Sequence[Folder]) -> list[str]:
+    if not test:
+        return ["no folder of test images"]
+    if len(test) > 1:
+        return [f"test images: none, as several folders may hold them ({listed([folder.name for folder in test])})"]
+    return [f"{test[0].name}: {counted(len(test[0].images or test[0].inner), 'test photo')}"]

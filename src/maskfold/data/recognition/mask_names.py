@@ -1,0 +1,108 @@
+"""How the names of masks follow from the names of their photos."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from maskfold.data.images.suffixes import SUFFIXES, without_image_suffix
+from maskfold.data.recognition.mask_values import MOST_CLASSES
+
+_SAMPLE = 40  # photos
+_SHARE = 0.9  # of the photos in the sample that must have a mask of the pattern
+
+
+class MaskNames(NamedTuple):
+    """pattern: of data.mask_name; classes: where the names hold them; several: whether photos have several masks."""
+
+    pattern: str
+    classes: tuple[str, ...] = ()
+    several: bool = False
+
+
+def mask_names(photos: Sequence[str], masks: Sequence[str]) -> MaskNames | None:
+    """How the file names of masks follow from those of the photos; None where most photos have no mask.
+
+    photos: file names of the photos; masks: file names of the masks, all of one folder or of the folders of classes.
+    """
+    stems = {without_image_suffix(name) for name in masks}
+    if not stems or not photos:
+        return None
+    sample = photos[:: max(1, len(photos) // _SAMPLE)]
+    affixes = Counter(affix for name in sample for affix in dict.fromkeys(_affixes(name, stems)))
+    if not affixes:
+        return None
+    key, before, behind = affixes.most_common(1)[0][0]
+    keys = [without_image_suffix(name) if key == "stem" else name for name in photos]
+    paired = {f"{before}{own}{behind}" for own in keys}
+    held = sum(any(affix in affixes for affix in _affixes(name, stems)) for name in sample)
+    if paired.issuperset(stems) and affixes[key, before, behind] >= _SHARE * len(sample):
+        return MaskNames(f"{before}{{{key}}}{behind}{_ending(behind, masks)}")
+    if held < _SHARE * len(sample):
+        return None
+    return _of_several(key, before, stems, keys) or (
+        MaskNames(f"{before}{{{key}}}{behind}{_ending(behind, masks)}")
+        if affixes[key, before, behind] >= _SHARE * len(sample)
+        else None
+    )
+
+
+def _affixes(photo: str, stems: set[str]) -> list[tuple[str, str, str]]:
+    """(name or stem, text before, text behind) for each mask whose name holds the photo's."""
+    stem = without_image_suffix(photo)
+    found = []
+    for mask in stems:
+        for key, text in (("name", photo), ("stem", stem)):
+            before, inside, behind = mask.partition(text)
+            if inside and not (before[-1:].isalnum() or behind[:1].isalnum()):
+                found.append((key, before, behind))
+                break
+    return found
+
+
+def _of_several(key: str, before: str, stems: set[str], keys: Sequence[str]) -> MaskNames | None:
+    """The pattern of several masks a photo: numbered ones, or one for each class; None where it is neither."""
+    behinds: dict[str, list[str]] = {}  # what follows the photo's name -> masks
+    known = frozenset(keys)
+    for mask in stems:
+        own = max((start for start in _starts(mask, before) if start in known), key=len, default=None)
+        if own is not None:
+            behinds.setdefault(mask[len(before) + len(own) :], []).append(mask)
+    held = sum(map(len, behinds.values()))
+    if held < _SHARE * len(stems) or len(behinds) == 1:
+        return None
+    common = _common_start(list(behinds))
+    rests = {behind[len(common) :] for behind in behinds}
+    if all(re.fullmatch(r"[\W_]*\d*", rest) for rest in rests):
+        return MaskNames(f"{before}{{{key}}}{common}*", several=True)
+    classes = {rest.lstrip("_- .") for rest in rests}
+    separators = {rest[: len(rest) - len(rest.lstrip("_- ."))] for rest in rests}
+    if len(separators) == 1 and "" not in classes and len(classes) <= MOST_CLASSES:
+        return MaskNames(f"{before}{{{key}}}{common}{separators.pop()}{{class}}", tuple(sorted(classes)))
+    return None
+
+
+def _starts(mask: str, before: str) -> list[str]:
+    """The beginnings of a mask's name, behind `before`, that end where a word ends."""
+    rest = mask.removeprefix(before)
+    return [
+        rest[:end] for end in range(1, len(rest) + 1) if not (rest[end : end + 1].isalnum() and rest[end - 1].isalnum())
+    ]
+
+
+def _common_start(texts: list[str]) -> str:
+    """What all texts begin with, cut where a word ends."""
+    first, last = min(texts), max(texts)
+    length = next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    start = first[:length]
+    return re.sub(r"[^\W_]*$", "", start) if any(text[length : length + 1].isalnum() for text in texts) else start
+
+
+def _ending(behind: str, masks: Sequence[str]) -> str:
+    """The masks' suffix, where the pattern would otherwise end like a file name of its own."""
+    if not behind.lower().endswith(SUFFIXES):
+        return ""
+    return Path(masks[0]).suffix
