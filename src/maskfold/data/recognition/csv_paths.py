@@ -54,7 +54,7 @@ def _columns(table: CsvTable, root: Path, image: str, masks: list[str]) -> tuple
     notes = [f"column {image}: the photo ({counted(len(cells(table, image)), 'row')})"]
     notes += [f"column {column}: its mask ({_blank(table, column)})" for column in masks]
     files = [root / text.replace("\\", "/") for column in masks for text in cells(table, column) if text]
-    labels, found = mask_section([path for path in dict.fromkeys(files) if is_file(path)], table.path.name)
+    labels, found = mask_section([path for path in dict.fromkeys(files) if is_file(path)], str(table.path))
     section: dict[str, object] = {"format": "paths_csv", "train_csv": table.path.name}
     if len(masks) == 1:
         section["columns"] = {"image": image, "mask": masks[0]}

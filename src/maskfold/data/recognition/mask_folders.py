@@ -164,7 +164,7 @@ def _proposal(pair: Pair, valid: Sequence[Pair], folders: Sequence[Folder]) -> P
     section |= {"image_name": pair.image_name} if pair.image_name != "{stem}" else {}
     section |= {"mask_name": pair.names.pattern} if pair.names.pattern != "{stem}" else {}
     section |= {"several_masks": "union"} if pair.names.several else {}
-    labels, found = mask_section(files, pair.masks.name)
+    labels, found = mask_section(files, str(pair.masks.path))
     if pair.names.classes:
         if labels.get("labels", "binary") != "binary":
             raise DataError([f"{pair.masks.path}: a folder or name for each class, but masks of several values each"])
