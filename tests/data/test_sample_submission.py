@@ -59,8 +59,8 @@ def test_one_class_has_one_row_an_image(tmp_path, text):
 
 def test_names_with_underscores_keep_them():
     roles = Roles("image_class_id", "x", None, "rle")
-    assert image_and_class(["a_b_c_dog"], roles, ("cat", "dog")) == ("a_b_c", "dog")
-    assert image_and_class(["a"], Roles("image", "x", None, "rle"), ("cat",)) == ("a", "cat")
+    assert image_and_class(["a_b_c_dog"], roles, ("cat", "dog"), {"a_b_c"}) == ("a_b_c", "dog")
+    assert image_and_class(["a"], Roles("image", "x", None, "rle"), ("cat",), {"a"}) == ("a", "cat")
 
 
 def test_every_row_that_does_not_fit_is_named(tmp_path):

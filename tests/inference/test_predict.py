@@ -8,7 +8,7 @@ import torch
 
 from maskfold.config import Config, InferenceConfig, ModelConfig, Resize, RleCsvData, TrainConfig
 from maskfold.errors import InferenceError
-from maskfold.inference.batches import batch_loader, plan_batches
+from maskfold.inference.batches import batch_loader, loader_workers, plan_batches
 from maskfold.inference.predict import Ensemble
 from maskfold.inference.runtime import Runtime, fast_bf16
 from maskfold.network.model import Outputs
@@ -137,6 +137,15 @@ def test_every_process_takes_its_share_of_the_batches(tiny_competition, images, 
     assert [[len(names) for names in own] for own in batches] == lengths
     names = sorted(name for own in batches for batch in own for name in batch)
     assert names == sorted(table["image_id"])
+
+
+@pytest.mark.parametrize(
+    ("device", "workers", "cores", "expected"),
+    [("cuda", None, 16, 4), ("cuda", None, 2, 2), ("cpu", None, 16, 1), ("cpu", 0, 16, 0), ("cuda", 7, 2, 7)],
+)
+def test_processes_that_load_images(monkeypatch, device, workers, cores, expected):
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert loader_workers(workers, torch.device(device)) == expected
 
 
 def test_no_images_make_no_batch(tiny_competition):

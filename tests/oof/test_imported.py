@@ -99,7 +99,7 @@ def test_every_form_is_the_same(tmp_path, labels, config):
 
 def test_the_labels_and_maps_make_a_competition_without_test_images(tmp_path, labels):
     write_npy(tmp_path / "maps", np.uint8)
-    competition, _ = labelled_competition(labels, tmp_path / "maps", "column")
+    competition, _ = labelled_competition(labels, tmp_path / "maps", RowRules())
     assert competition.class_names == ("1", "2")
     assert len(competition.test) == 0
     assert competition.train["image_id"].tolist() == list(made_images())
@@ -111,7 +111,7 @@ def test_the_labels_and_maps_make_a_competition_without_test_images(tmp_path, la
 def test_an_image_without_a_listed_fold_has_one_of_five_that_never_changes(tmp_path, labels):
     write_npy(tmp_path / "maps", np.uint8)
     (tmp_path / "maps/folds.csv").unlink()
-    _, source = labelled_competition(labels, tmp_path / "maps", "column")
+    _, source = labelled_competition(labels, tmp_path / "maps", RowRules())
     folds = source.fold_of()
     # Images without labels have no row, so their names lack the suffix.
     assert [name.removesuffix(".jpg") for name in folds] == [name.removesuffix(".jpg") for name in made_images()]
@@ -122,7 +122,7 @@ def test_one_map_without_a_class_axis_is_one_class(tmp_path):
     (tmp_path / "maps").mkdir()
     (tmp_path / "labels.csv").write_text("ImageId,ClassId,EncodedPixels\na.png,1,1 2\n")
     np.save(tmp_path / "maps/a.npy", np.array([[0.0, 0.5, 0.502], [1.0, 0.001, 0.003]]))
-    competition, source = labelled_competition(tmp_path / "labels.csv", tmp_path / "maps", "row")
+    competition, source = labelled_competition(tmp_path / "labels.csv", tmp_path / "maps", RowRules("row"))
     [image] = source.images()
     # 0.5 is 127.5 and halves go to the even number; 0.502 is 128.01, 0.001 is 0.255 and 0.003 is 0.765.
     assert image.prob.tolist() == [[[0, 128, 128], [255, 0, 1]]]
