@@ -1,27 +1,21 @@
 """Run-length encoding of masks as Kaggle writes it: one-based "start length" pairs, column- or row-major.
 
 Severstal, airbus and most Kaggle competitions number the pixels down the columns ("column"); PicsArt's and some
-others along the rows ("row"). The empty text is the empty mask. The work is done by rle_loops.py.
+others along the rows ("row"). The empty text is the empty mask.
 """
 
 from __future__ import annotations
 
-from typing import Literal, NoReturn
+from typing import Literal
 
+import cv2
 import numpy as np
-
-from maskfold.pixels.rle_kernels import (
-    MAX_DIGITS,
-    encode_columns,
-    encode_rows,
-    fill_columns,
-    fill_rows,
-    parse,
-)
 
 Order = Literal["column", "row"]
 
-_UNBOUNDED = 2**63 - 1
+# int64 holds every number of 18 digits; longer ones are out of any image's range anyway.
+_MAX_DIGITS = 18
+_PLAIN = "0123456789 "
 
 
 class RleError(ValueError):
@@ -36,12 +30,17 @@ def encode(mask: np.ndarray, order: Order = "column") -> str:
     """
     if mask.ndim != 2:
         raise ValueError(f"a mask to encode has shape (H, W); found {mask.shape}")
-    pixels = mask.view(np.uint8) if mask.dtype in (np.uint8, np.bool_) else (mask != 0).view(np.uint8)
-    if order == "column" and not mask.flags.f_contiguous:
-        text, length = encode_columns(np.ascontiguousarray(pixels))
-    else:
-        text, length = encode_rows(np.ascontiguousarray(pixels.T if order == "column" else pixels).reshape(-1))
-    return str(text[:length].data, "ascii")
+    if not mask.any():
+        return ""
+    pixels = np.ascontiguousarray(mask != 0).view(np.uint8)
+    # OpenCV transposes bytes ten times as fast as NumPy.
+    flat = (cv2.transpose(pixels) if order == "column" else pixels).ravel()
+    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    ends = [np.zeros(flat[0], np.int64), changes, np.full(flat[-1], flat.size)]
+    edges = np.concatenate(ends).reshape(-1, 2)  # start and end of each run
+    edges[:, 1] -= edges[:, 0]
+    edges[:, 0] += 1
+    return " ".join(map(str, edges.ravel().tolist()))
 
 
 def parse_runs(text: str, pixels: int | None = None) -> np.ndarray:
@@ -50,9 +49,16 @@ def parse_runs(text: str, pixels: int | None = None) -> np.ndarray:
     pixels: H * W of the mask the runs must fit in; None leaves the upper bound unchecked. Returns (runs, 2) int64:
     one-based start and length, sorted, not overlapping (runs may touch). Raises RleError.
     """
-    runs, good = parse(_bytes(text), _UNBOUNDED if pixels is None else pixels)
-    if not good:
-        _raise_reason(text, pixels)
+    if text.strip(_PLAIN):  # there is something other than digits and spaces, which NumPy would stop at
+        words = text.split()
+        _check_words(words)
+        text = " ".join(words)
+    # Of blanks alone NumPy makes a 0; numbers beyond int64 become its largest.
+    numbers = np.fromstring(text, dtype=np.int64, sep=" ") if text.strip() else np.empty(0, dtype=np.int64)
+    if len(numbers) % 2 or (numbers >= 10**_MAX_DIGITS).any():
+        _check_words(text.split())
+    runs = numbers.reshape(-1, 2)
+    _check_runs(runs, pixels)
     return runs
 
 
@@ -67,9 +73,9 @@ def absolute_runs(text: str) -> str:
     if not words:
         return ""
     _check_words(words)
-    if sum(map(int, words)) >= _UNBOUNDED:
+    if sum(map(int, words)) >= 2**63 - 1:
         raise RleError("the runs reach out of any image's range")
-    pairs = np.array(words, dtype=np.int64).reshape(-1, 2)
+    pairs = np.array(list(map(int, words)), dtype=np.int64).reshape(-1, 2)
     ends = pairs.sum(axis=1).cumsum()
     pairs[:, 0] = ends - pairs[:, 1] + 1
     return " ".join(map(str, pairs.ravel().tolist()))
@@ -91,10 +97,15 @@ def decode(text: str, height: int, width: int, order: Order = "column") -> np.nd
     Returns (height, width) uint8 in {0, 1}, C-contiguous. Raises RleError when the text has an odd count of numbers,
     something that is no number, runs that are unsorted, overlap, are empty or leave the image.
     """
-    mask = np.zeros((height, width), dtype=np.uint8)
-    if text and not (fill_columns(_bytes(text), mask) if order == "column" else fill_rows(_bytes(text), mask.ravel())):
-        _raise_reason(text, height * width)
-    return mask
+    if not text:
+        return np.zeros((height, width), dtype=np.uint8)
+    runs = parse_runs(text, height * width)
+    edges = np.zeros(2 * len(runs) + 2, dtype=np.int64)  # where pixels turn on and off: 0, start, end, …, last
+    edges[1:-1:2], edges[2:-1:2], edges[-1] = runs[:, 0] - 1, runs.sum(axis=1) - 1, height * width
+    values = np.zeros(len(edges) - 1, dtype=np.uint8)
+    values[1::2] = 1
+    flat = np.repeat(values, np.diff(edges))
+    return cv2.transpose(flat.reshape(width, height)) if order == "column" else flat.reshape(height, width)
 
 
 def area(text: str) -> int:
@@ -102,24 +113,10 @@ def area(text: str) -> int:
     return int(parse_runs(text)[:, 1].sum())
 
 
-def _bytes(text: str) -> np.ndarray:
-    """(bytes,) uint8 of a text; what is neither ASCII nor a blank becomes "?", which is no number either."""
-    if not text.isascii():
-        text = " ".join(text.split())
-    return np.frombuffer(text.encode("ascii", "replace"), dtype=np.uint8)
-
-
-def _raise_reason(text: str, pixels: int | None) -> NoReturn:
-    """Raise RleError with what is wrong with a bad text, slowly and in words."""
-    words = text.split()
-    _check_words(words)
-    _check_runs(np.array(words, dtype=np.int64).reshape(-1, 2), pixels)
-    raise AssertionError(f"a good text was refused: {text!r}")
-
-
 def _check_words(words: list[str]) -> None:
+    """Refuse what are no pairs of whole numbers."""
     joined = "".join(words)
-    if not (joined.isascii() and joined.isdigit()):
+    if words and not (joined.isascii() and joined.isdigit()):
         position, word = next((i, w) for i, w in enumerate(words, 1) if not (w.isascii() and w.isdigit()))
         try:
             below_zero = int(word) < 0
@@ -128,11 +125,14 @@ def _check_words(words: list[str]) -> None:
         raise RleError(f"number {position} is {word!r}, {'below zero' if below_zero else 'not a whole number'}")
     if len(words) % 2:
         raise RleError(f"{len(words)} numbers, but starts and lengths come in pairs")
-    if len(joined) > MAX_DIGITS and max(map(len, words)) > MAX_DIGITS:
+    if len(joined) > _MAX_DIGITS and max(map(len, words)) > _MAX_DIGITS:
         raise RleError(f"a number of {max(map(len, words))} digits, out of any image's range")
 
 
 def _check_runs(runs: np.ndarray, pixels: int | None) -> None:
+    """Refuse runs that are not sorted, overlap, are empty or leave the image."""
+    if not len(runs):
+        return
     starts, lengths = runs[:, 0], runs[:, 1]
     if (bad := np.flatnonzero(starts < 1)).size:
         raise RleError(f"run {bad[0] + 1} starts at pixel {starts[bad[0]]}, but pixels count from 1")
