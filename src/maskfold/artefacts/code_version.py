@@ -21,7 +21,14 @@ _READING = (
     *("data/opening", "data/validation", "folds/table"),
 )
 _NETWORK = (
-    *("network/architectures", "network/decoders", "network/encoder_weights", "network/model", "network/trained"),
+    *(
+        "network/architectures",
+        "network/decoders",
+        "network/encoder_weights",
+        "network/model",
+        "network/normalisation",
+        "network/trained",
+    ),
     "inference",
 )
 _SAMPLES = ("training/datamodule", "training/input_sizes", "training/losses", "training/samples")

@@ -32,6 +32,24 @@ class Resize(Section):
         return self
 
 
+class NormalisationConfig(Section):
+    """The mean and standard deviation of pixels that a network expects, with pixel values scaled to 0..1."""
+
+    mean: tuple[float, ...] = Field(min_length=1)
+    """Mean of each channel (R, G, B for three)."""
+
+    std: tuple[float, ...] = Field(min_length=1)
+    """Standard deviation of each channel."""
+
+    @model_validator(mode="after")
+    def _one_number_a_channel(self) -> NormalisationConfig:
+        if len(self.mean) != len(self.std):
+            raise ValueError(f"give mean and std for the same channels; found {len(self.mean)} and {len(self.std)}")
+        if min(self.std) <= 0:
+            raise ValueError(f"std: expected numbers above 0, found {list(self.std)}")
+        return self
+
+
 class ModelConfig(Section):
     """The network: an encoder and a decoder of segmentation-models-pytorch (smp)."""
 
@@ -73,6 +91,10 @@ class ModelConfig(Section):
     """Channels of the images: 1 reads them as grey, 3 as RGB; any other number must be that of the files (.npy, TIFF,
     RGBA). Pretrained weights are adapted."""
 
+    normalisation: NormalisationConfig | None = None
+    """Mean and deviation of the pixels for a new network. null: those that smp or timm state for the pretrained weights
+    of the encoder; ImageNet's for random weights. A trained model keeps those it was trained with."""
+
     resize: Resize | None = None
     """Resize images before the network. null: original size."""
 
@@ -80,4 +102,14 @@ class ModelConfig(Section):
     def _hypercolumns_fit(self) -> ModelConfig:
         if self.hypercolumns and self.architecture.lower() != "unet":
             raise ValueError(f"hypercolumns: only for the Unet architecture, found {self.architecture}")
+        return self
+
+    @model_validator(mode="after")
+    def _normalisation_fits(self) -> ModelConfig:
+        given = self.normalisation
+        if given is not None and len(given.mean) not in (1, self.in_channels):
+            raise ValueError(
+                f"normalisation: expected one number, or one for each of in_channels={self.in_channels}, "
+                f"found {len(given.mean)}"
+            )
         return self

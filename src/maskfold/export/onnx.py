@@ -153,7 +153,7 @@ def _write(network: FoldMean, path: Path, config: Config, images: Tensor, fixed:
         {
             "name": config.name,
             "class_names": config.data.class_names,
-            "pixels": "0..255, grey or RGB, sides multiples of 32, resized as in resize",
+            "pixels": "0..255, grey or RGB, sides multiples of 32, resized as in resize; normalised by the network",
             "resize": None if config.model.resize is None else config.model.resize.model_dump(mode="json"),
         }
     )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import segmentation_models_pytorch as smp
 import torch
-from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
 
 from maskfold.artefacts.paths import display
@@ -22,11 +21,14 @@ from maskfold.network.architectures import (
     own_size_hint,
 )
 from maskfold.network.encoder_weights import load_encoder, local_weights
+from maskfold.network.normalisation import IMAGENET, Normalisation, normalisation_of
 
 STRIDE = 32  # every side of a network input must be a multiple of this, whatever the encoder depth
 
 # PAN halves its deepest map, of a sixteenth of the image, three times more.
 _PAN_SMALLEST_SIDE = 128
+
+_OWN = ("mean", "std")  # buffers of SegmentationModel
 
 _LOGIT_EPS = 1e-6  # from 0 and 1; far below a step of 8-bit probabilities
 
@@ -65,23 +67,29 @@ def _mean_logits(logits: Sequence[Tensor]) -> Tensor:
 
 
 class SegmentationModel(nn.Module):
-    """An smp network that takes raw uint8 pixels, so that normalisation travels with the weights.
+    """An smp network that takes raw uint8 pixels, so that its normalisation travels with the weights.
 
-    Three channels are RGB and have ImageNet's mean and deviation each; any other number has their averages throughout.
+    A state dict without `mean` and `std` is of a network with ImageNet's.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: nn.Module, in_channels: int) -> None:
+    def __init__(self, network: nn.Module, normalisation: Normalisation) -> None:
+        """normalisation: one number a channel."""
         super().__init__()
         self.network = network
         self.smallest_side = _PAN_SMALLEST_SIDE if isinstance(network, smp.PAN) else 1
-        mean, std = torch.tensor(IMAGENET_DEFAULT_MEAN), torch.tensor(IMAGENET_DEFAULT_STD)
-        if in_channels != 3:
-            mean, std = mean.mean().repeat(in_channels), std.mean().repeat(in_channels)
-        self.register_buffer("mean", 255 * mean.view(1, -1, 1, 1), persistent=False)
-        self.register_buffer("std", 255 * std.view(1, -1, 1, 1), persistent=False)
+        stored = normalisation != IMAGENET.for_channels(len(normalisation.mean))
+        mean, std = (255 * torch.tensor(numbers) for numbers in normalisation)
+        self.register_buffer("mean", mean, persistent=stored)
+        self.register_buffer("std", std, persistent=stored)
+
+    def normalise_as(self, state: Mapping[str, Tensor]) -> None:
+        """Take the normalisation over from a state dict."""
+        if "mean" in state:
+            self.register_buffer("mean", state["mean"])
+            self.register_buffer("std", state["std"])
 
     def forward(self, pixels: Tensor) -> Outputs:
         """pixels: (B, in_channels, H, W) uint8, H and W multiples of STRIDE.
@@ -93,7 +101,7 @@ class SegmentationModel(nn.Module):
                 f"model.architecture: {type(self.network).__name__} needs sides of at least {self.smallest_side} px; "
                 f"found {pixels.shape[2]}x{pixels.shape[3]} (height x width): crop or resize to larger images"
             )
-        normalised = (pixels.float() - self.mean) / self.std
+        normalised = (pixels.float() - self.mean.view(1, -1, 1, 1)) / self.std.view(1, -1, 1, 1)
         result = self.network(normalised.contiguous(memory_format=torch.channels_last))
         return Outputs(*result) if isinstance(result, tuple) else Outputs(result, None)
 
@@ -116,7 +124,8 @@ def build_model(config: ModelConfig, class_count: int, with_encoder_weights: boo
     network = build_network(config, class_count, named)
     if local_file is not None:
         load_encoder(network.encoder, local_file, config)
-    model = SegmentationModel(network, config.in_channels)
+    usual = IMAGENET.for_channels(config.in_channels)
+    model = SegmentationModel(network, normalisation_of(config) if with_encoder_weights else usual)
     _try_out(model, config, class_count)
     return model.to(memory_format=torch.channels_last)
 
@@ -158,7 +167,10 @@ def load_model(path: Path, config: ModelConfig, class_count: int) -> Segmentatio
             raise ValueError("it holds no state dict")
         models = [build_model(config, class_count, with_encoder_weights=False) for _ in states]
         for model, state in zip(models, states, strict=True):
+            model.normalise_as(state)
             model.load_state_dict(state)
+        if any(not torch.equal(getattr(model, name), getattr(models[0], name)) for model in models for name in _OWN):
+            raise ValueError("its checkpoints have different normalisations")
     except ConfigError:
         raise
     except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, ValueError, TypeError, LookupError) as error:
@@ -167,11 +179,12 @@ def load_model(path: Path, config: ModelConfig, class_count: int) -> Segmentatio
         raise StaleError(
             f"{display(path)}: not the weights of this config's network ({reason}); run src/train.py with this config"
         ) from None
-    return models[0] if len(models) == 1 else _mean_model(models, config)
+    return models[0] if len(models) == 1 else _mean_model(models)
 
 
-def _mean_model(models: Sequence[SegmentationModel], config: ModelConfig) -> SegmentationModel:
+def _mean_model(models: Sequence[SegmentationModel]) -> SegmentationModel:
     """One model whose probabilities are the mean of those of several."""
-    mean = SegmentationModel(CheckpointMean([model.network for model in models]), config.in_channels)
+    mean = SegmentationModel(CheckpointMean([model.network for model in models]), IMAGENET)
+    mean.normalise_as({name: getattr(models[0], name) for name in _OWN})
     mean.smallest_side = models[0].smallest_side
     return mean

@@ -23,6 +23,7 @@ from maskfold.data.competition import Competition
 from maskfold.errors import TrainingError
 from maskfold.inference.runtime import Runtime, out_of_memory
 from maskfold.network.model import build_model
+from maskfold.network.normalisation import IMAGENET, normalisation_of
 from maskfold.training.checkpoints import chosen_weights
 from maskfold.training.datamodule import FoldData
 from maskfold.training.history_callback import HistoryCallback
@@ -67,12 +68,7 @@ def train_fold(
         model.network.compile()  # in place, so that the weights keep their names
     data = FoldData(config, competition, folds, fold, _first_epoch(resume_from), folder, pseudo)
     if is_first_process():
-        if pseudo is not None:
-            _show_pseudo_labels(data, pseudo, fold)
-        for name in data.absent_classes():
-            print(f"train: warning: no training image of fold {fold} has class {name}; this model cannot learn it")
-        title = f"{config.name}, fold {fold}: the first samples, as the network gets them"
-        draw_samples(data.first_samples(MOST_SAMPLES), competition.class_names, folder / "samples.png", title)
+        _show_data(data, config, pseudo, fold, folder)
     module = FoldModule(model, config, fold, competition, data.dataset.image_ids)
     trainer = _trainer(config, folder, HistoryCallback(paths.history_csv(fold), f"fold {fold}"))
     _fit(trainer, module, data, resume_from)
@@ -99,6 +95,19 @@ def _fit(trainer: L.Trainer, module: FoldModule, data: FoldData, resume_from: Pa
             f"fold {module.fold}: GPU out of memory ({str(error).splitlines()[0]}). Lower train.batch_size (now "
             f"{train.batch_size}; train.accumulate_batches keeps the effective batch size) or train.crop_size."
         ) from None
+
+
+def _show_data(data: FoldData, config: Config, pseudo: PseudoLabels | None, fold: int, folder: Path) -> None:
+    """Print and draw what the network is trained on."""
+    normalisation = normalisation_of(config.model)
+    if normalisation != IMAGENET.for_channels(config.model.in_channels):
+        print(f"train: pixels are normalised for the weights of {config.model.encoder}: {normalisation}", flush=True)
+    if pseudo is not None:
+        _show_pseudo_labels(data, pseudo, fold)
+    for name in data.absent_classes():
+        print(f"train: warning: no training image of fold {fold} has class {name}; this model cannot learn it")
+    title = f"{config.name}, fold {fold}: the first samples, as the network gets them"
+    draw_samples(data.first_samples(MOST_SAMPLES), data.class_names, folder / "samples.png", title)
 
 
 def _show_pseudo_labels(data: FoldData, pseudo: PseudoLabels, fold: int) -> None:
