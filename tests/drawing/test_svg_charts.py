@@ -43,4 +43,4 @@ def test_points_say_their_values_and_labels_stay_text():
     assert drawn.count("<circle") == 2
     assert "fold &lt;0&gt;: epoch 3, a &lt; b 1</title>" in drawn
     assert 'aria-label="a &#34;title&#34;"' in drawn
-    assert 'class="s1" cx="428" cy="10"' in drawn  # the right upper corner, in the second of eight colours
+    assert 'class="s9" cx="428" cy="10"' in drawn  # the right upper corner

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from maskfold.drawing.painting import CLASS_COLOURS
+from maskfold.drawing.class_colours import PALETTE
 from maskfold.media.edges import opacity
 from maskfold.media.effects import (
     Effect,
@@ -27,8 +27,8 @@ def drawn(name, classes=(0, 1), image=IMAGE, **options):
 def test_the_mask_of_one_class_is_grey_and_of_several_in_colour():
     assert np.array_equal(drawn("mask", classes=(0,)), MASKS[0] * 255)
     both = drawn("mask")
-    assert tuple(both[0, 0]) == CLASS_COLOURS[0]
-    assert tuple(both[0, 7]) == CLASS_COLOURS[1]
+    assert tuple(both[0, 0]) == PALETTE[0]
+    assert tuple(both[0, 7]) == PALETTE[1]
     assert tuple(both[5, 7]) == (0, 0, 0)
 
 
@@ -62,10 +62,10 @@ def test_an_overlay_tints_inside_and_leaves_the_rest():
     masks[0, 10:30, 10:30] = 1
     result = Effect("overlay", (0,), (128,)).draw(image, masks * 255, masks)
     # 0.45 of the colour over 0.55 of 100; 255 * 0.45 is 114.75, which opacity rounds to 115.
-    expected = [round(colour * 115 / 255 + 100 * 140 / 255) for colour in CLASS_COLOURS[0]]
+    expected = [round(colour * 115 / 255 + 100 * 140 / 255) for colour in PALETTE[0]]
     assert np.abs(result[20, 20].astype(int) - expected).max() <= 1
     assert (result[:5] == 100).all()
-    assert tuple(result[10, 20]) == CLASS_COLOURS[0]
+    assert tuple(result[10, 20]) == PALETTE[0]
 
 
 def test_blurring_keeps_the_inside_and_does_not_bleed_it_out():

@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
 from maskfold.artefacts.paths import RunPaths
@@ -79,7 +80,7 @@ def ask(config, *inputs, **options):
 
 
 def masks_in(folder):
-    return [cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in sorted(folder.iterdir())]
+    return [cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in sorted(folder.glob("*.png"))]
 
 
 def test_a_frame_gets_the_mask_that_it_gets_as_a_photo(config, tmp_path):
@@ -246,7 +247,19 @@ def test_a_video_damaged_in_the_middle_leaves_nothing(config, tmp_path):
     make_video(tmp_path / "whole.avi", frames=2, codec="png", sound=None)
     with pytest.raises(DataError, match="1 of 2 inputs cannot be read; the others were written"):
         ask(config, clip, tmp_path / "whole.avi", effect="overlay", output=tmp_path / "both")
-    assert [path.stem for path in (tmp_path / "both").iterdir()] == ["whole_overlay"]
+    assert {path.name for path in (tmp_path / "both").iterdir()} == {"whole_overlay.mp4", "tiny_class_colours.csv"}
+
+
+def test_a_legend_names_the_class_of_each_colour(config, tmp_path):
+    (tmp_path / "a.png").write_bytes(encode_photo(ball_frame(0), "png"))
+    ask(config, tmp_path / "a.png", effect="mask", output=tmp_path / "out", folds=(0,), tta=())
+    legend = pd.read_csv(tmp_path / "out" / "tiny_class_colours.csv").set_index("class")
+    assert legend.loc["sky"].tolist() == [30, 150, 240, "#1e96f0"]
+    colours = {tuple(row) for row in legend[["red", "green", "blue"]].to_numpy()} | {(0, 0, 0)}
+    mask = cv2.imread(str(tmp_path / "out" / "a_mask.png"))[..., ::-1].reshape(-1, 3)
+    assert {tuple(pixel) for pixel in np.unique(mask, axis=0)} <= colours
+    ask(config, tmp_path / "a.png", effect="mask", output=tmp_path / "one", classes=("sky",), folds=(0,), tta=())
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["a_mask.png"]
 
 
 def test_photos_that_turn_out_damaged_are_left_out_and_named(config, tmp_path):

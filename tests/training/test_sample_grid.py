@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from maskfold.drawing.painting import CLASS_COLOURS, painted
+from maskfold.drawing.class_colours import PALETTE
+from maskfold.drawing.painting import painted
 from maskfold.training.sample_grid import draw_samples
 
 
@@ -18,8 +19,8 @@ def sample(channels=3, size=(40, 60), classes=2):
 def test_a_mask_is_tinted_inside_and_outlined_in_its_colour():
     picture = painted(*sample(), (40, 60))
     assert picture[0, 0].tolist() == [100, 100, 100]
-    assert picture[10, 15].tolist() == list(CLASS_COLOURS[0])
-    assert picture[15, 15].tolist() == [round(75 + 0.25 * value) for value in CLASS_COLOURS[0]]
+    assert picture[10, 15].tolist() == list(PALETTE[0])
+    assert picture[15, 15].tolist() == [round(75 + 0.25 * value) for value in PALETTE[0]]
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 5])

@@ -10,14 +10,20 @@ from pathlib import Path
 import jinja2
 
 from maskfold.artefacts.files import file_hash
+from maskfold.drawing.class_colours import hex_colour
 
 SHARED = Path(__file__).parent
 
 
 def page_environment(folder: Path = SHARED) -> jinja2.Environment:
-    """Templates of `folder`, which may extend and include the shared ones; every value in them is escaped."""
+    """Templates of `folder`, which may extend and include the shared ones; every value in them is escaped.
+
+    They may call `colour(index)` for the colour of a class as #rrggbb.
+    """
     loader = jinja2.FileSystemLoader([folder, SHARED])
-    return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.globals["colour"] = hex_colour
+    return environment
 
 
 def page_inputs(*files: Path) -> dict[str, str]:

@@ -1,21 +1,13 @@
-"""Masks painted in one colour a class."""
+"""Masks over a picture: tinted areas with outlines, one colour a class."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-# RGB, told apart on grey steel and on skin; a class beyond the last colour starts over.
-CLASS_COLOURS = (
-    (230, 57, 70),
-    (29, 161, 242),
-    (255, 183, 3),
-    (46, 196, 110),
-    (181, 101, 255),
-    (255, 127, 39),
-    (0, 206, 209),
-    (255, 105, 180),
-)
+from maskfold.drawing.class_colours import Colour, class_colour
+
+_TINT = 0.25
 
 
 def painted(pixels: np.ndarray, masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -29,9 +21,23 @@ def painted(pixels: np.ndarray, masks: np.ndarray, size: tuple[int, int]) -> np.
     picture = cv2.resize(np.ascontiguousarray(shown), size[::-1], interpolation=scaling)
     for index in range(masks.shape[2]):
         mask = cv2.resize(np.ascontiguousarray(masks[..., index]), size[::-1], interpolation=cv2.INTER_NEAREST)
-        colour = CLASS_COLOURS[index % len(CLASS_COLOURS)]
-        area = mask > 0
-        picture[area] = np.rint(0.75 * picture[area] + 0.25 * np.array(colour)).astype(np.uint8)
-        outlines, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(picture, outlines, -1, colour, 1, cv2.LINE_8)
+        tint(picture, mask > 0, class_colour(index), _TINT)
+        outline(picture, mask, class_colour(index))
     return picture
+
+
+def tint(picture: np.ndarray, area: np.ndarray, colour: Colour, share: float) -> None:
+    """Mix a colour into an area of a picture, in place.
+
+    picture: (H, W, 3) uint8 RGB; area: (H, W) bool; share: of the colour, 0..1.
+    """
+    picture[area] = np.rint((1 - share) * picture[area] + share * np.array(colour)).astype(np.uint8)
+
+
+def outline(picture: np.ndarray, mask: np.ndarray, colour: Colour, thickness_px: int = 1) -> None:
+    """Draw the outlines of a mask and of its holes into a picture, in place.
+
+    picture: (H, W, 3) uint8 RGB, contiguous; mask: (H, W) uint8, 0 outside.
+    """
+    outlines, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(picture, outlines, -1, colour, thickness_px, cv2.LINE_8)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup, escape
 
-COLOURS = 8
 _WIDTH, _HEIGHT = 440, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 10, 40
 _NOTHING = 0.4  # where a log axis shows 0
@@ -120,7 +119,7 @@ def _series(marks: Marks, x: Axis, y: Axis) -> Markup:
     xs, ys = xs[measured], ys[measured]
     if not len(xs):
         return Markup("")
-    points, colour = _place(xs, ys, x, y), f"s{marks.colour % COLOURS}"
+    points, colour = _place(xs, ys, x, y), f"s{marks.colour}"
     if not marks.label:
         dots = "".join(f"M{across:g} {down:g}h0" for across, down in np.unique(points, axis=0))
         return Markup('<path class="dots {}" d="{}"/>').format(colour, dots)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from maskfold.drawing.painting import CLASS_COLOURS
+from maskfold.drawing.class_colours import Colour, class_colour
+from maskfold.drawing.painting import outline
 from maskfold.media.edges import opacity
-from maskfold.media.request import Colour, EffectName
+from maskfold.media.request import EffectName
 
 _TINT = 0.45  # of an overlay
 _BLUR_SHARE = 1 / 40  # standard deviation of a blur over the longest side
@@ -71,7 +72,7 @@ class Effect:
     def _coloured(self, image: np.ndarray, layers: Sequence[np.ndarray], share: float) -> np.ndarray:
         """The image under the colour of each class."""
         for index, layer in zip(self.classes, layers, strict=True):
-            colour = np.full_like(image, CLASS_COLOURS[index % len(CLASS_COLOURS)])
+            colour = np.full_like(image, class_colour(index))
             image = mixed(colour, image, cv2.convertScaleAbs(layer, alpha=share) if share < 1 else layer)
         return image
 
@@ -80,9 +81,7 @@ class Effect:
         thickness = max(1, round(max(image.shape[:2]) / 600))
         image = np.ascontiguousarray(image)
         for index, layer in zip(self.classes, layers, strict=True):
-            inside = (layer >= 128).astype(np.uint8)
-            outlines, _ = cv2.findContours(inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-            cv2.drawContours(image, outlines, -1, CLASS_COLOURS[index % len(CLASS_COLOURS)], thickness, cv2.LINE_8)
+            outline(image, (layer >= 128).astype(np.uint8), class_colour(index), thickness)
         return image
 
 

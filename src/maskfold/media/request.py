@@ -8,14 +8,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
+from maskfold.drawing.class_colours import Colour
 from maskfold.errors import UsageError
 
 EffectName = Literal["mask", "overlay", "cutout", "blur", "replace"]
 EFFECTS: tuple[EffectName, ...] = ("mask", "overlay", "cutout", "blur", "replace")
 PHOTO_FORMATS = ("png", "jpg", "webp")
 VIDEO_FORMATS = ("mp4", "mov", "mkv", "png")  # png: a folder of frames
-
-Colour = tuple[int, int, int]  # RGB, 0..255 each
 
 
 @dataclass(frozen=True)

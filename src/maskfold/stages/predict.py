@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from maskfold.artefacts.paths import resolve
+from maskfold.artefacts.paths import display, resolve
 from maskfold.config import Config
 from maskfold.errors import DataError
 from maskfold.media.checks import check_videos, departures_from_tuning, effect_of
+from maskfold.media.legend import write_legend
 from maskfold.media.request import Request
 from maskfold.media.sources import find_sources
 from maskfold.media.targets import plan_tasks
@@ -41,6 +42,11 @@ def predict(config: Config, request: Request) -> None:
                 predict_video(task, predictor, effect, request)
             except DataError as error:
                 problems += error.problems
+    if effect.name in ("mask", "overlay") and len(effect.classes) > 1:
+        for folder in sorted({task.target.parent for task in tasks if task.target.exists()}):
+            legend = folder / f"{config.name}_class_colours.csv"
+            write_legend(legend, [entry.class_name for entry in tuned.classes], effect.classes)
+            print(f"predict: {display(legend.resolve())} names the class of each colour", flush=True)
     if problems:
         others = "; the others were written" if len(problems) < len(tasks) else ""
         lines = "\n".join(f"  {line}" for line in problems)

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from maskfold.artefacts.files import whole_file
-from maskfold.drawing.painting import CLASS_COLOURS, painted
+from maskfold.drawing.class_colours import hex_colour
+from maskfold.drawing.painting import painted
 
 MOST_SAMPLES = 16
 
@@ -45,7 +46,7 @@ def draw_samples(
     # Pixel by pixel, so that outlines stay one pixel wide.
     figure.figimage(grid, xo=0, yo=legend_px, origin="upper")
     figure.legend(
-        handles=[Patch(color=_hex(index), label=_short(name)) for index, name in enumerate(class_names)],
+        handles=[Patch(color=hex_colour(index), label=_short(name)) for index, name in enumerate(class_names)],
         loc="lower left",
         bbox_to_anchor=(0, 0),
         borderaxespad=0.3,
@@ -77,11 +78,6 @@ def _grid(samples: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
 def _columns(count: int, aspect: float) -> int:
     """Columns that make the grid about as high as it is wide, 4 at most; aspect: height / width of one sample."""
     return min(4, count, max(1, round((count * aspect) ** 0.5)))
-
-
-def _hex(index: int) -> str:
-    red, green, blue = CLASS_COLOURS[index % len(CLASS_COLOURS)]
-    return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 def _short(name: str) -> str:

@@ -13,9 +13,10 @@ from maskfold.audit.data.audit import TEST, Audit
 from maskfold.audit.data.duplicates import NEAR, SCENE
 from maskfold.audit.data.findings import across, findings, within_train
 from maskfold.audit.data.label_facts import class_table, overlap_table
-from maskfold.audit.data.pictures import Album, Picture, class_colours
+from maskfold.audit.data.pictures import Album, Picture
 from maskfold.audit.data.separability import LEAST_IMAGES
 from maskfold.audit.data.tables import FILES, problem_rows
+from maskfold.drawing.class_colours import hex_colour
 from maskfold.drawing.html import page_environment
 
 TEMPLATE = Path(__file__).with_name("data_audit.html.j2")
@@ -38,7 +39,7 @@ def write_page(audit: Audit, name: str, examples: int, groups_csv: str, has_fold
         "modes": _modes(audit.images),
         "classes": classes.to_dict("records"),
         "overlaps": overlap_table(audit.labels).head(50).to_dict("records"),
-        "colours": class_colours(audit.competition.class_names),
+        "colours": [(name, hex_colour(index)) for index, name in enumerate(audit.competition.class_names)],
         "near": NEAR,
         "scene": SCENE,
         "has_folds": has_folds,

@@ -14,7 +14,7 @@ from maskfold.audit.data.audit import TEST, Audit
 from maskfold.audit.data.label_facts import read_masks
 from maskfold.data.images.files import read_for_display
 from maskfold.drawing.jpeg import write_jpeg
-from maskfold.drawing.painting import CLASS_COLOURS, painted
+from maskfold.drawing.painting import painted
 
 _WIDTH_PX, _HEIGHT_PX = 520, 260  # of a picture; a pair has two
 _GAP_PX = 6
@@ -85,12 +85,6 @@ class Album:
         self._count += 1
         write_jpeg(self.folder / file, picture)
         return file
-
-
-def class_colours(class_names: Sequence[str]) -> list[tuple[str, str]]:
-    """(class, css colour) of the key below the pictures."""
-    colours = [CLASS_COLOURS[index % len(CLASS_COLOURS)] for index in range(len(class_names))]
-    return [(name, f"rgb({r}, {g}, {b})") for name, (r, g, b) in zip(class_names, colours, strict=True)]
 
 
 def _fitted(picture: np.ndarray, factor: float) -> np.ndarray:
