@@ -147,7 +147,7 @@ def read_values(path: Path, labels: str) -> np.ndarray:
     else:
         try:
             with Image.open(path) as image:  # OpenCV turns palette indices into colours
-                values = np.asarray(image)
+                values = _gif_values(path, image) if image.format == "GIF" else np.asarray(image)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise DataError([f"{path}: cannot be decoded; the file is truncated or no image: {error}"]) from None
     if values.ndim == 3:
@@ -157,6 +157,16 @@ def read_values(path: Path, labels: str) -> np.ndarray:
     if values.ndim != 2 or values.dtype.kind not in "bui":
         raise DataError([f"{path}: found {values.dtype} of shape {values.shape}, expected whole numbers (H, W)"])
     return values.astype(np.int32)
+
+
+def _gif_values(path: Path, image: Image.Image) -> np.ndarray:
+    """(H, W) uint8 greys of a gif: programs number the colours of each file anew, so that its indices say nothing."""
+    rgb = np.asarray(image.convert("RGB"))
+    if (rgb != rgb[:, :, :1]).any():
+        raise DataError(
+            [f"{path}: a gif with colours, whose indices differ from file to file; set data.labels: colour"]
+        )
+    return rgb[:, :, 0]
 
 
 def _fitted(path: Path, plane: np.ndarray, size: tuple[int, int], resize: bool) -> np.ndarray:

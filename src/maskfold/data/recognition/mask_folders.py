@@ -13,6 +13,7 @@ from maskfold.data.recognition.masks import mask_section
 from maskfold.data.recognition.proposal import Proposal, counted, listed
 from maskfold.errors import DataError
 
+_CLASS_SHARE = 0.3  # of the photos that must have a mask in the folder of some class; the others show none
 _SHARE = 0.9  # of the folders in a folder that must each hold a photo and masks
 
 
@@ -91,7 +92,7 @@ def _pair(photos: Folder, masks: Folder) -> list[Pair]:
         inner = [folder for folder in masks.inner if folder.images]
         if not inner or any(split_of(folder.path.name) for folder in inner):
             return []
-        names = mask_names(photos.images, sorted({name for folder in inner for name in folder.images}))
+        names = mask_names(photos.images, sorted({name for folder in inner for name in folder.images}), _CLASS_SHARE)
         if names is not None and (names.classes or names.several):
             return []
         if names is not None:

@@ -12,7 +12,7 @@ from maskfold.data.images.suffixes import SUFFIXES, without_image_suffix
 from maskfold.data.recognition.mask_values import MOST_CLASSES
 
 _SAMPLE = 40  # photos
-_SHARE = 0.9  # of the photos in the sample that must have a mask of the pattern
+SHARE = 0.9  # of the photos in the sample that must have a mask of the pattern, and of the masks a photo
 
 
 class MaskNames(NamedTuple):
@@ -23,31 +23,25 @@ class MaskNames(NamedTuple):
     several: bool = False
 
 
-def mask_names(photos: Sequence[str], masks: Sequence[str]) -> MaskNames | None:
-    """How the file names of masks follow from those of the photos; None where most photos have no mask.
+def mask_names(photos: Sequence[str], masks: Sequence[str], least_share: float = SHARE) -> MaskNames | None:
+    """How the file names of masks follow from those of the photos; None where too many photos have no mask.
 
-    photos: file names of the photos; masks: file names of the masks, all of one folder or of the folders of classes.
+    photos: file names of the photos; masks: file names of the masks, all of one folder or of the folders of classes;
+    least_share: of the photos, that must have a mask.
     """
     stems = {without_image_suffix(name) for name in masks}
-    if not stems or not photos:
-        return None
     sample = photos[:: max(1, len(photos) // _SAMPLE)]
-    affixes = Counter(affix for name in sample for affix in dict.fromkeys(_affixes(name, stems)))
-    if not affixes:
+    found = [_affixes(name, stems) for name in sample]
+    affixes = Counter(affix for own in found for affix in dict.fromkeys(own))
+    if not affixes or sum(map(bool, found)) < least_share * len(sample):
         return None
-    key, before, behind = affixes.most_common(1)[0][0]
+    (key, before, behind), count = affixes.most_common(1)[0]
     keys = [without_image_suffix(name) if key == "stem" else name for name in photos]
-    paired = {f"{before}{own}{behind}" for own in keys}
-    held = sum(any(affix in affixes for affix in _affixes(name, stems)) for name in sample)
-    if paired.issuperset(stems) and affixes[key, before, behind] >= _SHARE * len(sample):
-        return MaskNames(f"{before}{{{key}}}{behind}{_ending(behind, masks)}")
-    if held < _SHARE * len(sample):
-        return None
-    return _of_several(key, before, stems, keys) or (
-        MaskNames(f"{before}{{{key}}}{behind}{_ending(behind, masks)}")
-        if affixes[key, before, behind] >= _SHARE * len(sample)
-        else None
-    )
+    single = MaskNames(f"{before}{{{key}}}{behind}{_ending(behind, masks)}")
+    enough = count >= least_share * len(sample)
+    if enough and {f"{before}{own}{behind}" for own in keys}.issuperset(stems):
+        return single
+    return _of_several(key, before, stems, keys) or (single if enough else None)
 
 
 def _affixes(photo: str, stems: set[str]) -> list[tuple[str, str, str]]:
@@ -72,7 +66,7 @@ def _of_several(key: str, before: str, stems: set[str], keys: Sequence[str]) -> 
         if own is not None:
             behinds.setdefault(mask[len(before) + len(own) :], []).append(mask)
     held = sum(map(len, behinds.values()))
-    if held < _SHARE * len(stems) or len(behinds) == 1:
+    if held < SHARE * len(stems) or len(behinds) == 1:
         return None
     common = _common_start(list(behinds))
     rests = {behind[len(common) :] for behind in behinds}

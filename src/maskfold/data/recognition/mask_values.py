@@ -81,7 +81,7 @@ def value_section(files: Sequence[FileValues], place: str) -> dict[str, object]:
         raise DataError([_void_problem(files, total, others, place)])
     if _is_soft(files, total):
         return {"class_names": ("mask",)}
-    problem = _instance_problem(files, shown, place)
+    problem = instance_problem(files, shown, place)
     if problem:
         raise DataError([problem])
     if len(shown) > MOST_CLASSES:
@@ -154,25 +154,29 @@ def _is_soft(files: Sequence[FileValues], total: Counter[int]) -> bool:
     return apart <= _APART_SHARE * between and (len(total) > _FEW or interior <= _INTERIOR_SHARE * between)
 
 
-def _instance_problem(files: Sequence[FileValues], shown: list[int], place: str) -> str:
-    """What to say of masks in which each object seems to have a value of its own; "" of others."""
+def instance_problem(files: Sequence[FileValues], shown: Sequence[int], place: str, kind: str = "value") -> str:
+    """What to say of masks in which each object seems to have a value (or colour) of its own; "" of others.
+
+    shown: all values but 0, sorted.
+    """
     holding = [file for file in files if file.shown]
     values = sum(len(file.shown) for file in holding)
     single = sum(file.regions for file in holding) >= _SINGLE_SHARE * values
-    most = max(len(file.shown) for file in holding)
+    most = max((len(file.shown) for file in holding), default=0)
     sets = Counter(file.shown for file in holding)
-    changing = sets.most_common(1)[0][1] < _SAME_SET_SHARE * len(holding)
+    changing = bool(sets) and sets.most_common(1)[0][1] < _SAME_SET_SHARE * len(holding)
     counted_up = all(file.shown == frozenset(range(1, len(file.shown) + 1)) for file in holding)
     own_values = len(holding) >= 3 and values <= 1.5 * len(shown)
     if not single or not (most > MOST_CLASSES or (changing and most >= 3 and (counted_up or own_values))):
         return ""
-    names = ", ".join(f"class_{value}: {value}" for value in shown[:3])
-    more = ", …" if len(shown) > 3 else ""
+    classes = "data.labels: colour with data.class_colours"
+    if kind == "value":
+        names = ", ".join(f"class_{value}: {value}" for value in shown[:3]) + (", …" if len(shown) > 3 else "")
+        classes = f"data.labels: class_index with data.class_values: {{{names}}}"
     return (
-        f"{place}: up to {most} values a mask, each one connected region, as in an instance map, where every object "
-        "has a number of its own; `auto` does not guess. If it is one, set data.mask_threshold: 1, which takes all "
-        "objects for one class; if the values are classes, set data.labels: class_index with data.class_values: "
-        f"{{{names}{more}}}"
+        f"{place}: up to {most} {kind}s a mask, each one connected region, as in an instance map, where every object "
+        f"has a {kind} of its own; `auto` does not guess. If it is one, set data.mask_threshold: 1, which takes all "
+        f"objects for one class; if the {kind}s are classes, set {classes}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,10 +10,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from maskfold.data.formats.mask_files import read_values
+from maskfold.data.formats.mask_files import is_deep, read_values
 from maskfold.data.images.files import check_images, read_for_display
 from maskfold.data.images.suffixes import ARRAY, JPEG
-from maskfold.data.recognition.mask_values import MOST_CLASSES, FileValues, value_notes, value_section
+from maskfold.data.recognition.mask_values import MOST_CLASSES, FileValues, instance_problem, value_notes, value_section
 from maskfold.errors import DataError
 
 _SAMPLE = 40  # files
@@ -39,54 +40,45 @@ def mask_section(masks: Sequence[Path], place: str) -> tuple[dict[str, object], 
                 f"({len(transparent)} of {len(files)} masks are so); save the masks as grey images"
             ]
         )
-    palettes = {_has_colour_palette(path) for path in files}
-    if palettes != {True} and any(_is_coloured(path) for path in files):
+    indexed = all(_is_indexed(path) for path in files)
+    if not indexed and any(_is_coloured(path) for path in files):
         return _colour_section(files, place)
     lossy = [path for path in files if path.suffix.lower() in JPEG]
     if lossy:
         return _lossy_section(files, lossy, place)
-    values = [_values_of(path) for path in files]
+    values = [FileValues.of(path, read_values(path, "class_index"), _bits(path)) for path in files]
     section = value_section(values, place)
-    if palettes == {True} and section.get("labels") != "class_index":
-        indices = sorted({value for file in values for value in file.shown})
-        section = {"labels": "class_index", "class_names": ("mask",), "class_values": {"mask": indices[0]}}
+    if indexed and section.get("labels") != "class_index":  # a threshold is of greys, not of indices
+        section = _one_index(files, values, place)
     return section, value_notes(values, section)
 
 
-def _values_of(path: Path) -> FileValues:
-    plane = read_values(path, "class_index")
-    return FileValues.of(path, _as_decoded(path, plane), _bits(path))
-
-
-def _as_decoded(path: Path, plane: np.ndarray) -> np.ndarray:
-    """A palette of greys counts as greys, whichever index each has; so does a picture of one bit a pixel."""
-    if path.suffix.lower() == ARRAY:
-        return plane
-    with Image.open(path) as image:
-        if image.mode == "1" or (image.mode == "P" and not _has_colour_palette(path)):
-            return np.asarray(image.convert("L")).astype(np.int32)
-    return plane
+def _one_index(files: Sequence[Path], values: Sequence[FileValues], place: str) -> dict[str, object]:
+    """The section of palette masks with one index besides 0, which is black. Raises DataError for others."""
+    shown = sorted({value for file in values for value in file.shown})
+    with Image.open(files[0]) as image:
+        first = (image.getpalette() or [0, 0, 0])[:3]
+    if len(shown) > 1 or any(first):
+        raise DataError(
+            [
+                f"{place}: masks with a palette whose index 0 has the colour {first}, and the indices {shown[:8]}; "
+                "`auto` does not guess which is the background. Set data.labels: class_index with data.class_values "
+                "and data.background_values"
+            ]
+        )
+    return {"labels": "class_index", "class_names": ("mask",), "class_values": {"mask": shown[0]}} if shown else {}
 
 
 def _bits(path: Path) -> int:
-    if path.suffix.lower() == ARRAY:
-        return 8
-    with Image.open(path) as image:
-        return 16 if image.mode.startswith("I") else 8
+    return 16 if is_deep(path) else 8
 
 
-def _has_colour_palette(path: Path) -> bool:
-    """Whether a file's pixels are indices of colours, the first of which is black."""
+def _is_indexed(path: Path) -> bool:
+    """Whether a file's pixels are indices of a palette that are the same in every file, as in png, and not in gif."""
     if path.suffix.lower() == ARRAY:
         return False
     with Image.open(path) as image:
-        if image.mode != "P":
-            return False
-        used = np.unique(np.asarray(image))
-        palette = np.array((image.getpalette() or [])[: 3 * 256], dtype=np.uint8).reshape(-1, 3)
-    colours = palette[used[used < len(palette)]].astype(int)
-    grey = bool((np.ptp(colours, axis=1) <= _COLOURED).all())
-    return not grey and not palette[0].any()
+        return image.mode == "P" and image.format != "GIF"
 
 
 def _has_varying_alpha(path: Path) -> bool:
@@ -105,11 +97,10 @@ def _is_coloured(path: Path) -> bool:
 
 
 def _colour_section(files: Sequence[Path], place: str) -> tuple[dict[str, object], list[str]]:
-    counts: dict[int, int] = {}
-    for path in files:
-        values, pixels = np.unique(read_values(path, "colour"), return_counts=True)
-        for value, count in zip(values.tolist(), pixels.tolist(), strict=True):
-            counts[value] = counts.get(value, 0) + count
+    found = [FileValues.of(path, read_values(path, "colour")) for path in files]
+    counts: Counter[int] = Counter()
+    for file in found:
+        counts.update(file.counts)
     if len(counts) > MOST_CLASSES:
         raise DataError(
             [f"{place}: has {len(counts)} colours, more than {MOST_CLASSES}; these are no masks, or were jpg once"]
@@ -122,6 +113,9 @@ def _colour_section(files: Sequence[Path], place: str) -> tuple[dict[str, object
                 "in data.background_colours if it is to count as background"
             ]
         )
+    problem = instance_problem(found, sorted(set(counts) - {0}), place, "colour")
+    if problem:
+        raise DataError([problem])
     named = {f"colour_{value:06x}": (value >> 16, value >> 8 & 255, value & 255) for value in sorted(counts) if value}
     total = sum(counts.values())
     notes = [
