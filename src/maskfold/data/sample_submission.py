@@ -117,7 +117,7 @@ def _roles_by_rows(table: CsvTable, class_names: Sequence[str], known: Collectio
 
 
 def image_and_class(
-    fields: Sequence[str], roles: Roles, class_names: Sequence[str], known: Collection[str]
+    fields: Sequence[str], roles: Roles, class_names: Sequence[str], known: Collection[str] = ()
 ) -> tuple[str, str]:
     """What a row calls its image, and its class.
 
