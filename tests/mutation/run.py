@@ -48,12 +48,12 @@ def files_of(room: str) -> list[Path]:
     return files
 
 
-def tests_of(room: str, changed: Path | None = None) -> list[Path]:
-    """The test files of a room below the repository, those named as the changed file first.
+def tests_of(repository: Path, room: str, changed: Path | None = None) -> list[Path]:
+    """The test files of a room, below the repository; those named as the changed file first.
 
     Raises SystemExit for a room without tests.
     """
-    tests, place = REPOSITORY / "tests", Path(room)
+    tests, place = repository / "tests", Path(room)
     pattern = f"test_{place.stem}*.py" if place.suffix else "test_*.py"
     own = sorted((tests / place.parts[0]).rglob(pattern))
     if not own:
@@ -62,14 +62,14 @@ def tests_of(room: str, changed: Path | None = None) -> list[Path]:
         own.sort(key=lambda path: not path.stem.startswith(f"test_{changed.stem}"))
         module = ".".join(["maskfold", *changed.with_suffix("").parts])
         own += [path for path in sorted((tests / "stages").glob("test_*.py")) if module in imported_modules(path)]
-    return [path.relative_to(REPOSITORY) for path in own]
+    return [path.relative_to(repository) for path in own]
 
 
 def unchanged_seconds(trials: Trials, rooms: Sequence[str]) -> dict[str, float]:
     """How long the tests of each room take, compiling included. Raises SystemExit when they fail."""
     seconds = {}
     for room in rooms:
-        outcome = trials.unchanged(tests_of(room), _LONGEST)
+        outcome = trials.unchanged(tests_of(trials.code, room), _LONGEST)
         if outcome.result != "survived":
             raise SystemExit(f"the tests of {room} fail without any change:\n{outcome.output[-4000:]}")
         seconds[room] = outcome.seconds
@@ -103,7 +103,7 @@ def main() -> None:
         trials = Trials(Path(folder))
         seconds = unchanged_seconds(trials, list(rooms))
         for number, change in enumerate(changes, 1):
-            tests = tests_of(change.room, change.path)
+            tests = tests_of(trials.code, change.room, change.path)
             outcome = trials.changed(tests, 300 + 3 * seconds[change.room], change.path, change.source)
             outcomes.append((change, outcome))
             print(f"{number}/{len(changes)} {outcome.result} in {outcome.seconds:.0f} s: {change}", flush=True)
