@@ -29,8 +29,13 @@ class SubmissionConfig(Section):
     """Column names of a csv, in order. null: the usual names of the layout (such as ImageId, ClassId,
     EncodedPixels)."""
 
-    order: Literal["column", "row"] = "column"
-    """Pixel order of the run lengths: down the columns (Kaggle) or along the rows."""
+    order: Literal["column", "row", "relative"] = "column"
+    """Pixel order of the run lengths: down the columns (Kaggle), along the rows, or relative (SIIM-ACR): down the
+    columns, each start counted from the end of the run before it."""
+
+    size: tuple[int, int] | None = None
+    """Height and width in px of the masks in the file, if the competition wants another size than that of the images:
+    each mask is resized, and a pixel is on where at least half of its area is. null: the size of the image."""
 
     empty_token: str = ""
     """What a csv has for an empty mask: blank, `-1`, `-`, …"""
@@ -56,11 +61,20 @@ class SubmissionConfig(Section):
             raise ValueError(f"layout {self.layout} has {expected} columns, found {len(self.columns)}")
         if self.layout == "coco_json" and self.order != "column":
             raise ValueError("order: the run lengths of coco_json are always column-major; remove it")
+        if self.layout == "mask_folder" and self.order == "relative":
+            raise ValueError("order: masks have no run lengths; remove it")
+        if self.size is not None and min(self.size) < 1:
+            raise ValueError(f"size: expected (height, width) in px from 1, found {list(self.size)}")
         if self.category_ids is not None and self.layout != "coco_json":
             raise ValueError(f"category_ids: only for layout coco_json, found {self.layout}; remove it")
         if self.category_ids is not None and len(set(self.category_ids)) != len(self.category_ids):
             raise ValueError(f"category_ids: each category once, found {list(self.category_ids)}")
         return self
+
+    @property
+    def pixel_order(self) -> Literal["column", "row"]:
+        """The order in which the pixels are numbered."""
+        return "row" if self.order == "row" else "column"
 
     @property
     def column_names(self) -> tuple[str, ...]:

@@ -71,7 +71,7 @@ def _draw_all(
         write_photo(read_for_display(Path(path_of[image_id])), size, picture_path(folder / "test", number, ".jpg"))
         areas, masks = [], []
         for index in classes:
-            mask = decode(runs.get((image_id, index), ""), *form.sizes[image_id], config.submission.order)
+            mask = decode(runs.get((image_id, index), ""), *form.sizes[image_id], config.submission.pixel_order)
             areas.append(int(np.count_nonzero(mask)))
             masks.append([[], picture_runs(mask, size)] if areas[-1] else 0)
         return size, areas, masks

@@ -64,7 +64,11 @@ def make_submission(config: Config, competition: Competition, accept_code_change
 def _shards_made_from(config: Config, answer: Provenance) -> Provenance:
     """What the shards depend on: less of the answer's form, so that another form needs no new prediction."""
     settings = {name: value for name, value in answer.settings.items() if name != "submission"}
-    parts = {"submission.order": config.submission.order, "inference.shard_images": config.inference.shard_images}
+    parts = {
+        "submission.order": config.submission.pixel_order,
+        "submission.size": config.submission.size,
+        "inference.shard_images": config.inference.shard_images,
+    }
     inputs = {name: digest for name, digest in answer.inputs.items() if name != "sample submission"}
     return replace(answer, settings=settings | parts, inputs=inputs)
 

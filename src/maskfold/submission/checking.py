@@ -49,10 +49,13 @@ def check_submission(config: Config, competition: Competition, path: Path, again
     form = submission_form(competition, config.submission)
     found = read_submission(path, form)
     problems = sorted([*_kind_problem(path, form), *found.problems, *found.form_problems], key=_row_number)
-    shares = share_table(config, competition, found.runs)
-    _print_shares(shares, display(path))
-    for warning in share_warnings(shares):
-        print(f"warning: {warning}")
+    if found.problems:
+        print(f"the share of non-empty masks is not compared: {display(path)} cannot be read whole")
+    else:
+        shares = share_table(config, competition, found.runs)
+        _print_shares(shares, display(path))
+        for warning in share_warnings(shares):
+            print(f"warning: {warning}")
     if against is not None and found.problems:
         print(f"not compared with {display(against)}: {display(path)} cannot be read whole")
     elif against is not None:

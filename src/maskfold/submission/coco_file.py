@@ -77,7 +77,7 @@ def read_coco(path: Path, form: SubmissionForm) -> ParsedSubmission:
             parts.setdefault((key[0], int(key[1])), []).append(entry)
     for key in form.sample.rows:
         mask = draw_segments(parts[key], *form.sizes[key[0]]) if key in parts else None
-        found.runs[key] = "" if mask is None else encode(mask, form.config.order)
+        found.runs[key] = "" if mask is None else encode(mask, form.config.pixel_order)
     return found
 
 

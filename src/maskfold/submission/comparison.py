@@ -139,4 +139,4 @@ def _masks(
     key: MaskKey, runs: tuple[Mapping[MaskKey, str], Mapping[MaskKey, str]], form: SubmissionForm
 ) -> list[np.ndarray]:
     """The two masks of an image and class, (H, W) uint8 each."""
-    return [decode(side[key], *form.sizes[key[0]], form.config.order) for side in runs]
+    return [decode(side[key], *form.sizes[key[0]], form.config.pixel_order) for side in runs]

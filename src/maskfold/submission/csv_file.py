@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from maskfold.artefacts.paths import display
 from maskfold.data.csv_files import Row, selected, stream_csv
 from maskfold.data.sample_submission import EXPECTED, Roles, image_and_class
 from maskfold.errors import DataError
-from maskfold.pixels.rle import RleError, parse_runs
+from maskfold.pixels.rle import RleError, absolute_runs, parse_runs, relative_runs
 from maskfold.submission.form import MaskKey, ParsedSubmission, SubmissionForm
 
 
@@ -25,11 +24,16 @@ def write_csv(path: Path, runs: Mapping[MaskKey, str], form: SubmissionForm) -> 
             name, class_name = sample.names[image_id], form.class_names[class_index]
             fields = {
                 sample.image_column: f"{name}_{class_name}" if sample.layout == "image_class_id" else name,
-                sample.rle_column: runs[image_id, class_index] or form.config.empty_token,
+                sample.rle_column: _in_order(runs[image_id, class_index], form) or form.config.empty_token,
             }
             if sample.class_column is not None:
                 fields[sample.class_column] = class_name
             writer.writerow([fields[column] for column in sample.columns])
+
+
+def _in_order(text: str, form: SubmissionForm) -> str:
+    """Absolute run lengths as the file has them."""
+    return relative_runs(text) if form.config.order == "relative" else text
 
 
 def read_csv_rows(path: Path, form: SubmissionForm) -> ParsedSubmission:
@@ -93,13 +97,16 @@ def _checked_runs(text: str, key: MaskKey, form: SubmissionForm, found: ParsedSu
         return ""
     if not text:
         found.form_problems.append(f"{where} blank, but an empty mask is {token!r} here (submission.empty_token)")
+    height, width = form.sizes[key[0]]
     try:
-        parse_runs(text, math.prod(form.sizes[key[0]]))
+        absolute = absolute_runs(text) if form.config.order == "relative" else text
+        parse_runs(absolute, height * width)
     except RleError as error:
         hint = f"; empty masks are {token!r} here (submission.empty_token)" if text in ("-1", "-", "0", "nan") else ""
-        found.problems.append(f"{where} {form.place(key)}: {error}{hint}")
+        size = f"; masks have {height}x{width} px here (submission.size)" if form.config.size is not None else ""
+        found.problems.append(f"{where} {form.place(key)}: {error}{hint or size}")
         return ""
-    return text
+    return absolute
 
 
 def _order_problem(numbers: Mapping[MaskKey, int], form: SubmissionForm, shown: str) -> list[str]:

@@ -17,8 +17,8 @@ from maskfold.submission.rle_store import MaskKey, RleStore
 class ParsedSubmission:
     """What a submission file says, and what is wrong with it.
 
-    runs: run lengths of every image and class in the config's order, "" for an empty mask; problems: what cannot
-    be read, or is missing; form_problems: what can be read, but differs from the sample file or the config.
+    runs: absolute run lengths of every image and class in the config's order, "" for an empty mask; problems: what
+    cannot be read, or is missing; form_problems: what can be read, but differs from the sample file or the config.
     """
 
     runs: MutableMapping[MaskKey, str] = field(default_factory=RleStore)
@@ -30,8 +30,8 @@ class ParsedSubmission:
 class SubmissionForm:
     """What a submission to a competition looks like.
 
-    sample: the sample file, or one as the config describes it; sizes: image_id -> (height, width) in px of every test
-    image; ids: name in the file -> image_id.
+    sample: the sample file, or one as the config describes it; sizes: image_id -> (height, width) in px of the masks of
+    every test image; ids: name in the file -> image_id.
     """
 
     sample: SampleFile
@@ -67,7 +67,9 @@ def submission_form(competition: Competition, config: SubmissionConfig) -> Submi
         problems.append(f"submission.image_names {config.image_names}: two test images get the same name")
     if problems:
         raise DataError(problems)
-    return SubmissionForm(sample, competition.class_names, competition.test_sizes(), config)
+    sizes = competition.test_sizes()
+    sizes = sizes if config.size is None else dict.fromkeys(sizes, config.size)
+    return SubmissionForm(sample, competition.class_names, sizes, config)
 
 
 def _sample(competition: Competition, config: SubmissionConfig) -> SampleFile:

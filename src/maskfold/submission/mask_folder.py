@@ -28,7 +28,7 @@ def mask_file(folder: Path, key: MaskKey, form: SubmissionForm) -> Path:
 def write_masks(folder: Path, runs: Mapping[MaskKey, str], form: SubmissionForm) -> None:
     """Write a grey png of every image and class into an empty folder: 0, and config.mask_value where the mask is on."""
     for key in form.sample.rows:
-        mask = decode(runs[key], *form.sizes[key[0]], form.config.order) * np.uint8(form.config.mask_value)
+        mask = decode(runs[key], *form.sizes[key[0]], form.config.pixel_order) * np.uint8(form.config.mask_value)
         file = mask_file(folder, key, form)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(cv2.imencode(".png", mask)[1].tobytes())
@@ -52,7 +52,7 @@ def read_masks(folder: Path, form: SubmissionForm) -> ParsedSubmission:
         if problem:
             found.problems.append(f"{display(file)}: {problem}")
         else:
-            found.runs[key] = encode(pixels[:, :, 0], form.config.order)
+            found.runs[key] = encode(pixels[:, :, 0], form.config.pixel_order)
     strangers = sorted(path for path in folder.rglob("*") if path.is_file() and path not in files)
     found.form_problems += [f"{display(path)}: not a mask of any test image and class" for path in strangers]
     return found
@@ -64,7 +64,7 @@ def _mask_problem(pixels: np.ndarray, size: tuple[int, int], value: int) -> str 
     if channels != 1:
         return f"found {channels} channels, expected grey"
     if (height, width) != size:
-        return f"found {height}x{width} px (height x width), expected {size[0]}x{size[1]}"
+        return f"found {height}x{width} px (height x width), expected {size[0]}x{size[1]} (submission.size changes it)"
     values = np.unique(pixels).tolist()
     if not set(values) <= {0, value}:
         return (

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import cv2
 import pandas as pd
 
-from maskfold.config import Config
+from maskfold.config import Config, SubmissionConfig
 from maskfold.execution.progress import tracked
-from maskfold.pixels.rle import Order
+from maskfold.pixels.geometry import resize_masks
 from maskfold.rules.applying import apply_rules
+from maskfold.rules.rules import AnyRule
 from maskfold.rules.tuned import TunedArtefact
 from maskfold.submission.writing import SubmissionRow, encode_image
 
@@ -28,13 +29,19 @@ def predict_rows(config: Config, tuned: TunedArtefact, images: pd.DataFrame, tit
     from maskfold.blending.ensemble import trained_ensemble
 
     predictions = trained_ensemble(config, tuned.ensemble_weights).predict_images(images)
-    return _rows(tracked(predictions, len(images), title), tuned, config.submission.order)
+    return submission_rows(tracked(predictions, len(images), title), tuned.rules, config.submission)
 
 
-def _rows(predictions: Iterable[Prediction], tuned: TunedArtefact, order: Order) -> Iterator[SubmissionRow]:
-    """Post-processed and encoded predictions; the score of a mask is its mean probability."""
+def submission_rows(
+    predictions: Iterable[Prediction], rules: Sequence[AnyRule], submission: SubmissionConfig
+) -> Iterator[SubmissionRow]:
+    """Post-processed and encoded predictions, resized to `submission.size`; a mask's score is its mean probability.
+
+    rules: of each class, for masks of the image's own size.
+    """
     for image_id, prob_maps, class_prob in predictions:
-        masks = apply_rules(prob_maps, tuned.rules, class_prob)
-        texts = encode_image(masks, order)
+        masks = apply_rules(prob_maps, rules, class_prob)
+        submitted = masks if submission.size is None else resize_masks(masks, submission.size)
+        texts = encode_image(submitted, submission.pixel_order)
         for index, (prob, mask, text) in enumerate(zip(prob_maps, masks, texts, strict=True)):
             yield SubmissionRow(image_id, index, text, cv2.mean(prob, mask=mask)[0] / 255)

@@ -34,7 +34,7 @@ def score_submission(
     for index, name in enumerate(competition.class_names):
         areas = []
         for image_id, size in form.sizes.items():
-            masks = [decode(runs[image_id, index], *size, config.submission.order) for runs in (predicted, true)]
+            masks = [decode(runs[image_id, index], *size, config.submission.pixel_order) for runs in (predicted, true)]
             areas.append(mask_areas(*masks))
         columns = pd.DataFrame(areas, columns=["intersection", "predicted", "true"])
         shown = columns[columns["true"] > 0]

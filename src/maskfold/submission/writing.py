@@ -147,5 +147,5 @@ def _check_written(found: ParsedSubmission, runs: Mapping[MaskKey, str], form: S
 def _same_mask(found: str, meant: str, key: MaskKey, form: SubmissionForm) -> bool:
     if found == meant or {found, meant} == {"", form.config.empty_token}:  # a token such as "1 1" may also be a mask
         return True
-    size, order = form.sizes[key[0]], form.config.order
+    size, order = form.sizes[key[0]], form.config.pixel_order
     return np.array_equal(decode(found, *size, order), decode(meant, *size, order))
