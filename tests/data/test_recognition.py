@@ -57,6 +57,24 @@ def test_severstal_is_run_lengths_and_the_pixel_order_is_seen(root, order, capsy
 
 
 @pytest.mark.parametrize(
+    ("folders", "test_images"),
+    [
+        ({"latest": "a", "test": "t"}, "test"),  # the training folder's name holds the word too
+        ({"latest": "a"}, None),
+        ({"train": "a", "test_a": "t", "test_b": "u"}, None),  # either may be meant
+    ],
+)
+def test_the_folder_of_test_images_of_run_lengths(root, folders, test_images):
+    for folder, stem in folders.items():
+        images(root, folder, [f"{stem}.png"])
+    (root / "train.csv").write_text(f"id,rle_mask\na,{encode(SQUARE)}\n")
+    found = recognised(auto(root))
+    assert isinstance(found, RleCsvData)
+    assert found.train_images == next(iter(folders))
+    assert found.test_images == test_images
+
+
+@pytest.mark.parametrize(
     ("text", "classes"),
     [
         ("id,rle_mask\na,{rle}\nb,\n", ("mask",)),

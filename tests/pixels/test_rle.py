@@ -105,6 +105,16 @@ def test_blanks_between_numbers_are_those_of_split():
     assert parse_runs(" ").shape == (0, 2)
 
 
+@pytest.mark.parametrize("code", [code for code in range(1, 128) if not chr(code).isdigit()])
+def test_every_ascii_character_is_a_blank_or_none(code):
+    text = f"1{chr(code)}2"
+    if chr(code).isspace():
+        assert parse_runs(text).tolist() == [[1, 2]]
+    else:
+        with pytest.raises(RleError):
+            parse_runs(text)
+
+
 @given(st.text(alphabet="0123 -x\u0663\xa0\t", max_size=12), st.sampled_from(["column", "row"]))
 def test_a_text_is_read_or_refused_but_never_half_read(text, order):
     try:
