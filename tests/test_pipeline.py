@@ -88,9 +88,36 @@ def test_a_second_run_skips_everything_and_changes_no_byte(clone, first_run):
     started = {path: path.stat().st_mtime_ns for folder in folders for path in folder.rglob("*") if path.is_file()}
     result = run_all(clone)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.count("fresh") >= len(STAGES)
+    assert result.stdout.count("up to date") >= len(STAGES)
     assert hashes_below(*folders) == before
     assert {path: path.stat().st_mtime_ns for path in started} == started
+
+
+def test_changed_words_and_pictures_make_no_stage_stale_but_a_changed_loss_does(clone, first_run, tmp_path):
+    package = clone / "src" / "maskfold"
+    changes = {  # a message of a reader, a colour of the pictures, a heading of the report
+        "data/image_ids.py": ("is ambiguous", "stands for two files"),
+        "drawing/painting.py": ("CLASS_COLOURS = (", "CLASS_COLOURS = (\n    (1, 2, 3),"),
+        "report/page.html.j2": ("<h2", "<h2>One more heading</h2>\n<h2"),
+    }
+    before = {name: (package / name).read_text() for name in (*changes, "training/losses.py")}
+    try:
+        for name, (old, new) in changes.items():
+            assert old in before[name], name
+            (package / name).write_text(before[name].replace(old, new, 1))
+        result = run_all(clone)
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.count("up to date") >= len(STAGES) and "will be" not in result.stdout, result.stdout
+        (package / "training/losses.py").write_text(before["training/losses.py"] + "\n_ADDED = 1\n")
+        for folder in ("runs", "folds"):  # a copy to train again, so that the run itself stays as it is
+            shutil.copytree(clone / folder, tmp_path / folder)
+        training = start_stage(clone, "train", "--set", f"output_root={tmp_path}")
+        printed = training.communicate()[0]
+        assert training.returncode == 0, printed
+        assert printed.count("will be recomputed: the code of train changed") == 2
+    finally:
+        for name, text in before.items():
+            (package / name).write_text(text)
 
 
 # The file whose appearance means that a stage is in its middle, with work still to do; make_folds is over in one write.
@@ -143,7 +170,7 @@ def test_changed_settings_redo_what_depends_on_them_and_say_why(clone, first_run
     assert process.returncode == 0, output
     assert "dense_areas: 256 -> 32" in output
     process = start_stage(clone, "train")
-    assert process.communicate()[0].count("fresh") == 2
+    assert process.communicate()[0].count("up to date") == 2
     process = start_stage(clone, "tune_thresholds")
     assert "dense_areas: 32 -> 256" in process.communicate()[0]
 
@@ -210,7 +237,7 @@ def test_two_experiments_answer_together_until_one_is_retrained(clone, first_run
     folders = [clone / "oof/both", clone / "submissions", clone / "reports/both"]
     before = hashes_below(*folders)
     again = run_all(clone, name="both")
-    assert again.returncode == 0 and again.stdout.count("fresh") >= 6, again.stdout + again.stderr
+    assert again.returncode == 0 and again.stdout.count("up to date") >= 6, again.stdout + again.stderr
     assert hashes_below(*folders) == before
     answer.unlink()
     shutil.rmtree(clone / "runs/both")

@@ -159,7 +159,7 @@ def test_oof_of_repeats_is_the_mean_of_the_models_that_have_not_seen_the_image(
     assert artefact.checkpoints == model_hashes(config) and len(artefact.checkpoints) == 4
     capsys.readouterr()
     predict_oof(config, tiny_competition)
-    assert capsys.readouterr().out.count("fresh") == 2
+    assert capsys.readouterr().out.count("up to date") == 2
     assert checked_artefact(config).oof.keys() == {"fold0", "fold1"}
     RunPaths.of(config).model(3).write_text("other")
     with pytest.raises(StaleError, match=r"other models than the trained ones \(fold3\)"):
@@ -336,10 +336,10 @@ def test_a_hold_out_is_trained_once_without_what_is_held_out_or_excluded(tmp_pat
     config = config.model_copy(update={"data": data})
     train_folds(config, tiny_competition)
     printed = capsys.readouterr().out
-    assert "train: fold 0 of 1" in printed and "without 1 images that data.exclude names" in printed
+    assert "train: fold 0 of 1" in printed and "1 images of data.exclude are left out" in printed
     assert len(fold_summary(config)) == 2  # the model and the mean
     predict_oof(config, tiny_competition)
     assert set(read_image_ids(RunPaths.of(config).oof_parquet(0))) == set(folds["image_id"][folds["fold"] == 0])
     assert list(json.loads(read_metadata(RunPaths.of(config).oof_parquet(1))["models"])) == ["fold0"]
     train_folds(config, tiny_competition)
-    assert "fold 0 is fresh" in capsys.readouterr().out
+    assert "fold 0 is up to date" in capsys.readouterr().out

@@ -154,7 +154,7 @@ def test_folds_are_written_once_and_read_back(tmp_path, tiny_competition, capsys
     folds = read_folds(config, tiny_competition)
     assert sorted(folds["fold"].unique()) == [0, 1, 2]
     make_folds(config, tiny_competition)
-    assert "fresh" in capsys.readouterr().out
+    assert "up to date" in capsys.readouterr().out
     assert RunPaths.of(config).folds_csv.read_bytes() == written
     make_folds(config_of(tmp_path, count=2), tiny_competition)
     assert "folds.count: 3 -> 2" in capsys.readouterr().out
@@ -168,7 +168,7 @@ def test_a_csv_put_there_by_hand_is_kept_and_its_balance_shown(tmp_path, tiny_co
     given.to_csv(path, index=False)
     make_folds(config, tiny_competition)
     printed = capsys.readouterr().out
-    assert "was given: checked and kept" in printed and "worst is bright" in printed  # 4 and 0 of 4
+    assert "made by hand: checked and kept" in printed and "worst is bright" in printed  # 4 and 0 of 4
     assert read_folds(config, tiny_competition)["fold"].tolist() == [0] * 10 + [1] * 2
 
 

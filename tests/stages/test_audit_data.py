@@ -158,7 +158,7 @@ def test_a_fresh_audit_is_skipped_and_changed_labels_make_it_anew(planted, capsy
     page = RunPaths.of(config).data_audit / "index.html"
     made = page.stat().st_mtime_ns
     audit_data(config)
-    assert "is fresh, skipped" in capsys.readouterr().out
+    assert "is up to date, skipped" in capsys.readouterr().out
     assert page.stat().st_mtime_ns == made
     rows = (files.root / "train.csv").read_text()
     (files.root / "train.csv").write_text(rows.replace("exact.jpg,", "no_such.jpg,"))

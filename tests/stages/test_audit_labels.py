@@ -108,7 +108,7 @@ def test_a_fresh_audit_is_skipped_and_a_stale_one_repeats_to_the_byte(run, capsy
     folder = RunPaths.of(config).label_audit
     before = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     audit_labels(config, competition)
-    assert "is fresh, skipped" in capsys.readouterr().out
+    assert "is up to date, skipped" in capsys.readouterr().out
     (folder / "index.html.made.json").unlink()
     audit_labels(config, competition)
     assert {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before

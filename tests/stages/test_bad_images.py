@@ -51,7 +51,7 @@ def test_empty_answers_them_with_nothing_and_all_others_as_before(run, tmp_path,
     assert len(sizes) == 12 and len(competition.readable_test) == 10
     assert sizes[bad[0]] == sizes[bad[1]] == (64, 128)
     make_submission(config, competition)
-    assert capsys.readouterr().out.count("is answered with empty masks") == 2
+    assert capsys.readouterr().out.count("gets empty masks") == 2
     paths = RunPaths.of(config)
     found, before = rows_of(paths.submission_csv.read_text()), rows_of(answer)
     assert list(found) == list(before)
@@ -62,7 +62,7 @@ def test_empty_answers_them_with_nothing_and_all_others_as_before(run, tmp_path,
     table = pd.read_csv(paths.bad_images_csv)
     assert table["image_id"].tolist() == bad and table["reason"].str.contains("cannot be decoded|empty").all()
     make_submission(config, opened(config, "empty"))
-    assert "fresh, skipped" in capsys.readouterr().out
+    assert "up to date, skipped" in capsys.readouterr().out
     images = inputs_of(config)[0]
     bundle = export_bundle(config, tmp_path / "bundle")
     answer_test_images(bundle, images, inputs_of(config)[1], tmp_path / "out.csv", on_bad_image="empty")

@@ -106,7 +106,7 @@ def test_a_fresh_blend_is_skipped_and_made_again_to_the_byte(blend, tiny_competi
     before = [file.read_bytes() for file in files]
     capsys.readouterr()
     predict_oof(blend, tiny_competition)
-    assert capsys.readouterr().out.count("fresh, skipped") == 4
+    assert capsys.readouterr().out.count("up to date, skipped") == 4
     for file in files:
         file.unlink()
     predict_oof(blend, tiny_competition)

@@ -186,7 +186,7 @@ def test_a_fresh_report_is_skipped_and_a_new_one_is_the_same_to_the_byte(run, ca
     make_report(*run)
     first = files_of(run[0])
     make_report(*run)
-    assert "fresh" in capsys.readouterr().out
+    assert "up to date" in capsys.readouterr().out
     (RunPaths.of(run[0]).report / "index.html").unlink()
     make_report(*run)
     assert files_of(run[0]) == first

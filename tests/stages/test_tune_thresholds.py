@@ -66,7 +66,7 @@ def test_tunes_and_skips_when_fresh(config, tiny_competition, capsys):
     before = paths.postprocess_json.read_bytes()
     capsys.readouterr()
     assert tune(config, tiny_competition) == artefact
-    assert "fresh, skipped" in capsys.readouterr().out
+    assert "up to date, skipped" in capsys.readouterr().out
     assert paths.postprocess_json.read_bytes() == before
 
 

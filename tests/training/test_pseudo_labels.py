@@ -12,6 +12,7 @@ import yaml
 from maskfold.artefacts.files import file_hash
 from maskfold.artefacts.paths import RunPaths
 from maskfold.artefacts.provenance import Provenance
+from maskfold.artefacts.step import Step
 from maskfold.config import Config, PseudoLabelsConfig, load_config
 from maskfold.data.formats.rle_csv import RleMasks
 from maskfold.errors import ConfigError, DataError, StaleError
@@ -123,7 +124,7 @@ def test_a_run_learns_from_another_and_says_so(runs, tiny_competition, capsys):
         train_folds(config, tiny_competition)
     paths, printed = RunPaths.of(config), capsys.readouterr().out
     for fold, data in enumerate(seen):
-        assert (paths.pseudo_labels(fold)).is_file() and f"pseudo-labels of fold {fold} will be recomputed" in printed
+        assert (paths.pseudo_labels(fold)).is_file() and f"pseudo-labels of fold {fold} will be computed" in printed
         pseudo = data.pseudo
         assert 0 < len(pseudo.images) <= 4  # of 6 + 4 images, two fifths
         assert data.train_images["image_id"].tolist()[-len(pseudo.images) :] == pseudo.images["image_id"].tolist()
@@ -144,13 +145,13 @@ def test_a_run_learns_from_another_and_says_so(runs, tiny_competition, capsys):
     assert found == set(tiny_competition.train["image_id"])
     capsys.readouterr()
     train_folds(config, tiny_competition)
-    assert capsys.readouterr().out.count("is fresh, skipped") == 2
+    assert capsys.readouterr().out.count("is up to date, skipped") == 2
     weights = torch.load(RunPaths.of(first).model(1), weights_only=True)
     bias = "network.segmentation_head.0.bias"
     torch.save({**weights, bias: weights[bias] + 1}, RunPaths.of(first).model(1))
     train_folds(config, tiny_competition)
     printed = capsys.readouterr().out
-    assert "fold 0 is fresh" in printed and "fold 1 of 2: model of first changed" in printed
+    assert "fold 0 is up to date" in printed and "fold 1 of 2 will be recomputed: model of first changed" in printed
     assert "pseudo-labels of fold 1 will be recomputed: model of first changed" in printed
 
 
@@ -165,7 +166,9 @@ def test_they_are_made_once_whoever_asks_at_the_same_time(runs, tiny_competition
 
     monkeypatch.setattr(pseudo_labels, "_make", slow)
     with ThreadPoolExecutor(3) as pool:
-        found = list(pool.map(lambda fold: read_pseudo_labels(config, tiny_competition, fold), (1, 1, 1)))
+        found = list(
+            pool.map(lambda fold: read_pseudo_labels(config, tiny_competition, fold, Step("train")), (1, 1, 1))
+        )
     assert made == [1]
     assert all(each.images.equals(found[0].images) for each in found)
 

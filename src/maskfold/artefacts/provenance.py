@@ -15,7 +15,6 @@ from typing import Any
 
 from maskfold import __version__
 from maskfold.artefacts.files import whole_file
-from maskfold.artefacts.paths import display
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Provenance:
             temporary.write_text(json.dumps(self.as_json(), indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
     def staleness(self, artefact: Path, accept_code_changes: bool = False) -> list[str]:
-        """Why `artefact` must be made again, in words; empty when it is fresh."""
+        """Why `artefact` must be computed, in words; empty when it is up to date."""
         if not artefact.exists():
             return [f"{artefact.name} does not exist yet"]
         try:
@@ -59,12 +58,6 @@ class Provenance:
         if record.get("code") != self.code and not accept_code_changes:
             reasons.append(f"the code of {self.stage} changed")
         return reasons
-
-    def announced(self, artefact: Path, accept_code_changes: bool = False) -> bool:
-        """Whether `artefact` must be made again, said on the screen with the reasons."""
-        reasons = self.staleness(artefact, accept_code_changes)
-        print(f"{self.stage}: {'; '.join(reasons) or f'{display(artefact)} is fresh, skipped'}", flush=True)
-        return bool(reasons)
 
 
 def record_path(artefact: Path) -> Path:

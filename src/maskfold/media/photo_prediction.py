@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from maskfold.artefacts.paths import display
 from maskfold.errors import DataError
-from maskfold.execution.jobs import mapped, read_ahead
+from maskfold.execution.jobs import map_threads, read_ahead
 from maskfold.execution.progress import rated
 from maskfold.inference.predict import Prediction
 from maskfold.media.effects import Effect
@@ -36,7 +36,7 @@ def predict_photos(
     started = time.monotonic()
     pictures = _read(tasks, predictor.channels, longest_side, problems)
     answers = read_ahead(predicted(pictures, predictor))
-    count = sum(1 for _ in rated(mapped(write, answers, drawing_threads()), len(tasks), "photos", "photos"))
+    count = sum(1 for _ in rated(map_threads(write, answers, drawing_threads()), len(tasks), "photos", "photos"))
     if count:
         target = tasks[0].target
         place = display(target) if len(tasks) == 1 else f"{count} photos to {display(target.parent)}/"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from maskfold.execution.jobs import read_ahead
+from maskfold.execution.jobs import available_cores, read_ahead
 from maskfold.inference.predict import Prediction
 from maskfold.media.photos import Picture
 from maskfold.media.predictor import Predictor
@@ -15,7 +14,7 @@ from maskfold.media.predictor import Predictor
 
 def drawing_threads() -> int:
     """Threads to draw in: OpenCV and NumPy release the interpreter while they work."""
-    return max(1, min(8, (os.cpu_count() or 1) // 2))
+    return max(2, min(8, available_cores() // 2))
 
 
 def groups(pictures: Iterable[Picture], predictor: Predictor) -> Iterator[list[Picture]]:

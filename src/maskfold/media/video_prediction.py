@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from maskfold.artefacts.paths import display
-from maskfold.execution.jobs import mapped, read_ahead
+from maskfold.execution.jobs import map_threads, read_ahead
 from maskfold.execution.progress import rated
 from maskfold.inference.predict import Prediction
 from maskfold.media.effects import Effect
@@ -41,7 +41,7 @@ def predict_video(task: Task, predictor: Predictor, effect: Effect, request: Req
         rate = request.frame_rate
         pictures = source.pictures(predictor.channels, request.longest_side, rate)
         smoothed = ((picture, smoother(prediction)) for picture, prediction in predicted(pictures, predictor))
-        drawn = mapped(draw, read_ahead(smoothed), drawing_threads())
+        drawn = map_threads(draw, read_ahead(smoothed), drawing_threads())
         time_base = source.time_base if rate is None else 1 / rate
         with frame_writer(task.target, task.form, source, time_base, request.mute) as writer:
             for picture, image in rated(drawn, _expected(source, rate), source.name, "frames"):

@@ -8,25 +8,25 @@ import pandas as pd
 
 from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import file_hash, whole_folder
-from maskfold.artefacts.paths import RunPaths, display
+from maskfold.artefacts.paths import RunPaths
 from maskfold.artefacts.provenance import Provenance
+from maskfold.artefacts.step import Step
 from maskfold.audit.data.audit import audit_competition, open_tolerantly
 from maskfold.audit.data.findings import findings
-from maskfold.audit.data.page import TEMPLATE, write_page
+from maskfold.audit.data.page import write_page
 from maskfold.audit.data.tables import write_tables
 from maskfold.config import Config
-from maskfold.drawing.html import page_inputs
 from maskfold.execution.jobs import available_cores
 
 
 def audit_data(config: Config, accept_code_changes: bool = False) -> None:
-    """Write reports/<name>.data_audit/ unless it is fresh: index.html, pictures and csv files, whole or not at all.
+    """Write reports/<name>.data_audit/ unless it is up to date: index.html, pictures, csv files, whole or not at all.
 
     Raises DataError when there is no training image that can be read.
     """
-    paths = RunPaths.of(config)
+    step, paths = Step("audit_data", accept_code_changes), RunPaths.of(config)
     competition, problems = open_tolerantly(config.data)
-    inputs = competition.train_inputs() | competition.test_inputs() | page_inputs(TEMPLATE)
+    inputs = competition.train_inputs() | competition.test_inputs()
     inputs["problems"] = hashlib.sha256("\n".join(problems).encode()).hexdigest()
     if paths.folds_csv.is_file():
         inputs["folds"] = file_hash(paths.folds_csv)
@@ -35,7 +35,7 @@ def audit_data(config: Config, accept_code_changes: bool = False) -> None:
     settings |= {"seed": config.seed, "folder": str(paths.data_audit)}
     made_from = Provenance("audit_data", settings, inputs, code_version("data audit"))
     page = paths.data_audit / "index.html"
-    if not made_from.announced(page, accept_code_changes):
+    if not step.due(page, made_from):
         return
     folds = _folds(config)
     audit = audit_competition(competition, problems, folds, config.seed, available_cores())
@@ -46,7 +46,7 @@ def audit_data(config: Config, accept_code_changes: bool = False) -> None:
         made_from.write(part / page.name)
     for finding in findings(audit):
         print(f"  {finding.weight}: {finding.what}")
-    print(f"audit_data: wrote {display(page)}; open it in a browser")
+    step.wrote(page, "; open it in a browser")
 
 
 def _folds(config: Config) -> pd.Series | None:

@@ -8,14 +8,14 @@ from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import whole_folder
 from maskfold.artefacts.paths import RunPaths, display, resolve
 from maskfold.artefacts.provenance import Provenance
-from maskfold.audit.labels.page import TEMPLATES, write_page
+from maskfold.artefacts.step import Step
+from maskfold.audit.labels.page import write_page
 from maskfold.audit.labels.ranking import FINE, PILES, rank
 from maskfold.audit.labels.rows import label_rows
 from maskfold.audit.labels.rules_in_use import rules_in_use
 from maskfold.audit.labels.tables import write_tables
 from maskfold.config import Config
 from maskfold.data.competition import Competition
-from maskfold.drawing.html import page_inputs
 from maskfold.errors import ConfigError
 from maskfold.folds.visibility import scored_competition
 from maskfold.oof.origin import oof_hashes
@@ -24,12 +24,12 @@ from maskfold.oof.origin import oof_hashes
 def audit_labels(
     config: Config, competition: Competition, accept_code_changes: bool = False, pictures: int = 400
 ) -> None:
-    """Write reports/<name>.label_audit/ unless it is fresh: index.html, labels.csv, exclude.csv and suspects.csv.
+    """Write reports/<name>.label_audit/ unless it is up to date: index.html, labels.csv, exclude.csv and suspects.csv.
 
     pictures: how many of the most suspicious labels the page shows. Raises StaleError when a fold's OOF is missing,
     DataError when the OOF does not fit the competition, ConfigError when data.exclude names a file this would replace.
     """
-    paths = RunPaths.of(config)
+    step, paths = Step("audit_labels", accept_code_changes), RunPaths.of(config)
     folder = paths.label_audit
     if config.data.exclude is not None and resolve(config.data.exclude).is_relative_to(folder):
         raise ConfigError(
@@ -46,15 +46,13 @@ def audit_labels(
             "classes": list(competition.class_names),
             "pictures": pictures,
         },
-        oof | competition.train_inputs() | page_inputs(*TEMPLATES),
+        oof | competition.train_inputs(),
         code_version("label audit"),
     )
     page = folder / "index.html"
-    reasons = made_from.staleness(page, accept_code_changes)
-    if not reasons:
-        print(f"audit_labels: {display(page)} is fresh, skipped")
+    if not step.due(page, made_from):
         return
-    print(f"audit_labels: {'; '.join(reasons)}; rules: {origin}", flush=True)
+    step.say(f"rules: {origin}")
     oof_files = [paths.oof_parquet(fold) for fold in range(config.folds.count)]
     ranked = rank(label_rows(oof_files, competition, rules))
     with whole_folder(folder) as part:
@@ -62,9 +60,7 @@ def audit_labels(
         write_page(config.name, oof_files, competition, ranked, rules, pictures, part)
         made_from.write(part / page.name)
     _print_summary(ranked)
-    print(
-        f"audit_labels: wrote {display(page)}; leave labels out with --set data.exclude={display(folder)}/exclude.csv"
-    )
+    step.wrote(page, f"; leave labels out with --set data.exclude={display(folder)}/exclude.csv")
 
 
 def _print_summary(ranked: pd.DataFrame) -> None:

@@ -6,6 +6,7 @@ from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import file_hash
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.artefacts.provenance import Provenance
+from maskfold.artefacts.step import Step
 from maskfold.blending.choice import BlendChoice, choose_blend, print_choice
 from maskfold.blending.fold_oof import BlendJob, blend_fold
 from maskfold.blending.oof_subset import sample_images
@@ -13,7 +14,6 @@ from maskfold.blending.scores import BlendScores
 from maskfold.config import BlendConfig, Config
 from maskfold.data.competition import Competition
 from maskfold.errors import StaleError
-from maskfold.execution.jobs import run_jobs
 from maskfold.folds.table import read_folds, same_folds, shared_folds
 from maskfold.folds.visibility import scored_competition
 from maskfold.oof.origin import blended_metadata
@@ -28,9 +28,10 @@ def blend_oof(config: Config, competition: Competition, accept_code_changes: boo
 
     Raises StaleError when a member's OOF is missing or stale, or the folds are not those of the members.
     """
+    step = Step("predict_oof", accept_code_changes)
     blend, paths = _blend_of(config), RunPaths.of(config)
-    of_members = _checked_parts(config, competition, accept_code_changes)
-    choice = _chosen(config, scored_competition(config, competition), accept_code_changes)
+    of_members = _checked_parts(config, competition, step)
+    choice = _chosen(config, scored_competition(config, competition), step)
     jobs = []
     for fold in range(config.folds.count):
         made_from = Provenance(
@@ -39,10 +40,7 @@ def blend_oof(config: Config, competition: Competition, accept_code_changes: boo
             {member.name: file_hash(RunPaths.of(member).oof_parquet(fold)) for member in blend.members},
             code_version("blended oof"),
         )
-        reasons = made_from.staleness(paths.oof_parquet(fold), accept_code_changes)
-        state = f"is due: {'; '.join(reasons)}" if reasons else "is fresh, skipped"
-        print(f"predict_oof: fold {fold} {state}", flush=True)
-        if reasons:
+        if step.due(paths.oof_parquet(fold), made_from, f"fold {fold}"):
             checkpoints = {
                 f"{name}/{model}": digest
                 for name, parts in of_members.items()
@@ -50,8 +48,8 @@ def blend_oof(config: Config, competition: Competition, accept_code_changes: boo
             }
             metadata = blended_metadata(config, checkpoints, choice.weights)
             jobs.append(BlendJob(config, fold, choice.weights, metadata, made_from))
-    for path in run_jobs(blend_fold, jobs):
-        print(f"predict_oof: wrote {display(path)}", flush=True)
+    for path in map(blend_fold, jobs):
+        step.wrote(path)
 
 
 def _blend_of(config: Config) -> BlendConfig:
@@ -59,8 +57,11 @@ def _blend_of(config: Config) -> BlendConfig:
     return config.blend
 
 
-def _checked_parts(config: Config, competition: Competition, accept_code_changes: bool) -> dict[str, list[OofPart]]:
-    """Member -> the parts of its OOF. StaleError, all problems together, unless all are fresh and of the same folds."""
+def _checked_parts(config: Config, competition: Competition, step: Step) -> dict[str, list[OofPart]]:
+    """Member -> the parts of its OOF.
+
+    Raises StaleError, with all problems together, unless all are up to date and of the same folds.
+    """
     shared = shared_folds(config, competition)
     if not same_folds(read_folds(config, competition), shared, config.folds):
         path, option = display(RunPaths.of(config).folds_csv), f"--config configs/{config.name}.yaml"
@@ -75,8 +76,7 @@ def _checked_parts(config: Config, competition: Competition, accept_code_changes
             continue
         for expected in found[member.name]:
             file = RunPaths.of(member).oof_parquet(expected.part)
-            reasons = expected.made_from.staleness(file, accept_code_changes)
-            if reasons:
+            if reasons := step.reasons(file, expected.made_from):
                 problems.append(f"{member.name}, OOF of fold {expected.part}: {'; '.join(reasons)}; {command}")
     if problems:
         lines = "\n".join(f"  {line}" for line in problems)
@@ -84,8 +84,8 @@ def _checked_parts(config: Config, competition: Competition, accept_code_changes
     return found
 
 
-def _chosen(config: Config, competition: Competition, accept_code_changes: bool) -> BlendChoice:
-    """The weights in blend.json, chosen anew where that is not fresh."""
+def _chosen(config: Config, competition: Competition, step: Step) -> BlendChoice:
+    """The weights in blend.json, chosen again unless it is up to date."""
     blend, path = _blend_of(config), RunPaths.of(config).blend_json
     oof = {
         f"{member.name}/fold{fold}": RunPaths.of(member).oof_parquet(fold)
@@ -99,16 +99,16 @@ def _chosen(config: Config, competition: Competition, accept_code_changes: bool)
     }
     inputs = {name: file_hash(file) for name, file in oof.items()} | competition.label_inputs()
     made_from = Provenance("blend", settings, inputs, code_version("blend weights"))
-    reasons = made_from.staleness(path, accept_code_changes)
+    reasons = step.reasons(path, made_from)
     choice = None if reasons else BlendChoice.read(path)
     if choice is None:
-        print(f"predict_oof: weights are due: {'; '.join(reasons) or f'{path.name} cannot be read'}", flush=True)
+        step.announce(path, reasons or ["it cannot be read"], "weights of the members")
         sample = sample_images(config, competition)
         scores = BlendScores(sample, blend.combine, config.tuning, largest_map_px(competition))
         choice = choose_blend(config, scores, len(sample), len(competition.train))
         choice.write(path)
         made_from.write(path)
     else:
-        print(f"predict_oof: {display(path)} is fresh, skipped")
+        step.skip(path)
     print_choice(config.name, choice)
     return choice

@@ -11,6 +11,7 @@ from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import whole_folder
 from maskfold.artefacts.paths import display, resolve
 from maskfold.artefacts.provenance import Provenance
+from maskfold.artefacts.step import Step
 from maskfold.config import Config, DemoConfig
 from maskfold.data.demo.drawing import CLASS_NAMES, draw_image
 from maskfold.errors import UsageError
@@ -23,29 +24,27 @@ TRUTH_CSV = "truth/test.csv"  # apart, as a judge would keep it: nothing but sco
 
 
 def make_demo_data(config: Config, accept_code_changes: bool = False) -> None:
-    """Draw the demo competition into data.root unless it is fresh; configs without a demo section are left alone.
+    """Draw the demo competition into data.root unless it is up to date; a config without a demo section has its own.
 
     Raises UsageError when data.root holds files that this stage did not make.
     """
+    step = Step("make_demo_data", accept_code_changes)
     if config.demo is None:
-        print(f"make_demo_data: fresh, skipped: {config.name} brings its own data in {config.data.root}")
+        step.say(f"nothing to do: {config.name} has its own data in {config.data.root}, skipped")
         return
     root = resolve(config.data.root)
     made_from = Provenance("make_demo_data", config.demo.model_dump(), {}, code_version("demo data"))
     marker = root / "README.txt"
-    reasons = made_from.staleness(marker, accept_code_changes)
-    if not reasons:
-        print(f"make_demo_data: {display(root)} is fresh, skipped")
+    if not step.due(marker, made_from, display(root)):
         return
     if root.exists() and not marker.exists():
         raise UsageError(
             f"{display(root)} holds files the demo did not make; move them away, or leave out the config's demo section"
         )
-    print(f"make_demo_data: {'; '.join(reasons) if marker.exists() else f'drawing {display(root)}'}")
     with whole_folder(root) as part:
         _write_files(part, config.demo)
         made_from.write(part / marker.name)
-    print(f"make_demo_data: {config.demo.train_images} training and {config.demo.test_images} test images")
+    step.wrote(root, f", {config.demo.train_images} training and {config.demo.test_images} test images")
 
 
 def _write_files(folder: Path, settings: DemoConfig) -> None:

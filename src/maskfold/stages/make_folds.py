@@ -6,6 +6,7 @@ from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import file_hash, whole_file
 from maskfold.artefacts.paths import RunPaths, display, resolve
 from maskfold.artefacts.provenance import Provenance
+from maskfold.artefacts.step import Step
 from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.folds.balance import show_balance
@@ -15,31 +16,30 @@ from maskfold.folds.visibility import excluded_ids
 
 
 def make_folds(config: Config, competition: Competition, accept_code_changes: bool = False) -> None:
-    """Write folds/<name>.csv unless it is fresh, and show how even the folds are.
+    """Write folds/<name>.csv unless it is up to date, and show how even the folds are.
 
     The folds of a blend are those of its members. A csv without a record beside it was put there by hand: it is checked
     and kept. Raises DataError for data, or a given csv, that the folds of the config cannot be made of.
     """
-    path = RunPaths.of(config).folds_csv
+    step, path = Step("make_folds", accept_code_changes), RunPaths.of(config).folds_csv
     made_from = _provenance(config, competition)
     excluded = excluded_ids(config, competition)
     given = is_given(path)
-    reasons = [] if given else made_from.staleness(path, accept_code_changes)
-    if reasons:
-        print(f"make_folds: {'; '.join(reasons)}")
+    if not given and step.due(path, made_from):
         folds = cut_folds(config, competition) if config.blend is None else shared_folds(config, competition)
         check_folds(folds, competition, config.folds, "the folds just made")
         with whole_file(path) as temporary:
             folds.to_csv(temporary, index=False)
-        made_from.write(path)
+        step.done(path, made_from)
     else:
         folds = read_folds(config, competition)
-        print(f"make_folds: {display(path)} {'was given: checked and kept' if given else 'is fresh, skipped'}")
-    print(f"make_folds: {config.folds.title}")
+        if given:
+            step.say(f"{display(path)} has no record of this stage, so it was made by hand: checked and kept")
+    step.say(config.folds.title)
     show_balance(with_strata(folds, competition), config.folds, competition.class_names)
     if excluded:
         where = "training only" if config.data.exclude_from == "training" else "everything"
-        print(f"make_folds: data.exclude: {len(excluded)} images keep their folds, but are left out of {where}")
+        step.say(f"data.exclude: {len(excluded)} images keep their folds, but are left out of {where}")
 
 
 def _provenance(config: Config, competition: Competition) -> Provenance:

@@ -9,11 +9,11 @@ from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import file_hash, whole_folder
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.artefacts.provenance import Provenance
+from maskfold.artefacts.step import Step
 from maskfold.config import Config
 from maskfold.data.competition import Competition
-from maskfold.drawing.html import page_inputs
 from maskfold.errors import StaleError
-from maskfold.report.pages import TEMPLATES, write_pages
+from maskfold.report.pages import write_pages
 from maskfold.report.test_gallery import answer_inputs
 from maskfold.report.trainings import trained_models
 from maskfold.rules.tuned import TunedArtefact
@@ -22,11 +22,11 @@ _WHERE: dict[str, Any] = {"output_root": True, "blend": {"members": {"__all__": 
 
 
 def make_report(config: Config, competition: Competition, accept_code_changes: bool = False) -> None:
-    """Write reports/<name>/ unless it is fresh: the page, the galleries and their pictures, whole or not at all.
+    """Write reports/<name>/ unless it is up to date: the page, the galleries and their pictures, whole or not at all.
 
     Raises StaleError when the run is not tuned yet, or its OOF is not what it was tuned on.
     """
-    paths = RunPaths.of(config)
+    step, paths = Step("make_report", accept_code_changes), RunPaths.of(config)
     tuned = TunedArtefact.read(paths.postprocess_json)
     beside = _pages_beside(paths)
     made_from = Provenance(
@@ -36,13 +36,13 @@ def make_report(config: Config, competition: Competition, accept_code_changes: b
         code_version("report"),
     )
     page = paths.report / "index.html"
-    if not made_from.announced(page, accept_code_changes):
+    if not step.due(page, made_from):
         return
     _check_oof(config, paths, tuned)
     with whole_folder(paths.report) as part:
         write_pages(config, competition, tuned, beside, part)
         made_from.write(part / page.name)
-    print(f"make_report: wrote {display(page)}; open it in a browser")
+    step.wrote(page, "; open it in a browser")
 
 
 def _inputs(config: Config, paths: RunPaths, beside: dict[str, Path]) -> dict[str, str]:
@@ -55,7 +55,7 @@ def _inputs(config: Config, paths: RunPaths, beside: dict[str, Path]) -> dict[st
     names = {f"{file.parent.parent.name}/{file.parent.name}/{file.name}": file_hash(file) for file in files}
     # The page of an audit says all that its pictures and tables do, so it stands for its folder.
     pages = {f"{kind} page": file_hash(folder / "index.html") for kind, folder in beside.items()}
-    return names | page_inputs(*TEMPLATES) | pages
+    return names | pages
 
 
 def _check_oof(config: Config, paths: RunPaths, tuned: TunedArtefact) -> None:

@@ -16,11 +16,11 @@ import pandas as pd
 
 from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import file_hash, whole_file
-from maskfold.artefacts.paths import RunPaths, display
+from maskfold.artefacts.paths import RunPaths
 from maskfold.artefacts.provenance import Provenance
+from maskfold.artefacts.step import Step
 from maskfold.config import Config
 from maskfold.data.competition import Competition
-from maskfold.execution.jobs import run_jobs
 from maskfold.network.trained import (
     inference_settings,
     model_hashes,
@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 
 def make_submission(config: Config, competition: Competition, accept_code_changes: bool = False) -> None:
     """Predict the test images shard by shard with all folds, post-process, and write the submission whole."""
+    step = Step("make_submission", accept_code_changes)
     if competition.test.empty:
-        print("make_submission: nothing to do: the config names no test images (data.test_images), skipped")
+        step.say("nothing to do: the config names no test images (data.test_images), skipped")
         return
     paths = RunPaths.of(config)
     submission = paths.submission(config.submission.layout)
@@ -51,14 +52,13 @@ def make_submission(config: Config, competition: Competition, accept_code_change
         {**competition.test_inputs(), **model_hashes(config), "postprocess.json": file_hash(paths.postprocess_json)},
         code_version("submission"),
     )
-    if not made_from.announced(submission, accept_code_changes):
+    if not step.due(submission, made_from):
         return
-    shards = _finished_shards(config, competition, tuned, _shards_made_from(config, made_from), accept_code_changes)
+    shards = _finished_shards(config, competition, tuned, _shards_made_from(config, made_from), step)
     rows = chain.from_iterable(map(read_shard, shards))
     write_submission(chain(rows, _blank_rows(competition)), competition, config.submission, submission)
-    _write_bad_images(competition, paths.bad_images_csv)
-    made_from.write(submission)
-    print(f"make_submission: wrote {display(submission)}, {len(competition.test)} images, decoded and checked")
+    _write_bad_images(competition, paths.bad_images_csv, step)
+    step.done(submission, made_from, f", {len(competition.test)} images, decoded and checked")
 
 
 def _shards_made_from(config: Config, answer: Provenance) -> Provenance:
@@ -79,17 +79,17 @@ def _blank_rows(competition: Competition) -> Iterator[SubmissionRow]:
     return (SubmissionRow(image_id, index, "") for image_id in competition.unreadable for index in classes)
 
 
-def _write_bad_images(competition: Competition, path: Path) -> None:
+def _write_bad_images(competition: Competition, path: Path, step: Step) -> None:
     """Name the test images that could not be read, on the screen and in a csv; without any there is no csv."""
     if not competition.unreadable:
         path.unlink(missing_ok=True)
         return
     for image_id, reason in competition.unreadable.items():
-        print(f"make_submission: warning: test image {image_id} is answered with empty masks: {reason}", flush=True)
+        step.say(f"warning: test image {image_id} gets empty masks: {reason}")
     with whole_file(path) as temporary:
         table = pd.DataFrame(competition.unreadable.items(), columns=["image_id", "reason"])
         table.to_csv(temporary, index=False)
-    print(f"make_submission: wrote {display(path)}, which names them")
+    step.wrote(path, ", which names them")
 
 
 def _finished_shards(
@@ -97,7 +97,7 @@ def _finished_shards(
     competition: Competition,
     tuned: TunedArtefact,
     made_from: Provenance,
-    accept_code_changes: bool,
+    step: Step,
 ) -> list[Path]:
     """The paths of all shards, in order, after making those that are missing or stale."""
     folder = RunPaths.of(config).submission_shards
@@ -108,10 +108,10 @@ def _finished_shards(
     jobs = [
         ShardJob(config, tuned, table, path, f"test images, shard {number} of {len(shards)}", made_from)
         for number, (path, table) in enumerate(zip(shards, tables, strict=True), 1)
-        if made_from.staleness(path, accept_code_changes)
+        if step.reasons(path, made_from)
     ]
-    for _ in run_jobs(_predict_shard, jobs):
-        pass  # each shard is renamed into place when whole; nothing comes back
+    for job in jobs:
+        _predict_shard(job)
     return shards
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from maskfold.artefacts.paths import RunPaths, display
+from maskfold.artefacts.paths import RunPaths
+from maskfold.artefacts.step import Step
 from maskfold.config import Config
 from maskfold.data.competition import Competition
-from maskfold.execution.jobs import run_jobs
 from maskfold.execution.progress import tracked
 from maskfold.oof.origin import oof_metadata
 from maskfold.oof.parts import OofPart, oof_parts
@@ -26,18 +26,15 @@ def predict_oof(config: Config, competition: Competition, accept_code_changes: b
 
         blend_oof(config, competition, accept_code_changes)
         return
-    paths = RunPaths.of(config)
-    jobs = []
-    for part in oof_parts(config, competition):
-        reasons = part.made_from.staleness(paths.oof_parquet(part.part), accept_code_changes)
-        print(
-            f"predict_oof: fold {part.part} {'is due: ' + '; '.join(reasons) if reasons else 'is fresh, skipped'}",
-            flush=True,
-        )
-        if reasons:
-            jobs.append(PartJob(config, part))
-    for path in run_jobs(_predict_part, jobs):
-        print(f"predict_oof: wrote {display(path)}", flush=True)
+    step, paths = Step("predict_oof", accept_code_changes), RunPaths.of(config)
+    parts = oof_parts(config, competition)
+    jobs = [
+        PartJob(config, part)
+        for part in parts
+        if step.due(paths.oof_parquet(part.part), part.made_from, f"fold {part.part}")
+    ]
+    for path in map(_predict_part, jobs):
+        step.wrote(path)
 
 
 class PartJob(NamedTuple):

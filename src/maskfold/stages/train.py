@@ -8,12 +8,13 @@ from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import file_hash
 from maskfold.artefacts.paths import RunPaths, resolve
 from maskfold.artefacts.provenance import Provenance
+from maskfold.artefacts.step import Step
 from maskfold.config import Config
 from maskfold.config.experiment import experiments
 from maskfold.data.competition import Competition
 from maskfold.errors import UsageError
 from maskfold.folds.table import read_folds
-from maskfold.folds.visibility import ModelImages, ids_hash, seen_by
+from maskfold.folds.visibility import ids_hash, seen_by
 from maskfold.training.processes import is_first_process
 from maskfold.training.pseudo_labels import (
     check_labeller,
@@ -27,7 +28,7 @@ from maskfold.training.summary import show_folds
 def train_folds(
     config: Config, competition: Competition, only_fold: int | None = None, accept_code_changes: bool = False
 ) -> None:
-    """Train every fold that is not fresh; each continues at its last finished epoch if it was cut off.
+    """Train every fold that is not up to date; each continues at its last finished epoch if it was cut off.
 
     Raises UsageError when `only_fold` is not a fold of the config.
     """
@@ -37,18 +38,18 @@ def train_folds(
     if config.blend is not None:
         _show_members(config)
         return
-    folds = read_folds(config, competition)
+    step, folds = Step("train", accept_code_changes), read_folds(config, competition)
     if config.pseudo_labels is not None:
         check_labeller(config, competition, folds)
     due = []
     for fold in range(config.folds.models) if only_fold is None else [only_fold]:
         images = seen_by(config, competition, folds, fold)
         made_from = training_provenance(config, competition, fold, images.left_out)
-        reasons = made_from.staleness(RunPaths.of(config).model(fold), accept_code_changes)
-        if reasons:
-            due.append((fold, images, made_from, _announcement(config, fold, images, reasons)))
+        model = RunPaths.of(config).model(fold)
+        if reasons := step.reasons(model, made_from):
+            due.append((fold, images, made_from, reasons))
         elif is_first_process():
-            print(f"train: fold {fold} is fresh, skipped")
+            step.skip(model, f"fold {fold}")
     if not due:
         show_folds(config, write=False)
         return
@@ -56,19 +57,15 @@ def train_folds(
     from maskfold.training.fit import check_training, train_fold
 
     check_training(config, competition)
-    for fold, images, made_from, announcement in due:
+    for fold, images, made_from, reasons in due:
         if is_first_process():
-            print(announcement, flush=True)
-        pseudo = read_pseudo_labels(config, competition, fold, accept_code_changes)
-        train_fold(config, images.competition, images.folds, fold, made_from, accept_code_changes, pseudo)
+            left_out = f"{len(images.left_out)} images of data.exclude are left out"
+            more = [left_out] if images.left_out else []
+            step.announce(RunPaths.of(config).model(fold), [*reasons, *more], f"fold {fold} of {config.folds.models}")
+        pseudo = read_pseudo_labels(config, competition, fold, step)
+        train_fold(config, images.competition, images.folds, fold, made_from, step, pseudo)
     if is_first_process():
         show_folds(config, write=True)
-
-
-def _announcement(config: Config, fold: int, images: ModelImages, reasons: list[str]) -> str:
-    """What is trained and why."""
-    without = f", without {len(images.left_out)} images that data.exclude names" if images.left_out else ""
-    return f"train: fold {fold} of {config.folds.models}: {'; '.join(reasons)}{without}"
 
 
 def _show_members(config: Config) -> None:

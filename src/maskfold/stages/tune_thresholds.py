@@ -11,8 +11,9 @@ import numpy as np
 
 from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import whole_file
-from maskfold.artefacts.paths import RunPaths, display
+from maskfold.artefacts.paths import RunPaths
 from maskfold.artefacts.provenance import Provenance
+from maskfold.artefacts.step import Step
 from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.execution.jobs import available_cores
@@ -43,7 +44,7 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
 
     Raises StaleError when a fold's OOF is missing and DataError when the OOF does not fit the competition.
     """
-    paths = RunPaths.of(config)
+    step, paths = Step("tune_thresholds", accept_code_changes), RunPaths.of(config)
     inputs = {**oof_hashes(config), **_label_hashes(competition)}
     competition = scored_competition(config, competition)
     made_from = Provenance(
@@ -52,33 +53,30 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
         inputs,
         code_version("rules"),
     )
-    reasons = made_from.staleness(paths.postprocess_json, accept_code_changes)
-    if not reasons and not paths.image_scores_csv.exists():
-        reasons = [f"{paths.image_scores_csv.name} does not exist"]
-    if not reasons:
-        print(f"tune_thresholds: {display(paths.postprocess_json)} is fresh, skipped")
+    scores = paths.image_scores_csv
+    missing = [] if scores.exists() else [f"{scores.name} does not exist"]
+    if not step.due(paths.postprocess_json, made_from, more=missing):
         artefact = TunedArtefact.read(paths.postprocess_json)
         print_scores(artefact)
         return artefact
-    print(f"tune_thresholds: {'; '.join(reasons)}", flush=True)
     oof_files = [paths.oof_parquet(fold) for fold in range(config.folds.count)]
     check_complete({fold: read_image_ids(path) for fold, path in enumerate(oof_files)}, competition)
     for fold in range(config.folds.count):
-        _make_tables(config, competition, fold, inputs, accept_code_changes)
+        _make_tables(config, competition, fold, inputs, step)
     chosen = _choose(config, competition, oof_files, inputs)
     images = evaluate_rules(oof_files, competition, chosen)
     classes = [
         tuned_class(config.tuning, config.seed, name, index, choice, images)
         for index, (name, choice) in enumerate(zip(competition.class_names, chosen, strict=True))
     ]
-    with whole_file(paths.image_scores_csv) as temporary:
+    with whole_file(scores) as temporary:
         image_table(config.tuning.metric, classes, images).to_csv(temporary, index=False, float_format="%.9g")
     _draw_surfaces(config, classes)
     artefact = _artefact(config, classes)
     artefact.write(paths.postprocess_json)
     made_from.write(paths.postprocess_json)
     print_scores(artefact)
-    print(f"tune_thresholds: wrote {display(paths.postprocess_json)}", flush=True)
+    step.wrote(paths.postprocess_json)
     return artefact
 
 
@@ -134,10 +132,8 @@ def _class_tables(config: Config, class_index: int) -> list[FoldTables]:
     return [FoldTables.load(paths.score_table(fold), [class_index]) for fold in range(config.folds.count)]
 
 
-def _make_tables(
-    config: Config, competition: Competition, fold: int, inputs: Mapping[str, str], accept_code_changes: bool
-) -> None:
-    """Make the tables of one fold where they are not fresh; a killed stage continues at the next fold."""
+def _make_tables(config: Config, competition: Competition, fold: int, inputs: Mapping[str, str], step: Step) -> None:
+    """Make the tables of one fold unless they are up to date; a killed stage continues at the next fold."""
     paths = RunPaths.of(config)
     path, tuning = paths.score_table(fold), config.tuning
     largest = largest_map_px(competition)
@@ -147,7 +143,7 @@ def _make_tables(
         {name: value for name, value in inputs.items() if name == f"fold{fold}" or name.startswith("label")},
         code_version("score tables"),
     )
-    if not made_from.staleness(path, accept_code_changes):
+    if not step.reasons(path, made_from):
         return
     grid = area_grid(largest, tuning.dense_areas, tuning.area_growth)
     count = len(read_image_ids(paths.oof_parquet(fold)))

@@ -18,6 +18,7 @@ from torch import Tensor
 from maskfold.artefacts.files import whole_file
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.artefacts.provenance import Provenance
+from maskfold.artefacts.step import Step
 from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.errors import TrainingError
@@ -42,13 +43,16 @@ def check_training(config: Config, competition: Competition) -> None:
     check_augmentation(config.train, config.model.in_channels)
 
 
+_STEP = Step("train")
+
+
 def train_fold(
     config: Config,
     competition: Competition,
     folds: pd.DataFrame,
     fold: int,
     made_from: Provenance,
-    accept_code_changes: bool = False,
+    step: Step = _STEP,
     pseudo: PseudoLabels | None = None,
 ) -> None:
     """Train one fold and write the selected weights to model.pt; pseudo: test images added to its training images.
@@ -63,7 +67,7 @@ def train_fold(
     check_network_sizes(model, config, [phase.crop_size for phase in config.train.phases() if phase.crop_size])
     paths = RunPaths.of(config)
     folder = paths.fold(fold)
-    resume_from = _prepare_folder(folder, made_from, accept_code_changes)
+    resume_from = _prepare_folder(folder, made_from, step)
     if config.train.compile:
         model.network.compile()  # in place, so that the weights keep their names
     data = FoldData(config, competition, folds, fold, _first_epoch(resume_from), folder, pseudo)
@@ -128,13 +132,13 @@ def _show_pseudo_labels(data: FoldData, pseudo: PseudoLabels, fold: int) -> None
         print(f"train: warning: no test image reaches pseudo_labels.min_confidence, {pseudo.config.min_confidence:g}")
 
 
-def _prepare_folder(folder: Path, made_from: Provenance, accept_code_changes: bool) -> Path | None:
+def _prepare_folder(folder: Path, made_from: Provenance, step: Step) -> Path | None:
     """Keep an interrupted training of the same provenance and return its last checkpoint; clear the folder otherwise.
 
     A finished training is not deleted but moved to <folder>.previous.
     """
     marker, last = folder / "training_started", folder / "last.ckpt"
-    if last.is_file() and not made_from.staleness(marker, accept_code_changes):
+    if last.is_file() and not step.reasons(marker, made_from):
         if is_first_process():
             print(f"train: continuing {display(folder)} after its last finished epoch", flush=True)
         return last

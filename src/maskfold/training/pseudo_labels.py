@@ -21,6 +21,7 @@ from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import file_hash, whole_file
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.artefacts.provenance import Provenance, record_path
+from maskfold.artefacts.step import Step
 from maskfold.config import Config, PseudoLabelsConfig
 from maskfold.data.competition import Competition, MaskSource
 from maskfold.data.formats.rle_csv import RleMasks
@@ -154,10 +155,8 @@ def pseudo_label_inputs(config: Config, competition: Competition, fold: int) -> 
     return {f"model of {source.name}": file_hash(RunPaths.of(source).model(fold)), **images}
 
 
-def read_pseudo_labels(
-    config: Config, competition: Competition, fold: int, accept_code_changes: bool = False
-) -> PseudoLabels | None:
-    """The pseudo-labels of a fold, made first where they are not fresh; None where the config asks for none.
+def read_pseudo_labels(config: Config, competition: Competition, fold: int, step: Step) -> PseudoLabels | None:
+    """The pseudo-labels of a fold, made first unless they are up to date; None where the config asks for none.
 
     Several processes may ask at once: one makes them, the others wait.
     """
@@ -171,9 +170,8 @@ def read_pseudo_labels(
         code_version("pseudo-labels"),
     )
     with _alone(path):
-        reasons = made_from.staleness(path, accept_code_changes)
-        if reasons:
-            print(f"train: pseudo-labels of fold {fold} will be recomputed: {'; '.join(reasons)}", flush=True)
+        if reasons := step.reasons(path, made_from):
+            step.announce(path, reasons, f"pseudo-labels of fold {fold}")
             _make(config, competition, fold, path)
             made_from.write(path)
     return _labels(pd.read_parquet(path), competition, config.pseudo_labels)
