@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 from maskfold.command_line import config_of, run_stage, stage_parser
-from maskfold.data.formats.label_rows import RowRules
+from maskfold.data.label_rows import RowRules
 from maskfold.data.opening import open_competition
 from maskfold.errors import UsageError
 from maskfold.oof.imported import import_oof, labelled_competition, open_source

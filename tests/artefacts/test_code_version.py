@@ -42,6 +42,7 @@ NOT_DECIDING = {
     "data/recognition": "what it found is recorded as config values",
     "data/sample_submission": "checked for messages only, but by the submission, which names it",
     "data/sample_submission_json": "the same",
+    "data/unused": "files that were not used, in messages",
     "drawing": "only seen",
     "errors": "messages",
     "execution": "how work runs: the same result for any number of threads",

@@ -12,7 +12,7 @@ import pytest
 
 from maskfold.artefacts.paths import RunPaths
 from maskfold.config import REPOSITORY, Config
-from maskfold.data.formats.label_rows import RowRules
+from maskfold.data.label_rows import RowRules
 from maskfold.errors import DataError
 from maskfold.oof.imported import import_oof, labelled_competition
 from maskfold.oof.store import OofWriter, iter_oof

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from maskfold.config import ImageNames, Layout
 from maskfold.data.csv_files import CsvTable, read_csv
-from maskfold.data.formats.label_rows import split_joined
 from maskfold.data.images.naming import ids_by_name, unlisted, written_names
+from maskfold.data.label_rows import split_joined
 from maskfold.data.sample_submission_json import read_sample_json
 from maskfold.errors import DataError
 

@@ -26,9 +26,9 @@ from maskfold.artefacts.provenance import Provenance
 from maskfold.config import Config, FoldsConfig
 from maskfold.data.competition import Competition
 from maskfold.data.csv_files import read_csv
-from maskfold.data.formats.label_rows import RowRules, joined, read_label_rows, usable_rows
 from maskfold.data.formats.rle_csv import RleMasks
 from maskfold.data.images.suffixes import SUFFIXES, is_image, without_image_suffix
+from maskfold.data.label_rows import RowRules, joined, read_label_rows, usable_rows
 from maskfold.data.problems import Problems
 from maskfold.errors import DataError
 from maskfold.oof.store import (

@@ -9,11 +9,11 @@ import numpy as np
 
 from maskfold.config import RleCsvData
 from maskfold.data.competition import Competition, OnBadImage
-from maskfold.data.formats.label_rows import LabelRow, RowRules, joined, read_label_rows, unknown_images, usable_rows
 from maskfold.data.image_ids import images_by_id, list_names
 from maskfold.data.images.files import image_table
 from maskfold.data.images.naming import name_in_folder
 from maskfold.data.images.suffixes import SUFFIXES, without_image_suffix
+from maskfold.data.label_rows import LabelRow, RowRules, joined, read_label_rows, unknown_images, usable_rows
 from maskfold.data.problems import Problems, data_root, reading_of
 from maskfold.data.validation import check_files, check_sample, checked_groups, readable
 from maskfold.pixels.rle import Order, decode
