@@ -38,7 +38,7 @@ def test_the_same_seed_draws_the_same_bytes_and_a_second_run_does_nothing(config
     first = contents(tmp_path / "demo")
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "demo").rglob("*")}
     make_demo_data(config)
-    assert "fresh" in capsys.readouterr().out
+    assert "up to date" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in times} == times
     again = config.model_copy(update={"data": config.data.model_copy(update={"root": str(tmp_path / "again")})})
     make_demo_data(again)
