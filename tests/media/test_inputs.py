@@ -142,3 +142,21 @@ def test_a_truncated_photo_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(DataError, match=r"a.png: cannot be decoded; the file is truncated or no image"):
         read_photo(path, 3)
+
+
+def test_files_of_other_kinds_in_a_folder_are_named(tmp_path, capsys):
+    for name in ("a.jpg", "b.webp"):
+        picture(tmp_path / "in" / name)
+    for name in ("c.heic", "notes.txt", ".hidden"):
+        (tmp_path / "in" / name).write_bytes(b"x")
+    assert [source.path.name for source in find_sources([str(tmp_path / "in")])] == ["a.jpg", "b.webp"]
+    told = capsys.readouterr().err
+    assert "not used, neither photos nor videos that can be read: in/: c.heic; in/: notes.txt" in told
+    assert "hidden" not in told
+
+
+def test_an_animated_photo_is_refused(tmp_path):
+    frames = [Image.new("RGB", (8, 6), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:])
+    with pytest.raises(DataError, match=r"a.webp: holds 2 pictures \(an animation\)"):
+        find_sources([str(tmp_path / "a.webp")])

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from glob import has_magic
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from maskfold.data.images.files import check_single
 from maskfold.data.images.headers import read_declared
 from maskfold.data.images.suffixes import SUFFIXES
+from maskfold.data.unused import in_words
 from maskfold.errors import DataError
 
 VIDEO_SUFFIXES = (
@@ -80,6 +83,10 @@ def _sources_of(text: str, problems: list[str]) -> list[Source]:
 def _known_among(paths: Iterable[Path]) -> list[Source]:
     """The photos and videos of these paths in order of their names, without hidden files."""
     files = [path for path in sorted(paths) if path.is_file() and not path.name.startswith(".")]
+    unused = [path for path in files if _source(path) is None]
+    if unused:
+        told = "; ".join(in_words(unused, unused[0].parent.parent))
+        print(f"predict: not used, neither photos nor videos that can be read: {told}", file=sys.stderr, flush=True)
     return [source for source in map(_source, files) if source is not None]
 
 
@@ -103,6 +110,7 @@ def _file_problems(source: Source) -> list[str]:
             return [f"{source.path}: is empty (0 bytes)"]
         if source.kind == "photo":
             read_declared(source.path)
+            check_single(source.path)
     except DataError as error:
         return error.problems
     return []

@@ -239,15 +239,16 @@ def _inspect(path: Path) -> str:
     if is_unread_image(path.name):
         raise DataError([_undecodable(path)])
     read_declared(path)  # refuses what would not fit into memory
-    if path.suffix.lower() in ANIMATED:
-        _check_single(path)
+    check_single(path)
     # 3 channels: a colour image whose chroma is damaged must not pass as a good grey one.
     image = read_stored(path) if path.suffix.lower() in (*TIFF, ARRAY) else read_image(path, 3)
     return f"{image.shape[0]} {image.shape[1]} {image.max()}"
 
 
-def _check_single(path: Path) -> None:
-    """Raise DataError for an animation, of which a decoder gives the first picture."""
+def check_single(path: Path) -> None:
+    """Raise DataError for an animation, of which a decoder gives only the first picture."""
+    if path.suffix.lower() not in ANIMATED:
+        return
     try:
         with Image.open(path) as image:
             frames = int(getattr(image, "n_frames", 1))
