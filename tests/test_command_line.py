@@ -1,8 +1,11 @@
 """What every stage shares: its arguments, and errors that end in one readable message."""
 
 import errno
+import itertools
 import sqlite3
 
+import cv2
+import numpy as np
 import pytest
 
 from maskfold.command_line import (
@@ -11,6 +14,7 @@ from maskfold.command_line import (
     run_stage,
     stage_parser,
 )
+from maskfold.drawing.class_colours import class_colour
 from maskfold.errors import ConfigError, DataError, UsageError
 
 
@@ -73,3 +77,29 @@ def test_our_own_mistakes_keep_their_traceback():
 
     with pytest.raises(AssertionError):
         run_stage(stage)
+
+
+def test_recognised_data_are_drawn_once_and_named(tmp_path, capsys):
+    mask = np.zeros((24, 40), np.uint8)
+    mask[4:14, 6:18] = 255
+    for number in range(7):
+        for folder, pixels in (("images", np.full((24, 40), 90, np.uint8)), ("masks", mask * (number != 3))):
+            (tmp_path / "data" / folder).mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(tmp_path / "data" / folder / f"p{number}.png"), pixels)
+    file = tmp_path / "x.yaml"
+    file.write_text(f"name: x\noutput_root: {tmp_path}/out\ndata:\n  format: auto\n  root: {tmp_path}/data\n")
+    config = config_of(stage_parser("x", "").parse_args(["--config", str(file)]))
+    assert config.data.format == "mask_folders"
+    told = capsys.readouterr().out
+    assert "taken for photos in images with masks in masks" in told
+    picture = tmp_path / "out/reports/x.labels.png"
+    assert f"look at {picture}" in told
+    drawn = cv2.imread(str(picture))[:, :, ::-1].astype(int)
+    assert drawn.shape == (2 * 322 + 22, 3 * 400, 3)
+    pure = np.abs(drawn - class_colour(0)).max(axis=2) <= 2
+    for row, column in itertools.product(range(2), range(3)):  # the empty image is not shown
+        assert pure[row * 322 : row * 322 + 300, column * 400 : column * 400 + 400].sum() > 100
+    stamp = picture.stat().st_mtime_ns
+    config_of(stage_parser("x", "").parse_args(["--config", str(file)]))
+    assert picture.stat().st_mtime_ns == stamp
+    assert f"look at {picture}" in capsys.readouterr().out

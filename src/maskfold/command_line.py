@@ -18,10 +18,15 @@ if find_spec("pydantic") is None or find_spec("torch") is None:
         "once, then `source .venv/bin/activate` in the repository, and start this command again."
     )
 
-from maskfold.config import REPOSITORY, Config, load_config
+from maskfold.artefacts.paths import RunPaths, display
+from maskfold.artefacts.provenance import Provenance
+from maskfold.config import REPOSITORY, AutoData, Config, load_config
 from maskfold.config.loading import run_config
 from maskfold.config.reference import help_text
-from maskfold.data.recognition.recognise import explicit_data
+from maskfold.data.opening import read_competition
+from maskfold.data.problems import Problems
+from maskfold.data.recognition.overlays import draw_overlays
+from maskfold.data.recognition.recognise import recognise
 from maskfold.errors import ConfigError, DataError, InferenceError, StaleError, TrainingError, UsageError
 
 DEFAULT_CONFIG = REPOSITORY / "configs" / "demo.yaml"
@@ -102,7 +107,28 @@ def config_of(args: argparse.Namespace) -> Config:
     """The config the parsed arguments ask for."""
     path = args.config if args.config.exists() else REPOSITORY / args.config
     config = load_config(path, [override for group in args.overrides for override in group])
-    return config.model_copy(update={"data": explicit_data(config.data)})
+    return with_recognised_data(config)
+
+
+def with_recognised_data(config: Config) -> Config:
+    """The config with `data.format: auto` replaced by what its folder is taken for, which is printed and drawn.
+
+    reports/<name>.labels.png shows six images with their masks. Labels that cannot be read are left to the stage.
+    """
+    if not isinstance(config.data, AutoData):
+        return config
+    section, told = recognise(config.data)
+    print(told, flush=True)
+    picture = RunPaths.of(config).labels_png
+    made_from = Provenance("recognised labels", {"data": section.model_dump(mode="json"), "found": told})
+    if made_from.staleness(picture):
+        try:
+            draw_overlays(read_competition(section, "strict", Problems()), picture)
+        except DataError:
+            return config.model_copy(update={"data": section})
+        made_from.write(picture)
+    print(f"  look at {display(picture)}: six images with their masks", flush=True)
+    return config.model_copy(update={"data": section})
 
 
 def run_stage(stage: Callable[[], None]) -> None:

@@ -126,6 +126,11 @@ class RunPaths:
         return self.root / "reports" / f"{self.name}.speed"
 
     @property
+    def labels_png(self) -> Path:
+        """Six images with their masks, as `data.format: auto` understands the labels."""
+        return self.root / "reports" / f"{self.name}.labels.png"
+
+    @property
     def data_audit(self) -> Path:
         """Folder of the data audit: index.html, groups.csv and other csv files; no run's name holds a dot."""
         return self.root / "reports" / f"{self.name}.data_audit"

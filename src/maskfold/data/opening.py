@@ -28,7 +28,7 @@ def open_competition(
     reading a mask may raise. Raises DataError with every problem found, each with file, row and reason.
     """
     problems = Problems() if problems is None else problems
-    competition = _opened(data, on_bad_image, problems)
+    competition = read_competition(data, on_bad_image, problems)
     unused = unused_files(competition, problems.unused)
     if unused:
         root = data_root(data.root)
@@ -36,7 +36,8 @@ def open_competition(
     return competition if channels is None else with_channels(competition, channels, on_bad_image)
 
 
-def _opened(data: DataConfig, on_bad_image: OnBadImage, problems: Problems) -> Competition:
+def read_competition(data: DataConfig, on_bad_image: OnBadImage, problems: Problems) -> Competition:
+    """As `open_competition`, without a word about files that are not used."""
     data = explicit_data(data)
     if isinstance(data, MaskFoldersData):
         return open_mask_folders(data, on_bad_image, problems)

@@ -33,6 +33,16 @@ def explicit_data(data: DataConfig) -> Found:
 def recognised(data: AutoData) -> Found:
     """The section that describes the folder, printed as YAML with what each folder, column and value was taken for.
 
+    Raises DataError as `recognise` does.
+    """
+    section, told = recognise(data)
+    print(told, flush=True)
+    return section
+
+
+def recognise(data: AutoData) -> tuple[Found, str]:
+    """The section that describes the folder, and in words what each folder, column and value was taken for.
+
     Raises DataError with what was looked for where nothing fits, with all candidates where several do, and with what
     was found where it may mean several things.
     """
@@ -60,8 +70,7 @@ def recognised(data: AutoData) -> Found:
         raise DataError([f"{root}: may be {len(found)} things; write down which in the config:", *texts])
     [(proposal, section)] = found
     told = [f"{root.name}: taken for {proposal.words}", *(f"  {note}" for note in proposal.notes)]
-    print("\n".join([*told, "  the same in the config:", _as_yaml(data, proposal)]), flush=True)
-    return section
+    return section, "\n".join([*told, "  the same in the config:", _as_yaml(data, proposal)])
 
 
 def _section(data: AutoData, proposal: Proposal) -> Found:
