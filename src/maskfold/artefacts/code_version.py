@@ -37,8 +37,8 @@ _FITTING = ("training/fit", "training/module", "training/schedule", "training/va
 _RULES = ("rules/rules", "rules/applying")
 _OOF = ("oof/store", "oof/with_truth")
 _TABLES = (
-    *("tuning/component_pass", "tuning/component_kernels", "tuning/map_histograms", "tuning/score_tables"),
-    "tuning/table_filling",
+    *("tuning/component_pass", "tuning/component_labels", "tuning/component_kernels", "tuning/map_histograms"),
+    *("tuning/score_tables", "tuning/table_filling"),
 )
 _CHOICE = (
     *("tuning/choice", "tuning/gates", "tuning/mask_and_triplet", "tuning/plateau", "tuning/rule_areas"),

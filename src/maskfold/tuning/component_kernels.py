@@ -1,4 +1,4 @@
-"""The compiled loops of the component pass; `component_tree` says what they do and why."""
+"""The compiled sweep over levels of the component pass; `component_pass` says what it does and why."""
 
 from __future__ import annotations
 
@@ -8,140 +8,27 @@ import numpy as np
 
 from maskfold.execution.compiled import compiled, inlined
 from maskfold.pixels.metrics import plane_sum
-
-LEVELS = 256
-NEW_LABEL = 8  # in place of a ring index: no neighbour to take a label from
+from maskfold.tuning.component_labels import LEVELS, sorted_by_level
 
 
 @compiled
-def _pad(source: np.ndarray, out: np.ndarray) -> None:
-    """Copy (H, W) into the flat (H + 2) * (W + 2) buffer `out` with a zero border."""
-    height, width = source.shape
-    stride = width + 2
-    out[:stride] = 0
-    for row in range(height):
-        start = (row + 1) * stride
-        out[start] = 0
-        out[start + 1 : start + 1 + width] = source[row]
-        out[start + 1 + width] = 0
-    out[(height + 1) * stride : (height + 2) * stride + 8] = 0  # and what fills the last word of eight pixels
-
-
-@compiled
-def _row_patterns(prob: np.ndarray, start: int, width: int, stride: int, out: np.ndarray) -> None:
-    """The ring pattern of every pixel of a row; a plain loop over bytes that the compiler turns into vectors."""
-    up = prob[start - stride - 1 : start - stride + width + 1]
-    here = prob[start - 1 : start + width + 1]
-    down = prob[start + stride - 1 : start + stride + width + 1]
-    row = out[start : start + width]
-    for x in range(width):
-        q = here[x + 1]
-        row[x] = (
-            np.uint8(here[x] >= q)
-            | np.uint8(np.uint8(up[x] >= q) << np.uint8(1))
-            | np.uint8(np.uint8(up[x + 1] >= q) << np.uint8(2))
-            | np.uint8(np.uint8(up[x + 2] >= q) << np.uint8(3))
-            | np.uint8(np.uint8(here[x + 2] > q) << np.uint8(4))
-            | np.uint8(np.uint8(down[x + 2] > q) << np.uint8(5))
-            | np.uint8(np.uint8(down[x + 1] > q) << np.uint8(6))
-            | np.uint8(np.uint8(down[x] > q) << np.uint8(7))
-        )
-
-
-@compiled
-def _active_pixels(prob: np.ndarray, words: np.ndarray, active: np.ndarray) -> int:
-    """Indices of the pixels above zero in row-major order; returns how many there are.
-
-    words: the pixels of `prob` eight by eight, so that blank stretches are passed over quickly.
-    """
-    count = 0
-    for word in range(len(words)):
-        if words[word]:
-            for pixel in range(8 * word, 8 * word + 8):
-                active[count] = pixel
-                count += prob[pixel] != 0  # no branch, which random pixels would mispredict
-    return count
-
-
-@compiled
-def _label(
-    prob: np.ndarray,
-    pattern: np.ndarray,
-    active: np.ndarray,
-    offsets: np.ndarray,
-    lead: np.ndarray,
-    link_count: np.ndarray,
-    label: np.ndarray,
-    level_starts: np.ndarray,
-) -> int:
-    """Give every active pixel a label and count pixels and links a level. Returns the number of labels.
-
-    offsets: (9,) flat steps to the ring neighbours, the ninth 0; level_starts: (2, 256) int64, counts on return.
-    """
-    counts = np.zeros(LEVELS, dtype=np.int64)  # pixels in the lower half, links in the upper: one addition for both
-    labels = 0
-    for k in range(len(active)):
-        pixel = active[k]
-        ring = pattern[pixel]
-        counts[prob[pixel]] += 1 + (np.int64(link_count[ring]) << 32)
-        direction = lead[ring]
-        known = label[pixel + offsets[direction]]
-        is_new = direction == NEW_LABEL
-        label[pixel] = labels if is_new else known
-        labels += is_new
-    level_starts[0] = counts & 0xFFFFFFFF
-    level_starts[1] = counts >> 32
-    return labels
-
-
-@compiled
-def _sort_by_level(
+def add_map(
     prob: np.ndarray,
     truth: np.ndarray,
-    pattern: np.ndarray,
-    active: np.ndarray,
-    offsets: np.ndarray,
-    link_count: np.ndarray,
-    links: np.ndarray,
-    label: np.ndarray,
-    level_starts: np.ndarray,
-    entries: np.ndarray,
-    pairs: np.ndarray,
+    true_area: int,
+    bin_of_area: np.ndarray,
+    planes: np.ndarray,
+    links: tuple[np.ndarray, np.ndarray, np.ndarray],
+    buffers: tuple[tuple[Any, ...], ...],
+    table: np.ndarray,
+    histogram: np.ndarray,
 ) -> None:
-    """Counting sort, highest level first: entries (2 * label + truth) and pairs of labels to unite.
-
-    level_starts: counts on entry; on return where each level's entries and pairs end.
-    """
-    pixel_position, pair_position = 0, 0
-    for level in range(LEVELS - 1, -1, -1):
-        pixels, linked = level_starts[0, level], level_starts[1, level]
-        level_starts[0, level], level_starts[1, level] = pixel_position, pair_position
-        pixel_position += pixels
-        pair_position += linked
-    entry_ends, pair_ends = level_starts
-    for k in range(len(active)):
-        pixel = active[k]
-        level = prob[pixel]
-        own = label[pixel]
-        at = entry_ends[level]
-        entries[at] = 2 * own + truth[pixel]
-        entry_ends[level] = at + 1
-        ring = pattern[pixel]
-        for link in range(link_count[ring]):
-            at = pair_ends[level]
-            pairs[at, 0] = own
-            pairs[at, 1] = label[pixel + offsets[links[ring, link]]]
-            pair_ends[level] = at + 1
-
-
-@inlined
-def _root(parents: np.ndarray, label: int) -> int:
-    """The root of a label, halving the path to it."""
-    while parents[label] != label:
-        grand = parents[parents[label]]
-        parents[label] = grand
-        label = grand
-    return label
+    """`ComponentPass.add`, compiled; buffers: for labels, for components, and of the pass."""
+    for_labels, components, of_pass = buffers
+    level_ends = np.empty((2, LEVELS), dtype=np.int64)
+    labels = sorted_by_level(prob, truth, links, for_labels, level_ends)
+    entries, pairs = for_labels[6], for_labels[7]
+    _sweep(level_ends, entries, pairs, labels, true_area, bin_of_area, planes, components, of_pass, table, histogram)
 
 
 @compiled
@@ -154,19 +41,16 @@ def _sweep(
     bin_of_area: np.ndarray,
     planes: np.ndarray,
     components: tuple[np.ndarray, ...],
-    touched: np.ndarray,
-    bins: np.ndarray,
-    steps: np.ndarray,
+    of_pass: tuple[np.ndarray, np.ndarray],
     table: np.ndarray,
     histogram: np.ndarray,
 ) -> None:
     """Add the levels from the highest down and the steps of their scores to `table` (planes, 256, bins) int64."""
-    parents, areas, overlaps, stamps = components
+    parents, areas, overlaps, stamps, touched, binned_areas, _ = components
+    bins, steps = of_pass
     for label in range(labels):
         parents[label] = label
-        areas[label] = 0
-        overlaps[label] = 0
-        stamps[label] = 0
+        areas[label] = overlaps[label] = stamps[label] = binned_areas[label] = 0
     bins[:2] = 0
     occupied, top_bin, entry, pair = 0, 0, 0, 0
     for level in range(LEVELS - 1, 0, -1):
@@ -174,28 +58,8 @@ def _sweep(
         if entry == last_entry:
             continue
         histogram[0, level] = last_entry - entry
-        changed = 0
-        while pair < last_pair:
-            first = _root(parents, pairs[pair, 0])
-            second = _root(parents, pairs[pair, 1])
-            pair += 1
-            if first == second:
-                continue
-            if areas[first] < areas[second]:
-                first, second = second, first
-            for root in (first, second):
-                if stamps[root] != level:
-                    stamps[root] = level
-                    touched[changed] = root
-                    changed += 1
-                    area = areas[root]
-                    if area:
-                        at = bin_of_area[area]
-                        bins[0, at] -= area
-                        bins[1, at] -= overlaps[root]
-            parents[second] = first
-            areas[first] += areas[second]
-            overlaps[first] += overlaps[second]
+        changed = _unite(level, pairs[pair:last_pair], components)
+        pair = last_pair
         while entry < last_entry:
             value = entries[entry]
             entry += 1
@@ -204,23 +68,67 @@ def _sweep(
                 stamps[root] = level
                 touched[changed] = root
                 changed += 1
-                area = areas[root]
-                if area:
-                    at = bin_of_area[area]
-                    bins[0, at] -= area
-                    bins[1, at] -= overlaps[root]
             areas[root] += 1
             overlaps[root] += value & 1
             histogram[1, level] += value & 1
-        for k in range(changed):
-            root = touched[k]
-            if parents[root] == root:
-                area = areas[root]
-                at = bin_of_area[area]
-                bins[0, at] += area
-                bins[1, at] += overlaps[root]
-                top_bin = max(top_bin, at)
+        top_bin = max(top_bin, _bin_again(touched[:changed], components, bin_of_area, bins))
         occupied = _add_steps(level, top_bin, occupied, true_area, planes, bins, steps, table)
+
+
+@compiled
+def _unite(level: int, pairs: np.ndarray, components: tuple[np.ndarray, ...]) -> int:
+    """Unite the components of pairs of labels (n, 2). Returns how many components changed; `touched` lists them."""
+    parents, areas, overlaps, stamps, touched, _, _ = components
+    changed = 0
+    for pair in range(len(pairs)):
+        first, second = _root(parents, pairs[pair, 0]), _root(parents, pairs[pair, 1])
+        if first == second:
+            continue
+        if areas[first] < areas[second]:
+            first, second = second, first
+        for root in (first, second):
+            if stamps[root] != level:
+                stamps[root] = level
+                touched[changed] = root
+                changed += 1
+        parents[second] = first
+        areas[first] += areas[second]
+        overlaps[first] += overlaps[second]
+    return changed
+
+
+@compiled
+def _bin_again(
+    touched: np.ndarray, components: tuple[np.ndarray, ...], bin_of_area: np.ndarray, bins: np.ndarray
+) -> int:
+    """Move the components that changed on a level to the bins of their new areas. Returns the highest of these bins."""
+    parents, areas, overlaps, _, _, binned_areas, binned_overlaps = components
+    top_bin = 0
+    for root in touched:
+        area = binned_areas[root]
+        if area:
+            at = bin_of_area[area]
+            bins[0, at] -= area
+            bins[1, at] -= binned_overlaps[root]
+        if parents[root] == root:
+            area = areas[root]
+            at = bin_of_area[area]
+            bins[0, at] += area
+            bins[1, at] += overlaps[root]
+            binned_areas[root] = area
+            binned_overlaps[root] = overlaps[root]
+            top_bin = max(top_bin, at)
+    return top_bin
+
+
+@inlined
+def _root(parents: np.ndarray, label: int) -> int:
+    """The root of a label, halving the path to it."""
+    while parents[label] != label:
+        grand = parents[parents[label]]
+        parents[label] = grand
+        label = grand
+    return label
 
 
 @compiled
@@ -253,59 +161,3 @@ def _add_steps(
                 previous = value
                 found += 1
     return found
-
-
-@compiled
-def add_map(
-    prob: np.ndarray,
-    truth: np.ndarray,
-    true_area: int,
-    bin_of_area: np.ndarray,
-    planes: np.ndarray,
-    lead: np.ndarray,
-    link_count: np.ndarray,
-    links: np.ndarray,
-    buffers: tuple[Any, ...],
-    table: np.ndarray,
-    histogram: np.ndarray,
-) -> None:
-    """`ComponentPass.add`, compiled."""
-    height, width = prob.shape
-    padded, words, padded_truth, pattern, label, active, entries, pairs, components, touched, bins, steps = buffers
-    stride = width + 2
-    _pad(prob, padded)
-    _pad(truth, padded_truth)
-    for row in range(1, height + 1):
-        _row_patterns(padded, row * stride + 1, width, stride, pattern)
-    count = _active_pixels(padded, words[: (height + 2) * stride // 8 + 1], active)
-    offsets = np.array([-1, -stride - 1, -stride, -stride + 1, 1, stride + 1, stride, stride - 1, 0])
-    level_starts = np.empty((2, LEVELS), dtype=np.int64)
-    labels = _label(padded, pattern, active[:count], offsets, lead, link_count, label, level_starts)
-    _sort_by_level(
-        padded,
-        padded_truth,
-        pattern,
-        active[:count],
-        offsets,
-        link_count,
-        links,
-        label,
-        level_starts,
-        entries,
-        pairs,
-    )
-    _sweep(
-        level_starts,
-        entries,
-        pairs,
-        labels,
-        true_area,
-        bin_of_area,
-        planes,
-        components,
-        touched,
-        bins,
-        steps,
-        table,
-        histogram,
-    )

@@ -30,7 +30,8 @@ import cv2
 import numpy as np
 
 from maskfold.pixels.metrics import INTERSECTION, PREDICTED_AREA
-from maskfold.tuning.component_kernels import LEVELS, NEW_LABEL, add_map
+from maskfold.tuning.component_kernels import add_map
+from maskfold.tuning.component_labels import LEVELS, NEW_LABEL
 
 # Neighbours in ring order, clockwise from the west as (row, column) steps: four earlier in row-major order, four later.
 RING = ((0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1))
@@ -97,23 +98,13 @@ class Scratch:
         pixels = self._pixels = max(pixels, min(2 * self._pixels, 2**24))
         prob, truth, pattern = (np.zeros((pixels // 8 + 2) * 8, dtype=np.uint8) for _ in range(3))
         # Memory that stays untouched, and so costs nothing, until active pixels fill it.
-        label, active, entries, touched = (np.empty(pixels, dtype=np.int32) for _ in range(4))
+        label, active, entries = (np.empty(pixels, dtype=np.int32) for _ in range(3))
         pairs = np.empty((pixels, 2), dtype=np.int32)
         # Apart, not as the columns of one array: the compiler then writes two of them at once and stalls reading one
         # of them back; measured, five times slower.
-        components = tuple(np.empty(pixels, dtype=np.int32) for _ in ("parents", "areas", "overlaps", "stamps"))
-        self.buffers = (
-            prob,
-            prob.view(np.uint64),
-            truth,
-            pattern,
-            label,
-            active,
-            entries,
-            pairs,
-            components,
-            touched,
-        )
+        names = ("parents", "areas", "overlaps", "stamps", "touched", "binned areas", "binned overlaps")
+        components = tuple(np.empty(pixels, dtype=np.int32) for _ in names)
+        self.buffers = (prob, prob.view(np.uint64), truth, pattern, label, active, entries, pairs), components
 
 
 class ComponentPass:
@@ -153,8 +144,8 @@ class ComponentPass:
             int(np.count_nonzero(truth)),
             self._bin_of_area,
             self.planes,
-            *self._links,
-            (*self._scratch.buffers, self._bins, self._steps),
+            self._links,
+            (*self._scratch.buffers, (self._bins, self._steps)),
             differences,
             histogram,
         )
