@@ -39,7 +39,7 @@ from maskfold.execution.jobs import available_cores, map_threads
 from maskfold.oof.with_truth import LabelledOof, iter_with_truth
 from maskfold.pixels.metrics import PLANES, fixed_scores
 from maskfold.rules.rules import DEFAULT_RULE
-from maskfold.tuning.choice import choose_rule, memory_study
+from maskfold.tuning.choice import choose_rule
 from maskfold.tuning.component_pass import ComponentPass
 from maskfold.tuning.finishes import SAMPLE_PX, all_rules
 from maskfold.tuning.plateau import best_setting, choose
@@ -50,6 +50,7 @@ from maskfold.tuning.score_tables import (
     area_grid,
     total,
 )
+from maskfold.tuning.study import memory_study
 from maskfold.tuning.table_filling import TableBuilder, fold_tables
 
 FOLDS = 5

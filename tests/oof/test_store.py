@@ -16,7 +16,6 @@ from maskfold.oof.store import (
     read_folds_of,
     read_image_ids,
     read_metadata,
-    read_oof_image,
     read_sizes,
 )
 
@@ -44,10 +43,6 @@ def test_round_trip(tmp_path, class_prob):
         assert image.fold == 1 and np.array_equal(image.prob, prob)
         assert (image.class_prob is None) if present is None else np.array_equal(image.class_prob, present)
     assert read_metadata(path) == {"checkpoint": "abc", "tta": "hflip"}
-    one = read_oof_image(path, "i7.png")
-    assert np.array_equal(one.prob, images["i7.png"][0])
-    with pytest.raises(DataError, match="no image nowhere"):
-        read_oof_image(path, "nowhere")
 
 
 @pytest.mark.parametrize(("classes", "count"), [(1, 5), (2, 3), (4, 1), (3, 0)])

@@ -18,7 +18,7 @@ def run(tmp_path_factory):
     """A run of random networks with its answer, two of whose twelve test images are damaged thereafter."""
     config = write_run(tmp_path_factory.mktemp("home"))
     make_submission(config, open_competition(config.data, config.model.in_channels))
-    answer = RunPaths.of(config).submission_csv.read_text()
+    answer = RunPaths.of(config).submission("image").read_text()
     images = sorted(inputs_of(config)[0].iterdir())
     images[3].write_bytes(images[3].read_bytes()[:400])  # cut off; its header still says its size
     images[7].write_bytes(b"")
@@ -40,7 +40,7 @@ def test_strict_names_all_of_them_and_the_old_answer_stays(run):
     assert len(error.value.problems) == 2
     assert all(any(name in line for line in error.value.problems) for name in bad)
     assert all(line.endswith("--on-bad-image empty") for line in error.value.problems)
-    assert RunPaths.of(config).submission_csv.read_text() == answer
+    assert RunPaths.of(config).submission("image").read_text() == answer
 
 
 def test_empty_answers_them_with_nothing_and_all_others_as_before(run, tmp_path, capsys):
@@ -53,7 +53,7 @@ def test_empty_answers_them_with_nothing_and_all_others_as_before(run, tmp_path,
     make_submission(config, competition)
     assert capsys.readouterr().out.count("gets empty masks") == 2
     paths = RunPaths.of(config)
-    found, before = rows_of(paths.submission_csv.read_text()), rows_of(answer)
+    found, before = rows_of(paths.submission("image").read_text()), rows_of(answer)
     assert list(found) == list(before)
     assert all(not text for key, text in found.items() if key[0] in bad)
     # Other images may share a batch now, which may change the last bit of a probability, but not the share of pixels.
@@ -66,7 +66,7 @@ def test_empty_answers_them_with_nothing_and_all_others_as_before(run, tmp_path,
     images = inputs_of(config)[0]
     bundle = export_bundle(config, tmp_path / "bundle")
     answer_test_images(bundle, images, inputs_of(config)[1], tmp_path / "out.csv", on_bad_image="empty")
-    assert (tmp_path / "out.csv").read_text() == paths.submission_csv.read_text()
+    assert (tmp_path / "out.csv").read_text() == paths.submission("image").read_text()
     assert (tmp_path / "out.bad_images.csv").read_text() == paths.bad_images_csv.read_text()
 
 

@@ -29,7 +29,7 @@ def run(tmp_path_factory):
     """The run, and the bytes that make_submission answers with."""
     config = write_run(tmp_path_factory.mktemp("home"))
     make_submission(config, open_competition(config.data, config.model.in_channels))
-    answer = RunPaths.of(config).submission_csv.read_bytes()
+    answer = RunPaths.of(config).submission("image").read_bytes()
     assert sum(line.count(b" ") for line in answer.splitlines()) > 100, "the masks show something"
     return config, answer
 
@@ -147,7 +147,7 @@ def test_a_blend_travels_with_the_weights_of_all_its_members(run, tmp_path):
     bundle = export_bundle(blend, tmp_path / "both")
     assert Manifest.read(bundle).weights.keys() == {"tiny/fold0", "tiny/fold1", "second/fold0", "second/fold1"}
     answer_test_images(bundle, *inputs_of(blend), tmp_path / "both.csv")
-    assert (tmp_path / "both.csv").read_bytes() == RunPaths.of(blend).submission_csv.read_bytes()
+    assert (tmp_path / "both.csv").read_bytes() == RunPaths.of(blend).submission("image").read_bytes()
 
 
 def test_what_is_there_already_is_refused_and_only_a_bundle_is_replaced(run, bundle, tmp_path):

@@ -110,7 +110,7 @@ def test_the_galleries_hold_every_image_and_what_was_submitted(run):
     assert oof["truth"][oof["id"].index(HOSTILE)] == shown.sum(axis=(1, 2)).tolist()
     [test] = script_values(folder / "test.js")
     assert test["id"] == competition.test["image_id"].tolist()
-    submitted = pd.read_csv(RunPaths.of(config).submission_csv)["EncodedPixels"].dropna()
+    submitted = pd.read_csv(RunPaths.of(config).submission("image"))["EncodedPixels"].dropna()
     assert np.sum(test["predicted"]) == sum(int(n) for text in submitted for n in text.split()[1::2])
     chunk, masks = script_values(folder / "test" / "masks-0.js")
     assert chunk == 0
@@ -132,11 +132,11 @@ def test_surfaces_are_exact(run):
 def test_without_a_submission_or_a_gallery_the_report_says_why(run, capsys):
     config, competition = run
     paths = RunPaths.of(config)
-    paths.submission_csv.rename(paths.submission_csv.with_suffix(".old"))
+    paths.submission("image").rename(paths.submission("image").with_suffix(".old"))
     make_report(*run)
     assert "make_submission.py" in (paths.report / "index.html").read_text()
     assert not (paths.report / "test.html").exists()
-    paths.submission_csv.with_suffix(".old").rename(paths.submission_csv)
+    paths.submission("image").with_suffix(".old").rename(paths.submission("image"))
     make_report(*run)
     assert "submissions/x.csv changed" in capsys.readouterr().out
     assert (paths.report / "test.html").exists()
@@ -148,7 +148,7 @@ def test_without_a_submission_or_a_gallery_the_report_says_why(run, capsys):
 
 def test_a_damaged_submission_is_named_not_shown(run):
     config = run[0]
-    path = RunPaths.of(config).submission_csv
+    path = RunPaths.of(config).submission("image")
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
     make_report(*run)
     page = (RunPaths.of(config).report / "index.html").read_text()

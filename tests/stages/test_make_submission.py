@@ -27,8 +27,8 @@ def run(tmp_path):
     """Random networks with rules as if they had been trained and tuned, and an old answer."""
     config = write_run(tmp_path)
     paths = RunPaths.of(config)
-    paths.submission_csv.parent.mkdir()
-    paths.submission_csv.write_text("old")
+    paths.submission("image").parent.mkdir()
+    paths.submission("image").write_text("old")
     return config, paths
 
 
@@ -59,7 +59,7 @@ def test_rules_and_models_that_do_not_belong_together(run, harm, answer):
     harm(paths)
     with pytest.raises(StaleError, match=answer):
         make_submission(config, open_competition(config.data, config.model.in_channels))
-    assert paths.submission_csv.read_text() == "old"
+    assert paths.submission("image").read_text() == "old"
 
 
 def test_a_checkpoint_of_another_network(run):
@@ -68,7 +68,7 @@ def test_a_checkpoint_of_another_network(run):
     write_rules(config, RULES)
     with pytest.raises(StaleError, match=r"fold1/model.pt: not the weights of this config's network .*train.py"):
         make_submission(config, open_competition(config.data, config.model.in_channels))
-    assert paths.submission_csv.read_text() == "old"
+    assert paths.submission("image").read_text() == "old"
 
 
 def test_a_sample_file_of_classes_that_the_model_does_not_know(run):
@@ -79,7 +79,7 @@ def test_a_sample_file_of_classes_that_the_model_does_not_know(run):
     rows.to_csv(sample, index=False)
     with pytest.raises(DataError, match=r"sample_submission\.csv, row 7: unknown class '7'"):
         open_competition(config.data, config.model.in_channels)
-    assert paths.submission_csv.read_text() == "old"
+    assert paths.submission("image").read_text() == "old"
 
 
 def five_pixels(images):
@@ -106,19 +106,19 @@ def test_only_what_the_answers_depend_on_is_predicted_anew(run, monkeypatch):
         return len(predicted)
 
     assert made(None) == 3
-    paths.submission_csv.unlink()
+    paths.submission("image").unlink()
     assert made(None) == 0
     assert made("submission", empty_token="-1") == 0
     sample = paths.root / "data" / "sample_submission.csv"
     header, *rows = sample.read_text().splitlines()
     sample.write_text("\n".join([header, *rows[::-1]]) + "\n")
     assert made(None) == 0
-    assert paths.submission_csv.read_text().splitlines()[1] == rows[-1] + "1 5"
+    assert paths.submission("image").read_text().splitlines()[1] == rows[-1] + "1 5"
     assert made("submission", order="row") == 3
     # Shards of another size hold other images, though they bear the same names.
-    paths.submission_csv.unlink()
+    paths.submission("image").unlink()
     assert made("inference", shard_images=7) == 2
-    assert len(paths.submission_csv.read_text().splitlines()) == 1 + 4 * 12
+    assert len(paths.submission("image").read_text().splitlines()) == 1 + 4 * 12
 
 
 def test_weights_that_change_within_a_process_are_loaded_again(run):
@@ -146,7 +146,7 @@ def test_a_disk_that_fills_while_the_answer_is_written(run, monkeypatch):
         patch.setattr(os, "fsync", full)
         with pytest.raises(OSError, match="No space left"):
             make_submission(config, competition)
-    assert [path.name for path in paths.submission_csv.parent.iterdir()] == ["tiny.csv"]
-    assert paths.submission_csv.read_text() == "old"
+    assert [path.name for path in paths.submission("image").parent.iterdir()] == ["tiny.csv"]
+    assert paths.submission("image").read_text() == "old"
     make_submission(config, competition)
-    assert len(paths.submission_csv.read_text().splitlines()) == 1 + 4 * 12
+    assert len(paths.submission("image").read_text().splitlines()) == 1 + 4 * 12

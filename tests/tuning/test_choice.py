@@ -10,8 +10,10 @@ from maskfold.artefacts.provenance import Provenance
 from maskfold.config import TuningConfig
 from maskfold.pixels.metrics import class_score, mask_areas
 from maskfold.rules.applying import apply_rule
-from maskfold.tuning.choice import memory_study, open_study, run_study, sqlite_url
-from maskfold.tuning.search import ClassSearch, SoftGateScores
+from maskfold.tuning.choice import best_candidate
+from maskfold.tuning.gates import SoftGateScores, soft_gate
+from maskfold.tuning.search import ClassSearch
+from maskfold.tuning.study import memory_study, open_study, sqlite_url
 from maskfold.tuning.table_filling import fold_tables
 from support.oof_images import GRID, images
 
@@ -51,21 +53,21 @@ def test_every_candidate_scores_what_its_rule_scores(folds, search):
 
 
 def test_soft_gates_score_what_their_rules_score(folds, search):
-    scores = SoftGateScores(search, [0, 2])
+    scores = SoftGateScores(search.tables, search.grid, [0, 2])
     rng = np.random.default_rng(0)
     for kind in ("component", "mask"):
         for _ in range(10):
             threshold, column = int(rng.integers(1, 256)), int(rng.integers(len(GRID)))
             share = float(rng.integers(21)) / 20
-            gate, _ = search.soft_gate(column, share)
+            gate, _ = soft_gate(search.grid, column, share)
             rule = search.rule(kind, threshold, column).model_copy(update={"gate": gate})
             assert scores.score(kind, threshold, column, share) == score(folds[0] + folds[2], rule)
-    assert search.soft_gate(10, 1.0)[0].area_px == (int(GRID[10]),) * 33
+    assert soft_gate(search.grid, 10, 1.0)[0].area_px == (int(GRID[10]),) * 33
 
 
 def test_a_study_never_ends_worse_than_the_exact_optima(search):
     exact = search.exact()[0]
-    chosen = run_study(memory_study(), search, [0, 1, 2], exact, 15, seed=0)
+    chosen = best_candidate(memory_study(), search, [0, 1, 2], exact, 15, seed=0)
     assert chosen.best >= max(candidate.score for candidate in exact)
 
 
@@ -77,11 +79,11 @@ def test_an_interrupted_study_ends_as_an_undisturbed_one(tmp_path, search):
     made = Provenance("study", {"seed": 3})
     exact = search.exact()[0]
     whole = open_study(tmp_path / "whole.sqlite3", "class 1", made)
-    expected = run_study(whole, search, [0, 1, 2], exact, 16, seed=3)
+    expected = best_candidate(whole, search, [0, 1, 2], exact, 16, seed=3)
     path = tmp_path / "cut.sqlite3"
-    run_study(open_study(path, "class 1", made), search, [0, 1, 2], exact, 12, seed=3)
+    best_candidate(open_study(path, "class 1", made), search, [0, 1, 2], exact, 12, seed=3)
     open_study(path, "class 1", made).ask()  # a trial that a killed run never finished
-    found = run_study(open_study(path, "class 1", made), search, [0, 1, 2], exact, 16, seed=3)
+    found = best_candidate(open_study(path, "class 1", made), search, [0, 1, 2], exact, 16, seed=3)
     assert found == expected
     opened = optuna.load_study(study_name="class 1", storage=sqlite_url(path))
     assert sampled(opened) == sampled(whole)

@@ -9,7 +9,7 @@ from maskfold.config import TuningConfig
 from maskfold.pixels.metrics import class_score, mask_areas
 from maskfold.rules.applying import apply_rule
 from maskfold.rules.rules import GATE_STEPS, ComponentRule, HardGate
-from maskfold.tuning.gates import gate_peaks, gated
+from maskfold.tuning.gates import gate_peaks, gated, soft_gate
 from maskfold.tuning.score_tables import total
 from maskfold.tuning.search import ClassSearch
 from maskfold.tuning.table_filling import fold_tables
@@ -18,18 +18,18 @@ from support.oof_images import GRID, images
 FOLDS = [images(seed, count=count, class_prob=True) for seed, count in ((41, 3), (42, 9))]
 
 
-def score(judged, rule, metric):
+def score(labelled, rule, metric):
     areas = [
         mask_areas(apply_rule(image.oof.prob[0], rule, float(image.oof.class_prob[0])), image.truth[0])
-        for image in judged
+        for image in labelled
     ]
     return class_score(metric, *np.array(areas).T)
 
 
 @pytest.mark.parametrize("metric", ["dice", "iou", "pooled_dice"])
 def test_hard_gates_equal_the_rule_applied(metric):
-    tables = [fold_tables(judged, metric, GRID, 8, 2, 1) for judged in FOLDS]
-    judged = [image for fold in FOLDS for image in fold]
+    tables = [fold_tables(labelled, metric, GRID, 8, 2, 1) for labelled in FOLDS]
+    labelled = [image for fold in FOLDS for image in fold]
     levels = [total(list(both)) for both in zip(*(table.gate_tables(0) for table in tables), strict=True)]
     peaks = gate_peaks(levels)
     rng = np.random.default_rng(0)
@@ -40,27 +40,26 @@ def test_hard_gates_equal_the_rule_applied(metric):
         for _ in range(4):
             threshold, area = int(rng.integers(1, 256)), int(rng.choice(GRID))
             rule = ComponentRule(threshold=threshold, min_area_px=area, gate=HardGate(min_class_prob=gate / GATE_STEPS))
-            assert table.at(threshold, area) == score(judged, rule, metric)
+            assert table.at(threshold, area) == score(labelled, rule, metric)
     assert len(peaks) == GATE_STEPS
 
 
 def search_of(**tuning):
-    tables = [fold_tables(judged, "dice", GRID, 8, 2, 1) for judged in FOLDS]
+    tables = [fold_tables(labelled, "dice", GRID, 8, 2, 1) for labelled in FOLDS]
     return ClassSearch(tables, 0, TuningConfig(**tuning))
 
 
 def test_a_soft_gate_falls_linearly_to_its_share():
-    search = search_of()
     column = int(np.flatnonzero(GRID == 30)[0])
-    gate, columns = search.soft_gate(column, 0.5)
+    gate, columns = soft_gate(GRID, column, 0.5)
     # 30 px at probability 0, 15 at 1, and in between rounded up to whole pixels, which the grid has up to 32.
     expected = [int(np.ceil(30 - 15 * level / 32)) for level in range(33)]
     assert gate.area_px == tuple(expected)
     assert GRID[columns].tolist() == expected
-    assert search.soft_gate(column, 0.0)[0].area_px[-1] == 0
-    assert search.soft_gate(column, 1.0)[0].area_px == (30,) * 33
+    assert soft_gate(GRID, column, 0.0)[0].area_px[-1] == 0
+    assert soft_gate(GRID, column, 1.0)[0].area_px == (30,) * 33
     # A single pixel is the same as none, and the grid leaves it out: the next area is 2.
-    assert search.soft_gate(int(np.flatnonzero(GRID == 2)[0]), 0.5)[0].area_px[-1] == 2
+    assert soft_gate(GRID, int(np.flatnonzero(GRID == 2)[0]), 0.5)[0].area_px[-1] == 2
 
 
 @pytest.mark.parametrize(
@@ -85,15 +84,15 @@ def test_folds_are_left_out_one_at_a_time():
 
 def test_the_gate_in_the_middle_of_equal_ones_is_taken():
     """Truth only where the classifier says 0.9, alarms only where it says 0.2: every gate between them is as good."""
-    judged = []
+    labelled = []
     for number, image in enumerate(images(43, count=6)):
         prob, truth = np.zeros((2, 9, 14), np.uint8), np.zeros((2, 9, 14), np.uint8)
         prob[:, 2:5, 3:9] = 200
         sure = number % 2 == 0
         truth[:, 2:5, 3:9] = sure
         oof = type(image.oof)(f"{number}", 0, prob, np.full(2, 0.9 if sure else 0.2, np.float32))
-        judged.append(type(image)(oof, truth))
-    tables = [fold_tables(judged[:2], "dice", GRID, 8, 2, 1), fold_tables(judged[2:], "dice", GRID, 8, 2, 1)]
+        labelled.append(type(image)(oof, truth))
+    tables = [fold_tables(labelled[:2], "dice", GRID, 8, 2, 1), fold_tables(labelled[2:], "dice", GRID, 8, 2, 1)]
     search = ClassSearch(tables, 0, TuningConfig(rule="component"))
     [whole, *_] = search.exact()
     # 0.2 is level 6 and 0.9 is 29: gates 7 to 29 are equal, 23 of them; the middle one is 18.

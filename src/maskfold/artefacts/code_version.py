@@ -42,7 +42,7 @@ _TABLES = (
 )
 _CHOICE = (
     *("tuning/choice", "tuning/gates", "tuning/mask_and_triplet", "tuning/plateau", "tuning/rule_areas"),
-    "tuning/search",
+    *("tuning/search", "tuning/study"),
 )
 
 # Artefact -> the folders and modules below maskfold/ whose arithmetic decides its bytes. Everything else that its stage

@@ -106,11 +106,6 @@ class RunPaths:
         return self.root / "submissions" / f"{self.name}{suffix}"
 
     @property
-    def submission_csv(self) -> Path:
-        """The answer where it is a csv."""
-        return self.submission("image")
-
-    @property
     def bad_images_csv(self) -> Path:
         """image_id, reason: the test images that could not be read and are answered with empty masks; often absent."""
         return self.root / "submissions" / f"{self.name}.bad_images.csv"

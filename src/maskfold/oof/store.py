@@ -129,16 +129,6 @@ def _batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
         yield from file.iter_batches(batch_size=_BATCH_ROWS, row_groups=[group])
 
 
-def read_oof_image(path: Path, image_id: str) -> OofImage:
-    """One image of an OOF file. Raises DataError when it is not there."""
-    _open(path)
-    table = pq.read_table(path, filters=[("image_id", "=", image_id)])
-    rows = list(_rows(table.to_batches(), path))
-    if not rows:
-        raise DataError([f"{path}: no image {image_id}"])
-    return _image(rows, path)
-
-
 class OofReader(AbstractContextManager["OofReader"]):
     """Random access to the images of an OOF file; the row groups read last stay in memory."""
 

@@ -23,7 +23,7 @@ from maskfold.oof.origin import oof_hashes, oof_origin
 from maskfold.oof.store import read_image_ids
 from maskfold.oof.with_truth import check_complete, iter_with_truth, largest_map_px
 from maskfold.rules.tuned import RuleScores, TunedArtefact, TunedClass
-from maskfold.tuning.choice import ClassChoice, choose_rule, open_study, record_finishing
+from maskfold.tuning.choice import ClassChoice, choose_rule
 from maskfold.tuning.evaluation import evaluate_rules, image_table, tuned_class
 from maskfold.tuning.finishes import choose_finishes
 from maskfold.tuning.printing import print_scores
@@ -33,6 +33,7 @@ from maskfold.tuning.score_tables import (
     area_grid,
     total,
 )
+from maskfold.tuning.study import open_study, record_finishes
 from maskfold.tuning.surface_picture import plot_surface
 from maskfold.tuning.table_filling import fold_tables
 
@@ -96,7 +97,7 @@ def _choose(
     if config.tuning.finishing:
         chosen, finishes = choose_finishes(oof_files, competition, config.tuning.metric, chosen)
         for study, tried in zip(studies, finishes, strict=True):
-            record_finishing(study, [(each.rule, each.score) for each in tried])
+            record_finishes(study, [(each.rule, each.score) for each in tried])
     return chosen
 
 

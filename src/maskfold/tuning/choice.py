@@ -1,162 +1,19 @@
-"""The Optuna study: what does not decompose into tables, sampled; the exact optima are its first trials.
-
-The study of each class lies in one SQLite file (or any storage Optuna knows) and opens with Optuna's own tools. Each
-trial's sampler is seeded by (seed, finished trials), so an interrupted study goes on as if it had never stopped.
-"""
+"""The rule of a class: the best exact optimum, or a sampled soft gate that beats the peak of every one of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import optuna
-from optuna.trial import TrialState
-from sqlalchemy.engine import URL
 
-from maskfold.artefacts.provenance import Provenance
 from maskfold.config import TuningConfig
-from maskfold.rules.rules import AnyRule, ComponentRule, MaskRule
+from maskfold.rules.rules import AnyRule
 from maskfold.rules.tuned import Plateau
+from maskfold.tuning.gates import SoftGateScores, soft_gate
 from maskfold.tuning.score_tables import FoldTables
-from maskfold.tuning.search import Candidate, ClassSearch, SoftGateScores
-
-_START_UP_TRIALS = 10
-
-
-def open_study(path: Path, name: str, made_from: Provenance) -> optuna.Study:
-    """The study of this name, continued where it was made from the same tables, else begun anew."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    storage = sqlite_url(path)
-    study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
-    record = made_from.as_json()
-    if study.user_attrs.get("made_from", record) != record:
-        optuna.delete_study(study_name=name, storage=storage)
-        study = optuna.create_study(storage=storage, study_name=name, direction="maximize")
-    study.set_user_attr("made_from", record)
-    return study
-
-
-def sqlite_url(path: Path) -> str:
-    """The address of an SQLite file as Optuna takes it; characters such as % and ? in the path stand for themselves."""
-    return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
-
-
-def memory_study() -> optuna.Study:
-    """A study that lives as long as this process."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.create_study(direction="maximize")
-
-
-def run_study(
-    study: optuna.Study, search: ClassSearch, folds: Sequence[int], exact: Sequence[Candidate], trials: int, seed: int
-) -> Candidate:
-    """The best candidate on these folds: of the exact ones, or a sampled soft gate that beats every peak of them.
-
-    trials: how many sampled trials the study shall hold in the end, beside those of the exact optima.
-    """
-    study.set_user_attr("rules", list(search.tables))
-    study.set_user_attr("area_columns", len(search.grid))
-    _record_exact(study, exact)
-    best = max(exact, key=lambda candidate: candidate.score)  # of equal ones the first, which is the simplest
-    if not (search.gated and search.tables):
-        return best
-    scores = SoftGateScores(search, folds)
-    sampled = _sampled(study)
-    for trial in study.get_trials(states=(TrialState.RUNNING,)):
-        study.tell(trial.number, state=TrialState.FAIL)  # what a killed run left behind
-    while len(sampled) < trials:
-        _one_trial(study, scores, seed)
-        sampled = _sampled(study)
-    if not sampled:
-        return best
-    top = max(sampled[:trials], key=lambda trial: (trial.value or 0.0, -trial.number))
-    if top.value is None or top.value <= max(candidate.best for candidate in exact):
-        return best
-    gate, _ = search.soft_gate(top.params["area_column"], top.params["confident_share"])
-    rule = search.rule(top.params["rule"], top.params["threshold"], top.params["area_column"])
-    return Candidate(rule.model_copy(update={"gate": gate}), top.value, top.value)
-
-
-def record_finishing(study: optuna.Study, tried: Sequence[tuple[AnyRule, float]]) -> None:
-    """Add rules with hole filling or its like, and their scores on a sample, as pruned trials, once.
-
-    Pruned, because a score on a sample does not compare with the others.
-    """
-    for rule, score in tried:
-        _add_once(study, rule.model_dump_json(), {"how": "applied to a sample", "sample score": score}, None)
-
-
-def _record_exact(study: optuna.Study, exact: Sequence[Candidate]) -> None:
-    """Add the exact optima as finished trials, once, so that the study can never end worse than they are."""
-    for candidate in exact:
-        attributes = {"how": "exact", "score of the chosen rule": candidate.score}
-        plain = isinstance(candidate.rule, ComponentRule | MaskRule) and candidate.rule.gate is None
-        params = _peak_params(candidate) if plain else {}
-        _add_once(study, candidate.rule.model_dump_json(), attributes, candidate.best, params)
-
-
-def _add_once(
-    study: optuna.Study,
-    rule: str,
-    attributes: dict[str, Any],
-    value: float | None,
-    params: dict[str, Any] | None = None,
-) -> None:
-    if rule in {trial.user_attrs.get("rule") for trial in study.get_trials(deepcopy=False)}:
-        return
-    space = _space(study) if params else {}
-    trial = optuna.create_trial(
-        state=TrialState.PRUNED if value is None else TrialState.COMPLETE,
-        value=value,
-        user_attrs={"rule": rule, **attributes},
-        params=params or {},
-        distributions=space,
-    )
-    study.add_trial(trial)
-
-
-def _peak_params(candidate: Candidate) -> dict[str, Any]:
-    """The peak of a plain rule in the terms of the sampled trials: a soft gate that never falls is no gate."""
-    assert candidate.peak is not None, "plain table rules have a peak"
-    threshold, column = candidate.peak
-    return {"rule": candidate.rule.rule, "threshold": threshold, "area_column": column, "confident_share": 1.0}
-
-
-def _space(study: optuna.Study) -> dict[str, optuna.distributions.BaseDistribution]:
-    """The space of the sampled trials; its size is kept with the study."""
-    return {
-        "rule": optuna.distributions.CategoricalDistribution(study.user_attrs["rules"]),
-        "threshold": optuna.distributions.IntDistribution(1, 255),
-        "area_column": optuna.distributions.IntDistribution(0, study.user_attrs["area_columns"] - 1),
-        "confident_share": optuna.distributions.FloatDistribution(0.0, 1.0, step=0.05),
-    }
-
-
-def _sampled(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    """The finished trials that were sampled, in order."""
-    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return [trial for trial in trials if "how" not in trial.user_attrs]
-
-
-def _one_trial(study: optuna.Study, scores: SoftGateScores, seed: int) -> None:
-    """Ask for one soft gate and tell its score."""
-    finished = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
-    own_seed = int(np.random.SeedSequence([seed, finished]).generate_state(1)[0])
-    study.sampler = optuna.samplers.TPESampler(seed=own_seed, n_startup_trials=_START_UP_TRIALS)
-    trial = study.ask(_space(study))
-    study.tell(
-        trial,
-        scores.score(
-            trial.params["rule"],
-            trial.params["threshold"],
-            trial.params["area_column"],
-            trial.params["confident_share"],
-        ),
-    )
+from maskfold.tuning.search import Candidate, ClassSearch
+from maskfold.tuning.study import memory_study, record_exact, sample_soft_gates
 
 
 @dataclass(frozen=True)
@@ -176,7 +33,26 @@ def choose_rule(tables: Sequence[FoldTables], tuning: TuningConfig, seed: int, s
     search = ClassSearch(tables, 0, tuning)
     studies = [study, *(memory_study() for _ in tables)]
     chosen = [
-        run_study(one, search, folds, exact, tuning.trials, seed)
+        best_candidate(one, search, folds, exact, tuning.trials, seed)
         for one, folds, exact in zip(studies, search.fold_sets, search.exact(), strict=True)
     ]
     return ClassChoice(chosen[0].rule, tuple(candidate.rule for candidate in chosen[1:]), chosen[0].plateau)
+
+
+def best_candidate(
+    study: optuna.Study, search: ClassSearch, folds: Sequence[int], exact: Sequence[Candidate], trials: int, seed: int
+) -> Candidate:
+    """The best candidate on these folds, the first (which is the simplest) of equal ones.
+
+    exact: the optima of these folds; trials: how many sampled trials the study holds in the end, in addition to those.
+    """
+    record_exact(study, search, exact)
+    best = max(exact, key=lambda candidate: candidate.score)
+    if not (search.gated and search.tables):
+        return best
+    top = sample_soft_gates(study, SoftGateScores(search.tables, search.grid, folds), trials, seed)
+    if top is None or top.value is None or top.value <= max(candidate.best for candidate in exact):
+        return best
+    gate, _ = soft_gate(search.grid, top.params["area_column"], top.params["confident_share"])
+    rule = search.rule(top.params["rule"], top.params["threshold"], top.params["area_column"])
+    return Candidate(rule.model_copy(update={"gate": gate}), top.value, top.value)

@@ -18,7 +18,6 @@ from maskfold.rules.rules import (
     ComponentRule,
     HardGate,
     MaskRule,
-    SoftGate,
     TripletRule,
 )
 from maskfold.rules.tuned import Plateau
@@ -125,32 +124,3 @@ class ClassSearch:
         choice = choose([gated(self.tables[kind][fold], best) for fold in folds])
         rule = self.rule(kind, choice.threshold, choice.column)
         return self._candidate(rule.model_copy(update={"gate": HardGate(min_class_prob=best / GATE_STEPS)}), choice)
-
-    def soft_gate(self, min_area_column: int, confident_share: float) -> tuple[SoftGate, np.ndarray]:
-        """A soft gate and the grid column it requires at each of the 33 gate levels.
-
-        The required area falls linearly from that of the column at probability 0 to `confident_share` of it at 1.
-        """
-        levels = np.arange(GATE_STEPS + 1) / GATE_STEPS
-        required = self.grid[min_area_column] * (1 - (1 - confident_share) * levels)
-        columns = np.searchsorted(self.grid, np.ceil(required))
-        return SoftGate(area_px=tuple(int(area) for area in self.grid[columns])), columns
-
-
-class SoftGateScores:
-    """The scores of soft-gated table rules of one class on a set of folds."""
-
-    def __init__(self, search: ClassSearch, folds: Sequence[int]) -> None:
-        self.search = search
-        self.levels = {
-            kind: [total([tables[fold][level] for fold in folds]) for level in range(GATE_STEPS + 1)]
-            for kind, tables in search.tables.items()
-        }
-        self.whole = {kind: total(levels) for kind, levels in self.levels.items()}
-
-    def score(self, kind: str, threshold: int, min_area_column: int, confident_share: float) -> float:
-        """The score of one setting; see `ClassSearch.soft_gate`."""
-        _, columns = self.search.soft_gate(min_area_column, confident_share)
-        pairs = zip(self.levels[kind], columns, strict=True)
-        sums = np.sum([table.sums[:, threshold - 1, column] for table, column in pairs], axis=0)
-        return float(self.whole[kind].score_of(sums[:, None])[0])
