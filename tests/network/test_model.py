@@ -25,6 +25,8 @@ ARCHITECTURES["DPT"] = ModelConfig(
     architecture="DPT", encoder="tu-vit_tiny_patch16_224", encoder_weights=None, encoder_depth=4
 )
 
+PATCH_14 = {"architecture": "DPT", "decoder_channels": None, "encoder": "tu-eva02_tiny_patch14_224"}
+
 MOBILENET_FILE = Path(__file__).parents[3] / "shared" / "weights" / "mobilenet_v2-imagenet.pth"
 
 
@@ -146,6 +148,14 @@ def test_pan_says_that_an_image_is_too_small_for_it():
         (
             {"encoder": "tu-maxvit_nano_rw_256"},
             r"an image of 128x160 px fails: .* must be divisible by window .*model.resize: \{size: \[256, 256\]\}",
+        ),
+        (
+            {**PATCH_14, "encoder_depth": 4},
+            r"128x160 px fails: .* its own size, 224x224 px as a multiple of 32, fails too: .* patches of 16 px",
+        ),
+        (
+            {**PATCH_14, "encoder_depth": 3, "resize": {"size": (224, 224)}},
+            r"an image of 224x224 px fails: .*this is its own size, rounded up .*: choose another encoder",
         ),
         (
             {"architecture": "Segformer", "decoder_channels": None, "separable_decoder": True},

@@ -70,18 +70,15 @@ def does_not_fit(config: ModelConfig, reason: Exception | str) -> ConfigError:
     )
 
 
-def own_size_hint(config: ModelConfig) -> str:
-    """How to use a timm encoder that works at its own size only; "" for all others."""
-    settings = None
-    if config.encoder.startswith("tu-"):
-        settings = timm.models.get_pretrained_cfg(config.encoder.removeprefix("tu-"))
+def own_size(config: ModelConfig) -> tuple[int, int] | None:
+    """(height, width) in px that a timm encoder was built for, if it works at few sizes only; None for all others."""
+    if not config.encoder.startswith("tu-"):
+        return None
+    settings = timm.models.get_pretrained_cfg(config.encoder.removeprefix("tu-"))
     if settings is None or not settings.fixed_input_size:
-        return ""
+        return None
     height, width = settings.input_size[1:]
-    return (
-        f"; it works at its own size only: set model.resize: {{size: [{height}, {width}]}}, and train.crop_size, where "
-        "it is given, to the same"
-    )
+    return int(height), int(width)
 
 
 def _check_encoder(name: str, named_weights: str | None) -> None:

@@ -18,10 +18,11 @@ from maskfold.network.architectures import (
     UNFIT,
     build_network,
     does_not_fit,
-    own_size_hint,
+    own_size,
 )
 from maskfold.network.encoder_weights import load_encoder, local_weights
 from maskfold.network.normalisation import IMAGENET, Normalisation, normalisation_of
+from maskfold.pixels.geometry import padded_size
 
 STRIDE = 32  # every side of a network input must be a multiple of this, whatever the encoder depth
 
@@ -135,22 +136,46 @@ def _try_out(model: SegmentationModel, config: ModelConfig, class_count: int) ->
 
     The image has the size in model.resize.size, if given: some timm encoders work at one size only.
     """
-    size = _TRIAL_SIZE
-    if config.resize is not None and config.resize.size is not None:
-        height, width = config.resize.size
-        size = -(-height // STRIDE) * STRIDE, -(-width // STRIDE) * STRIDE
+    size = (
+        _TRIAL_SIZE if config.resize is None or config.resize.size is None else padded_size(*config.resize.size, STRIDE)
+    )
     model.eval()
     try:
-        with torch.no_grad():
-            found = model(torch.zeros(1, config.in_channels, *size, dtype=torch.uint8)).mask_logits.shape
+        found = _output_shape(model, config, size)
     except UNFIT as error:
         if isinstance(error, ConfigError):
             raise
-        cure = "" if size != _TRIAL_SIZE else own_size_hint(config)
-        raise does_not_fit(config, f"an image of {size[0]}x{size[1]} px fails: {error}{cure}") from error
+        reason = f"an image of {size[0]}x{size[1]} px fails: {error}{_size_hint(model, config, size)}"
+        raise does_not_fit(config, reason) from error
     model.train()
     if found != (1, class_count, *size):
         raise does_not_fit(config, f"an image of {size[0]}x{size[1]} px gives masks of {found[2]}x{found[3]} px")
+
+
+def _output_shape(model: SegmentationModel, config: ModelConfig, size: tuple[int, int]) -> tuple[int, ...]:
+    """The shape of the mask logits of one image of a size; raises what the network raises."""
+    with torch.no_grad():
+        pixels = torch.zeros(1, config.in_channels, *size, dtype=torch.uint8)
+        return tuple(model(pixels).mask_logits.shape)
+
+
+def _size_hint(model: SegmentationModel, config: ModelConfig, failed: tuple[int, int]) -> str:
+    """Which size the encoder works at, tried; or that it does not work at its own size either."""
+    own = own_size(config)
+    if own is None:
+        return ""
+    size = padded_size(*own, STRIDE)
+    another = "choose another encoder, of a ViT one with patches of 16 px (patch16 in its name)"
+    if size == failed:
+        return f"; this is its own size, rounded up to a multiple of {STRIDE}: {another}"
+    try:
+        _output_shape(model, config, size)
+    except UNFIT:
+        return f"; its own size, {size[0]}x{size[1]} px as a multiple of {STRIDE}, fails too: {another}"
+    return (
+        f"; it works at its own size only: set model.resize: {{size: [{size[0]}, {size[1]}]}}, and train.crop_size, "
+        "where it is given, to the same"
+    )
 
 
 def load_model(path: Path, config: ModelConfig, class_count: int) -> SegmentationModel:
