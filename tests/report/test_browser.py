@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from maskfold.artefacts.paths import RunPaths
+from maskfold.drawing.class_colours import PALETTE
 from maskfold.stages.make_report import make_report
 from maskfold.tuning.score_tables import FoldTables, total
 from support.synthetic_run import EVIL_NAMES, disc_centre, write_run
@@ -153,8 +154,8 @@ def test_the_keyboard_is_enough(load):
     page.wait_for_function("[...document.querySelectorAll('.card')].indexOf(document.activeElement) === 2")
 
 
-def test_truth_is_red_prediction_green_and_probability_comes_on_demand(load):
-    page = load("oof.html#view=name&text=image00008")
+def test_of_one_class_truth_is_red_prediction_green_and_probability_comes_on_demand(load):
+    page = load("oof.html#view=name&text=image00008&class=0")
     x, y = disc_centre(8, *SIZE_OF_8)
     page.wait_for_function("document.querySelector('.pane.drawn')")
     page.wait_for_function("masks.size > 0")
@@ -172,6 +173,35 @@ def test_truth_is_red_prediction_green_and_probability_comes_on_demand(load):
     assert page.locator(".heat").count() == 0
     page.keyboard.press("t")
     assert canvas_pixel(page, ".card canvas", x, y)[3] == 0  # neither
+
+
+def test_several_classes_have_their_colours_truth_and_prediction_side_by_side_and_a_switch_each(load):
+    page = load("oof.html#view=name&text=image00008")
+    x, y = disc_centre(8, *SIZE_OF_8)
+    page.wait_for_function("document.querySelectorAll('.pane.drawn').length === 2 && masks.size > 0")
+    assert page.locator(".card .tag").all_inner_texts() == ["truth", "prediction"]
+    for pane in (".truth canvas", ".predicted canvas"):
+        assert canvas_pixel(page, pane, x, y) == pytest.approx([*PALETTE[0], 110], abs=3)
+        assert canvas_pixel(page, pane, 2, 2)[3] == 0
+    page.keyboard.press("t")
+    assert canvas_pixel(page, ".truth canvas", x, y)[3] == 0
+    assert canvas_pixel(page, ".predicted canvas", x, y)[3] == 110
+    page.keyboard.press("t")
+    assert page.locator("#classes [data-switch]").all_inner_texts() == ["bright", "dark"]
+    page.locator("#classes [data-switch='0']").click()
+    assert canvas_pixel(page, ".truth canvas", x, y)[3] == canvas_pixel(page, ".predicted canvas", x, y)[3] == 0
+    assert "off=0" in page.url
+    page.reload()
+    page.wait_for_function("document.querySelectorAll('.pane.drawn').length === 2 && masks.size > 0")
+    assert canvas_pixel(page, ".truth canvas", x, y)[3] == 0
+    page.locator(".card").click()
+    page.locator("#rows [data-switch='0']").click()  # the legend of the single picture
+    assert canvas_pixel(page, "#stage .truth canvas", x, y)[3] == 110
+    page.locator("[data-close]").click()
+    page.get_by_role("button", name="none").click()
+    assert canvas_pixel(page, ".truth canvas", x, y)[3] == 0
+    page.get_by_role("button", name="all", exact=True).click()
+    assert canvas_pixel(page, ".truth canvas", x, y)[3] == 110
 
 
 def test_names_stay_text(load):
@@ -218,7 +248,7 @@ def test_the_test_gallery_shows_the_submitted_masks_and_cut_outs(load):
     x, y = disc_centre(8, *SIZE_OF_8)
     page.wait_for_function("masks.size > 0")
     page.wait_for_function("document.querySelectorAll('.pane.drawn').length === 2")
-    assert canvas_pixel(page, ".overlay canvas", x, y) == pytest.approx([47, 178, 88, 80], abs=3)
+    assert canvas_pixel(page, ".overlay canvas", x, y) == pytest.approx([*PALETTE[0], 110], abs=3)
     page.wait_for_timeout(300)
     shot = page.locator(".pane.cutout").screenshot()
     picture = cv2.imdecode(np.frombuffer(shot, np.uint8), cv2.IMREAD_GRAYSCALE).astype(int)

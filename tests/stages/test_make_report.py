@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import re
 
 import numpy as np
 import pandas as pd
@@ -21,6 +20,7 @@ from maskfold.errors import StaleError
 from maskfold.report.examples import choose_examples
 from maskfold.stages.make_report import make_report
 from maskfold.tuning.score_tables import FoldTables, total
+from support.scripts import script_values
 from support.synthetic_run import write_run
 
 HOSTILE = "<img src=x onerror=alert(1)>.png"
@@ -73,12 +73,6 @@ def files_of(config):
     return {
         str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*") if p.is_file()
     }
-
-
-def script_values(path):
-    """What a script hands to its function."""
-    inside = re.fullmatch(r"\w+\((.*)\);\n", path.read_text(), re.DOTALL)[1]
-    return json.loads(f"[{inside}]")
 
 
 def test_the_pages_show_the_scores_and_escape_names(run):

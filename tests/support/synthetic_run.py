@@ -30,15 +30,23 @@ _SIZES = ((64, 96), (96, 64), (48, 96))
 
 
 class RunMasks:
-    """Masks of the run's images: a disc (bright) and a band (dark), whose places are functions of the number."""
+    """Masks of the run's images: a disc (bright), a band (dark) and, of further classes, squares in a row.
 
-    def __init__(self, numbers, sizes):
-        self.numbers, self.sizes = numbers, sizes
+    All places are functions of the number.
+    """
+
+    def __init__(self, numbers, sizes, class_count=2):
+        self.numbers, self.sizes, self.class_count = numbers, sizes, class_count
 
     def __call__(self, image_id):
         number = self.numbers[image_id]
         height, width = self.size(number)
-        masks = np.zeros((2, height, width), np.uint8)
+        masks = np.zeros((self.class_count, height, width), np.uint8)
+        side = max(4, width // self.class_count)
+        for k in range(2, self.class_count):
+            if (number + k) % 3:
+                left = (k - 2) * side
+                masks[k, height // 2 : height // 2 + side + k, left : left + side] = 1
         if number % 4 in (0, 2):
             cv2.circle(masks[0], disc_centre(number, height, width), 6 + number % 7, 1, -1)
         if number % 4 in (1, 2):
@@ -55,7 +63,7 @@ def disc_centre(number, height, width):
 
 
 def predicted(number, masks):
-    """(2, H, W) uint8 probabilities: the truth, shifted and blurred; one in seven misses all, some raise alarms."""
+    """(C, H, W) uint8 probabilities: the truth, shifted and blurred; one in seven misses all, some raise alarms."""
     if number % 7 == 6:
         return 0 * masks
     shown = masks.copy()
@@ -65,26 +73,31 @@ def predicted(number, masks):
     return np.stack([cv2.GaussianBlur(mask * np.uint8(255), (7, 7), 0) for mask in moved])
 
 
-def write_run(root, images=24, test_images=6, sizes=_SIZES, evil=EVIL_NAMES[:1], threads=1, **settings):
+def write_run(
+    root, images=24, test_images=6, sizes=_SIZES, evil=EVIL_NAMES[:1], threads=1, classes=CLASSES, **settings
+):
     """Write photos, OOF, histories and a submission below `root`, and tune; returns (config, competition).
 
-    evil: names of the first training images, and of the first test image. settings: sections of the config.
+    evil: names of the first training images, and of the first test image; classes: the first two are those of
+    CLASSES, whatever they are called; settings: sections of the config.
     """
     names = [*evil, *(f"image{number:05d}.png" for number in range(len(evil), images))]
     test_names = [*evil[:1], *(f"test{number:05d}.png" for number in range(len(evil[:1]), test_images))]
-    masks, test_masks = (RunMasks({name: k for k, name in enumerate(each)}, sizes) for each in (names, test_names))
+    masks, test_masks = (
+        RunMasks({name: k for k, name in enumerate(each)}, sizes, len(classes)) for each in (names, test_names)
+    )
     train, test = (_write_photos(root / part, each, threads) for part, each in (("train", masks), ("test", test_masks)))
-    competition = Competition(CLASSES, train, test, masks)
+    competition = Competition(tuple(classes), train, test, masks)
     given = {
         "name": "x",
         "output_root": str(root),
-        "data": RleCsvData(root="x", class_names=CLASSES),
+        "data": RleCsvData(root="x", class_names=tuple(classes)),
         "folds": FoldsConfig(count=2),
         "tuning": TuningConfig(trials=2, bootstrap_samples=100),
         "report": ReportConfig(examples=2),
     }
     config = Config(**given | settings)
-    _write_artefacts(config, names, masks)
+    _write_artefacts(config, names, masks, classes)
     answers = (
         (name, k, text) for name in test_names for k, text in enumerate(encode_image(test_masks(name), "column"))
     )
@@ -100,8 +113,10 @@ def _write_photos(folder, masks, threads):
     def write(item):
         name, number = item
         height, width = masks.size(number)
-        bright, dark = masks(name).astype(bool)
+        bright, dark, *others = masks(name).astype(bool)
         grey = np.random.default_rng(number).integers(100, 150, (height, width), dtype=np.uint8)
+        for k, other in enumerate(others):
+            grey[other] = 60 + 12 * k
         grey[bright], grey[dark] = 230, 20
         path = folder / f"{number}.png"
         cv2.imwrite(str(path), grey, [cv2.IMWRITE_PNG_COMPRESSION, 1])
@@ -112,14 +127,14 @@ def _write_photos(folder, masks, threads):
     return pd.DataFrame(rows, columns=["image_id", "path", "height", "width"])
 
 
-def _write_artefacts(config, names, masks):
+def _write_artefacts(config, names, masks, classes):
     """The OOF and a history of every fold."""
     paths = RunPaths.of(config)
     for fold, fold_name in enumerate(model_names(config)):
-        with OofWriter(paths.oof_parquet(fold), 2, {"checkpoint": fold_name, "tta": "hflip"}) as writer:
+        with OofWriter(paths.oof_parquet(fold), len(classes), {"checkpoint": fold_name, "tta": "hflip"}) as writer:
             for number in range(fold, len(names), config.folds.count):
                 prob = predicted(number, masks(names[number]))
-                class_prob = np.array([prob[k].max() / 255 for k in range(2)], np.float32)
+                class_prob = np.array([prob[k].max() / 255 for k in range(len(classes))], np.float32)
                 writer.write(names[number], fold, prob, class_prob)
         paths.fold(fold).mkdir(parents=True)
         history = {
@@ -128,5 +143,6 @@ def _write_artefacts(config, names, masks):
             "valid_loss": [math.nan, 0.6],
             "valid_metric": [0.5, 0.75],
         }
-        rest = {"learning_rate": 1e-3, "seconds": 30.0, "peak_memory_mb": 1000, "dice_bright": 0.5, "dice_dark": 0.25}
-        pd.DataFrame({**history, **rest}).to_csv(paths.history_csv(fold), index=False)
+        rest = {"learning_rate": 1e-3, "seconds": 30.0, "peak_memory_mb": 1000}
+        dice = {f"dice_{name}": 0.5 / (k + 1) for k, name in enumerate(classes)}
+        pd.DataFrame({**history, **rest, **dice}).to_csv(paths.history_csv(fold), index=False)

@@ -9,24 +9,17 @@ from pathlib import Path
 
 import jinja2
 
-from maskfold.artefacts.files import file_hash
 from maskfold.drawing.class_colours import hex_colour
 
-SHARED = Path(__file__).parent
+_SHARED = Path(__file__).parent
 
 
-def page_environment(folder: Path = SHARED) -> jinja2.Environment:
+def page_environment(folder: Path = _SHARED) -> jinja2.Environment:
     """Templates of `folder`, which may extend and include the shared ones; every value in them is escaped.
 
     They may call `colour(index)` for the colour of a class as #rrggbb.
     """
-    loader = jinja2.FileSystemLoader([folder, SHARED])
+    loader = jinja2.FileSystemLoader([folder, _SHARED])
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     environment.globals["colour"] = hex_colour
     return environment
-
-
-def page_inputs(*files: Path) -> dict[str, str]:
-    """Provenance of the templates a page is made from, the shared look among them: label -> hash."""
-    paths = [SHARED / "base.html.j2", SHARED / "style.css", *files]
-    return {f"page file {path.name}": file_hash(path) for path in paths}

@@ -36,6 +36,12 @@ def picture_path(folder: Path, number: int, suffix: str) -> Path:
     return folder / str(number // _FILES_A_FOLDER) / f"{number}{suffix}"
 
 
+def make_folders(folder: Path, count: int) -> None:
+    """Make the folders that `count` pictures will lie in."""
+    for parent in {picture_path(folder, number, "").parent for number in range(count)}:
+        parent.mkdir(parents=True, exist_ok=True)
+
+
 def write_photo(image: np.ndarray, size: tuple[int, int], path: Path) -> None:
     """Write an image, (H, W, 3) uint8 RGB, scaled to `size` (height, width) as a jpg."""
     if image.shape[:2] != size:

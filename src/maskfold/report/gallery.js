@@ -4,12 +4,12 @@
 
 const PAGE_IMAGES = 48;
 const TRUTH = [224, 49, 49], PREDICTION = [47, 178, 88], BOTH = [250, 204, 21];
-const FILL = 80; // of 255: how opaque the inside of a mask is
+const FILL = 80, CLASS_FILL = 110; // of 255: how opaque the inside of a mask is
 
 const $ = (id) => document.getElementById(id);
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 const layers = { truth: true, predicted: true, heat: false };
-const state = { view: "", class: "", fold: "", text: "", page: 0 };
+const state = { view: "", class: "", fold: "", text: "", off: "", page: 0 }; // off: classes not drawn, as "2.5"
 const masks = new Map(); // chunk -> its images' masks
 const waiting = new Map(); // chunk -> what to do when its masks are there
 let data, shown = [], open = -1;
@@ -33,9 +33,9 @@ const OOF_VIEWS = {
   name: ["by name", () => true, byName],
 };
 const TEST_VIEWS = {
-  order: ["in the answer's order", () => true, (n) => n],
-  largest: ["largest first", (n) => shows(data.predicted)(n), (n) => -sum(of(data.predicted, n))],
-  smallest: ["smallest first", (n) => shows(data.predicted)(n), (n) => sum(of(data.predicted, n))],
+  order: ["in the submission's order", () => true, (n) => n],
+  largest: ["largest first", (n) => shows(data.predicted)(n), (n) => -pixels(n)],
+  smallest: ["smallest first", (n) => shows(data.predicted)(n), (n) => pixels(n)],
   empty: ["empty ones", (n) => !shows(data.predicted)(n), (n) => n],
   name: ["by name", () => true, byName],
 };
@@ -43,6 +43,15 @@ const views = () => (data.truth ? OOF_VIEWS : TEST_VIEWS);
 
 function classesShown() {
   return state.class === "" ? data.classes.map((_, index) => index) : [Number(state.class)];
+}
+
+// One class is drawn in red and green over each other; several in their own colours, truth and prediction side by side.
+const inClassColours = () => classesShown().length > 1;
+const switchedOff = () => new Set(state.off.split(".").filter((k) => k !== "").map(Number));
+
+function classesDrawn() {
+  const off = switchedOff();
+  return classesShown().filter((k) => !inClassColours() || !off.has(k));
 }
 
 function of(table, number) {
@@ -105,17 +114,32 @@ function paint(pixels, width, truth, predicted) {
   }
 }
 
-function overlay(canvas, number) {
+// All fills come before all edges, so that no class hides where another one ends.
+function paintClasses(pixels, width, drawn, fills) {
+  for (const edges of fills ? [false, true] : [true]) {
+    for (const [mask, colour] of drawn) {
+      for (let at = 0; at < mask.length; at++) {
+        if (mask[at] && isEdge(mask, at, width) === edges) pixels.set([...colour, edges ? 255 : CLASS_FILL], 4 * at);
+      }
+    }
+  }
+}
+
+function overlay(canvas, number, part) {
   const width = (canvas.width = data.width[number]), height = (canvas.height = data.height[number]);
   withMasks(number, (classes) => {
     const context = canvas.getContext("2d");
     const image = context.createImageData(width, height);
-    for (const k of classesShown()) {
-      const [truth, predicted] = classes[k] || [[], []];
-      const runs = [layers.truth ? truth : [], layers.predicted ? predicted : []];
-      if (runs[0].length || runs[1].length) {
-        paint(image.data, width, ...runs.map((each) => filled(each, width * height)));
-      }
+    const runs = (k, of, layer) => (layers[layer] && classes[k] ? classes[k][of] : []);
+    const mask = (each) => filled(each, width * height);
+    if (inClassColours()) {
+      const [of, layer] = part === "truth" ? [0, "truth"] : [1, "predicted"];
+      const drawn = classesDrawn().filter((k) => runs(k, of, layer).length)
+        .map((k) => [mask(runs(k, of, layer)), data.colours[k]]);
+      paintClasses(image.data, width, drawn, part === "truth" || !layers.heat);
+    } else {
+      const [k] = classesShown();
+      paint(image.data, width, mask(runs(k, 0, "truth")), mask(runs(k, 1, "predicted")));
     }
     context.putImageData(image, 0, 0);
   });
@@ -127,7 +151,7 @@ function cutout(canvas, number) {
   photo.onload = () => withMasks(number, (classes) => {
     const context = canvas.getContext("2d");
     const image = context.createImageData(width, height);
-    for (const k of classesShown()) {
+    for (const k of classesDrawn()) {
       const mask = filled((classes[k] || [[], []])[1], width * height);
       mask.forEach((on, at) => { if (on) image.data[4 * at + 3] = 255; });
     }
@@ -140,12 +164,14 @@ function cutout(canvas, number) {
 
 // ---- Panes: a picture with what is laid over it.
 
+const PART_NAMES = { truth: "truth", predicted: "prediction" };
+
 function pane(number, kind) {
   const box = document.createElement("div");
   box.className = `pane ${kind}`;
   box.style.setProperty("--aspect", data.width[number] / data.height[number]);
   box.dataset.number = number;
-  if (kind === "overlay") {
+  if (kind !== "cutout") {
     const photo = document.createElement("img");
     photo.src = file(number, ".jpg");
     photo.alt = "";
@@ -153,6 +179,9 @@ function pane(number, kind) {
     box.append(photo);
   }
   box.append(document.createElement("canvas"));
+  if (kind === "truth" || kind === "predicted") {
+    box.append(Object.assign(document.createElement("span"), { className: "tag", textContent: PART_NAMES[kind] }));
+  }
   near.observe(box);
   return box;
 }
@@ -160,9 +189,10 @@ function pane(number, kind) {
 function draw(box) {
   const number = Number(box.dataset.number), canvas = box.querySelector("canvas");
   if (box.classList.contains("cutout")) return cutout(canvas, number);
+  const part = box.classList.contains("truth") ? "truth" : "predicted";
   box.querySelectorAll(".heat").forEach((each) => each.remove());
-  if (layers.heat) {
-    for (const k of classesShown().filter((each) => data.heat[number].includes(each))) {
+  if (layers.heat && !(inClassColours() && part === "truth")) {
+    for (const k of classesDrawn().filter((each) => data.heat[number].includes(each))) {
       const heat = document.createElement("img");
       heat.className = "heat";
       heat.alt = "";
@@ -170,7 +200,7 @@ function draw(box) {
       canvas.before(heat);
     }
   }
-  overlay(canvas, number);
+  overlay(canvas, number, part);
 }
 
 const near = new IntersectionObserver((entries) => {
@@ -184,7 +214,7 @@ const near = new IntersectionObserver((entries) => {
 
 function panes(number) {
   const box = document.createElement("div");
-  const kinds = data.truth ? ["overlay"] : ["overlay", "cutout"];
+  const kinds = !data.truth ? ["overlay", "cutout"] : inClassColours() ? ["truth", "predicted"] : ["overlay"];
   box.className = data.width[number] > 2 * data.height[number] ? "panes stacked" : "panes";
   box.append(...kinds.map((kind) => pane(number, kind)));
   return box;
@@ -192,9 +222,12 @@ function panes(number) {
 
 // ---- The grid.
 
+// Classes may overlap: a pixel that several show counts once.
+const pixels = (number) => (inClassColours() ? data.covered[number] : sum(of(data.predicted, number)));
+
 function caption(number) {
   const text = document.createElement("p"), first = document.createElement("b");
-  first.textContent = data.score ? meanScore(number).toFixed(3) : `${sum(of(data.predicted, number))} px`;
+  first.textContent = data.score ? meanScore(number).toFixed(3) : `${pixels(number)} px`;
   const present = classesShown().filter((k) => area(number, k) > 0).map((k) => data.classes[k]);
   const classes = data.classes.length > 1 && present.length ? ` · class ${present.join(", ")}` : "";
   const fold = data.fold ? ` · fold ${data.fold[number]}` : "";
@@ -234,6 +267,8 @@ function refresh() {
 }
 
 function showPage() {
+  document.body.classList.toggle("class-colours", inClassColours());
+  showSwitches();
   const first = state.page * PAGE_IMAGES, numbers = shown.slice(first, first + PAGE_IMAGES);
   near.disconnect();
   $("grid").classList.toggle("all-wide", numbers.every(isWide));
@@ -268,8 +303,11 @@ function view(index) {
   const columns = Object.keys(COLUMNS).filter((name) => data[name]);
   $("head").replaceChildren(row("th", ["class", ...columns.map((name) => COLUMNS[name])]));
   const classes = classesShown().sort((a, b) => (area(number, b) > 0) - (area(number, a) > 0)); // what there is first
-  $("rows").replaceChildren(...classes.map((k) =>
-    row("td", [data.classes[k], ...columns.map((name) => String(data[name][number][k]))])));
+  $("rows").replaceChildren(...classes.map((k) => {
+    const line = row("td", ["", ...columns.map((name) => String(data[name][number][k]))]);
+    line.firstChild.append(inClassColours() ? switchOf(k) : data.classes[k]);
+    return line;
+  }));
   if (!$("viewer").open) $("viewer").showModal();
 }
 
@@ -291,6 +329,40 @@ function closed() {
   const card = $("grid").children[open - state.page * PAGE_IMAGES];
   if (card) card.focus();
   open = -1;
+}
+
+// ---- The legend: a switch for each class.
+
+function switchOf(k) {
+  const button = document.createElement("button"), swatch = document.createElement("i");
+  swatch.style.background = `rgb(${data.colours[k]})`;
+  button.append(swatch, data.classes[k]);
+  button.dataset.switch = k;
+  button.setAttribute("aria-pressed", String(!switchedOff().has(k)));
+  button.addEventListener("click", () => {
+    const off = switchedOff();
+    if (!off.delete(k)) off.add(k);
+    switchTo(off);
+  });
+  return button;
+}
+
+function switchTo(off) {
+  state.off = [...off].sort((a, b) => a - b).join(".");
+  document.querySelectorAll("[data-switch]").forEach((button) =>
+    button.setAttribute("aria-pressed", String(!off.has(Number(button.dataset.switch)))));
+  document.querySelectorAll(".pane.drawn").forEach(draw);
+  remember();
+}
+
+function showSwitches() {
+  $("classes").hidden = !inClassColours();
+  const of = (text, off) => {
+    const button = Object.assign(document.createElement("button"), { textContent: text, className: "plain" });
+    button.addEventListener("click", () => switchTo(new Set(off)));
+    return button;
+  };
+  $("classes").replaceChildren(...classesShown().map(switchOf), of("all", []), of("none", classesShown()));
 }
 
 // ---- Controls.
@@ -359,6 +431,7 @@ function recall() {
     if (control.value !== value) control.selectedIndex = 0; // a choice that there is not
     state[key] = control.value;
   }
+  state.off = (kept.get("off") || "").split(".").filter((k) => data.classes[k] !== undefined).join(".");
   state.page = Math.max(0, Math.floor(Number(kept.get("page"))) || 0);
 }
 

@@ -13,9 +13,11 @@ from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.data.images.files import read_for_display
+from maskfold.drawing.class_colours import class_colour
 from maskfold.drawing.pictures import (
     CHUNK_IMAGES,
     FAINTEST,
+    make_folders,
     picture_path,
     picture_runs,
     picture_size,
@@ -134,12 +136,6 @@ class _Artist:
         return picture_path(self.folder, number, suffix)
 
 
-def make_folders(folder: Path, count: int) -> None:
-    """The folders that `count` pictures will lie in."""
-    for parent in {picture_path(folder, number, "").parent for number in range(count)}:
-        parent.mkdir(parents=True, exist_ok=True)
-
-
 def _gallery_data(config: Config, competition: Competition, oof: OofScores, rows: list[_Row]) -> dict[str, Any]:
     """What gallery.js sorts and filters by; a list an image, and where it holds lists, a list a class in it."""
     return {
@@ -147,6 +143,7 @@ def _gallery_data(config: Config, competition: Competition, oof: OofScores, rows
         "chunk": CHUNK_IMAGES,
         "metric": oof.metric,
         "classes": list(competition.class_names),
+        "colours": [class_colour(index) for index in range(len(competition.class_names))],
         "folds": config.folds.count,
         "id": oof.image_ids,
         "fold": oof.folds.tolist(),

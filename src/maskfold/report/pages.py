@@ -23,7 +23,7 @@ from maskfold.report.oof_gallery import draw_oof
 from maskfold.report.oof_scores import OofScores, fold_rows, found_rows
 from maskfold.report.steps import ensemble_steps
 from maskfold.report.surface_data import write_surface
-from maskfold.report.test_gallery import draw_answer
+from maskfold.report.test_gallery import draw_submission
 from maskfold.report.trainings import histories, training_rows
 from maskfold.rules.text import plateau_text, rule_text
 from maskfold.rules.tuned import TunedArtefact
@@ -31,7 +31,6 @@ from maskfold.rules.tuned import TunedArtefact
 _HERE = Path(__file__).parent
 _PAGE, _GALLERY = _HERE / "page.html.j2", _HERE / "gallery.html.j2"
 _SCRIPTS = (_HERE / "gallery.js", _HERE / "surface.js")
-TEMPLATES = (_PAGE, _GALLERY, *_SCRIPTS)
 _PACKAGES = ("torch", "lightning", "segmentation-models-pytorch", "timm", "albumentations", "optuna", "numpy", "pandas")
 
 
@@ -66,7 +65,8 @@ def _write_index(
     scores = pd.read_csv(paths.image_scores_csv, dtype=text, keep_default_na=False)  # an image may be called NA
     oof = OofScores.of(scores, tuned.metric, competition.class_names)
     passed = draw_oof(config, competition, tuned, oof, folder)
-    without_test = draw_answer(config, competition, folder)
+    submission = paths.submission(config.submission.layout)
+    without_test = draw_submission(submission, competition, config.submission, config.report, folder)
     rng = np.random.default_rng([config.seed, len(oof.image_ids)])
     found = histories(config)
     page = page_environment(_HERE).get_template(_PAGE.name)

@@ -14,7 +14,7 @@ from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.errors import StaleError
 from maskfold.report.pages import write_pages
-from maskfold.report.test_gallery import answer_inputs
+from maskfold.report.test_gallery import submission_inputs
 from maskfold.report.trainings import trained_models
 from maskfold.rules.tuned import TunedArtefact
 
@@ -29,10 +29,12 @@ def make_report(config: Config, competition: Competition, accept_code_changes: b
     step, paths = Step("make_report", accept_code_changes), RunPaths.of(config)
     tuned = TunedArtefact.read(paths.postprocess_json)
     beside = _pages_beside(paths)
+    submission = paths.submission(config.submission.layout)
+    shown = submission_inputs(submission, competition, config.report.test_gallery)
     made_from = Provenance(
         "make_report",
         {"config": config.model_dump(mode="json", exclude=_WHERE)},
-        _inputs(config, paths, beside) | competition.train_inputs() | answer_inputs(config, competition),
+        _inputs(config, paths, beside) | competition.train_inputs() | shown,
         code_version("report"),
     )
     page = paths.report / "index.html"

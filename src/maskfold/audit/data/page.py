@@ -19,7 +19,7 @@ from maskfold.audit.data.tables import FILES, problem_rows
 from maskfold.drawing.class_colours import hex_colour
 from maskfold.drawing.html import page_environment
 
-TEMPLATE = Path(__file__).with_name("data_audit.html.j2")
+_TEMPLATE = Path(__file__).with_name("data_audit.html.j2")
 _MOST_PROBLEMS = 200
 _MOST_CLASSES = 8  # with pictures of their smallest and largest mask
 _GROUPS = 4
@@ -51,7 +51,7 @@ def write_page(audit: Audit, name: str, examples: int, groups_csv: str, has_fold
         "files": FILES,
         **_galleries(audit, examples, folder),
     }
-    page = page_environment(TEMPLATE.parent).get_template(TEMPLATE.name).render(values)
+    page = page_environment(_TEMPLATE.parent).get_template(_TEMPLATE.name).render(values)
     (folder / "index.html").write_text(page, encoding="utf-8")
 
 

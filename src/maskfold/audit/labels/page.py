@@ -19,8 +19,7 @@ from maskfold.oof.store import OofReader
 from maskfold.rules.applying import apply_rules
 from maskfold.rules.rules import AnyRule
 
-TEMPLATES = (Path(__file__).with_name("labels.html.j2"), Path(__file__).with_name("labels.js"))
-
+_TEMPLATE = Path(__file__).with_name("labels.html.j2")
 _KEPT_BYTES = 64 * 2**20  # of OOF in memory while pictures are drawn
 
 
@@ -41,7 +40,7 @@ def write_page(
     suspects = ranked[ranked["pile"] != FINE]
     shown = suspects.head(pictures).reset_index(drop=True)
     _draw(oof_files, competition, shown, rules, folder / "images")
-    template = page_environment(TEMPLATES[0].parent).get_template(TEMPLATES[0].name)
+    template = page_environment(_TEMPLATE.parent).get_template(_TEMPLATE.name)
     page = template.render(
         name=name,
         images=ranked["image_id"].nunique(),
