@@ -23,6 +23,7 @@ from maskfold.artefacts.provenance import Provenance
 from maskfold.config import REPOSITORY, AutoData, Config, load_config
 from maskfold.config.loading import run_config
 from maskfold.config.reference import help_text
+from maskfold.data.contents import verify_contents
 from maskfold.data.opening import read_competition
 from maskfold.data.problems import Problems
 from maskfold.data.recognition.overlays import draw_overlays
@@ -83,6 +84,11 @@ def stage_parser(description: str, examples: str) -> argparse.ArgumentParser:
         help="treat artefacts made by another version of the code as fresh",
     )
     parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="read all images and masks, and stop if one changed since the last --verify without a new time or size",
+    )
+    parser.add_argument(
         "--on-bad-image",
         choices=("strict", "empty"),
         default="strict",
@@ -107,7 +113,16 @@ def config_of(args: argparse.Namespace) -> Config:
     """The config the parsed arguments ask for."""
     path = args.config if args.config.exists() else REPOSITORY / args.config
     config = load_config(path, [override for group in args.overrides for override in group])
-    return with_recognised_data(config)
+    config = with_recognised_data(config)
+    if getattr(args, "verify", False):
+        _verify(config)
+    return config
+
+
+def _verify(config: Config) -> None:
+    record = RunPaths.of(config).contents_csv
+    compared = verify_contents(read_competition(config.data, "strict", Problems()), record)
+    print(f"verify: {display(record)} holds the contents of all images and masks; {compared} were compared", flush=True)
 
 
 def with_recognised_data(config: Config) -> Config:

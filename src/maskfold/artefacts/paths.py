@@ -121,6 +121,11 @@ class RunPaths:
         return self.root / "reports" / f"{self.name}.speed"
 
     @property
+    def contents_csv(self) -> Path:
+        """The contents of all images and masks, as the last --verify found them."""
+        return self.run / "contents.csv"
+
+    @property
     def labels_png(self) -> Path:
         """Six images with their masks, as `data.format: auto` understands the labels."""
         return self.root / "reports" / f"{self.name}.labels.png"
