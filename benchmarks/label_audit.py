@@ -1,50 +1,34 @@
-"""How well the label audit finds faults that were planted, and what leaving them out does to the honest score.
+"""How well the label audit finds errors that were planted, and what leaving them out does to the honest score.
 
-plant: copies the labels of a competition of binary mask folders with seeded faults (swollen, shifted, with blobs, with
-missing parts, emptied) into a folder of the same layout, its photos linked, and writes planted.csv: what was done.
-
-    python benchmarks/label_audit.py plant --config configs/people.yaml --out /tmp/planted
-
-score: after the stages train and predict_oof were run on that copy, audits it and prints how well the ranking finds
-what was planted, one line of JSON a claim; exits 1 when one does not hold.
-
-    python benchmarks/label_audit.py score --config configs/people.yaml --set data.root=/tmp/planted output_root=/tmp/a
-
-compare: the honest scores of two runs, trained with and without the excluded labels, on the untouched labels that the
-config names. Both are tuned on those labels, each fold with the rule chosen on the others.
-
-    python benchmarks/label_audit.py compare --config configs/people.yaml --before /tmp/a --after /tmp/b
+A tenth of the labels get errors of five kinds: swollen, shifted, with a blob, with a missing part, emptied. Without
+--config: drawn figures, and predictions as a good network makes them from the true masks. With --config, a competition
+of mask folders with one class: a copy of its labels gets the errors, the networks are trained on the copy, and their
+out-of-fold predictions are audited. With --retrain they are trained again without the suspects, and the honest scores
+of both are compared on the untouched labels.
 """
 
 from __future__ import annotations
 
-import argparse
-import shutil
-import sys
-import tempfile
 from pathlib import Path
+from typing import ClassVar
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-
-import cv2
 import numpy as np
 import pandas as pd
-from claims import claim
-from planted_faults import FAULTS, draw_kinds, planted
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.drawn.label_errors import ERRORS, plant_errors
+from benchmarks.drawn.portraits import draw_portraits, write_predictions
+from benchmarks.measuring.benchmark import Bench, Settings, say
+from benchmarks.measuring.stages import Run, run_stage
 from maskfold.artefacts.paths import RunPaths
 from maskfold.audit.labels.ranking import FINE, PILES
-from maskfold.config import Config, MaskFoldersData, load_config
-from maskfold.data.competition import Competition
-from maskfold.data.formats.mask_files import FileMasks
+from maskfold.config import Config, FoldsConfig, MaskFoldersData
 from maskfold.data.opening import open_competition
 from maskfold.stages.audit_labels import audit_labels
+from maskfold.stages.make_folds import make_folds
 from maskfold.stages.tune_thresholds import tune
 
-AUROC, PRECISION = 0.95, 0.9  # the bars, of the whole ranking and among its first twentieth, …
-AUROC_OF_A_KIND = 0.9  # … and of each kind of fault
-REASONS = {
+_REASONS = {
     "swollen": ("swollen edge",),
     "shifted": ("shifted edge",),
     "stray_blob": ("stray blob",),
@@ -53,70 +37,87 @@ REASONS = {
 }
 
 
-def plant(args: argparse.Namespace) -> int:
-    """Make the copy."""
-    config = load_config(args.config, args.set)
-    data = config.data
-    if not isinstance(data, MaskFoldersData) or len(data.class_names) > 1 or data.valid_images is not None:
-        sys.exit("plant wants data.format: mask_folders with one class and no validation folders")
-    if args.out.exists() and any(args.out.iterdir()):
-        sys.exit(f"{args.out} is not empty; name a new folder")
+class Options(Settings):
+    """Which labels, and how many errors."""
+
+    minutes: ClassVar[tuple[float, float]] = (0.5, 1)
+    quick: ClassVar[dict[str, object]] = {"images": 250}
+    images: int = 1000
+    """Drawn images, without --config."""
+    share: float = 0.1
+    """Share of the labels that get an error."""
+    seed: int = 0
+    """Of the errors."""
+    config: str | None = None
+    """Config of a competition of mask folders with one class; its networks are trained, which takes hours."""
+    set: tuple[str, ...] = ()
+    """Overrides of that config, KEY=VALUE."""
+    retrain: bool = False
+    """Train again without the suspects and compare the honest scores."""
+
+
+def plant(data: MaskFoldersData, folder: Path, options: Options) -> pd.DataFrame:
+    """A copy of the labels with errors in the same folders, the photos linked; returns what was planted."""
+    if len(data.class_names) > 1 or data.valid_images is not None or data.several_masks != "refuse":
+        raise ValueError("label_audit needs mask_folders with one class, one mask a photo and no validation folders")
     competition = open_competition(data)
-    for folder, table in ((data.train_images, competition.train), (data.test_images, competition.test)):
-        if folder is not None:
-            (args.out / folder).mkdir(parents=True, exist_ok=True)
+    for name, table in ((data.train_images, competition.train), (data.test_images, competition.test)):
+        if name is not None:
+            (folder / name).mkdir(parents=True, exist_ok=True)
             for path in map(Path, table["path"]):
-                (args.out / folder / path.name).symlink_to(path.resolve())
-    done = plant_masks(competition, args.out / data.train_masks, args.share, args.seed)
-    done.to_csv(args.out / "planted.csv", index=False, lineterminator="\n")
-    print(done["kind"].value_counts().to_string())
-    print(f"{len(done)} of {len(competition.train)} masks are faulty; set data.root={args.out} to train on them")
-    return 0
+                (folder / name / path.name).symlink_to(path.resolve())
+    return plant_errors(competition, folder / data.train_masks, options.share, options.seed)
 
 
-def plant_masks(competition: Competition, folder: Path, share: float, seed: int) -> pd.DataFrame:
-    """Write every mask, a share of them with a fault; returns image_id, kind and the changed share of the image."""
-    assert isinstance(competition.masks, FileMasks)
-    folder.mkdir(parents=True)
-    files = {image_id: Path(str(own[0])) for image_id, own in competition.masks.files.items()}
-    ids = list(competition.train["image_id"])
-    rng = np.random.default_rng(seed)
-    rows = []
-    for index, kind in draw_kinds(len(ids), share, rng):
-        mask = competition.masks(ids[index])[0]
-        faulty = planted(mask, kind, rng)
-        if faulty is not None:
-            cv2.imwrite(str(folder / files[ids[index]].name), faulty * np.uint8(255))
-            rows.append((ids[index], kind, round(float((faulty != mask).mean()), 4)))
-    for image_id in set(ids) - {row[0] for row in rows}:
-        shutil.copyfile(files[image_id], folder / files[image_id].name)
-    return pd.DataFrame(rows, columns=["image_id", "kind", "changed_share"])
+def drawn_run(bench: Bench, options: Options) -> tuple[Config, pd.DataFrame]:
+    """A run on drawn figures with planted errors and simulated predictions, and what was planted."""
+    draw_portraits(bench.folder / "true", options.images)
+    true = MaskFoldersData(root=str(bench.folder / "true"), test_images=None)
+    done = plant(true, bench.folder / "planted", options)
+    data = true.model_copy(update={"root": str(bench.folder / "planted")})
+    config = Config(name="drawn", output_root=str(bench.folder / "run"), data=data, folds=FoldsConfig(count=3))
+    make_folds(config, open_competition(data))
+    folds = pd.read_csv(RunPaths.of(config).folds_csv, dtype={"image_id": str})
+    write_predictions(config, open_competition(true).masks, folds)
+    return config, done
 
 
-def score(args: argparse.Namespace) -> int:
-    """Audit the planted labels, and compare the ranking with what was done."""
-    config = load_config(args.config, args.set)
-    competition = open_competition(config.data)
-    audit_labels(config, competition)
+def trained_run(bench: Bench, options: Options) -> tuple[Run, pd.DataFrame]:
+    """A run that is trained on a copy of a competition's labels with planted errors, and what was planted."""
+    assert options.config is not None
+    data = Run(options.config, options.set).load().data
+    if not isinstance(data, MaskFoldersData):
+        raise ValueError(f"label_audit needs data.format: mask_folders, found {data.format}")
+    done = plant(data, bench.folder / "planted", options)
+    run = Run(options.config, (*options.set, f"data.root={bench.folder}/planted", f"output_root={bench.folder}/run"))
+    train_and_predict(run, bench)
+    return run, done
+
+
+def train_and_predict(run: Run, bench: Bench) -> None:
+    """The stages up to the out-of-fold predictions."""
+    for stage in ("make_folds", "train", "predict_oof"):
+        say(f"{stage}: {run_stage(stage, run, bench.folder / f'{stage}.log').seconds:.0f} s")
+
+
+def state_claims(config: Config, done: pd.DataFrame, bench: Bench) -> None:
+    """Audit a run, and compare the ranking with what was planted."""
+    audit_labels(config, open_competition(config.data))
     table = read_table(RunPaths.of(config).label_audit / "labels.csv")
     images = table.sort_values("score", ascending=False, kind="stable").drop_duplicates("image_id", ignore_index=True)
-    done = read_table(args.planted or Path(config.data.root) / "planted.csv")
     images["kind"] = images["image_id"].map(dict(zip(done["image_id"], done["kind"], strict=True))).fillna("")
-    print(kind_table(images).to_string(index=False, na_rep="-"), flush=True)
-    faulty = images["kind"] != ""
+    for line in kind_table(images).to_string(index=False, na_rep="-").splitlines():
+        say(line)
+    wrong = images["kind"] != ""
     top = round(0.05 * len(images))
-    precision = float(faulty[:top].mean())
     ours, cleanlab = (auroc(images, column) for column in ("score", "distrust"))
-    name = f"{config.name}, {int(faulty.sum())} of {len(images)} labels planted"
-    holds = [
-        claim(f"{name}: AUROC of the ranking", ours, AUROC, ours >= AUROC),
-        claim(f"{name}: precision among the {top} most suspicious (5 %)", precision, PRECISION, precision >= PRECISION),
-        claim(f"{name}: AUROC above that of cleanlab's score on the same maps", ours, cleanlab, ours > cleanlab),
-    ]
-    for kind in FAULTS:
-        found = auroc(images[(images["kind"] == kind) | ~faulty], "score")
-        holds.append(claim(f"{name}: AUROC of {kind} labels", found, AUROC_OF_A_KIND, found >= AUROC_OF_A_KIND))
-    return 0 if all(holds) else 1
+    name = f"{config.name}, {int(wrong.sum())} of {len(images)} labels planted"
+    bench.claim(f"{name}: AUROC of the ranking", ours, "≥", 0.95)
+    bench.claim(f"{name}: precision among the {top} most suspicious (5 %)", float(wrong[:top].mean()), "≥", 0.9)
+    bench.claim(f"{name}: AUROC minus that of cleanlab's score on the same maps", ours - cleanlab, ">", 0)
+    for kind in ERRORS:
+        found = auroc(images[(images["kind"] == kind) | ~wrong], "score")
+        bench.claim(f"{name}: AUROC of {kind} labels", found, "≥", 0.9)
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -131,9 +132,9 @@ def auroc(images: pd.DataFrame, column: str) -> float:
 
 
 def kind_table(images: pd.DataFrame) -> pd.DataFrame:
-    """One row a kind of fault, and one of the labels left alone: the piles they are on, and the reasons given."""
+    """One row a kind of error, and one of the labels left alone: the piles they are on, and the reasons given."""
     rows = []
-    for kind in [*FAULTS, ""]:
+    for kind in [*ERRORS, ""]:
         own = images[images["kind"] == kind]
         piles = {pile: int((own["pile"] == pile).sum()) for pile in PILES}
         rest = images[(images["kind"] == kind) | (images["kind"] == "")]
@@ -143,71 +144,50 @@ def kind_table(images: pd.DataFrame) -> pd.DataFrame:
                 "AUROC": round(auroc(rest, "score"), 4),
                 "AUROC cleanlab": round(auroc(rest, "distrust"), 4),
                 "recall": round(float((own["pile"] != FINE).mean()), 3),
-                "right reason": round(float(own["reason"].isin(REASONS[kind]).mean()), 3),
+                "right reason": round(float(own["reason"].isin(_REASONS[kind]).mean()), 3),
             }
         rows.append(row)
     suspects = images[images["pile"] != FINE]
-    print(f"precision of the {len(suspects)} that are not fine: {(suspects['kind'] != '').mean():.3f}")
+    say(f"precision of the {len(suspects)} that are not fine: {(suspects['kind'] != '').mean():.3f}")
     return pd.DataFrame(rows)
 
 
-def compare(args: argparse.Namespace) -> int:
-    """The honest score of two runs of one config on the same, untouched labels."""
-    scores = []
-    for root in (args.before, args.after):
-        with tempfile.TemporaryDirectory() as folder:
-            scores.append(honest_scores(args, root.resolve(), Path(folder)))
-    before, after = (table.set_index(["image_id", "class_name"])["honest_score"] for table in scores)
+def compare_without_suspects(run: Run, options: Options, bench: Bench) -> None:
+    """Train again without the suspects; the honest scores of both on the untouched labels."""
+    suspects = RunPaths.of(run.load()).label_audit / "suspects.csv"
+    root = bench.folder / "without"
+    without = Run(run.config, (*run.overrides, f"output_root={root}", f"data.exclude={suspects}"))
+    train_and_predict(without, bench)
+    tables = []
+    for number, trained in enumerate((run, without)):
+        # The same predictions, tuned and scored on the labels that the config names.
+        own = Run(run.config, (*options.set, f"output_root={bench.folder}/scored{number}")).load()
+        for source, target in zip(files_of(trained.load()), files_of(own), strict=True):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(source)
+        tune(own, open_competition(own.data))
+        tables.append(read_table(RunPaths.of(own).image_scores_csv))
+    before, after = (table.set_index(["image_id", "class_name"])["honest_score"] for table in tables)
     gain = (after - before.reindex(after.index)).dropna()
-    if len(gain) != len(before):
-        print(f"{len(before)} labels before and {len(after)} after; the {len(gain)} in both are compared")
     error = float(gain.std() / np.sqrt(len(gain)))
-    print(f"honest before {before[gain.index].mean():.5f}, after {after[gain.index].mean():.5f}")
-    print(f"gain {gain.mean():+.5f}, 95 % of {gain.mean() - 1.96 * error:+.5f} to {gain.mean() + 1.96 * error:+.5f}")
-    text = f"honest gain on {len(gain)} untouched labels by training without the excluded ones"
-    return 0 if claim(text, float(gain.mean()), 0.0, gain.mean() > 0) else 1
+    say(f"honest before {before[gain.index].mean():.5f}, after {after[gain.index].mean():.5f}")
+    say(f"gain {gain.mean():+.5f}, 95 % of {gain.mean() - 1.96 * error:+.5f} to {gain.mean() + 1.96 * error:+.5f}")
+    text = f"honest gain on {len(gain)} untouched labels by training without the suspects"
+    bench.claim(text, float(gain.mean()), ">", 0)
 
 
-def honest_scores(args: argparse.Namespace, root: Path, folder: Path) -> pd.DataFrame:
-    """Tune a run's OOF anew on the labels of the config, in a folder beside: image_scores.csv."""
-    overrides = [*args.set, f"output_root={folder}"]
-    config = load_config(args.config, overrides)
-    theirs = RunPaths.of(load_config(args.config, [*args.set, f"output_root={root}"]))
-    ours = RunPaths.of(config)
-    for source, target in zip(files_of(config, theirs), files_of(config, ours), strict=True):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.symlink_to(source)
-    tune(config, open_competition(config.data))
-    return read_table(ours.image_scores_csv)
-
-
-def files_of(config: Config, paths: RunPaths) -> list[Path]:
-    """What tuning reads of a run: its folds and its OOF."""
+def files_of(config: Config) -> list[Path]:
+    """What tuning reads of a run: its folds and its out-of-fold predictions."""
+    paths = RunPaths.of(config)
     return [paths.folds_csv] + [paths.oof_parquet(fold) for fold in range(config.folds.count)]
 
 
-def main() -> int:
-    """Run the part of the benchmark that is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parts = parser.add_subparsers(dest="part", required=True)
-    planting = parts.add_parser("plant", help="make a copy of the labels with faults")
-    planting.add_argument("--out", type=Path, required=True, help="a new folder, the data.root of the copy")
-    planting.add_argument("--share", type=float, default=0.1, help="of the masks that get a fault")
-    planting.add_argument("--seed", type=int, default=0)
-    planting.set_defaults(run=plant)
-    scoring = parts.add_parser("score", help="audit the copy and compare with what was planted")
-    scoring.add_argument("--planted", type=Path, help="the csv that plant wrote (default: planted.csv below data.root)")
-    scoring.set_defaults(run=score)
-    comparing = parts.add_parser("compare", help="the honest scores of two runs on untouched labels")
-    comparing.add_argument("--before", type=Path, required=True, help="output_root of the run with all labels")
-    comparing.add_argument("--after", type=Path, required=True, help="output_root of the run without some")
-    comparing.set_defaults(run=compare)
-    for part in (planting, scoring, comparing):
-        part.add_argument("--config", type=Path, required=True)
-        part.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE")
-    args = parser.parse_args()
-    return int(args.run(args))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def run(options: Options, bench: Bench) -> None:
+    """Plant, audit, compare."""
+    if options.config is None:
+        state_claims(*drawn_run(bench, options), bench)
+        return
+    trained, done = trained_run(bench, options)
+    state_claims(trained.load(), done, bench)
+    if options.retrain:
+        compare_without_suspects(trained, options, bench)

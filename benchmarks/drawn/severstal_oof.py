@@ -1,4 +1,4 @@
-"""OOF predictions of Severstal size, simulated from the real masks: the stream that benchmarks/tuning.py measures on.
+"""OOF predictions of Severstal's size, simulated from masks: the stream that exact_tuning measures on.
 
 Every map is a function of (seed, image, class): the soft-edged, slightly displaced truth at a random confidence (now
 and then missed), sometimes a false positive in the shape of another image's defect, and low noise, half smooth and half
@@ -7,39 +7,34 @@ grainy, over a quarter of the pixels.
 
 from __future__ import annotations
 
-import sys
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import cv2
 import numpy as np
 import pandas as pd
 
-from maskfold.oof.store import OofImage
+from benchmarks.drawn.steel_masks import CLASSES, HEIGHT, WIDTH, steel_masks
+from maskfold.artefacts.paths import RunPaths
+from maskfold.config import Config
+from maskfold.data.competition import Competition
+from maskfold.execution.jobs import available_cores, map_threads
+from maskfold.oof.store import OofImage, OofWriter
 from maskfold.oof.with_truth import LabelledOof
 from maskfold.pixels.rle import decode
 
-HEIGHT, WIDTH, CLASSES = 256, 1600, 4
-ALL_IMAGES = 12_568
 _POOL = (1024, 4096)
 
 
 class SeverstalOof:
     """Simulated OOF images in any order, without a disk."""
 
-    def __init__(self, labels: Path, seed: int = 0, active_share: float = 0.25) -> None:
-        """labels: the folder with train.csv and images.csv; active_share: of the pixels above zero by noise."""
+    def __init__(self, labels: Path | None, seed: int = 0, active_share: float = 0.25) -> None:
+        """labels: see steel_masks; active_share: of the pixels above zero by noise."""
         self.seed = seed
         self.active_share = active_share
-        self.image_ids = pd.read_csv(labels / "images.csv")["ImageId"].tolist()
-        rows = pd.read_csv(labels / "train.csv")
-        self.runs = {
-            (image_id, class_id - 1): runs
-            for image_id, class_id, runs in rows.itertuples(index=False)
-            if isinstance(runs, str)
-        }
+        self.image_ids, self.runs = steel_masks(labels)
         self.shapes = list(self.runs.values())
 
     @cached_property
@@ -53,7 +48,7 @@ class SeverstalOof:
         return np.clip(np.ceil(smooth * grain * 28), 0, 120).astype(np.uint8) * (smooth > 0)
 
     def image(self, index: int) -> LabelledOof:
-        """One image: (4, 256, 1600) probabilities and truth; images past the real ones are mirrored copies."""
+        """One image: (4, 256, 1600) probabilities and truth; images beyond those with labels are mirrored copies."""
         truth = self.truth(index)
         prob = np.stack([self._prob(index, class_id, truth[class_id]) for class_id in range(CLASSES)])
         return LabelledOof(OofImage(f"{index:05d}", index % 5, prob, None), truth)
@@ -92,3 +87,27 @@ def _soft(mask: np.ndarray, confidence: float, rng: np.random.Generator) -> np.n
     shift = np.array([[1, 0, rng.integers(-4, 5)], [0, 1, rng.integers(-4, 5)]], dtype=np.float32)
     moved = cv2.warpAffine(mask * np.uint8(round(255 * confidence)), shift, (WIDTH, HEIGHT))
     return cv2.GaussianBlur(moved, (0, 0), float(rng.uniform(1.5, 5)))
+
+
+def simulated_config(folder: Path) -> Config:
+    """A run below `folder` that is tuned as shipped."""
+    names = tuple(str(number + 1) for number in range(CLASSES))
+    data = {"format": "rle_csv", "root": str(folder), "class_names": names}
+    return Config.model_validate({"name": "simulated", "output_root": str(folder), "data": data})
+
+
+def simulated_competition(source: SeverstalOof, images: int) -> Competition:
+    """The first images of the simulated OOF and their truth."""
+    train = pd.DataFrame({"image_id": [f"{index:05d}" for index in range(images)]})
+    train = train.assign(path="", height=HEIGHT, width=WIDTH)
+    names = simulated_config(Path()).data.class_names or ()
+    return Competition(names, train, train.iloc[:0], lambda image_id: source.truth(int(image_id)))
+
+
+def write_oof(config: Config, source: SeverstalOof, images: int) -> None:
+    """The OOF store of the first images."""
+    with ExitStack() as stack:
+        paths = [RunPaths.of(config).oof_parquet(fold) for fold in range(config.folds.count)]
+        writers = [stack.enter_context(OofWriter(path, CLASSES)) for path in paths]
+        for image in map_threads(source.image, range(images), available_cores()):
+            writers[image.oof.fold].write(image.oof.image_id, image.oof.fold, image.oof.prob)

@@ -1,4 +1,4 @@
-"""Label faults as annotators make them, drawn from a seed; what benchmarks/label_audit.py plants and looks for.
+"""Label errors as annotators make them, drawn from a seed; what label_audit plants and looks for.
 
 Sizes are those of a mask of 240x320 px: radii and shifts grow with the image's shorter side, areas with the image.
 """
@@ -6,16 +6,22 @@ Sizes are those of a mask of 240x320 px: radii and shifts grow with the image's 
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
+
+from maskfold.data.competition import Competition
+from maskfold.data.formats.mask_files import FileMasks
 
 SHORT_SIDE = 240  # px, what the radii and shifts below are measured at
-FEWEST_CHANGED = 0.01  # of the image's pixels; less is no visible fault
+FEWEST_CHANGED = 0.01  # of the image's pixels; less cannot be seen
 _TRIES = 20
 
-Fault = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+LabelError = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
 def swollen(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -47,7 +53,7 @@ def emptied(mask: np.ndarray, _rng: np.random.Generator) -> np.ndarray:
     return np.zeros_like(mask)
 
 
-FAULTS: dict[str, Fault] = {
+ERRORS: dict[str, LabelError] = {
     "swollen": swollen,
     "shifted": shifted,
     "stray_blob": stray_blob,
@@ -56,23 +62,23 @@ FAULTS: dict[str, Fault] = {
 }
 
 
-def planted(mask: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray | None:
-    """The mask with a fault of a kind; None where twenty draws change too little to be seen.
+def with_error(mask: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray | None:
+    """The mask with an error of a kind; None where twenty draws change too little to be seen.
 
     mask: (H, W) uint8 in {0, 1}.
     """
     for _ in range(_TRIES):
-        faulty = FAULTS[kind](mask, rng)
-        if (faulty != mask).mean() >= FEWEST_CHANGED:
-            return faulty
+        wrong = ERRORS[kind](mask, rng)
+        if (wrong != mask).mean() >= FEWEST_CHANGED:
+            return wrong
     return None
 
 
 def draw_kinds(count: int, share: float, rng: np.random.Generator) -> list[tuple[int, str]]:
-    """Which of `count` images get which fault: a share of them, as many of each kind, in random order."""
-    each = round(count * share / len(FAULTS))
-    chosen = rng.permutation(count)[: each * len(FAULTS)].tolist()
-    return [(index, kind) for place, index in enumerate(chosen) for kind in [list(FAULTS)[place % len(FAULTS)]]]
+    """Which of `count` images get which error: a share of them, as many of each kind, in random order."""
+    each = round(count * share / len(ERRORS))
+    chosen = rng.permutation(count)[: each * len(ERRORS)].tolist()
+    return [(index, kind) for place, index in enumerate(chosen) for kind in [list(ERRORS)[place % len(ERRORS)]]]
 
 
 def _scaled(length: float, mask: np.ndarray) -> int:
@@ -82,11 +88,33 @@ def _scaled(length: float, mask: np.ndarray) -> int:
 def _flipped(mask: np.ndarray, value: int, count: int, rng: np.random.Generator) -> np.ndarray:
     """The mask with `count` pixels of a value turned, those nearest to a random one of them."""
     rows, columns = np.nonzero(mask == value)
-    faulty = mask.copy()
+    wrong = mask.copy()
     if len(rows) == 0:
-        return faulty
+        return wrong
     centre = int(rng.integers(len(rows)))
     distance = (rows - rows[centre]) ** 2 + (columns - columns[centre]) ** 2
     nearest = np.argsort(distance, kind="stable")[:count]
-    faulty[rows[nearest], columns[nearest]] = 1 - value
-    return faulty
+    wrong[rows[nearest], columns[nearest]] = 1 - value
+    return wrong
+
+
+def plant_errors(competition: Competition, folder: Path, share: float, seed: int) -> pd.DataFrame:
+    """Write every mask, a share of them with an error; returns image_id, kind and the changed share of the image.
+
+    competition: of mask folders with one class and one mask file an image.
+    """
+    assert isinstance(competition.masks, FileMasks)
+    folder.mkdir(parents=True)
+    files = {image_id: Path(own[0][0]) for image_id, own in competition.masks.files.items()}
+    ids = list(competition.train["image_id"])
+    rng = np.random.default_rng(seed)
+    rows = []
+    for index, kind in draw_kinds(len(ids), share, rng):
+        mask = competition.masks(ids[index])[0]
+        wrong = with_error(mask, kind, rng)
+        if wrong is not None:
+            cv2.imwrite(str(folder / files[ids[index]].name), wrong * np.uint8(255))
+            rows.append((ids[index], kind, round(float((wrong != mask).mean()), 4)))
+    for image_id in set(ids) - {row[0] for row in rows}:
+        shutil.copyfile(files[image_id], folder / files[image_id].name)
+    return pd.DataFrame(rows, columns=["image_id", "kind", "changed_share"])

@@ -1,0 +1,109 @@
+"""What the data audit finds and misses, and its time and memory at Severstal's size.
+
+The demo data, in which no two images are alike: nothing may be found. Strips of 256x1600 px, one in a hundred saved
+again as a changed copy: which copies are found, what else, in how many processor seconds and how much memory, each
+audit in a process of its own. With --tiles the magnetic tiles without their groups.csv: how well the proposed groups
+match it.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import ClassVar
+
+import pandas as pd
+from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics.cluster import pair_confusion_matrix
+
+import maskfold.artefacts.paths
+from benchmarks.drawn.steel_strips import CLASSES, draw_strips
+from benchmarks.measuring.alone import alone
+from benchmarks.measuring.benchmark import Bench, Settings, say
+from benchmarks.measuring.stages import DEMO, Run
+from maskfold.artefacts.paths import RunPaths
+from maskfold.config import Config, RleCsvData
+from maskfold.execution.memory import peak_memory_mb
+from maskfold.stages.audit_data import audit_data
+from maskfold.stages.make_demo_data import make_demo_data
+
+_SEVERSTAL = 12_568  # images
+_SECONDS = 600  # of processor time for so many
+_START_UP = 20  # seconds of processor time that do not depend on the number
+
+
+class Options(Settings):
+    """What to audit."""
+
+    minutes: ClassVar[tuple[float, float]] = (0.8, 3)
+    quick: ClassVar[dict[str, object]] = {"images": 300}
+    images: int = 3000
+    """Strips to draw."""
+    tiles: Path | None = None
+    """Folder of the magnetic tiles with their groups.csv."""
+
+
+def audit_demo(bench: Bench) -> None:
+    """Nothing is alike in the demo, and nothing may be found."""
+    config = Run(DEMO, (f"data.root={bench.folder}/demo", f"output_root={bench.folder}")).load()
+    make_demo_data(config)
+    audit_data(config)
+    for name in ("problems.csv", "pairs.csv", "conflicts.csv"):
+        bench.claim(f"the demo: rows in {name}", len(pd.read_csv(RunPaths.of(config).data_audit / name)), "=", 0)
+
+
+def audit_tiles(root: Path, bench: Bench) -> None:
+    """The proposed groups of the magnetic tiles against the given ones."""
+    overrides = (f"data.root={root.resolve()}", "data.groups_csv=null", "model.encoder_weights=null")
+    config = Run("configs/magnetic_tile.yaml", (*overrides, f"output_root={bench.folder}")).load()
+    audit_data(config)
+    given = pd.read_csv(root / "groups.csv", dtype=str).set_index("ImageId")["GroupId"]
+    own = pd.read_csv(RunPaths.of(config).data_audit / "groups.csv", dtype=str).set_index("ImageId")["GroupId"]
+    true, proposed = given.loc[own.index].to_numpy(), own.to_numpy()
+    (_, wrong), (missed, right) = pair_confusion_matrix(true, proposed)
+    say(f"given {len(set(true))} groups, proposed {len(set(proposed))}; the largest has {own.value_counts().max()}")
+    bench.claim("tiles: pairs in one proposed group that are in one given group", right / (right + wrong), "≥", 0.95)
+    bench.claim("tiles: pairs in one given group that are in one proposed group", right / (right + missed), "≥", 0.6)
+    bench.claim("tiles: adjusted Rand index", adjusted_rand_score(true, proposed), "≥", 0.7)
+
+
+def strips_config(root: Path) -> Config:
+    """The experiment of the drawn strips."""
+    data = RleCsvData(root=str(root), class_names=CLASSES, test_images=None, sample_submission=None)
+    return Config(name="strips", output_root=str(root / "out"), data=data)
+
+
+def audit_once(root: str) -> dict[str, float]:
+    """Seconds and megabytes of the whole stage; for a process of its own."""
+    maskfold.artefacts.paths.REPOSITORY = Path(root) / "indices"  # the index of images belongs to the temporary folder
+    imports = peak_memory_mb()
+    started, processor = time.monotonic(), time.process_time()
+    audit_data(strips_config(Path(root)))
+    seconds = {"clock": time.monotonic() - started, "seconds": time.process_time() - processor}
+    return {**seconds, "memory": peak_memory_mb(), "imports": imports}
+
+
+def audit_strips(images: int, bench: Bench) -> None:
+    """Draw, audit twice (the second time it is fresh), and compare the pairs found with the copies made."""
+    root = bench.folder / "strips"
+    copies = draw_strips(root, images)
+    first, again = alone(audit_once, str(root)), alone(audit_once, str(root))
+    for turn, cost in (("first", first), ("again", again)):
+        say(f"{turn}: " + " ".join(f"{key} {value:.1f}" for key, value in cost.items()))
+    pairs = pd.read_csv(RunPaths.of(strips_config(root)).data_audit / "pairs.csv")
+    found = {frozenset(pair) for pair in zip(pairs["first"], pairs["second"], strict=True)}
+    made = {frozenset(pair) for pair in copies.items()}
+    text, bar = f"{images} strips", max(_START_UP, _SECONDS * images / _SEVERSTAL)
+    bench.claim(f"{text}: share of the {len(made)} copies found", len(found & made) / len(made), "=", 1)
+    bench.claim(f"{text}: other pairs found", len(found - made), "=", 0)
+    bench.claim(f"{text}: processor seconds", first["seconds"], "≤", bar)
+    bench.claim(f"{text}: peak MB, imports included", first["memory"], "≤", 2048)
+    bench.claim(f"{text}: processor seconds when fresh", again["seconds"], "≤", _START_UP)
+
+
+def run(options: Options, bench: Bench) -> None:
+    """Audit the demo, the strips, and the tiles if they are given."""
+    audit_demo(bench)
+    audit_strips(options.images, bench)
+    if options.tiles is not None:
+        audit_tiles(options.tiles, bench)

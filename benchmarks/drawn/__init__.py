@@ -1,0 +1,1 @@
+"""Images, masks, predictions and label errors that the benchmarks draw for themselves."""

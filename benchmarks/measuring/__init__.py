@@ -1,0 +1,1 @@
+"""How all benchmarks measure: options, claims, turns, processes of their own, whole stages."""

@@ -1,0 +1,1 @@
+"""What the benchmarks compare with: the ways that are usual elsewhere."""
