@@ -1,6 +1,8 @@
-"""A tiny competition on disk, shared by the tests that need images."""
+"""What all tests share: a tiny competition on disk, which tests are slow, and a last word on those that did not run."""
 
 from __future__ import annotations
+
+from collections import Counter
 
 import cv2
 import numpy as np
@@ -39,3 +41,72 @@ def tiny_competition(tmp_path):
         tables[split] = pd.DataFrame(rows, columns=["image_id", "path", "height", "width"])
     paths = dict(zip(tables["train"]["image_id"], tables["train"]["path"], strict=True))
     return Competition(("bright", "dark"), tables["train"], tables["test"], TinyMasks(paths))
+
+
+# Files whose tests train, export, start the scripts or drive a browser: minutes together; `run_tests.sh --quick` leaves
+# them out.
+SLOW = (
+    *("test_notebook.py", "test_pipeline.py", "test_docs.py", "test_layers.py"),
+    *("data/test_random_competitions.py", "export/test_onnx.py", "folds/test_kinds.py", "oof/test_imported.py"),
+    *("report/test_browser.py", "speed/test_speed.py", "stages/test_audit_data.py", "stages/test_bad_images.py"),
+    *("stages/test_blend_oof.py", "stages/test_export_bundle.py", "stages/test_make_report.py"),
+    *("stages/test_predict.py", "stages/test_tune_thresholds.py", "submission/test_checking.py"),
+    *("training/test_checkpoints.py", "training/test_fit.py", "training/test_image_cache.py"),
+    *("training/test_pseudo_labels.py", "tuning/test_choice.py"),
+)
+
+# Skips that --strict-skips lets pass: a part of their reason, and why that is right.
+ALLOWED_SKIPS = {
+    "real Severstal labels": "data that is not in the repository; a generated set of the same form is tested",
+    "severstal_labels": "the same",
+    "mobilenet_v2-imagenet.pth": "weights that are not in the repository; random ones in every form are tested",
+    "OpenVINO": "an optional package of several hundred MB",
+    "unshare -rn": "a machine that lets no process leave the network; the bundle's other tests run",
+}
+
+
+def pytest_addoption(parser):
+    parser.addoption("--strict-skips", action="store_true", help="fail when a test is skipped that should have run")
+
+
+def pytest_collection_modifyitems(config, items):
+    folder = config.rootpath / "tests"
+    files = {path.relative_to(folder).as_posix() for path in {item.path for item in items}}
+    if unknown := [name for name in SLOW if not (folder / name).is_file()]:
+        raise pytest.UsageError(f"tests/conftest.py: SLOW names files that do not exist: {', '.join(unknown)}")
+    for item in items:
+        if files and item.path.relative_to(folder).as_posix() in SLOW:
+            item.add_marker(pytest.mark.slow)
+
+
+def skip_reasons(reporter):
+    """Reason -> number of the tests that were skipped for it."""
+    found = Counter()
+    for report in reporter.stats.get("skipped", []):
+        _, _, reason = report.longrepr
+        found[reason.removeprefix("Skipped: ")] += 1
+    return found
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or not session.config.getoption("--strict-skips"):
+        return
+    if any(not any(part in reason for part in ALLOWED_SKIPS) for reason in skip_reasons(reporter)):
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter, config):
+    skipped = skip_reasons(terminalreporter)
+    left_out = len(terminalreporter.stats.get("deselected", []))
+    if skipped or left_out:
+        terminalreporter.section("did not run")
+    if left_out:
+        terminalreporter.line(f"{left_out} tests were not selected; `bash run_tests.sh` runs all")
+    for reason, count in skipped.most_common():
+        why = next((why for part, why in ALLOWED_SKIPS.items() if part in reason), None)
+        strict = config.getoption("--strict-skips") and why is None
+        note = f" (allowed: {why})" if why else " (NOT allowed here)" if strict else ""
+        terminalreporter.line(f"{count} skipped: {reason}{note}")

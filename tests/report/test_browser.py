@@ -1,7 +1,6 @@
 """The pages in a real browser: sorting, filtering, paging, keys, hovering, a phone, and names that try to be code."""
 
 import re
-import shutil
 
 import cv2
 import numpy as np
@@ -13,10 +12,11 @@ from maskfold.artefacts.paths import RunPaths
 from maskfold.drawing.class_colours import PALETTE
 from maskfold.stages.make_report import make_report
 from maskfold.tuning.score_tables import FoldTables, total
+from support.browser import MISSING, find_browser
 from support.synthetic_run import EVIL_NAMES, disc_centre, write_run
 
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH, which these tests drive")
+BROWSER = find_browser()
+pytestmark = pytest.mark.skipif(BROWSER is None, reason=MISSING)
 IMAGES, TEST_IMAGES = 130, 60
 A_PAGE = 48
 SIZE_OF_8 = HEIGHT, WIDTH = 48, 96  # px of image 8
@@ -34,7 +34,7 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def browser():
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
         yield browser
         browser.close()
 
