@@ -141,7 +141,14 @@ def test_every_process_takes_its_share_of_the_batches(tiny_competition, images, 
 
 @pytest.mark.parametrize(
     ("device", "workers", "cores", "expected"),
-    [("cuda", None, 16, 4), ("cuda", None, 2, 2), ("cpu", None, 16, 1), ("cpu", 0, 16, 0), ("cuda", 7, 2, 7)],
+    [
+        ("cuda", None, 16, 4),
+        ("cuda", None, 2, 2),
+        ("cpu", None, 16, 1),
+        ("cpu", 0, 16, 0),
+        ("cuda", 7, 2, 7),
+        ("cuda", None, None, 1),
+    ],
 )
 def test_processes_that_load_images(monkeypatch, device, workers, cores, expected):
     monkeypatch.setattr("os.cpu_count", lambda: cores)

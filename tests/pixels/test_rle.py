@@ -141,6 +141,7 @@ def test_a_text_is_read_or_refused_but_never_half_read(text, order):
         ("1 0", "run 1 has length 0"),
         ("4 1 1 1", "run 2 starts at 1, before run 1 at 4: not sorted"),
         ("1 3 2 1", "run 2 starts at 2, but run 1 reaches to 3: they overlap"),
+        ("4 1 4 1", "run 2 starts at 4, but run 1 reaches to 4: they overlap"),
         ("5 3", "run 1 reaches to pixel 7, but the image has 6 pixels"),
         ("1 99999999999999999999", "a number of 20 digits"),
         ("1 2\xa03", "3 numbers, but starts and lengths come in pairs"),
