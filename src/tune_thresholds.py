@@ -15,7 +15,8 @@ from maskfold.command_line import config_of, run_stage, stage_parser
 from maskfold.data.label_rows import RowRules
 from maskfold.data.opening import open_competition
 from maskfold.errors import UsageError
-from maskfold.oof.imported import import_oof, labelled_competition, open_source
+from maskfold.oof.imported import import_oof, labelled_competition
+from maskfold.oof.sources import open_source
 from maskfold.stages.tune_thresholds import tune
 
 EXAMPLES = """\

@@ -149,7 +149,7 @@ def test_an_artefact_of_another_blend_is_refused(blend, tiny_competition):
         checked_artefact(changed(blend, members=(blend.blend.members[0], dull)))
 
 
-def test_everything_a_member_lacks_is_told_at_once(blend, tiny_competition):
+def test_everything_a_member_lacks_is_reported_at_once(blend, tiny_competition):
     sharp, dull = blend.blend.members
     RunPaths.of(sharp).oof_parquet(2).unlink()
     RunPaths.of(dull).model(1).unlink()
@@ -181,15 +181,20 @@ def test_training_a_blend_only_says_what_its_members_lack(blend, tiny_competitio
     assert "dull: 2 of 3 folds trained; run `python src/train.py --config configs/dull.yaml`" in output
 
 
+def sampled(blend, competition, sample_px=2**30):
+    files = [[RunPaths.of(member).oof_parquet(fold) for member in blend.blend.members] for fold in range(3)]
+    return sample_images(files, competition, sample_px, blend.seed)
+
+
 def test_a_sample_holds_every_fold_and_no_more_than_its_bound(blend, tiny_competition):
-    whole = sample_images(blend, tiny_competition)
+    whole = sampled(blend, tiny_competition)
     assert sorted(image.image_id for image in whole) == sorted(tiny_competition.train["image_id"])
     bound = 3 * 2 * 2 * 64 * 64  # two images a fold, or three small ones
-    some = sample_images(changed(blend, sample_px=bound), tiny_competition)
+    some = sampled(blend, tiny_competition, bound)
     assert {image.fold for image in some} == {0, 1, 2} and 6 <= len(some) < 12
     for fold in range(3):
         assert sum(image.truth.size for image in some if image.fold == fold) <= bound // 3
-    assert [len(sample_images(changed(blend, sample_px=1), tiny_competition))] == [3]
+    assert [len(sampled(blend, tiny_competition, 1))] == [3]
     for image in whole:
         assert image.members.shape == (2, *image.truth.shape)
 

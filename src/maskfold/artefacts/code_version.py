@@ -53,7 +53,7 @@ DECIDED_BY: dict[str, tuple[str, ...]] = {
     "model": (*_READING, *_NETWORK, *_RULES, *_SAMPLES, *_FITTING, "training/pseudo_labels", "folds/visibility"),
     "pseudo-labels": (*_READING, *_NETWORK, *_RULES, "training/pseudo_labels"),
     "oof": (*_READING, *_NETWORK, "folds/visibility", "oof/parts", "oof/store"),
-    "imported oof": (*_READING, "oof/store", "oof/imported"),
+    "imported oof": (*_READING, "oof/store", "oof/imported", "oof/sources"),
     "blend weights": (
         *(*_READING, *_RULES, *_OOF, *_TABLES, "tuning/plateau", "blending/choice", "blending/combining"),
         *("blending/oof_subset", "blending/scores", "blending/weights"),

@@ -10,8 +10,8 @@ from rich.table import Table
 
 from maskfold.artefacts.files import whole_file
 from maskfold.blending.scores import Weights
-from maskfold.blending.weights import ChosenWeights, Method, Scores, alone, choose_weights, equal
-from maskfold.config import BlendConfig, Combine, Config
+from maskfold.blending.weights import BlendScorer, ChosenWeights, Method, alone, choose_weights, equal
+from maskfold.config import BlendConfig, Combine
 from maskfold.execution.console import print_table
 
 
@@ -33,7 +33,7 @@ class ScoredWeights(_Strict):
 
 
 class BlendChoice(_Strict):
-    """blend.json: how much each member counts, and what that rests on."""
+    """blend.json: how much each member counts, and why."""
 
     combine: Combine
     method: Method
@@ -59,20 +59,24 @@ class BlendChoice(_Strict):
             return None
 
 
-def choose_blend(config: Config, scores: Scores, sampled_images: int, images: int) -> BlendChoice:
-    """Choose the weights, and score what they are chosen from."""
-    blend = _blend_of(config)
+def choose_blend(
+    blend: BlendConfig, metric: str, seed: int, scorer: BlendScorer, sampled_images: int, images: int
+) -> BlendChoice:
+    """Choose the weights, and score what they are chosen from.
+
+    scorer: of the sampled images; images: how many OOF images there are.
+    """
     names = [member.name for member in blend.members]
-    chosen = choose_weights(scores, len(names), blend.weights, blend.trials, config.seed)
+    chosen = choose_weights(scorer, len(names), blend.weights, blend.trials, seed)
     singles = [alone(index, len(names)) for index in range(len(names))]
-    rows = [_scored(scores, f"{name} alone", weights) for name, weights in zip(names, singles, strict=True)]
-    rows.append(_scored(scores, "equal weights", equal(len(names))))
+    rows = [_scored(scorer, f"{name} alone", weights) for name, weights in zip(names, singles, strict=True)]
+    rows.append(_scored(scorer, "equal weights", equal(len(names))))
     if chosen.candidate != equal(len(names)):
-        rows.append(_searched(scores, blend.weights, chosen))
+        rows.append(_searched(scorer, blend.weights, chosen))
     return BlendChoice(
         combine=blend.combine,
         method=blend.weights,
-        metric=config.tuning.metric,
+        metric=metric,
         weights=dict(zip(names, chosen.weights, strict=True)),
         adopted=chosen.adopted,
         reason=chosen.reason,
@@ -82,18 +86,13 @@ def choose_blend(config: Config, scores: Scores, sampled_images: int, images: in
     )
 
 
-def _blend_of(config: Config) -> BlendConfig:
-    assert config.blend is not None, "a blend"
-    return config.blend
+def _scored(scorer: BlendScorer, title: str, weights: Weights) -> ScoredWeights:
+    honest = scorer.honest([weights] * scorer.folds).score
+    return ScoredWeights(title=title, weights=weights, tuned=float(scorer.of(weights).peaks[0]), honest=honest)
 
 
-def _scored(scores: Scores, title: str, weights: Weights) -> ScoredWeights:
-    honest = scores.honest([weights] * scores.folds).score
-    return ScoredWeights(title=title, weights=weights, tuned=float(scores.of(weights).peaks[0]), honest=honest)
-
-
-def _searched(scores: Scores, title: str, chosen: ChosenWeights) -> ScoredWeights:
-    tuned = float(scores.of(chosen.candidate).peaks[0])
+def _searched(scorer: BlendScorer, title: str, chosen: ChosenWeights) -> ScoredWeights:
+    tuned = float(scorer.of(chosen.candidate).peaks[0])
     return ScoredWeights(title=title, weights=chosen.candidate, tuned=tuned, honest=chosen.candidate_honest)
 
 

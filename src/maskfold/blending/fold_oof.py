@@ -6,10 +6,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from maskfold.artefacts.paths import RunPaths
 from maskfold.artefacts.provenance import Provenance
 from maskfold.blending.combining import combine_class_probs, combine_maps
-from maskfold.config import Config
+from maskfold.config import Combine
 from maskfold.execution.progress import tracked
 from maskfold.oof.store import (
     OofReader,
@@ -22,29 +21,34 @@ _KEPT_BYTES = 2**28  # of all members' OOF files together
 
 
 class BlendJob(NamedTuple):
-    """One fold's OOF of a blend; weights: member -> weight; metadata: what the file shall say about itself."""
+    """One fold's OOF of a blend.
 
-    config: Config
+    members: the members' OOF files of this fold; weights: one a member; path: the blend's OOF file; metadata: what it
+    says about itself.
+    """
+
     fold: int
-    weights: dict[str, float]
+    members: tuple[Path, ...]
+    weights: tuple[float, ...]
+    combine: Combine
+    class_count: int
+    path: Path
     metadata: dict[str, str]
     made_from: Provenance
 
 
 def blend_fold(job: BlendJob) -> Path:
     """Combine one fold's OOF of all members; returns its path. A few images are in memory at a time."""
-    blend, class_count = job.config.blend, len(job.config.data.class_names)
-    assert blend is not None, "a blend"
-    path = RunPaths.of(job.config).oof_parquet(job.fold)
-    first, *others = [RunPaths.of(member).oof_parquet(job.fold) for member in blend.members]
-    weights = [job.weights[member.name] for member in blend.members]
+    first, *others = job.members
     with ExitStack() as stack:
-        # In the order of the first member; the others may have met the images in another one.
+        # In the order of the first member; the others may hold the images in another one.
         readers = [stack.enter_context(OofReader(other, _KEPT_BYTES // len(others))) for other in others]
-        writer = stack.enter_context(OofWriter(path, class_count, job.metadata))
-        for image in tracked(iter_oof(first), image_count(first, class_count), f"fold {job.fold}"):
+        writer = stack.enter_context(OofWriter(job.path, job.class_count, job.metadata))
+        for image in tracked(iter_oof(first), image_count(first, job.class_count), f"fold {job.fold}"):
             parts = [image, *(reader.image(image.image_id) for reader in readers)]
-            prob = combine_maps([part.prob for part in parts], weights, blend.combine)
-            writer.write(image.image_id, job.fold, prob, combine_class_probs([p.class_prob for p in parts], weights))
-    job.made_from.write(path)
-    return path
+            prob = combine_maps([part.prob for part in parts], job.weights, job.combine)
+            writer.write(
+                image.image_id, job.fold, prob, combine_class_probs([p.class_prob for p in parts], job.weights)
+            )
+    job.made_from.write(job.path)
+    return job.path

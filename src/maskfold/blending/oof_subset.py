@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from maskfold.artefacts.paths import RunPaths
-from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.errors import DataError
 from maskfold.oof.store import OofReader
@@ -27,23 +26,20 @@ class SampledImage:
     truth: np.ndarray
 
 
-def sample_images(config: Config, competition: Competition) -> list[SampledImage]:
-    """Images of every fold, drawn at random until their maps reach blend.sample_px; all where that is enough.
+def sample_images(
+    oof_files: Sequence[Sequence[Path]], competition: Competition, sample_px: int, seed: int
+) -> list[SampledImage]:
+    """Images of every fold, drawn at random until their maps reach `sample_px`; all if they are fewer.
 
-    The draw depends on the seed, the fold and the names of the images alone. Raises DataError when a member's maps do
-    not have the truth's shape.
+    oof_files: for each fold the file of every member. The draw depends on the seed, the fold and the names of the
+    images alone. Raises DataError when a member's maps do not have the truth's shape.
     """
-    assert config.blend is not None, "a blend"
-    members = config.blend.members
     sampled: list[SampledImage] = []
-    for fold in range(config.folds.count):
+    for fold, files in enumerate(oof_files):
         with ExitStack() as stack:
-            kept = _KEPT_BYTES // len(members)
-            readers = [
-                stack.enter_context(OofReader(RunPaths.of(member).oof_parquet(fold), kept)) for member in members
-            ]
-            budget_px = config.blend.sample_px // config.folds.count
-            drawn = _drawn(readers[0].image_ids, competition, budget_px, [config.seed, fold])
+            readers = [stack.enter_context(OofReader(file, _KEPT_BYTES // len(files))) for file in files]
+            budget_px = sample_px // len(oof_files)
+            drawn = _drawn(readers[0].image_ids, competition, budget_px, [seed, fold])
             sampled += [_sampled(image_id, fold, readers, competition) for image_id in drawn]
     return sampled
 

@@ -18,8 +18,8 @@ Method = Literal["equal", "greedy", "optuna"]
 NOISE_ERRORS = 1.0
 
 
-class Scores(Protocol):
-    """What weights are worth; `scores.BlendScores`, or a stand-in."""
+class BlendScorer(Protocol):
+    """What weights are worth; `scores.BlendScores` on real maps."""
 
     folds: int
 
@@ -53,34 +53,34 @@ def alone(member: int, members: int) -> Weights:
     return tuple(float(index == member) for index in range(members))
 
 
-def choose_weights(scores: Scores, members: int, method: Method, trials: int, seed: int) -> ChosenWeights:
+def choose_weights(scorer: BlendScorer, members: int, method: Method, trials: int, seed: int) -> ChosenWeights:
     """Search on all folds, and for the honest score once without each; keep equal weights where that is not better."""
     plain = equal(members)
-    reference = scores.honest([plain] * scores.folds)
+    reference = scorer.honest([plain] * scorer.folds)
     if method == "equal":
         return ChosenWeights(plain, plain, reference.score, False, "equal weights, as the config says")
-    found = [_searched(scores, index, members, method, trials, seed) for index in range(scores.folds + 1)]
-    honest = scores.honest(found[1:])
+    found = [_searched(scorer, index, members, method, trials, seed) for index in range(scorer.folds + 1)]
+    honest = scorer.honest(found[1:])
     gain = honest.score - reference.score
     differences = honest.by_fold - reference.by_fold
     noise = NOISE_ERRORS * float(differences.std(ddof=1)) / np.sqrt(len(differences))
-    told = f"honest gain {gain:+.4f} over equal weights"
+    found_gain = f"honest gain {gain:+.4f} over equal weights"
     if found[0] == plain:
         reason = f"{method} found no weights better than equal ones"
     elif gain <= 0:
-        reason = f"{told} is not positive; equal weights stay"
+        reason = f"{found_gain} is not positive; equal weights stay"
     elif gain <= noise:
-        reason = f"{told} is within its standard error over the folds, {noise:.4f}; equal weights stay"
+        reason = f"{found_gain} is within its standard error over the folds, {noise:.4f}; equal weights stay"
     else:
-        return ChosenWeights(found[0], found[0], honest.score, True, told)
+        return ChosenWeights(found[0], found[0], honest.score, True, found_gain)
     return ChosenWeights(plain, found[0], honest.score, False, reason)
 
 
-def _searched(scores: Scores, index: int, members: int, method: Method, trials: int, seed: int) -> Weights:
+def _searched(scorer: BlendScorer, index: int, members: int, method: Method, trials: int, seed: int) -> Weights:
     """The weights chosen on all folds (index 0) or without fold index - 1."""
 
     def score(weights: Weights) -> float:
-        return float(scores.of(weights).peaks[index])
+        return float(scorer.of(weights).peaks[index])
 
     return greedy(score, members, trials) if method == "greedy" else sampled(score, members, trials, seed)
 

@@ -1,4 +1,4 @@
-"""How even a cut is: what each fold shows of every class, and what was given up against even."""
+"""How even a cut is: the images of every class in each fold, and how far they are from even."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def worst_class(table: pd.DataFrame) -> tuple[str, float]:
 
 
 def show_balance(folds: pd.DataFrame, plan: FoldsConfig, class_names: tuple[str, ...]) -> None:
-    """Print the balance of every cut, and a warning for every class that a fold, or the training side, does not show.
+    """Print the balance of every cut, and a warning for every class that a fold or the training side lacks.
 
     folds: as `cut_folds` makes them.
     """
@@ -64,7 +64,7 @@ def show_balance(folds: pd.DataFrame, plan: FoldsConfig, class_names: tuple[str,
         balance = balance_table(folds[column], rows, plan.count)
         if column == "fold":
             print_table(_printed(balance, rows, folds["fold"].to_numpy() == NOT_HELD_OUT, plan))
-        print(_verdict(balance, "" if column == "fold" else f"{column}: ", "group" in folds))
+        print(_summary(balance, "" if column == "fold" else f"{column}: ", "group" in folds))
     for line in _missing(balance_table(folds["fold"], rows, plan.count), rows, folds, plan):
         print(f"warning: {line}")
 
@@ -73,7 +73,7 @@ def _printed(balance: pd.DataFrame, rows: dict[str, np.ndarray], trained: np.nda
     """The table as it is shown, with a column of the images that are only trained on, where there are any."""
     name = "part" if plan.held_out_once else "fold"
     always = ["training only"] if trained.any() else []
-    table = Table("images that show", *always, *[f"{name} {fold}" for fold in range(plan.count)], "even", "off by")
+    table = Table("images", *always, *[f"{name} {fold}" for fold in range(plan.count)], "even", "off by")
     for row, counts in balance.iterrows():
         fixed = [str(int((rows[str(row)] & trained).sum()))] if always else []
         folds = [f"{counts[fold]:.0f}" for fold in range(plan.count)]
@@ -82,8 +82,8 @@ def _printed(balance: pd.DataFrame, rows: dict[str, np.ndarray], trained: np.nda
     return table
 
 
-def _verdict(balance: pd.DataFrame, where: str, grouped: bool) -> str:
-    """What was given up against even, in a sentence."""
+def _summary(balance: pd.DataFrame, where: str, grouped: bool) -> str:
+    """How far from even the cut is, in a sentence."""
     own = balance.iloc[: balance.index.get_loc(ALL)]
     if (own["off"] <= 1).all():
         return f"{where}every class and the empties are within 1 of even in every fold"
@@ -93,16 +93,18 @@ def _verdict(balance: pd.DataFrame, where: str, grouped: bool) -> str:
 
 
 def _missing(balance: pd.DataFrame, rows: dict[str, np.ndarray], folds: pd.DataFrame, plan: FoldsConfig) -> list[str]:
-    """Classes that a fold, or all that a model is trained on, does not show."""
+    """Classes that are missing from a fold, or from all images that a model is trained on."""
     lines = []
     for name in balance.index[: balance.index.get_loc(EMPTY)]:
         if not rows[name].any():
-            lines.append(f"no training image shows {name}")
+            lines.append(f"class {name} is in no training image")
             continue
         for fold in range(plan.count):
             if not balance.loc[name, fold]:
                 part = "part" if plan.held_out_once else "fold"
-                lines.append(f"{part} {fold} has no image that shows {name}; its honest score rests on the others")
+                lines.append(
+                    f"{part} {fold} has no image with class {name}; the honest score of that class rests on the others"
+                )
         if plan.held_out_once and not (rows[name] & (folds["fold"].to_numpy() == NOT_HELD_OUT)).any():
-            lines.append(f"every image that shows {name} is held out, so it cannot be learned")
+            lines.append(f"every image with class {name} is held out, so it cannot be learned")
     return lines

@@ -47,7 +47,11 @@ def blend_oof(config: Config, competition: Competition, accept_code_changes: boo
                 for model, digest in parts[fold].checkpoints.items()
             }
             metadata = blended_metadata(config, checkpoints, choice.weights)
-            jobs.append(BlendJob(config, fold, choice.weights, metadata, made_from))
+            files = tuple(RunPaths.of(member).oof_parquet(fold) for member in blend.members)
+            weights = tuple(choice.weights[member.name] for member in blend.members)
+            classes = len(config.data.class_names)
+            path = paths.oof_parquet(fold)
+            jobs.append(BlendJob(fold, files, weights, blend.combine, classes, path, metadata, made_from))
     for path in map(blend_fold, jobs):
         step.wrote(path)
 
@@ -87,11 +91,8 @@ def _checked_parts(config: Config, competition: Competition, step: Step) -> dict
 def _chosen(config: Config, competition: Competition, step: Step) -> BlendChoice:
     """The weights in blend.json, chosen again unless it is up to date."""
     blend, path = _blend_of(config), RunPaths.of(config).blend_json
-    oof = {
-        f"{member.name}/fold{fold}": RunPaths.of(member).oof_parquet(fold)
-        for member in blend.members
-        for fold in range(config.folds.count)
-    }
+    folds = range(config.folds.count)
+    oof = {f"{run.name}/fold{fold}": RunPaths.of(run).oof_parquet(fold) for run in blend.members for fold in folds}
     settings = {
         "blend": blend.model_dump(exclude={"members"}) | {"members": [member.name for member in blend.members]},
         "tuning": config.tuning.model_dump(include=_CHOICE_SETTINGS),
@@ -103,9 +104,10 @@ def _chosen(config: Config, competition: Competition, step: Step) -> BlendChoice
     choice = None if reasons else BlendChoice.read(path)
     if choice is None:
         step.announce(path, reasons or ["it cannot be read"], "weights of the members")
-        sample = sample_images(config, competition)
+        by_fold = [[oof[f"{member.name}/fold{fold}"] for member in blend.members] for fold in folds]
+        sample = sample_images(by_fold, competition, blend.sample_px, config.seed)
         scores = BlendScores(sample, blend.combine, config.tuning, largest_map_px(competition))
-        choice = choose_blend(config, scores, len(sample), len(competition.train))
+        choice = choose_blend(blend, config.tuning.metric, config.seed, scores, len(sample), len(competition.train))
         choice.write(path)
         made_from.write(path)
     else:
