@@ -295,7 +295,7 @@ def test_a_given_csv_that_does_not_fit_is_refused_with_every_row(tmp_path, tiny_
         "given.csv, row 14: image train11.jpg is not a training image; there is 'train11.png'",
         "training image train11.png has no row",
         "expected the folds 0 to 1, each with images; found [0, 2]; number them 0, 1, … without gaps",
-        "group 0 lies in the folds [0, 2]",
+        "group 0 is in the folds [0, 2]",
     ):
         assert part in text
     config = config_of(tmp_path, kind="csv", csv=str(given_csv(tmp_path, ["train0.png,one,x", "train1.png,,x"])))

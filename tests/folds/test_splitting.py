@@ -195,7 +195,7 @@ def test_folds_that_leak_or_miss_images_are_refused_all_together(tiny_competitio
         "folds/x.csv, row 14: image tran4.png is not a training image; the nearest is 'train4.png'",
         "training image train0.png has no row",
         "expected the folds 0 to 1, each with images; found [0, 1, 5]; number them",
-        "group a lies in the folds [0, 1]",
+        "group a is in the folds [0, 1]",
     ):
         assert part in text
 

@@ -48,7 +48,7 @@ def balance_table(cut: pd.Series, rows: dict[str, np.ndarray], count: int) -> pd
 
 
 def worst_class(table: pd.DataFrame) -> tuple[str, float]:
-    """The class, or the empties, whose `off` is largest beside its even count, and that ratio."""
+    """The class, or the empties, whose `off` is largest compared with its even count, and that ratio."""
     own = table.iloc[: table.index.get_loc(ALL)]
     ratio = own["off"] / own["even"].where(own["even"] > 0)
     return (str(ratio.idxmax()), float(ratio.max())) if ratio.notna().any() else (str(own.index[0]), 0.0)

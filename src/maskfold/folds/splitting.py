@@ -15,7 +15,7 @@ from maskfold.folds.table import NOT_HELD_OUT, check_folds, read_table
 
 EMPTY = "empty"
 _COVERAGE_BINS = 4  # of the non-empty images, where there is one class only
-_TOTAL_WEIGHT, _STRATUM_WEIGHT = 0.3, 0.02  # of the number of images and of each combination, beside 1 for a class
+_TOTAL_WEIGHT, _STRATUM_WEIGHT = 0.3, 0.02  # of the number of images and of each combination; a class weighs 1
 _OTHER_CUTS = 20  # tried for a repeat before giving up
 
 

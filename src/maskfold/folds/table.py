@@ -1,4 +1,4 @@
-"""The table of folds as it lies on disk: read, checked, and shared by the members of a blend."""
+"""The table of folds on disk: read, checked, and shared by the members of a blend."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def check_folds(folds: pd.DataFrame, competition: Competition, plan: FoldsConfig
             group_of = competition.train.set_index("image_id")["group"]
             spread = folds.groupby(folds["image_id"].map(group_of))[column].unique()
             problems += [
-                f"{source}: group {group} lies in the folds {sorted(map(int, own))} of column {column}; its images "
+                f"{source}: group {group} is in the folds {sorted(map(int, own))} of column {column}; its images "
                 "show the same thing and must share one fold"
                 for group, own in spread[spread.map(len) > 1].items()
             ]

@@ -164,7 +164,7 @@ def _maps_in(folder: Path) -> list[Path]:
 
 
 def _listed_folds(source: Path) -> dict[str, int]:
-    """image_id -> fold from folds.csv (image_id,fold) beside the maps; empty when there is none."""
+    """image_id -> fold from folds.csv (image_id,fold) next to the maps; empty when there is none."""
     path = source / _FOLDS_CSV
     if not path.exists():
         return {}

@@ -116,14 +116,14 @@ def iter_oof(path: Path) -> Iterator[OofImage]:
             yield _image(rows, path)
     finally:
         rows.clear()
-        # Else pyarrow keeps what reading has used beside whatever comes next.
+        # Else pyarrow keeps the memory that reading used.
         pa.default_memory_pool().release_unused()
 
 
 def _batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
     """The rows of a file, a few at a time.
 
-    Row group by row group: told to read them all, pyarrow holds several at once; measured, 175 MB against 96.
+    Row group by row group: asked for all, pyarrow holds several at once; measured, 175 MB against 96.
     """
     for group in range(file.num_row_groups):
         yield from file.iter_batches(batch_size=_BATCH_ROWS, row_groups=[group])

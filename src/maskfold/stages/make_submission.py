@@ -61,16 +61,16 @@ def make_submission(config: Config, competition: Competition, accept_code_change
     step.done(submission, made_from, f", {len(competition.test)} images, decoded and checked")
 
 
-def _shards_made_from(config: Config, answer: Provenance) -> Provenance:
-    """What the shards depend on: less of the answer's form, so that another form needs no new prediction."""
-    settings = {name: value for name, value in answer.settings.items() if name != "submission"}
+def _shards_made_from(config: Config, submission: Provenance) -> Provenance:
+    """What the shards depend on: less of the submission's form, so that another form needs no new prediction."""
+    settings = {name: value for name, value in submission.settings.items() if name != "submission"}
     parts = {
         "submission.order": config.submission.pixel_order,
         "submission.size": config.submission.size,
         "inference.shard_images": config.inference.shard_images,
     }
-    inputs = {name: digest for name, digest in answer.inputs.items() if name != "sample submission"}
-    return replace(answer, settings=settings | parts, inputs=inputs)
+    inputs = {name: digest for name, digest in submission.inputs.items() if name != "sample submission"}
+    return replace(submission, settings=settings | parts, inputs=inputs)
 
 
 def _blank_rows(competition: Competition) -> Iterator[SubmissionRow]:
@@ -116,7 +116,7 @@ def _finished_shards(
 
 
 class ShardJob(NamedTuple):
-    """Some test images (image_id, path, height, width) to answer, and where the answer rows go."""
+    """Some test images (image_id, path, height, width) to predict, and where the rows go."""
 
     config: Config
     tuned: TunedArtefact
@@ -127,6 +127,6 @@ class ShardJob(NamedTuple):
 
 
 def _predict_shard(job: ShardJob) -> None:
-    """Make one shard of answer rows."""
+    """Make one shard of rows."""
     write_shard(job.path, predict_rows(job.config, job.tuned, job.images, job.title))
     job.made_from.write(job.path)

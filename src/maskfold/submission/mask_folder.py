@@ -16,7 +16,7 @@ from maskfold.submission.form import MaskKey, ParsedSubmission, SubmissionForm
 
 
 def mask_file(folder: Path, key: MaskKey, form: SubmissionForm) -> Path:
-    """Where the mask of an image and class lies; an id that would climb out of the folder is refused."""
+    """The path of the mask of an image and class; an id that would lead out of the folder is refused."""
     image_id, class_index = key
     inside = folder if len(form.class_names) == 1 else folder / form.class_names[class_index]
     file = inside / f"{form.sample.names[image_id]}.png"

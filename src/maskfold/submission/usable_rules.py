@@ -35,11 +35,11 @@ def checked_artefact(config: Config) -> TunedArtefact:
         problems.append(f"it was tuned on other models than the trained ones ({', '.join(changed)})")
     if tuned.tta != views:
         problems.append(f"it was tuned with TTA {list(tuned.tta)}, the config says {list(views)}")
-    told = tuned.predicted_with or {}
+    recorded = tuned.predicted_with or {}
     problems += [
-        f"it was tuned with {key}: {told[key]}, the config says {value}"
+        f"it was tuned with {key}: {recorded[key]}, the config says {value}"
         for key, value in network_settings(config).items()
-        if key in told and told[key] != value
+        if key in recorded and recorded[key] != value
     ]
     combine = None if config.blend is None else config.blend.combine
     if tuned.combine != combine:

@@ -95,7 +95,7 @@ def triplet_table(tables: FoldTables, class_index: int, bottom: int) -> ScoreTab
 
 @compiled
 def _add_steps(gate_level: np.ndarray, column: np.ndarray, gains: np.ndarray, steps: np.ndarray) -> None:
-    """Add the maps of a `MapGains` to (gate levels, planes, 255, columns) int64, each where its area lies."""
+    """Add the maps of a `MapGains` to (gate levels, planes, 255, columns) int64, each in the column of its area."""
     for one_map, level in enumerate(gate_level):
         for plane in range(len(gains)):
             for row in range(255):

@@ -14,7 +14,7 @@ from maskfold.tuning.score_tables import THRESHOLDS, ScoreTable, total
 # Measured on simulated Severstal OOF, chosen on 250 images and scored on 2750 others: up to 1 the gain is that of the
 # very peak within noise, from 1.5 on it shrinks.
 NOISE_ERRORS = 1.0
-# Nor may a setting give away more than this share of what the best gains over the default and over the empty answer:
+# Nor may a setting give away more than this share of what the best gains over the default and over always empty:
 # few folds that differ much make the standard error meaningless.
 GIVEN_AWAY = 0.05
 

@@ -25,7 +25,7 @@ def print_scores(artefact: TunedArtefact) -> None:
 def _scores(artefact: TunedArtefact) -> Table:
     table = Table(title=f"{artefact.name}: {artefact.metric} on the OOF images", title_justify="left")
     table.add_column("class")
-    for name in ("all empty", "default", "tuned", "honest", "honest gain, 95 %", "Dice where shown"):
+    for name in ("all empty", "default", "tuned", "honest", "honest gain, 95 %", "non-empty Dice"):
         table.add_column(name, justify="right")
     for entry in artefact.classes:
         table.add_row(entry.class_name, *_four(entry.scores), _gain(entry), pair_text(entry.non_empty_dice))
@@ -38,7 +38,7 @@ def _scores(artefact: TunedArtefact) -> Table:
 def _choices(artefact: TunedArtefact) -> Table:
     table = Table("class", "used", "tuned rule", title="chosen", title_justify="left")
     table.add_column("plateau", justify="right")
-    table.add_column("shown, predicted / true", justify="right")
+    table.add_column("non-empty, predicted / true", justify="right")
     for entry in artefact.classes:
         share = f"{entry.predicted_share.default:.3f} → {entry.predicted_share.tuned:.3f} / {entry.true_share:.3f}"
         table.add_row(entry.class_name, entry.used, rule_text(entry.tuned_rule), plateau_text(entry), share)

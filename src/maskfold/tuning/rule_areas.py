@@ -26,16 +26,16 @@ def rule_areas(
     of_thread = threading.local()
 
     def areas(image: LabelledOof) -> tuple[str, np.ndarray]:
-        if not hasattr(of_thread, "judges"):
+        if not hasattr(of_thread, "appliers"):
             scratch = Scratch()
-            of_thread.judges = [_ClassJudge(of_class, largest_map_px, scratch) for of_class in rules]
-        return image.oof.image_id, np.stack([judge.areas(image, k) for k, judge in enumerate(of_thread.judges)])
+            of_thread.appliers = [_ClassRules(of_class, largest_map_px, scratch) for of_class in rules]
+        return image.oof.image_id, np.stack([rules_of.areas(image, k) for k, rules_of in enumerate(of_thread.appliers)])
 
     yield from map_threads(areas, images, threads)
 
 
-class _ClassJudge:
-    """Applies the rules of one class; belongs to one thread."""
+class _ClassRules:
+    """Applies the rules of one class; for one thread."""
 
     def __init__(self, rules: Sequence[AnyRule], largest_map_px: int, scratch: Scratch) -> None:
         self.rules = rules

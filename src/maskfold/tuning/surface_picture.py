@@ -21,8 +21,8 @@ def plot_surface(
 ) -> None:
     """Draw a table with the default and the optimum marked: the tuned setting, or the peak where another rule won.
 
-    Colours start at the median score, where the surface gets interesting; the answer that is always empty is the last
-    column.
+    Colours start at the median score, below which all is one colour; the last column leaves every mask
+    empty.
     """
     scores = table.scores()
     figure = Figure(figsize=(6.4, 3.9), dpi=110, layout="constrained")
