@@ -14,7 +14,7 @@ from maskfold.config.folds import FoldsConfig
 from maskfold.config.inference import TTA_SCALE, InferenceConfig
 from maskfold.config.loading import REPOSITORY, load_config
 from maskfold.config.loss import LossConfig
-from maskfold.config.model import ModelConfig, NormalisationConfig, Resize
+from maskfold.config.model import ModelConfig, Resize
 from maskfold.config.report import ReportConfig
 from maskfold.config.sampling import SamplingConfig, SubsetConfig
 from maskfold.config.section import Section
@@ -39,7 +39,6 @@ __all__ = [
     "LossConfig",
     "MaskFoldersData",
     "ModelConfig",
-    "NormalisationConfig",
     "PathColumns",
     "PathsCsvData",
     "PseudoLabelsConfig",

@@ -16,6 +16,7 @@ class _Loader(yaml.SafeLoader):
     """SafeLoader that refuses a duplicate key and reads 1e-3 as a number (YAML 1.1 wants 1.0e-3)."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping, or ConfigError with its duplicate keys."""
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         twice = sorted({str(key) for key in keys if keys.count(key) > 1})
         if twice:

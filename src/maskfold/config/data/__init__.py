@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from maskfold.config.data.coco import CocoData
-from maskfold.config.data.common import Excluding
+from maskfold.config.data.every_format import Excluding
 from maskfold.config.data.mask_folders import MaskFoldersData
 from maskfold.config.data.paths_csv import PathsCsvData
 from maskfold.config.data.rle_csv import RleCsvData

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from maskfold.config.data.common import LabelledData
+from maskfold.config.data.every_format import LabelledData
 
 _Labels = Literal["binary", "class_index", "colour"]
 _Colour = tuple[int, int, int]  # red, green, blue, each 0..255

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from maskfold.config.data.common import LabelledData
+from maskfold.config.data.every_format import LabelledData
 from maskfold.config.section import Section
 
 
