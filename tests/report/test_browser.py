@@ -272,6 +272,37 @@ def test_wide_pictures_come_two_a_row(browser, tmp_path):
             page.close()
 
 
+@pytest.fixture(scope="module")
+def twelve_classes(tmp_path_factory):
+    """The report of a run with twelve classes, one of a long name."""
+    names = [*(f"class_of_defect_{number}" for number in range(11)), "a name of several words"]
+    config, competition = write_run(tmp_path_factory.mktemp("twelve"), 12, 4, classes=names)
+    make_report(config, competition)
+    return RunPaths.of(config).report
+
+
+@pytest.mark.parametrize("width", [1300, 800, 390])
+def test_no_value_of_a_table_is_cut_off_with_twelve_classes(browser, twelve_classes, width):
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.goto(f"file://{twelve_classes / 'index.html'}")
+    assert page.locator(".wide").count() > 8
+    wider = "boxes => boxes.filter((box) => box.scrollWidth > box.clientWidth).map((box) => box.textContent)"
+    assert page.locator(".wide").evaluate_all(wider) == []
+    cells = "rows => rows.map((row) => [...row.cells].filter((cell) => cell.scrollWidth > cell.clientWidth + 1).length)"
+    assert sum(page.locator(".wide tr").evaluate_all(cells)) == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    by_row = page.locator(".by-row")
+    assert by_row.count() == 0 if width == 1300 else by_row.count() > 0
+    if by_row.count():  # each value says what it is
+        cell = by_row.first.locator("td").nth(1)
+        assert cell.evaluate("cell => getComputedStyle(cell, '::before').content") == '"all empty"'
+    for name in ("oof.html", "test.html"):
+        page.goto(f"file://{twelve_classes / name}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.locator("#classes [data-switch]").count() == 12
+    page.close()
+
+
 def test_a_phone_is_wide_enough(load):
     phone = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
     for name in ("index.html", "oof.html", "test.html"):

@@ -6,7 +6,7 @@ import pytest
 
 from maskfold.pixels.metrics import scores
 from maskfold.report.calibration import image_reliability, pixel_reliability, prob_counts
-from maskfold.report.oof_scores import OofScores, fold_rows, found_rows
+from maskfold.report.oof_scores import OofScores, fold_class_scores, fold_rows, found_rows
 
 
 def table_of(metric="dice", images=40):
@@ -50,8 +50,8 @@ def test_scores_are_means_over_images_and_the_empty_answer_is_right_where_nothin
         "fold": 1,
         "images": 1,
         "scores": {"all_empty": 0.0, "default": 0.25, "adopted": 0.75, "honest": 0.5},
-        "classes": [0.75, 0.25],
     }
+    assert fold_class_scores(oof)[1] == [0.75, 0.25]
     cells = {"found": 1, "missed": 0, "false_alarms": 1, "rightly_empty": 0}
     assert found_rows(oof)[0] == {"class_name": "a"} | cells
     assert found_rows(oof)[1] == {"class_name": "b", "found": 1, "missed": 1, "false_alarms": 0, "rightly_empty": 0}

@@ -101,14 +101,19 @@ def _group_sums(columns: np.ndarray, group: np.ndarray) -> np.ndarray:
 
 
 def fold_rows(oof: OofScores) -> list[dict[str, object]]:
-    """One row a fold: fold, images, scores (kind -> mean over classes), classes (honest score of each, or adopted)."""
+    """One row a fold: fold, images, scores (kind -> mean over classes)."""
     rows: list[dict[str, object]] = []
     for fold in np.unique(oof.folds).tolist():
         own = oof.folds == fold
         scores = {kind: float(oof.class_scores(kind, own).mean()) for kind in oof.kinds}
-        classes = oof.class_scores(oof.kinds[-1], own).tolist()
-        rows.append({"fold": fold, "images": int(own.sum()), "scores": scores, "classes": classes})
+        rows.append({"fold": fold, "images": int(own.sum()), "scores": scores})
     return rows
+
+
+def fold_class_scores(oof: OofScores) -> dict[int, list[float]]:
+    """Fold -> the score of each class on its images: honest, or of the adopted rule where there is no honest one."""
+    folds = np.unique(oof.folds).tolist()
+    return {fold: oof.class_scores(oof.kinds[-1], oof.folds == fold).tolist() for fold in folds}
 
 
 def found_rows(oof: OofScores) -> list[dict[str, object]]:

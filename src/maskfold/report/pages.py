@@ -17,15 +17,15 @@ from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.data.groups import image_groups
 from maskfold.drawing.html import page_environment
+from maskfold.report.class_rows import class_row
 from maskfold.report.examples import draw_galleries
 from maskfold.report.figures import area_charts, calibration_rows, curve_charts, reliability_charts
 from maskfold.report.oof_gallery import draw_oof
-from maskfold.report.oof_scores import OofScores, fold_rows, found_rows
+from maskfold.report.oof_scores import OofScores, fold_class_scores, fold_rows, found_rows
 from maskfold.report.steps import ensemble_steps
 from maskfold.report.surface_data import write_surface
 from maskfold.report.test_gallery import draw_submission
 from maskfold.report.trainings import histories, training_rows
-from maskfold.rules.text import plateau_text, rule_text
 from maskfold.rules.tuned import TunedArtefact
 
 _HERE = Path(__file__).parent
@@ -69,19 +69,21 @@ def _write_index(
     without_test = draw_submission(submission, competition, config.submission, config.report, folder)
     rng = np.random.default_rng([config.seed, len(oof.image_ids)])
     found = histories(config)
+    trainings = training_rows(config, found)
     page = page_environment(_HERE).get_template(_PAGE.name)
     html = page.render(
         name=config.name,
         tuned=tuned,
-        rules=[rule_text(entry.rule) for entry in tuned.classes],
-        plateaus=[plateau_text(entry) for entry in tuned.classes],
+        classes=[class_row(entry) for entry in tuned.classes],
         images=len(competition.train),
         folds_title=config.folds.title,
         grouped="group" in competition.train,
         intervals=oof.intervals(image_groups(competition, oof.image_ids), config.tuning.bootstrap_samples, rng),
         found=found_rows(oof),
         folds=fold_rows(oof),
-        trainings=training_rows(config, found),
+        fold_classes={f"fold {fold}": values for fold, values in fold_class_scores(oof).items()},
+        trainings=trainings,
+        training_dice={str(row["name"]): row["dice"] for row in trainings},
         curves=curve_charts(found),
         surfaces=[write_surface(config, index, entry, folder) for index, entry in enumerate(tuned.classes)],
         calibration=calibration_rows(oof, passed),

@@ -26,28 +26,30 @@ class Step:
 
 
 def ensemble_steps(config: Config, tuned: TunedArtefact) -> list[Step]:
-    """From an empty answer to the mean of the folds, each with its gain over the step before it."""
+    """From empty masks to the mean of the folds, each with its gain over the step before it."""
     scores = tuned.scores
     networks = [score for run in experiments(config) for score in _alone(run)]
     alone = float(np.mean(networks)) if networks else None
-    source = f"as training measured it, mean of {len(networks)} networks" if networks else "no history says it"
+    source = f"validation during training, mean of {len(networks)} models" if networks else "not in any history"
     steps = [
-        Step("every answer empty", scores.all_empty, "the labels"),
-        _step("one network, the image as it is, p ≥ 0.5", alone, source, scores.all_empty),
+        Step("all masks empty", scores.all_empty, "the labels"),
+        _step("one model, the image as it is, p ≥ 0.5", alone, source, scores.all_empty),
     ]
     if config.blend is None:
         views = ", ".join(tuned.tta) or "none"
-        steps.append(_step(f"with its other views ({views})", scores.default, "OOF, p ≥ 0.5", alone))
+        steps.append(_step(f"with test-time views ({views})", scores.default, "OOF, p ≥ 0.5", alone))
     else:
         members = _members(config)
         for name, score in members.items():
-            source = "OOF of the member, p ≥ 0.5" if score is not None else "the member is not tuned on its own"
-            steps.append(_step(f"{name} with its views", score, source, alone))
+            source = "OOF of the member, p ≥ 0.5" if score is not None else "the member is not tuned separately"
+            steps.append(_step(f"{name} with test-time views", score, source, alone))
         best = max((score for score in members.values() if score is not None), default=None)
         steps.append(_step("the members blended", scores.default, "OOF, p ≥ 0.5; gain over the best member", best))
     steps.append(_step("with tuned rules", scores.honest, "OOF, rules chosen on the other folds", scores.default))
-    unknown = "not known: every labelled image was trained on by most of the networks"
-    return [*steps, Step("mean of the folds, on test images", None, unknown)]
+    if len(networks) > 1:
+        unknown = "unknown: no labelled image is new to all models"
+        steps.append(Step("mean of the models, on test images", None, unknown))
+    return steps
 
 
 def _step(name: str, score: float | None, source: str, before: float | None) -> Step:

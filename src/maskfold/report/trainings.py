@@ -32,7 +32,7 @@ def used_epoch(history: pd.DataFrame, select: str) -> pd.Series | None:
 
 
 def training_rows(config: Config, found: dict[str, pd.DataFrame]) -> list[dict[str, object]]:
-    """One row a network: name, epoch (from 1), epochs, metric, loss, minutes, and dice: class -> Dice of that epoch.
+    """One row a model: name, epoch (from 1), epochs, metric, loss, minutes, and dice: of each class in that epoch.
 
     found: what `histories` returns. A value that was not measured is NaN.
     """
@@ -54,5 +54,5 @@ def training_rows(config: Config, found: dict[str, pd.DataFrame]) -> list[dict[s
     return rows
 
 
-def _dice(epoch: pd.Series, class_names: Sequence[str]) -> dict[str, float]:
-    return {name: float(epoch.get(f"dice_{name}", float("nan"))) for name in class_names}
+def _dice(epoch: pd.Series, class_names: Sequence[str]) -> list[float]:
+    return [float(epoch.get(f"dice_{name}", float("nan"))) for name in class_names]
