@@ -235,7 +235,7 @@ def test_a_mask_of_ones_among_masks_of_255_is_refused(root):
 
 def test_a_binary_mask_drawn_in_red_is_answered_with_labels_in_colour(root):
     relabel(root, np.dstack([LABELS * 0, LABELS * 0, LABELS * 127]))
-    assert "1.png: is drawn in colour and shows nothing at data.mask_threshold=128" in problems_of(root)
+    assert "1.png is drawn in colour, and the threshold is of greys: set data.labels: colour" in problems_of(root)
     assert open_competition(data_of(root, mask_threshold=30)).masks("1").sum() == 7
 
 
@@ -269,3 +269,20 @@ def test_masks_that_change_are_new_inputs(root):
     assert {key for key in inputs if inputs[key] != again[key]} == {"mask images"}
     reread = open_competition(data_of(root, mask_threshold=1)).train_inputs()
     assert {key for key in again if reread[key] != again[key]} == {"the reading of the labels"}
+
+
+def test_one_mask_in_red_among_white_ones_is_named(root):
+    relabel(root, LABELS * 255)
+    cv2.imwrite(
+        str(root / "train_mask/2.png"), np.dstack([np.zeros((5, 5, 2), np.uint8), np.full((5, 5), 255, np.uint8)])
+    )
+    problems = problems_of(root)
+    assert "2.png: shows something, but its brightest value is 76" in problems
+    assert "2.png is drawn in colour" in problems
+
+
+def test_a_tiff_mask_of_several_pages_is_named(root):
+    (root / "train_mask/2.png").unlink()
+    pages = [Image.fromarray(np.full((5, 5), 255, np.uint8))] * 2
+    pages[0].save(root / "train_mask/2.tif", save_all=True, append_images=pages[1:])
+    assert "2.tif: found 2 channels, expected 1 channel" in problems_of(root)

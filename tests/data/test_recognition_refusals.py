@@ -65,7 +65,7 @@ def test_folders_of_splits_are_no_classes(tmp_path, capsys):
     told = capsys.readouterr().out
     assert "images/train: 4 training photos; masks/train: 4 masks called {stem}" in told
     assert "images/val: 2 validation photos; masks/val: 2 masks called {stem}" in told
-    assert "images/test: 1 test photo" in told
+    assert "images/test: 1 test image" in told
     assert "mask values 0, 255 in 6 files: on at 128 or above" in told
 
 
@@ -367,3 +367,23 @@ def test_exclusions_are_kept(tmp_path):
     masks_of(tmp_path, SQUARE * 255)
     found = recognised(AutoData(root=str(tmp_path), exclude="bad.csv", exclude_from="everything"))
     assert (found.exclude, found.exclude_from) == ("bad.csv", "everything")
+
+
+def test_what_is_not_taken_is_said(tmp_path, capsys):
+    table(tmp_path, f"id,rle\na_1,{RUNS}\nb_2,\nc_3,\n")
+    for folder in ("test_a", "test_b"):
+        photos(tmp_path, folder, ["t.png"])
+    for name in ("sample_a.csv", "sample_b.csv", "test.csv"):
+        (tmp_path / name).write_text("id,rle\nt,\n")
+    found = recognised(auto(tmp_path))
+    assert (found.test_images, found.sample_submission) == (None, None)
+    told = capsys.readouterr().out
+    assert "test images: none, as several folders may hold them (test_a, test_b)" in told
+    assert "sample submission: none, as several files may be one (sample_a.csv, sample_b.csv)" in told
+
+
+@pytest.mark.parametrize("name", ["latest.csv", "contest.csv", "train_test_split.csv"])
+def test_labels_may_have_test_in_their_name(tmp_path, name):
+    table(tmp_path, f"id,rle\na_1,{RUNS}\nb_2,\nc_3,\n")
+    (tmp_path / "train.csv").rename(tmp_path / name)
+    assert recognised(auto(tmp_path)).train_csv == name

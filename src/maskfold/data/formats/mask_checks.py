@@ -21,9 +21,9 @@ from maskfold.data.formats.mask_files import (
     read_values,
     shown,
 )
-from maskfold.data.images.files import UNKNOWN_PEAK, ImageHeader
+from maskfold.data.images.files import UNKNOWN_PEAK, ImageHeader, read_for_display
 from maskfold.data.images.index import FileIndex
-from maskfold.data.images.suffixes import ARRAY, JPEG
+from maskfold.data.images.suffixes import ARRAY, JPEG, TIFF
 from maskfold.errors import DataError
 
 _MIN_GAP = 24  # between values or colours in a lossy file; closer ones smear into each other
@@ -50,7 +50,7 @@ def check_mask_files(
     masks = [file for file in mask_files_of(pairs) if file in headers]
     exact = [path for path in masks if path.suffix.lower() not in JPEG and headers[path].peak != UNKNOWN_PEAK]
     if code.labels == "binary":
-        arrays = [path for path in exact if path.suffix.lower() == ARRAY]
+        arrays = [path for path in exact if path.suffix.lower() in (ARRAY, *TIFF)]  # these may have several channels
         problems += FileIndex(arrays, "binary").inspect_new(lambda path: str(read_grey(path).max()), "masks")
         peaks = _peaks(masks, headers, code.threshold)
         return sorted(problems) + (_blank_problem(masks, peaks, code) or _faint_problem(exact, peaks, code))
@@ -106,41 +106,37 @@ def _blank_problem(masks: Sequence[Path], peaks: Mapping[Path, int], code: MaskC
     brightest = max(masks, key=lambda path: peaks[path])
     return [
         f"{masks[0].parent}: no mask shows anything: the brightest value of all is {max(values)}, "
-        f"below data.mask_threshold={code.threshold}{_depth_hint(brightest)}"
+        f"below data.mask_threshold={code.threshold}{_hint(brightest)}"
     ]
-
-
-def _depth_hint(path: Path) -> str:
-    """What the brightest value of a 16-bit mask is in the file, "" of others."""
-    if not is_deep(path):
-        return ""
-    value = int(read_values(path, "class_index").max())
-    return (
-        f"; {path.name} holds 16 bits a pixel, in which its brightest value, {value}, is dark (65535 is white): "
-        "set data.mask_threshold: 1, which takes all that is not 0, or save the masks with 8 bits"
-    )
 
 
 def _faint_problem(exact: Sequence[Path], peaks: Mapping[Path, int], code: MaskCode) -> list[str]:
     """Masks that show something, but nothing at the threshold: zeros and ones among others of 255, or colours."""
     faint = [path for path in exact if 0 < peaks[path] < code.threshold]
     if not faint:
-        drawn = [path for path in exact if path.suffix.lower() != ARRAY]
-        brightest = max(drawn, key=lambda path: peaks[path], default=None)
-        try:
-            if brightest is None or not 0 < read_grey(brightest).max() < code.threshold:
-                return []
-        except DataError as error:  # a TIFF of several pages
-            return error.problems
-        return [
-            f"{brightest}: is drawn in colour and shows nothing at data.mask_threshold={code.threshold}, which is of "
-            "greys; set data.labels: colour with class_colours, or lower data.mask_threshold"
-        ]
+        return []
     return [
         f"{faint[0]}: shows something, but its brightest value is {peaks[faint[0]]}, below "
         f"data.mask_threshold={code.threshold} ({len(faint)} of {len(exact)} masks are so); "
-        f"save them like the others, or lower data.mask_threshold{_depth_hint(faint[0])}"
+        f"save them like the others, or lower data.mask_threshold{_hint(faint[0])}"
     ]
+
+
+def _hint(path: Path) -> str:
+    """Why a mask may be darker than it looks: it is drawn in colour, or holds 16 bits a pixel; "" of others."""
+    if is_deep(path):
+        value = int(read_values(path, "class_index").max())
+        return (
+            f"; {path.name} holds 16 bits a pixel, in which its brightest value, {value}, is dark (65535 is white): "
+            "set data.mask_threshold: 1, which takes all that is not 0, or save the masks with 8 bits"
+        )
+    shown = read_for_display(path)
+    if (shown != shown[:, :, :1]).any():
+        return (
+            f"; {path.name} is drawn in colour, and the threshold is of greys: set data.labels: colour with "
+            "data.class_colours, or lower data.mask_threshold"
+        )
+    return ""
 
 
 def _gap_problem(code: MaskCode) -> list[str]:

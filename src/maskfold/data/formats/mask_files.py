@@ -16,6 +16,7 @@ from maskfold.data.images.files import (
     read_image,
     read_stored,
 )
+from maskfold.data.images.headers import PNG
 from maskfold.data.images.suffixes import ARRAY, DEEP, JPEG
 from maskfold.errors import DataError
 
@@ -110,8 +111,13 @@ def is_deep(path: Path) -> bool:
     if path.suffix.lower() not in DEEP:
         return False
     try:
-        with Image.open(path) as image:
-            return image.mode.startswith("I;16")
+        with path.open("rb") as file:
+            start = file.read(26)
+            if start.startswith(PNG):  # Pillow takes longer, and every mask is asked
+                return start[24:26] == b"\x10\x00"  # bits, grey
+            file.seek(0)
+            with Image.open(file) as image:
+                return image.mode.startswith("I;16")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # decoding says what is wrong
         return False
 

@@ -32,7 +32,7 @@ _CONVERTED = {1: cv2.IMREAD_GRAYSCALE, 3: cv2.IMREAD_COLOR_RGB}
 class ImageHeader(NamedTuple):
     """What the check found out about one image.
 
-    height, width: px; peak: the brightest value (0..255, over all channels), UNKNOWN_PEAK where it was not decoded.
+    height, width: px; peak: the brightest grey (0..255), UNKNOWN_PEAK where it was not decoded.
     """
 
     height: int
@@ -115,7 +115,7 @@ def check_images(paths: Sequence[Path], check: Check = "decode") -> tuple[dict[P
     is kept in an index under runs/ with size and modification time of each file, so that later stages look only at what
     is new. Returns the header of each good file, and one problem a bad one.
     """
-    index = FileIndex(paths, "images")
+    index = FileIndex(paths, "grey")
     undecoded = [path for path, finding in index.found.items() if finding.endswith(f" {UNKNOWN_PEAK}")]
     only_headers = check == "header" or (check == "auto" and len(undecoded) + len(index.new) > MAX_DECODED)
     if not only_headers:
@@ -242,7 +242,8 @@ def _inspect(path: Path) -> str:
     check_single(path)
     # 3 channels: a colour image whose chroma is damaged must not pass as a good grey one.
     image = read_stored(path) if path.suffix.lower() in (*TIFF, ARRAY) else read_image(path, 3)
-    return f"{image.shape[0]} {image.shape[1]} {image.max()}"
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.shape[2] == 3 else image
+    return f"{image.shape[0]} {image.shape[1]} {grey.max()}"
 
 
 def check_single(path: Path) -> None:

@@ -15,7 +15,7 @@ from maskfold.errors import DataError
 MAX_PIXELS = 2**28
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow refuses what declares twice as many
 
-_PNG = b"\x89PNG\r\n\x1a\n"
+PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"IEND\xaeB\x60\x82"
 _NPY = b"\x93NUMPY"
 _JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
@@ -59,7 +59,7 @@ def read_declared(path: Path) -> Declared | None:
 
 def _declared(file: BinaryIO) -> Declared | None:
     start = file.read(32)
-    if start.startswith(_PNG):
+    if start.startswith(PNG):
         return _png(file, start)
     if start.startswith(_JPEG):
         return _jpeg(file)

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from maskfold.data.formats.json_stream import stream_items
 from maskfold.data.problems import Problems
-from maskfold.data.recognition.folders import Folder, split_of
+from maskfold.data.recognition.folders import Folder, split_of, test_images
 from maskfold.data.recognition.proposal import Proposal, counted, listed
 from maskfold.errors import DataError
 
@@ -39,13 +39,12 @@ def coco_proposals(root: Path, folders: Sequence[Folder], misses: list[str]) -> 
         for valid in valids:
             more, told = _split_keys(root, valid, "valid", folders)
             section, notes = section | more, notes + told
-        test = [f for f in folders if f.split == "test" and f.images and not f.is_mask]
-        section["test_images"] = test[0].name if len(test) == 1 else None
+        section["test_images"], test_note = test_images(folders)
         names, told = _categories(train)
         notes += told
         if names:
             words = f"COCO annotations in {train.relative_to(root)}"
-            proposals.append(Proposal(words, {**section, "class_names": names}, tuple(notes)))
+            proposals.append(Proposal(words, {**section, "class_names": names}, (*notes, test_note)))
     return proposals
 
 

@@ -24,7 +24,7 @@ from maskfold.data.recognition.csv_columns import (
     runs_in,
     same_classes,
 )
-from maskfold.data.recognition.folders import Folder
+from maskfold.data.recognition.folders import Folder, split_of, test_images
 from maskfold.data.recognition.proposal import Proposal, counted, listed
 from maskfold.errors import DataError
 from maskfold.pixels.rle import RleError, decode
@@ -45,7 +45,7 @@ def csvs_of_runs(root: Path, folders: Sequence[Folder], misses: list[str]) -> li
 def tables(root: Path) -> Iterator[CsvTable]:
     """The csv files right in the root that may hold labels; bad rows are left to the reader, which names them all."""
     for path in sorted(path for path in root.iterdir() if path.suffix.lower() == ".csv"):
-        if re.search("sample|submission|test", path.stem.lower()):
+        if re.search("sample|submission", path.stem.lower()) or split_of(path.stem) == "test":
             continue
         try:
             yield read_csv(path, row_problems=[])
@@ -113,7 +113,9 @@ def _proposal(
     order = "relative" if first.relative else _pixel_order(table, runs, image)
     section: dict[str, object] = {"format": "rle_csv", "columns": columns, "class_names": classes, "train_csv": name}
     section |= {"train_images": image.folder.name, "order": order}
-    section |= {"test_images": test_folder(folders, image.folder), "sample_submission": _sample(root)}
+    test, test_note = test_images(folders, image.folder)
+    sample, sample_note = _sample(root)
+    section |= {"test_images": test, "sample_submission": sample}
     keys = [image.column] if role is None else [image.column, role.column]
     several = repeats(table, keys, first) if len(runs) == 1 else 0
     if first.token:
@@ -126,6 +128,7 @@ def _proposal(
         notes.append(f"column {role.column}: the class ({counted(len(classes), 'value')}: {listed(list(classes))})")
     notes += [f"{counted(several, 'row')} of an image and class that has one already: joined"] if several else []
     notes += [f"columns that are not used: {listed(unused)}"] if unused else []
+    notes += [test_note, sample_note]
     words = f"run lengths in {name}, " + ("relative to each other" if first.relative else f"{order} by {order}")
     return Proposal(words, section, tuple(notes))
 
@@ -145,15 +148,13 @@ def _runs_note(table: CsvTable, runs: Runs) -> str:
     return f"column {runs.column}: run lengths ({counted(len(texts), 'row')}, {empty} of them blank{token}: empty)"
 
 
-def test_folder(folders: Sequence[Folder], train: Folder) -> str | None:
-    """The one folder of test images; None where there is none or several may be it."""
-    found = [f for f in folders if f.split == "test" and f.images and not f.is_mask and f.path != train.path]
-    return found[0].name if len(found) == 1 else None
-
-
-def _sample(root: Path) -> str | None:
-    found = sorted(path for path in root.glob("*sample*") if path.suffix.lower() == ".csv")
-    return found[0].name if len(found) == 1 else None
+def _sample(root: Path) -> tuple[str | None, str]:
+    """The one sample submission right in the root, and what to say of it."""
+    found = sorted(path.name for path in root.glob("*sample*") if path.suffix.lower() == ".csv")
+    if len(found) == 1:
+        return found[0], f"{found[0]}: the sample submission"
+    several = f", as several files may be one ({listed(found)})" if found else ""
+    return None, f"sample submission: none{several}"
 
 
 def _pixel_order(table: CsvTable, runs: Sequence[Runs], image: ImageColumn) -> str:

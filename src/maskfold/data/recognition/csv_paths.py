@@ -11,7 +11,7 @@ from maskfold.data.images.suffixes import SUFFIXES
 from maskfold.data.problems import is_file
 from maskfold.data.recognition.csv import tables
 from maskfold.data.recognition.csv_columns import LOOKED_AT, SHARE, cells
-from maskfold.data.recognition.folders import Folder
+from maskfold.data.recognition.folders import Folder, test_images
 from maskfold.data.recognition.masks import mask_section
 from maskfold.data.recognition.proposal import Proposal, counted, listed
 from maskfold.errors import DataError
@@ -43,10 +43,10 @@ def _of_table(table: CsvTable, root: Path, folders: Sequence[Folder]) -> list[Pr
             ]
         )
     section, notes = _columns(table, root, images[0], masks)
-    test = [folder.name for folder in folders if folder.split == "test" and folder.images and not folder.is_mask]
-    section["test_images"] = test[0] if len(test) == 1 else None
+    section["test_images"], test_note = test_images(folders)
     unused = [column for column in table.header if column not in columns]
     notes += [f"columns that are not used: {listed(unused)}"] if unused else []
+    notes.append(test_note)
     return [Proposal(f"paths of images and masks in {table.path.name}", section, tuple(notes))]
 
 

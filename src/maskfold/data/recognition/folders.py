@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
 from maskfold.data.image_ids import list_names
+from maskfold.data.recognition.proposal import counted, listed
 
 _MASK = re.compile(r"(mask|label|annot|segment|groundtruth)\w*|gts?|segs?|truth")
 _PHOTO = re.compile(r"(image|img|photo|picture|frame|input|rgb)\w*|jpe?gs?")
@@ -82,6 +84,26 @@ def folders_below(root: Path) -> list[Folder]:
     """All folders one or two levels below the root, sorted by path."""
     first = [Folder(path, root) for path in sorted(root.iterdir()) if _is_visible_folder(path)]
     return sorted([*first, *(inner for folder in first for inner in folder.inner)], key=lambda folder: folder.path)
+
+
+def test_images(folders: Sequence[Folder], train: Folder | None = None, inside: str = "") -> tuple[str | None, str]:
+    """The one folder of test images, and what to say of it.
+
+    inside: the folder of photos in the folder of each image, where each has one.
+    """
+    found = [
+        folder
+        for folder in folders
+        if folder.split == "test"
+        and not folder.is_mask
+        and (train is None or folder.path != train.path)
+        and (any((own.path / inside).is_dir() for own in folder.inner) if inside else folder.images)
+    ]
+    if len(found) == 1:
+        count = len(found[0].inner if inside else found[0].images)
+        return found[0].name, f"{found[0].name}: {counted(count, 'test image')}"
+    several = f", as several folders may hold them ({listed([folder.name for folder in found])})" if found else ""
+    return None, f"test images: none{several}"
 
 
 def _is_visible_folder(path: Path) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maskfold.data.images.suffixes import without_image_suffix
-from maskfold.data.recognition.folders import Folder, split_of
+from maskfold.data.recognition.folders import Folder, split_of, test_images
 from maskfold.data.recognition.mask_names import MaskNames, mask_names
 from maskfold.data.recognition.masks import mask_section
 from maskfold.data.recognition.proposal import Proposal, counted, listed
@@ -144,15 +144,14 @@ def _only(folders: Sequence[Folder], masks: bool) -> Folder | None:
 
 
 def _proposal(pair: Pair, valid: Sequence[Pair], folders: Sequence[Folder]) -> Proposal:
+    inside = pair.image_name.split("/")[1] if "/" in pair.image_name else ""
+    test, test_note = test_images(folders, pair.photos, inside)
     section: dict[str, object] = {
         "format": "mask_folders",
         "train_images": pair.photos.name,
         "train_masks": pair.masks.name,
-        "test_images": None,
+        "test_images": test,
     }
-    test = [folder for folder in folders if folder.split == "test" and not folder.is_mask and _holds(folder, pair)]
-    if len(test) == 1:
-        section["test_images"] = test[0].name
     notes = [_pair_note(pair, "training")]
     files = list(pair.files)
     for other in valid:
@@ -161,7 +160,7 @@ def _proposal(pair: Pair, valid: Sequence[Pair], folders: Sequence[Folder]) -> P
         section |= {"valid_images": other.photos.name, "valid_masks": other.masks.name}
         notes.append(_pair_note(other, "validation"))
         files += other.files
-    notes += _test_note(test)
+    notes.append(test_note)
     section |= {"image_name": pair.image_name} if pair.image_name != "{stem}" else {}
     section |= {"mask_name": pair.names.pattern} if pair.names.pattern != "{stem}" else {}
     section |= {"several_masks": "union"} if pair.names.several else {}
@@ -176,25 +175,9 @@ def _proposal(pair: Pair, valid: Sequence[Pair], folders: Sequence[Folder]) -> P
     return Proposal(words, {**section, **labels}, (*notes, *found))
 
 
-def _holds(folder: Folder, like: Pair) -> bool:
-    """Whether a folder holds photos as those of a pair lie in theirs."""
-    if "/" not in like.image_name:
-        return bool(folder.images)
-    name = like.image_name.split("/")[1]
-    return any((own.path / name).is_dir() for own in folder.inner)
-
-
 def _pair_note(pair: Pair, split: str) -> str:
     several = ", several a photo are joined" if pair.names.several else ""
     return (
         f"{pair.photos.name}: {counted(pair.photo_count, f'{split} photo')}; "
         f"{pair.masks.name}: {counted(len(pair.files), 'mask')} called {pair.names.pattern}{several}"
     )
-
-
-def _test_note(test: Sequence[Folder]) -> list[str]:
-    if not test:
-        return ["no folder of test images"]
-    if len(test) > 1:
-        return [f"test images: none, as several folders may hold them ({listed([folder.name for folder in test])})"]
-    return [f"{test[0].name}: {counted(len(test[0].images or test[0].inner), 'test photo')}"]
