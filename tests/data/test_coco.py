@@ -152,7 +152,7 @@ def test_validation_images_join_the_training_images(root):
         (annotation(6, 99, 1, [SQUARE]), "annotation 6: there is no image 99"),
         (annotation(6, 7, 44, [SQUARE]), "annotation 6: there is no category 44"),
         (annotation(1, 8, 1, [SQUARE]), "annotation 1: the id is given twice, of images 7 and 8"),
-        (annotation(6, 7, 1, []), "annotation 6: (image a.png) has no segmentation, nothing"),
+        (annotation(6, 7, 1, []), "annotation 6: (image a.png) has no segmentation, no pixels"),
         (annotation(6, 7, 1, None, bbox=[1, 1, 2, 2]), "has no segmentation, only a box"),
         (annotation(6, 7, 1, [[1, 2, 3, 4]]), "polygon 1 of 1 has 4 numbers"),
         (annotation(6, 7, 1, [SQUARE, [1, 2, "x", 4, 5, 6]]), "polygon 2 of 2 is no list of numbers"),
@@ -185,7 +185,7 @@ def test_a_bad_annotation_is_named(root, bad, answer):
         ({"id": 9, "file_name": "d.png", "height": 1, "width": 1}, "image 9: its id is that of c.png already"),
         ({"id": 10, "file_name": "c.png", "height": 6, "width": 6}, "image 10: c.png is image 9 already"),
         ({"id": 10, "file_name": "d.png", "height": 6, "width": 6}, "there is no image 'd.png'"),
-        ({"id": 10, "file_name": "../../x.png", "height": 6, "width": 6}, "'../../x.png' climbs out of"),
+        ({"id": 10, "file_name": "../../x.png", "height": 6, "width": 6}, "'../../x.png' leads out of"),
         ({"id": 10, "file_name": "d.png", "height": 6.5, "width": 6}, "one of images has height 6.5, expected a whole"),
         ({"id": 10, "file_name": "d.png", "height": 2**70, "width": 6}, f"has height {2**70} and width 6"),
         ({"id": 10, "file_name": ".", "height": 6, "width": 6}, "there is no image '.'"),
@@ -245,7 +245,7 @@ def test_sizes_unlisted_images_and_classes_are_checked(root):
         ('{"images": [' + "[" * 100_000, "nested too deeply"),
         ('{"annotations": [{"id": 1}]}', "holds no images and no categories"),
         ('{"images": [{}], "categories": [{}]}', "one of images without id, file_name, height, width"),
-        (json.dumps(coco()) + "\n" + json.dumps(coco()), "found '{' behind the end of the JSON; one file, one object"),
+        (json.dumps(coco()) + "\n" + json.dumps(coco()), "found '{' after the end of the JSON; one file, one object"),
         ('{"images": [' + "9" * 5000 + "]}", "more digits than Python reads"),
         ('{"images": [], "categories": [{"id": 1, "name": "\\ud800"}]}', r"category 1: name is '\ud800'"),
     ],
@@ -328,7 +328,7 @@ def test_paths_of_label_studio_lead_to_the_file_at_hand(tmp_path):
     competition = open_competition(data)
     assert competition.train["image_id"].tolist() == ["0a1-f.png"]
     assert competition.masks("0a1-f.png").sum() == 12
-    with pytest.raises(DataError, match=r"climbs out of .*train, which holds no g.png"):
+    with pytest.raises(DataError, match=r"leads out of .*train, which holds no g.png"):
         open_competition(exported(tmp_path, ["/data/upload/1/g.png"], CELL))
 
 

@@ -206,7 +206,7 @@ def test_validation_photos_join_under_names_of_their_own(root):
 
 def test_many_files_are_checked_by_header_and_some_masks_are_read(root, monkeypatch):
     relabel(root, LABELS)  # ones and twos, all below the threshold
-    assert "none of 2 masks shows anything" in problems_of(root, check="header")
+    assert "2 masks are all empty; check data.mask_threshold" in problems_of(root, check="header")
     (root / "train/1.jpg").write_bytes((root / "train/1.jpg").read_bytes()[:-40])
     assert "1.jpg: cannot be decoded" in problems_of(root, check="header")
     monkeypatch.setattr("maskfold.data.images.files.MAX_DECODED", 1)
@@ -227,7 +227,7 @@ def test_a_mask_of_ones_among_masks_of_255_is_refused(root):
     mask = np.zeros((5, 5), np.uint8)
     mask[1, 1] = 1
     cv2.imwrite(str(root / "train_mask/2.png"), mask)
-    assert "2.png: shows something, but its brightest value is 1, below data.mask_threshold=128 (1 of 2" in problems_of(
+    assert "2.png: is not empty, but its brightest value is 1, below data.mask_threshold=128 (1 of 2" in problems_of(
         root
     )
     assert open_competition(data_of(root, mask_threshold=1)).masks("2").sum() == 1
@@ -277,7 +277,7 @@ def test_one_mask_in_red_among_white_ones_is_named(root):
         str(root / "train_mask/2.png"), np.dstack([np.zeros((5, 5, 2), np.uint8), np.full((5, 5), 255, np.uint8)])
     )
     problems = problems_of(root)
-    assert "2.png: shows something, but its brightest value is 76" in problems
+    assert "2.png: is not empty, but its brightest value is 76" in problems
     assert "2.png is drawn in colour" in problems
 
 

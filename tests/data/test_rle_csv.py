@@ -66,8 +66,8 @@ def test_groups_join_the_training_table(root):
     [
         ("d.jpg,1,1 2", "row 4: there is no training image 'd.jpg'"),
         ("A.JPEG,1,1 2", "row 4: there is no training image 'A.JPEG'; there is 'a.jpg'"),
-        ("a.jpg,2,-1", "if it stands for an empty mask, set data.empty_token: '-1'"),
-        ("../a.jpg,1,1 2", "row 4: image id '../a.jpg' climbs out of its folder"),
+        ("a.jpg,2,-1", "if it means an empty mask, set data.empty_token: '-1'"),
+        ("../a.jpg,1,1 2", "row 4: image id '../a.jpg' leads out of its folder"),
         ("a.jpg,9,1 2", "row 4: unknown class '9'; data.class_names has 1, 2"),
         ("a.jpg,1,5 1", "row 4: 'a.jpg', class 1 is in row 2 already"),
         ("c.jpg,1,1 2 3", "row 4: bad run lengths of 'c.jpg', class 1: 3 numbers"),
@@ -236,7 +236,7 @@ def test_ids_may_begin_with_the_folder(root):
     assert competition.train["image_id"].tolist() == ["a.jpg", "b.png", "c.jpg"]
     assert competition.masks("b.png")[1].sum() == 1
     (root / "train.csv").write_text("ImageId,ClassId,EncodedPixels\nelsewhere/a.jpg,1,1 2\n")
-    assert "image id 'elsewhere/a.jpg' climbs out of its folder" in problems_of(root)[0]
+    assert "image id 'elsewhere/a.jpg' leads out of its folder" in problems_of(root)[0]
 
 
 def test_classes_that_hold_an_underscore_are_told_from_the_images(root):

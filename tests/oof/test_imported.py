@@ -215,7 +215,7 @@ def test_rows_of_one_image_and_class_are_refused_or_joined(tmp_path):
         labelled_competition(labels, tmp_path / "maps", RowRules("column", "", "refuse", *options))
     text = str(error.value)
     assert "row 7: 'a01.jpg', class 1 is in row 6 already; if each row is an object, set --several-rows union" in text
-    assert "if it stands for an empty mask, set --empty-token='-1'" in text
+    assert "if it means an empty mask, set --empty-token='-1'" in text
     competition, _ = labelled_competition(labels, tmp_path / "maps", RowRules("column", "-1", "union"))
     for name, (_, truth) in made_images().items():
         np.testing.assert_array_equal(competition.masks(name), truth)

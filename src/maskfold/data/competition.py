@@ -13,7 +13,7 @@ import pandas as pd
 
 from maskfold.artefacts.files import file_hash, folder_fingerprint
 
-OnBadImage = Literal["strict", "empty"]  # a test image that cannot be read: refused, or answered with empty masks
+OnBadImage = Literal["strict", "empty"]  # a test image that cannot be read: refused, or given empty masks
 
 
 class MaskSource(Protocol):
@@ -31,7 +31,7 @@ class Competition:
     train, test: one row an image with columns image_id (as the competition writes it), path (absolute), height, width
     (px), and in train, where there are groups, group, and where the competition has validation images of its own, split
     ("train" or "valid"). label_files: the files that define the labels; mask_files: those that are images, and may be
-    many; reading: the settings that say how to read them, as JSON. sample_submission: the competition's own answer
+    many; reading: the settings that say how to read them, as JSON. sample_submission: the competition's own
     template where it has one. unreadable: test image -> why it cannot be read, where such images are let pass; in test
     they have the size they declare, or else that of most others.
     """

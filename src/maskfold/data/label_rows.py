@@ -40,7 +40,7 @@ class RowRules:
     """How the rows of a label csv are read.
 
     order: of the run lengths; relative ones are column-major, each start counted from the end of the run before;
-    empty_token: stands for an empty mask, as a blank does; several_rows: of one image and class. The options are what
+    empty_token: means an empty mask, as a blank does; several_rows: of one image and class. The options are what
     messages call the settings that change them.
     """
 
@@ -62,7 +62,7 @@ def read_label_rows(
     """The rows of a label csv; blank run lengths are kept. Raises DataError when it is no such csv.
 
     columns: the names of its columns, None for either form of Severstal; class_names: needed where the rows name none;
-    row_problems: see read_csv; known: images, which tell where an image ends and its class begins in <image>_<class>.
+    row_problems: see read_csv; known: images, which show where an image ends and its class begins in <image>_<class>.
     """
     if columns is None:
         columns = _TWO_COLUMNS if set(_TWO_COLUMNS.names) <= set(header_of(path)) else _ONE_COLUMN
@@ -146,18 +146,18 @@ def usable_rows(
             absolute = absolute_runs(text) if rules.order == "relative" else text
             parse_runs(absolute, pixels)
         except RleError as error:
-            cure = _cure(text, pixels, rules)
-            problems.append(f"{place} bad run lengths of {row.image_id!r}, class {row.class_name}: {error}{cure}")
+            fix = _fix(text, pixels, rules)
+            problems.append(f"{place} bad run lengths of {row.image_id!r}, class {row.class_name}: {error}{fix}")
             continue
         if absolute and row.class_name in class_names:
             good.append(replace(row, rle=absolute))
     return good
 
 
-def _cure(text: str, pixels: int | None, rules: RowRules) -> str:
+def _fix(text: str, pixels: int | None, rules: RowRules) -> str:
     """What to set where bad run lengths are good ones of another kind."""
     if text == "-1":
-        return f"; if it stands for an empty mask, set {rules.token_option}{text!r}"
+        return f"; if it means an empty mask, set {rules.token_option}{text!r}"
     if rules.order == "relative":
         return ""
     try:
@@ -186,7 +186,7 @@ def unknown_images(path: Path, rows: Sequence[LabelRow], train: Collection[str])
             expected = "a column that holds both is written <image>_<class>"
             problems.append(f"{place} no image id with class {row.class_name!r}; {expected}")
         elif _climbs(row.image_id):
-            problems.append(f"{place} image id {row.image_id!r} climbs out of its folder")
+            problems.append(f"{place} image id {row.image_id!r} leads out of its folder")
         elif train and row.image_id not in train:
             near = nearest_name(row.image_id, train) if len(problems) < HINTED else ""
             problems.append(f"{place} there is no training image {row.image_id!r}{near}")

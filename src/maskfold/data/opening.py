@@ -44,7 +44,7 @@ def read_competition(data: DataConfig, on_bad_image: OnBadImage, problems: Probl
     if isinstance(data, PathsCsvData):
         return open_paths_csv(data, on_bad_image, problems)
     if isinstance(data, CocoData):
-        # pycocotools is wanted by this reader alone.
+        # Only this reader needs pycocotools.
         from maskfold.data.formats.coco import open_coco
 
         return open_coco(data, on_bad_image, problems)

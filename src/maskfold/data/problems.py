@@ -21,7 +21,7 @@ class Problems(list[str]):
     """Problems found so far.
 
     tolerated: they are only collected, for an audit; readers then leave out the images and labels that have them.
-    unused: what lies in folders of images and masks and was taken for neither.
+    unused: what is in folders of images and masks, but is neither.
     """
 
     def __init__(self, tolerated: bool = False) -> None:

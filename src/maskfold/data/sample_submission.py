@@ -1,4 +1,4 @@
-"""A competition's sample submission: which rows the answer must have, in which order, and what it calls the images."""
+"""A competition's sample submission: the rows a submission must have, their order, and the names of the images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from maskfold.errors import DataError
 class SampleFile:
     """The form a submission must have.
 
-    columns: header of a csv, as it stands; image_column, class_column (None but in layout image_class_columns),
+    columns: header of a csv; image_column, class_column (None but in layout image_class_columns),
     rle_column: names among them, "" where it is no csv; rows: image_id and class index, in the order of the file;
     names: image_id -> what the file calls it; category_ids: of the classes, in coco_json.
     """
@@ -34,14 +34,14 @@ class SampleFile:
     category_ids: tuple[int, ...] = ()
 
     def roles_in(self, header: tuple[str, ...]) -> Roles | None:
-        """What the columns of an answer csv are for: known of this form's own, else told by their names."""
+        """What the columns of a submission csv are for: those of this form, or by their names."""
         if sorted(header) == sorted(self.columns):
             return Roles(self.layout, self.image_column, self.class_column, self.rle_column)
         return csv_roles(header)
 
 
 class Roles(NamedTuple):
-    """What the columns of an answer csv are for."""
+    """What the columns of a submission csv are for."""
 
     layout: Layout
     image_column: str
@@ -57,8 +57,8 @@ def read_sample_file(
 ) -> SampleFile:
     """Read a sample submission and check it against the test images.
 
-    A csv's layout is told by the header: three columns, one of them naming a class; or two, `ImageId_ClassId` or one
-    row an image. Of several classes, headers that say nothing (`id,label,rle`, `Image_Label,EncodedPixels`) are told by
+    The header of a csv shows its layout: three columns, one of them naming a class; or two, `ImageId_ClassId` or one
+    row an image. Of several classes, headers that say nothing (`id,label,rle`, `Image_Label,EncodedPixels`) follow from
     the rows. A json lists images, and perhaps categories, as COCO does. images: image_id -> file of the test images,
     sorted by file name; naming: submission.image_names, None where numbers may be places in that order. Raises
     DataError with all problems: no such file, unknown classes, images that are not among `images`, images that are not
@@ -84,7 +84,7 @@ def read_sample_file(
 
 
 def csv_roles(header: tuple[str, ...]) -> Roles | None:
-    """What the columns of an answer csv are for, told by their names; None for no such csv."""
+    """What the columns of a submission csv are for, by their names; None for no such csv."""
     if len(header) == 2:
         both = header[0].lower().replace("_", "") == "imageidclassid"
         return Roles("image_class_id" if both else "image", header[0], None, header[1])
@@ -97,16 +97,16 @@ def csv_roles(header: tuple[str, ...]) -> Roles | None:
 
 def _roles_by_rows(table: CsvTable, class_names: Sequence[str], known: Collection[str]) -> Roles | None:
     """The roles of a sample's columns where classes show in its rows but not in its header; else None."""
-    told, header = csv_roles(table.header), table.header
-    if told is not None and told.layout != "image":
+    by_name, header = csv_roles(table.header), table.header
+    if by_name is not None and by_name.layout != "image":
         return None
-    if told is not None:
+    if by_name is not None:
         texts = [fields[0] for _, fields in table.rows if fields[0] not in known]
         splits = [split_joined(text, class_names, known) for text in texts]
         ends = sum(name in class_names for _, name in splits)
         whole = sum(image in known and name in class_names for image, name in splits)
         joined = bool(ends) if len(class_names) > 1 else bool(whole)
-        return told._replace(layout="image_class_id") if joined else None
+        return by_name._replace(layout="image_class_id") if joined else None
     if len(class_names) < 2:
         return None
     columns = [name for place, name in enumerate(header) if all(row[place] in class_names for _, row in table.rows)]

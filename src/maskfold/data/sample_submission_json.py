@@ -1,4 +1,4 @@
-"""COCO's list of test images: `images` with id and file_name, and perhaps `categories`; it stands for a sample file."""
+"""COCO's list of test images: `images` with id and file_name, and perhaps `categories`; it replaces a sample csv."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SampleJson(NamedTuple):
 def read_sample_json(
     path: Path, class_names: Sequence[str], test: Mapping[str, Path], naming: ImageNames | None
 ) -> SampleJson:
-    """Read the images a COCO judge asks for, and check them against the test images.
+    """Read the images that COCO results are wanted for, and check them against the test images.
 
     Without categories there are no category_ids. Raises DataError with all problems: no such file, no such json, images
     that are not among `test`, test images that are not listed, classes that are no category.

@@ -1,4 +1,4 @@
-"""What lies in the folders of images and masks and was taken for neither, named so that nothing is left out unseen."""
+"""Files in the folders of images and masks that are neither: listed, so that nothing is left out silently."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from maskfold.data.problems import Problems
 from maskfold.data.sample_submission import read_sample_file
 from maskfold.errors import DataError
 
-_EMPTY_HINT = "; a test image may be answered with empty masks instead: --on-bad-image empty"
+_EMPTY_HINT = "; to give such test images empty masks, use --on-bad-image empty"
 
 
 def check_files(
@@ -48,7 +48,7 @@ def check_files(
     reasons = {line.partition(": ")[0]: line.partition(": ")[2] for line in bad_tests}
     unreadable = {key: reasons.get(str(path), "cannot be read") for key, path in test.items() if path not in of_test}
     if unreadable and not of_test:
-        problems += [*bad_tests, "not one of the test images can be read; an answer would be empty"]
+        problems += [*bad_tests, "none of the test images can be read; a submission would be empty"]
     usual = Counter(header[:2] for header in of_test.values()).most_common(1)
     for image_id in unreadable:
         height, width = _declared_size(test[image_id]) or (usual[0][0] if usual else (1, 1))

@@ -143,7 +143,7 @@ class _Split:
         elif data.unlisted_images == "refuse":
             problems += [
                 f"{path}: {json.name} does not name it; set data.unlisted_images: ignore to leave such images out, or "
-                "empty if they show nothing"
+                "empty if their masks are empty"
                 for path in unlisted
             ]
 
@@ -162,7 +162,7 @@ class _Split:
 
 
 def _files(folder: Path, names: Sequence[str], problems: Problems) -> dict[str, Path]:
-    """Path below the folder -> file, of all images right in it and in the folders below it that the names lie in."""
+    """Path below the folder -> file, of all images right in it and in the folders below it that the names mention."""
     parents = {str(_parts(name).parent) for name in names if not _climbs(name)} - {"."}
     files: dict[str, Path] = {}
     if not folder.is_dir() or not any((folder / parent).is_dir() for parent in parents) or list_names(folder):
@@ -194,7 +194,7 @@ def _inside(folder: Path, name: str, files: Mapping[str, Path], problems: Proble
     if path is not None:
         return path
     if _climbs(name):
-        problems.append(f"{json}: the image {name!r} climbs out of {folder}, which holds no {parts.name}")
+        problems.append(f"{json}: the image {name!r} leads out of {folder}, which holds no {parts.name}")
         return None
     near = nearest_name(name, files) if len(problems) < HINTED else ""
     problems.append(f"{json}: there is no image {name!r} in {folder}{near}")

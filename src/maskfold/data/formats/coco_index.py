@@ -81,7 +81,7 @@ def read_coco(path: Path, tolerated: Problems | None = None) -> CocoIndex:
     found_before = len(problems)
     index = _scan(path, problems)
     if len(problems) > found_before:
-        return index  # not kept: whoever reads it next is to hear of the problems
+        return index  # not kept, so that the next reader reports the problems too
     content = {name: _as_bytes(getattr(index, name)) for name in _TEXTS}
     content |= {name: getattr(index, name) for name in _ARRAYS}
     content["stamp"] = stamp
@@ -187,7 +187,7 @@ def _key(value: Any) -> Any:
 def _scan(path: Path, problems: Problems) -> CocoIndex:
     """Read a json through once, or twice where annotations come before the images."""
     if path.stat().st_size > _LARGE:
-        print(f"{path.name}: {path.stat().st_size >> 20} MB are read once and remembered", file=sys.stderr, flush=True)
+        print(f"{path.name}: {path.stat().st_size >> 20} MB are read once and indexed", file=sys.stderr, flush=True)
     scan = _Scan(path, problems)
     seen: set[str] = set()
     early = False

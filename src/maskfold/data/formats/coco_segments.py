@@ -19,7 +19,7 @@ def segment_problem(annotation: Mapping[str, Any], height: int, width: int) -> s
     if isinstance(segment, dict):
         return _runs_problem(segment, height, width)
     if not isinstance(segment, list) or not segment:
-        found = "only a box" if annotation.get("bbox") else "nothing that shows its pixels"
+        found = "only a box" if annotation.get("bbox") else "no pixels"
         return f"has no segmentation, {found}; export the masks, or remove the annotation"
     for number, polygon in enumerate(segment, 1):
         problem = _polygon_problem(polygon, height, width)
@@ -63,7 +63,7 @@ def _polygon_problem(polygon: Any, height: int, width: int) -> str | None:
             f"{width}x{height} px (width x height); was the image resized after it was labelled?"
         )
     if max(right, bottom) <= 1 and min(height, width) > 2:
-        return "lies within the first pixel; if the numbers are shares of the image, multiply them by width and height"
+        return "is within the first pixel; if the numbers are shares of the image, multiply them by width and height"
     return None
 
 

@@ -15,7 +15,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class Item(NamedTuple):
-    """One item of a list: the key the list stands under, and where in the file its text is, in bytes."""
+    """One item of a list: the key of the list, and where in the file its text is, in bytes."""
 
     key: str
     value: Any
@@ -37,7 +37,7 @@ def stream_items(path: Path, keys: Collection[str]) -> Iterator[Item]:
             return
         while True:
             key = window.value()
-            window.expect(":", f"a colon behind the key {key!r}")
+            window.expect(":", f"a colon after the key {key!r}")
             if key in keys and window.peek() == "[":
                 yield from _items(window, key)
             elif key in keys:
@@ -50,7 +50,7 @@ def stream_items(path: Path, keys: Collection[str]) -> Iterator[Item]:
 
 
 def read_item(path: Path, offset: int, length: int) -> Any:
-    """The value at a place that stream_items told. Raises DataError when the file has changed since."""
+    """The value at a place that stream_items returned. Raises DataError when the file has changed since."""
     try:
         with path.open("rb") as file:
             file.seek(offset)
@@ -118,7 +118,7 @@ class _Window:
             rest = self.text[self.position :].lstrip(_SPACE)
             if rest:
                 self.position = len(self.text) - len(rest)
-                self.fail(f"found {rest[0]!r} behind the end of the JSON; one file, one object")
+                self.fail(f"found {rest[0]!r} after the end of the JSON; one file, one object")
             self.position = len(self.text)
             if not self._grow():
                 return
@@ -130,7 +130,7 @@ class _Window:
         self.position += 1
 
     def value(self) -> Any:
-        """The next value, whatever its kind; reads on until it is whole."""
+        """The next value, whatever its kind; reads on until it is complete."""
         self.peek()
         while True:
             try:
@@ -143,7 +143,7 @@ class _Window:
                 self.fail("no valid JSON from here on, or truncated (nested too deeply)")
             except ValueError:
                 self.fail("a number here has more digits than Python reads (4,300)")
-            # A number at the window's end may go on behind it.
+            # A number at the window's end may continue after it.
             if end == len(self.text) and not isinstance(value, dict | list | str) and self._grow():
                 continue
             self.taken, self.position = self.text[self.position : end], end
@@ -157,7 +157,7 @@ class _Window:
             self.fail("a text right before is not UTF-8")
 
     def _grow(self) -> bool:
-        """Forget what lies behind and read on, at least as much again as is held; False at the file's end."""
+        """Drop what has been read and read on, at least as much again as is held; False at the file's end."""
         kept = self.text[self.position :]
         more = self.file.read(max(_CHUNK, len(kept)))
         self.start += self.position

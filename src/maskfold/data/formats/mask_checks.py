@@ -14,7 +14,7 @@ from maskfold.data.formats.mask_files import (
     MaskCode,
     Masks,
     channels_of,
-    cure,
+    fix_of,
     is_deep,
     mask_files_of,
     read_grey,
@@ -60,7 +60,7 @@ def check_mask_files(
 
 
 def spot_check(source: MaskSource, image_ids: Sequence[str], headers: Collection[ImageHeader]) -> list[str]:
-    """What reading some evenly spaced masks brings to light, where the check did not decode every file."""
+    """What is wrong with some evenly spaced masks, where the check did not decode every file."""
     if all(header.peak != UNKNOWN_PEAK for header in headers):
         return []
     problems, any_shown = [], False
@@ -71,7 +71,9 @@ def spot_check(source: MaskSource, image_ids: Sequence[str], headers: Collection
         except DataError as error:
             problems += error.problems
     if not problems and not any_shown:
-        problems.append(f"none of {len(chosen)} masks shows anything; look at data.mask_threshold and the class values")
+        problems.append(
+            f"none of {len(chosen)} masks have any pixel of a class; check data.mask_threshold and the class values"
+        )
     return problems
 
 
@@ -79,14 +81,14 @@ def _size_problem(file: Path, mask: ImageHeader, photo: ImageHeader, resize: boo
     swapped = mask[:2] == photo[1::-1] and mask.height != mask.width
     if mask[:2] == photo[:2] or (resize and not swapped):
         return []
-    cure = (
+    fix = (
         "its sides are swapped: was the photo turned by its EXIF orientation?"
         if swapped
         else "set data.resize_masks: true if it shows the same view"
     )
     return [
         f"{file}: the mask is {mask.height}x{mask.width} px (height x width), "
-        f"its photo {photo.height}x{photo.width}; {cure}"
+        f"its photo {photo.height}x{photo.width}; {fix}"
     ]
 
 
@@ -105,7 +107,7 @@ def _blank_problem(masks: Sequence[Path], peaks: Mapping[Path, int], code: MaskC
         return []
     brightest = max(masks, key=lambda path: peaks[path])
     return [
-        f"{masks[0].parent}: no mask shows anything: the brightest value of all is {max(values)}, "
+        f"{masks[0].parent}: all masks are empty: the brightest value of all is {max(values)}, "
         f"below data.mask_threshold={code.threshold}{_hint(brightest)}"
     ]
 
@@ -116,7 +118,7 @@ def _faint_problem(exact: Sequence[Path], peaks: Mapping[Path, int], code: MaskC
     if not faint:
         return []
     return [
-        f"{faint[0]}: shows something, but its brightest value is {peaks[faint[0]]}, below "
+        f"{faint[0]}: is not empty, but its brightest value is {peaks[faint[0]]}, below "
         f"data.mask_threshold={code.threshold} ({len(faint)} of {len(exact)} masks are so); "
         f"save them like the others, or lower data.mask_threshold{_hint(faint[0])}"
     ]
@@ -160,16 +162,16 @@ def _value_problems(masks: Sequence[Path], code: MaskCode) -> list[str]:
 
     problems = index.inspect_new(distinct, "values of the masks")
     known = {str(value) for own in code.values for value in own}
-    strangers: dict[str, list[Path]] = {}
+    unknown: dict[str, list[Path]] = {}
     for path, finding in index.found.items():
         if finding == "many":
             problems.append(f"{path}: more than {_MOST_VALUES} different values, so no {code.labels} mask")
         else:
             for value in set(finding.split()) - known:
-                strangers.setdefault(value, []).append(path)
-    for value, paths in sorted(strangers.items()):
+                unknown.setdefault(value, []).append(path)
+    for value, paths in sorted(unknown.items()):
         problems.append(
             f"{paths[0]}: {shown(int(value), code.labels)} belongs to no class "
-            f"({len(paths)} of {len(masks)} masks have it); {cure(code)}"
+            f"({len(paths)} of {len(masks)} masks have it); {fix_of(code)}"
         )
     return problems

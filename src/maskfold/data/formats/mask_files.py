@@ -136,7 +136,7 @@ def read_classes(path: Path, code: MaskCode) -> np.ndarray:
     place = np.minimum(np.searchsorted(known[order], plane), len(known) - 1)
     unknown = known[order][place] != plane
     if unknown.any():
-        raise DataError([f"{path}: {shown(int(plane[unknown][0]), code.labels)} belongs to no class; {cure(code)}"])
+        raise DataError([f"{path}: {shown(int(plane[unknown][0]), code.labels)} belongs to no class; {fix_of(code)}"])
     return owner[order][place]
 
 
@@ -166,7 +166,7 @@ def read_values(path: Path, labels: str) -> np.ndarray:
 
 
 def _gif_values(path: Path, image: Image.Image) -> np.ndarray:
-    """(H, W) uint8 greys of a gif: programs number the colours of each file anew, so that its indices say nothing."""
+    """(H, W) uint8 greys of a gif: programs renumber the colours of each file, so its indices mean nothing."""
     rgb = np.asarray(image.convert("RGB"))
     if (rgb != rgb[:, :, :1]).any():
         raise DataError(
@@ -196,7 +196,7 @@ def _nearest(path: Path, plane: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def channels_of(values: np.ndarray | np.int32) -> np.ndarray:
-    """(…, 3) int32: the colours behind the numbers; a grey value is a blue."""
+    """(…, 3) int32: the colours of the numbers; a grey value is a blue."""
     return np.stack([values >> 16, (values >> 8) & 255, values & 255], axis=-1)
 
 
@@ -207,7 +207,7 @@ def shown(value: int, labels: str) -> str:
     return f"the colour [{value >> 16}, {value >> 8 & 255}, {value & 255}]"
 
 
-def cure(code: MaskCode) -> str:
+def fix_of(code: MaskCode) -> str:
     """What to do about a value or colour that belongs to no class."""
     what = "values" if code.labels == "class_index" else "colours"
     return f"name it in data.class_{what}, or in data.background_{what} if it is none"

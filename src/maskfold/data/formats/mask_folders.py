@@ -82,7 +82,7 @@ class _Photo(NamedTuple):
 
 
 def photos_in(data: MaskFoldersData, folder: Path | None, problems: Problems) -> dict[str, Path]:
-    """image_id -> photo of a folder; where masks lie in the same folder, they are among them."""
+    """image_id -> photo of a folder; where masks are in the same folder, they are among them."""
     return {image_id: photo.path for image_id, photo in _photos(data, folder, problems).items()}
 
 
@@ -136,7 +136,7 @@ def _pairs(
             del pairs[image_id]
             problems.append(
                 f"{images[image_id]}: no mask of this name in the mask folder (expected {wanted}); "
-                "set data.missing_masks: empty if it shows nothing"
+                "set data.missing_masks: empty if its mask is empty"
             )
     problems += _lonely_masks(found, pattern, keys)
     return images, pairs
@@ -194,7 +194,7 @@ def _several_hint(path: Path, wider: NamePattern | None, keys: Collection[str]) 
 
 
 def _shared_problem(data: MaskFoldersData, folder: Path, any_photo: bool, any_mask: bool) -> list[str]:
-    """What is wrong where photos and masks share a folder and their names do not tell them apart."""
+    """What is wrong where photos and masks share a folder and their names do not distinguish them."""
     if any_photo and any_mask:
         return []
     found = "no file is" if any_photo else "every photo is"

@@ -25,7 +25,7 @@ class Match(NamedTuple):
 class NamePattern:
     """A pattern such as {stem}_mask.png, {class}/{stem}, {name} or {stem}/masks/*.
 
-    {stem} is what a photo's file name has before its suffix, {name} the whole name; where one stands twice, both must
+    {stem} is what a photo's file name has before its suffix, {name} the whole name; used twice, both must
     be the same. * is any text within a name that does not continue a number or a word. Without a suffix of its own a
     pattern takes every image.
     """
@@ -53,7 +53,7 @@ class NamePattern:
         return _match(found)
 
     def widened(self) -> NamePattern | None:
-        """The pattern with a * behind its name, for more files of the same photo; None where it has one."""
+        """The pattern with a * after its name, for more files of the same photo; None where it has one."""
         if "*" in self.pattern:
             return None
         ending = _suffix(self.pattern)

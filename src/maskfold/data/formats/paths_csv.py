@@ -104,8 +104,8 @@ def _read_split(path: Path, root: Path, data: PathsCsvData, labelled: bool, prob
         image_id = fields[1] if ids else without_image_suffix(posixpath.basename(image))
         fault = rows.fault(number, image_id, image, data.several_rows == "union")
         if fault:
-            cure = "" if ids else "; name a column of ids in data.columns.id"
-            problems.append(f"{place} {fault}{cure}")
+            fix = "" if ids else "; name a column of ids in data.columns.id"
+            problems.append(f"{place} {fault}{fix}")
             continue
         found_before = len(problems)
         photo, *own = [_file(root, text, place, problems) for text in (image, *fields[len(fields) - len(masks) :])]

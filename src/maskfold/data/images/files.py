@@ -25,7 +25,7 @@ Check = Literal["auto", "decode", "header"]
 MAX_DECODED = 20_000
 UNKNOWN_PEAK = -1
 
-# How OpenCV is told to convert to this many channels.
+# The flag with which OpenCV converts to this many channels.
 _CONVERTED = {1: cv2.IMREAD_GRAYSCALE, 3: cv2.IMREAD_COLOR_RGB}
 
 
@@ -203,7 +203,7 @@ def _bytes(path: Path) -> np.ndarray:
 
 
 def _page_count(path: Path) -> int:
-    """Number of pages of a TIFF; 0 where it cannot be told."""
+    """Number of pages of a TIFF; 0 where it is unknown."""
     return cv2.imcount(str(path)) if path.is_file() else 0
 
 

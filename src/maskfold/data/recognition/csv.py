@@ -29,7 +29,7 @@ from maskfold.data.recognition.proposal import Proposal, counted, listed
 from maskfold.errors import DataError
 from maskfold.pixels.rle import RleError, decode
 
-_DECODED = 60  # masks whose shape tells the pixel order
+_DECODED = 60  # masks whose shape shows the pixel order
 _CLEARER = 1.3  # times as many edges in the wrong order
 
 
@@ -68,7 +68,7 @@ def _of_table(table: CsvTable, root: Path, folders: Sequence[Folder], misses: li
         return []
     if image.others:
         names = listed([folder.name for folder in (image.folder, *image.others)])
-        raise DataError([f"{table.path}: its images lie in {names} alike; write down data.train_images"])
+        raise DataError([f"{table.path}: its images are in several folders ({names}); set data.train_images"])
     if len({(found.token, found.relative) for found in runs}) > 1:
         raise DataError([f"{table.path}: its columns of run lengths differ in how they write an empty mask or a start"])
     rest = [column for column in others if column != image.column]
@@ -78,7 +78,7 @@ def _of_table(table: CsvTable, root: Path, folders: Sequence[Folder], misses: li
 def _class_roles(
     table: CsvTable, image: ImageColumn, runs: Sequence[Runs], rest: Sequence[str]
 ) -> list[ClassColumn | None]:
-    """The columns that may name the class; None among them stands for a single class."""
+    """The columns that may name the class; None among them means a single class."""
     if image.classes or len(runs) > 1:
         return [None]
     found = class_columns(table, image.column, rest, runs[0])

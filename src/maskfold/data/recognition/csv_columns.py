@@ -16,13 +16,13 @@ from maskfold.pixels.rle import RleError, absolute_runs, parse_runs
 LOOKED_AT = 400  # rows
 SHARE = 0.9  # of them must be of a kind; the reader names the others
 MOST_CLASSES = 100
-TOKENS = ("-1", "-", "nan", "none", "null", "empty")  # what stands for an empty mask beside the blank, in lower case
+TOKENS = ("-1", "-", "nan", "none", "null", "empty")  # empty masks, as a blank is; in lower case
 _CLASS_NAME = re.compile(r"class|label|categor|defect", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Runs:
-    """A column of run lengths. token: what stands for an empty mask beside the blank; relative: see absolute_runs."""
+    """A column of run lengths. token: what means an empty mask, as a blank does; relative: see absolute_runs."""
 
     column: str
     token: str
@@ -129,7 +129,7 @@ class ClassColumn:
 def class_columns(table: CsvTable, image: str, columns: Sequence[str], runs: Runs) -> list[ClassColumn]:
     """The columns that may hold the class, those whose name says so first.
 
-    Others only count where images have several rows and the column tells those of one image apart.
+    Others only count where images have several rows and the column distinguishes those of one image.
     """
     images, found = cells(table, image), []
     shown = [bool(text) and text != runs.token for text in cells(table, runs.column)]

@@ -1,4 +1,4 @@
-"""Folders of photos and of masks, and the split each belongs to, told by the words in their names."""
+"""Folders of photos and of masks, and the split each belongs to, by the words in their names."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Folder:
 
     @cached_property
     def is_mask(self) -> bool:
-        """Whether its name, or the nearest above it that tells, is one of masks."""
+        """Whether its name, or else the nearest telling name above it, is one of masks."""
         for part in reversed(self.path.relative_to(self.root).parts):
             if is_mask_name(part):
                 return True
@@ -55,7 +55,7 @@ class Folder:
 
     @cached_property
     def split(self) -> str | None:
-        """train, valid, test, or the name of a numbered part such as fold0; None where no name tells."""
+        """train, valid, test, or the name of a numbered part such as fold0; None where no name says so."""
         for part in reversed(self.path.relative_to(self.root).parts):
             split = split_of(part)
             if split is not None:
@@ -64,12 +64,12 @@ class Folder:
 
 
 def is_mask_name(name: str) -> bool:
-    """Whether a word in the name of a folder or a file stands for masks."""
+    """Whether a word in the name of a folder or a file means masks."""
     return any(_MASK.fullmatch(word) for word in _words(name))
 
 
 def split_of(name: str) -> str | None:
-    """The split a folder's own name stands for: train, valid, test, or a numbered part; None where it is none."""
+    """The split in a folder's own name: train, valid, test, or a numbered part; None where it is none."""
     numbered = _PART.search(name)
     if numbered:
         return numbered[0].lower()

@@ -33,7 +33,7 @@ class Pair:
 
     @property
     def split(self) -> str:
-        """train where no name tells."""
+        """train where no name says so."""
         return self.photos.split or self.masks.split or "train"
 
     @property

@@ -1,4 +1,4 @@
-"""What the pixels of mask images tell about how to read them."""
+"""How to read mask images, judging by their pixels."""
 
 from __future__ import annotations
 
