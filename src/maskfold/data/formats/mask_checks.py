@@ -71,9 +71,7 @@ def spot_check(source: MaskSource, image_ids: Sequence[str], headers: Collection
         except DataError as error:
             problems += error.problems
     if not problems and not any_shown:
-        problems.append(
-            f"none of {len(chosen)} masks have any pixel of a class; check data.mask_threshold and the class values"
-        )
+        problems.append(f"{len(chosen)} masks are all empty; check data.mask_threshold and the values of the classes")
     return problems
 
 
