@@ -22,7 +22,7 @@ from benchmarks.measuring.alone import alone
 from benchmarks.measuring.benchmark import Bench, Settings, say
 from benchmarks.measuring.stages import DEMO, Run
 from maskfold.artefacts.paths import RunPaths
-from maskfold.config import Config, RleCsvData
+from maskfold.config import Experiment, RleCsvData
 from maskfold.execution.memory import peak_memory_mb
 from maskfold.stages.audit_data import audit_data
 from maskfold.stages.make_demo_data import make_demo_data
@@ -67,10 +67,10 @@ def audit_tiles(root: Path, bench: Bench) -> None:
     bench.claim("tiles: adjusted Rand index", adjusted_rand_score(true, proposed), "≥", 0.7)
 
 
-def strips_config(root: Path) -> Config:
+def strips_config(root: Path) -> Experiment:
     """The experiment of the drawn strips."""
     data = RleCsvData(root=str(root), class_names=CLASSES, test_images=None, sample_submission=None)
-    return Config(name="strips", output_root=str(root / "out"), data=data)
+    return Experiment(name="strips", output_root=str(root / "out"), data=data)
 
 
 def audit_once(root: str) -> dict[str, float]:

@@ -22,7 +22,7 @@ from benchmarks.measuring.benchmark import Bench, Settings, say
 from benchmarks.measuring.stages import Run, run_stage
 from maskfold.artefacts.paths import RunPaths
 from maskfold.audit.labels.ranking import FINE, PILES
-from maskfold.config import Config, FoldsConfig, MaskFoldersData
+from maskfold.config import Config, Experiment, FoldsConfig, MaskFoldersData
 from maskfold.data.opening import open_competition
 from maskfold.stages.audit_labels import audit_labels
 from maskfold.stages.make_folds import make_folds
@@ -75,7 +75,7 @@ def drawn_run(bench: Bench, options: Options) -> tuple[Config, pd.DataFrame]:
     true = MaskFoldersData(root=str(bench.folder / "true"), test_images=None)
     done = plant(true, bench.folder / "planted", options)
     data = true.model_copy(update={"root": str(bench.folder / "planted")})
-    config = Config(name="drawn", output_root=str(bench.folder / "run"), data=data, folds=FoldsConfig(count=3))
+    config = Experiment(name="drawn", output_root=str(bench.folder / "run"), data=data, folds=FoldsConfig(count=3))
     make_folds(config, open_competition(data))
     folds = pd.read_csv(RunPaths.of(config).folds_csv, dtype={"image_id": str})
     write_predictions(config, open_competition(true).masks, folds)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from maskfold.artefacts.paths import resolve
 from maskfold.command_line import config_of, run_stage, stage_parser
+from maskfold.config import Blend
+from maskfold.errors import UsageError
 from maskfold.export.onnx import default_size, export_onnx
 
 EXAMPLES = """\
@@ -34,6 +36,9 @@ def main() -> None:
     """Export."""
     args = parse_args()
     config = config_of(args)
+    if isinstance(config, Blend):
+        names = ", ".join(run.name for run in config.experiments)
+        raise UsageError(f"{config.name} is a blend; export its members, each with its own config: {names}")
     name = config.name if args.fold is None else f"{config.name}_fold{args.fold}"
     path = resolve("exports") / f"{name}.onnx" if args.out is None else args.out.resolve()
     size = default_size(config) if args.size is None else tuple(args.size)

@@ -31,7 +31,7 @@ def main() -> None:
     args = parse_args()
     config = config_of(args)
     make_submission(
-        config, open_competition(config.data, config.model.in_channels, args.on_bad_image), args.accept_code_changes
+        config, open_competition(config.data, config.in_channels, args.on_bad_image), args.accept_code_changes
     )
 
 

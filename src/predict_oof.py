@@ -27,9 +27,7 @@ def main() -> None:
     """Predict."""
     args = parse_args()
     config = config_of(args)
-    predict_oof(
-        config, open_competition(config.data, config.model.in_channels, args.on_bad_image), args.accept_code_changes
-    )
+    predict_oof(config, open_competition(config.data, config.in_channels, args.on_bad_image), args.accept_code_changes)
 
 
 if __name__ == "__main__":

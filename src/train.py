@@ -33,7 +33,7 @@ def main() -> None:
     config = config_of(args)
     train_folds(
         config,
-        open_competition(config.data, config.model.in_channels, args.on_bad_image),
+        open_competition(config.data, config.in_channels, args.on_bad_image),
         args.fold,
         args.accept_code_changes,
     )

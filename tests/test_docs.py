@@ -17,7 +17,7 @@ import yaml
 from benchmarks.run import NAMES, settings_of
 from pydantic import BaseModel
 
-from maskfold.config import Config
+from maskfold.config import Blend, Experiment
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 LIBRARY = REPOSITORY / "src" / "maskfold"
@@ -117,6 +117,12 @@ def unknown_keys(value: Any, annotation: Any, place: str = "") -> list[str]:
     ]
 
 
+def unknown_config_keys(tree: dict[str, Any]) -> list[str]:
+    """The keys of a config that neither an experiment nor a blend has."""
+    blend = {key: value for key, value in tree.items() if key == "blend"}
+    return unknown_keys(blend, Blend) + unknown_keys({key: tree[key] for key in tree if key != "blend"}, Experiment)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_relative_link_leads_somewhere(page):
     for target, anchor in links(page):
@@ -205,12 +211,12 @@ def test_every_config_key_that_a_page_shows_exists(page):
     for language, block in _FENCED.findall(text_of(page)):
         if language == "yaml":
             tree = {key: value for key, value in yaml.safe_load(block).items() if key != "extends"}
-            unknown += unknown_keys(tree, Config)
+            unknown += unknown_config_keys(tree)
     for key, _ in re.findall(r"(?<=[\s'\"`])([a-z_]+(?:\.[a-z_]+)+)=([^\s`]*)", text_of(page)):
         tree: Any = None
         for part in reversed(key.split(".")):
             tree = {part: tree}
-        unknown += unknown_keys(tree, Config)
+        unknown += unknown_config_keys(tree)
     assert unknown == []
 
 

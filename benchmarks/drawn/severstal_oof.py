@@ -17,7 +17,7 @@ import pandas as pd
 
 from benchmarks.drawn.steel_masks import CLASSES, HEIGHT, WIDTH, steel_masks
 from maskfold.artefacts.paths import RunPaths
-from maskfold.config import Config
+from maskfold.config import Config, Experiment
 from maskfold.data.competition import Competition
 from maskfold.execution.jobs import available_cores, map_threads
 from maskfold.oof.store import OofImage, OofWriter
@@ -93,7 +93,7 @@ def simulated_config(folder: Path) -> Config:
     """A run below `folder` that is tuned as shipped."""
     names = tuple(str(number + 1) for number in range(CLASSES))
     data = {"format": "rle_csv", "root": str(folder), "class_names": names}
-    return Config.model_validate({"name": "simulated", "output_root": str(folder), "data": data})
+    return Experiment.model_validate({"name": "simulated", "output_root": str(folder), "data": data})
 
 
 def simulated_competition(source: SeverstalOof, images: int) -> Competition:

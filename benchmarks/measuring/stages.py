@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from benchmarks.measuring.alone import ALLOCATOR
 from benchmarks.measuring.benchmark import Bench, say
-from maskfold.config import REPOSITORY, Config, load_config
+from maskfold.config import REPOSITORY, Experiment, load_experiment
 
 DEMO = "configs/demo.yaml"
 
@@ -36,9 +36,9 @@ class Run(NamedTuple):
         """The command line of its stages."""
         return ["--config", self.config, *(["--set", *self.overrides] if self.overrides else [])]
 
-    def load(self) -> Config:
+    def load(self) -> Experiment:
         """The config."""
-        return load_config(REPOSITORY / self.config, self.overrides)
+        return load_experiment(REPOSITORY / self.config, self.overrides)
 
 
 def all_stages() -> list[str]:

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.measuring.benchmark import say
-from maskfold.config import Config
+from maskfold.config import Experiment
 from maskfold.data.competition import MaskSource
 from maskfold.data.images.files import read_image
 from maskfold.inference.runtime import fast_bf16
@@ -47,7 +47,7 @@ class Budget(NamedTuple):
 class PlainRecipe:
     """A network with its images in memory: train it, then predict."""
 
-    def __init__(self, config: Config, images: pd.DataFrame, masks: MaskSource, classes: int) -> None:
+    def __init__(self, config: Experiment, images: pd.DataFrame, masks: MaskSource, classes: int) -> None:
         """images: image_id, path, height and width of the training images; masks: their (C, H, W) masks."""
         self.config, self.classes = config, classes
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from maskfold.config import load_config
+from maskfold.config import Blend, load_config, load_experiment
 from maskfold.errors import ConfigError
 
 BASE = "name: a\ndata: {format: rle_csv, root: data/x, class_names: ['1', '2']}\nfolds: {count: 3}\n"
@@ -30,11 +30,26 @@ def test_members_are_whole_configs_found_beside_the_blend(write):
 
 def test_overrides_of_what_members_share_reach_them_and_others_do_not(write):
     shared = ["output_root=/out", "data.root=/in", "folds.count=4", "train.workers=0"]
-    config = load_config(write(BLEND, "both.yaml"), [*shared, "seed=7", "train.epochs=2", "inference.tta=[]"])
+    config = load_config(write(BLEND, "both.yaml"), [*shared, "seed=7", "inference.tta=[]"])
     for member in config.blend.members:
         assert (member.output_root, member.data.root, member.folds.count) == ("/out", "/in", 4)
         assert (member.train.workers, member.seed, member.train.epochs) == (0, 0, 30)
         assert member.inference.tta != ()
+
+
+def test_training_is_not_set_for_a_blend_but_what_its_file_inherits_is_left_out(write):
+    path = write(BLEND + "train: {epochs: 3}\n", "both.yaml")
+    config = load_config(path)
+    assert isinstance(config, Blend) and not hasattr(config, "train")
+    assert [member.train.epochs for member in config.experiments] == [30, 30]
+    with pytest.raises(ConfigError, match=r"a blend trains nothing; set train\.epochs=2 for its members"):
+        load_config(path, ["train.epochs=2", "train.workers=0"])
+
+
+def test_what_only_an_experiment_can_do_names_the_members_of_a_blend(write):
+    with pytest.raises(ConfigError, match=r"is a blend; .* members: configs/a\.yaml, configs/b\.yaml"):
+        load_experiment(write(BLEND, "both.yaml"))
+    assert load_experiment(write("extends: a.yaml\nname: c\n", "c.yaml")).name == "c"
 
 
 def test_what_members_do_not_share_is_told_all_at_once(write):

@@ -8,7 +8,7 @@ import annotated_types as at
 import pytest
 
 from maskfold.command_line import command_parser
-from maskfold.config import REPOSITORY, Config, load_config
+from maskfold.config import REPOSITORY, Experiment, load_config
 from maskfold.config.reference import config_parts, help_text, markdown
 from maskfold.config.value_types import default_in_words, values_in_words
 from maskfold.errors import ConfigError
@@ -54,8 +54,8 @@ def test_every_key_of_a_shipped_config_is_in_the_reference(path):
         (tuple[Literal["a", "b"], ...], [], "list of a, b"),
         (tuple[tuple[int, int, int], ...], [], "list of lists of 3 whole numbers"),
         (Literal["a", "b"] | tuple[dict[str, str], ...], [], "one of a, b, or list of mappings of text to text"),
-        (tuple[Config, ...], [at.MinLen(2)], "list of config files, at least 2"),
-        (Annotated[Config | None, "x"], [], "config file, or null"),
+        (tuple[Experiment, ...], [at.MinLen(2)], "list of config files, at least 2"),
+        (Annotated[Experiment | None, "x"], [], "config file, or null"),
     ],
 )  # fmt: skip
 def test_types_are_in_words(annotation, constraints, words):

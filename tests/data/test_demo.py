@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from maskfold.config import Config, DemoConfig, RleCsvData
+from maskfold.config import DemoConfig, Experiment, RleCsvData
 from maskfold.data.demo.drawing import draw_image
 from maskfold.data.opening import open_competition
 from maskfold.errors import UsageError
@@ -16,7 +16,7 @@ SETTINGS = DemoConfig(train_images=40, test_images=8, width=200)
 @pytest.fixture
 def config(tmp_path):
     data = RleCsvData(root=str(tmp_path / "demo"), class_names=("1", "2", "3", "4"))
-    return Config(name="x", data=data, demo=SETTINGS)
+    return Experiment(name="x", data=data, demo=SETTINGS)
 
 
 def contents(folder):

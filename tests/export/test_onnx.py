@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from maskfold.artefacts.paths import RunPaths
-from maskfold.config import Config
+from maskfold.config import Experiment
 from maskfold.errors import StaleError, UsageError
 from maskfold.export import onnx as onnx_export
 from maskfold.export.onnx import FoldMean, default_size, export_onnx
@@ -18,7 +18,7 @@ from support.random_run import write_weights
 @pytest.fixture
 def config(tmp_path):
     """Two random folds of a small network with a classification head."""
-    config = Config.model_validate(
+    config = Experiment.model_validate(
         {
             "name": "tiny",
             "output_root": str(tmp_path),

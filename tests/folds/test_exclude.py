@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from maskfold.artefacts.paths import RunPaths
-from maskfold.config import Config
+from maskfold.config import Experiment
 from maskfold.data.problems import reading_of
 from maskfold.errors import DataError
 from maskfold.folds.table import read_folds
@@ -20,7 +20,7 @@ def config_of(root, names=None, exclude_from="training"):
     if names is not None:
         (root / "wrong.csv").write_text("\n".join(["reason,image_id", *(f"blob,{name}" for name in names)]) + "\n")
         data["exclude"] = str(root / "wrong.csv")
-    return Config.model_validate({"name": "x", "output_root": str(root), "data": data, "folds": {"count": 3}})
+    return Experiment.model_validate({"name": "x", "output_root": str(root), "data": data, "folds": {"count": 3}})
 
 
 @pytest.fixture

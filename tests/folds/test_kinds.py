@@ -15,7 +15,7 @@ from maskfold.artefacts.paths import RunPaths
 from maskfold.artefacts.provenance import record_path
 from maskfold.config import (
     REPOSITORY,
-    Config,
+    Experiment,
     FoldsConfig,
     load_config,
 )
@@ -36,7 +36,7 @@ from maskfold.training.summary import fold_summary
 
 
 def config_of(root, **folds):
-    return Config.model_validate(
+    return Experiment.model_validate(
         {
             "name": "tiny",
             "output_root": str(root / "out"),

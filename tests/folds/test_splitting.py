@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
 from maskfold.artefacts.paths import RunPaths
-from maskfold.config import REPOSITORY, Config, FoldsConfig, RleCsvData
+from maskfold.config import REPOSITORY, Experiment, FoldsConfig, RleCsvData
 from maskfold.errors import DataError, StaleError
 from maskfold.folds.balance import balance_table, shown_rows, worst_class
 from maskfold.folds.splitting import assign_folds, cut_folds
@@ -101,7 +101,7 @@ def test_groups_are_balanced_at_least_as_well_as_sklearn_does(count):
 
 
 def config_of(root, **folds):
-    return Config(
+    return Experiment(
         name="x",
         output_root=str(root),
         data=RleCsvData(root="x", class_names=("bright", "dark")),

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from maskfold.config import Config, InferenceConfig, ModelConfig, Resize, RleCsvData, TrainConfig
+from maskfold.config import Experiment, InferenceConfig, ModelConfig, Resize, RleCsvData, TrainConfig
 from maskfold.errors import InferenceError
 from maskfold.inference.batches import batch_loader, loader_workers, plan_batches
 from maskfold.inference.predict import Ensemble
@@ -40,7 +40,7 @@ class LeftHalf(torch.nn.Module):
 def config_of(classes=2, **sections):
     names = tuple(str(number) for number in range(classes))
     train = TrainConfig(precision="32", accelerator="cpu", workers=0)
-    return Config(name="x", data=RleCsvData(root="x", class_names=names), train=train, **sections)
+    return Experiment(name="x", data=RleCsvData(root="x", class_names=names), train=train, **sections)
 
 
 def predict(competition, model, config, weights=(1.0,)):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from maskfold.config import Config
+from maskfold.config import Experiment
 from maskfold.inference import runtime
 from maskfold.inference.runtime import Runtime, out_of_memory
 
 
 def config_of(**train):
     data = {"format": "rle_csv", "root": "x", "class_names": ("a",)}
-    return Config.model_validate({"name": "x", "data": data, "train": train})
+    return Experiment.model_validate({"name": "x", "data": data, "train": train})
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from maskfold.artefacts.paths import RunPaths
-from maskfold.config import REPOSITORY, Config
+from maskfold.config import REPOSITORY, Experiment
 from maskfold.data.label_rows import RowRules
 from maskfold.errors import DataError
 from maskfold.oof.imported import import_oof, labelled_competition
@@ -70,7 +70,7 @@ def write_parquet(path):
 
 @pytest.fixture
 def config(tmp_path):
-    return Config.model_validate(
+    return Experiment.model_validate(
         {
             "name": "base",
             "output_root": str(tmp_path / "out"),

@@ -6,7 +6,7 @@ import pytest
 
 from maskfold.artefacts.files import file_hash
 from maskfold.artefacts.paths import RunPaths
-from maskfold.config import Config
+from maskfold.config import Experiment
 from maskfold.errors import DataError
 from maskfold.folds.table import read_folds
 from maskfold.folds.visibility import ids_hash
@@ -17,7 +17,7 @@ from maskfold.stages.make_folds import make_folds
 
 def config_of(root, folds, **data):
     names = {"format": "rle_csv", "root": "unused", "class_names": ("bright", "dark")}
-    return Config.model_validate({"name": "tiny", "output_root": str(root), "data": names | data, "folds": folds})
+    return Experiment.model_validate({"name": "tiny", "output_root": str(root), "data": names | data, "folds": folds})
 
 
 def write_models(config):

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from maskfold.config import Config
+from maskfold.config import Experiment
 from maskfold.errors import StaleError, UsageError
 from maskfold.inference.batches import ImageBatch
 from maskfold.network.model import load_model
@@ -126,7 +126,9 @@ def test_impossible_requests_are_answered_together():
 
 def test_a_run_without_weights_says_what_to_run(tmp_path):
     data = {"format": "rle_csv", "root": str(tmp_path), "class_names": ("a",)}
-    config = Config.model_validate({"name": "mine", "output_root": str(tmp_path), "data": data, "folds": {"count": 3}})
+    config = Experiment.model_validate(
+        {"name": "mine", "output_root": str(tmp_path), "data": data, "folds": {"count": 3}}
+    )
     with pytest.raises(StaleError, match=r"train\.py --config configs/mine\.yaml.*--random-weights Unet resnet34"):
         trained_subject(config, 2)
     with pytest.raises(UsageError, match="the folds 0 to 2, found 3"):

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from maskfold.artefacts.paths import RunPaths
-from maskfold.config import Config, DemoConfig, ReportConfig, RleCsvData
+from maskfold.config import DemoConfig, Experiment, ReportConfig, RleCsvData
 from maskfold.data.demo.drawing import draw_image
 from maskfold.data.opening import open_competition
 from maskfold.errors import DataError
@@ -50,7 +50,7 @@ class Files:
 
     def finish(self):
         (self.root / "train.csv").write_text("\n".join(["ImageId,ClassId,EncodedPixels", *self.rows]) + "\n")
-        return Config(
+        return Experiment(
             name="planted",
             output_root=str(self.root / "out"),
             report=ReportConfig(examples=2),

@@ -10,7 +10,7 @@ import pytest
 from maskfold.artefacts.paths import RunPaths
 from maskfold.audit.labels.rules_in_use import rules_in_use
 from maskfold.config import (
-    Config,
+    Experiment,
     FoldsConfig,
     RleCsvData,
     TuningConfig,
@@ -47,7 +47,7 @@ def run(tmp_path, tiny_competition):
     competition = dataclasses.replace(
         tiny_competition, train=train, masks=FaultyMasks(tiny_competition.masks, ids, HOSTILE)
     )
-    config = Config(
+    config = Experiment(
         name="x",
         output_root=str(tmp_path),
         data=RleCsvData(root="x", class_names=("bright", "dark")),

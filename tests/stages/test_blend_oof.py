@@ -13,7 +13,7 @@ from maskfold.blending.choice import BlendChoice
 from maskfold.blending.combining import combine_maps
 from maskfold.blending.ensemble import trained_ensemble
 from maskfold.blending.oof_subset import sample_images
-from maskfold.config import BlendConfig, Config, InferenceConfig, ModelConfig, Resize, TrainConfig
+from maskfold.config import Experiment, InferenceConfig, ModelConfig, Resize, TrainConfig
 from maskfold.errors import DataError, StaleError
 from maskfold.folds.table import read_folds
 from maskfold.network.model import Outputs
@@ -26,6 +26,7 @@ from maskfold.stages.predict_oof import predict_oof
 from maskfold.stages.train import train_folds
 from maskfold.stages.tune_thresholds import tune
 from maskfold.submission.usable_rules import checked_artefact
+from support.blends import as_blend
 
 
 @pytest.fixture
@@ -37,10 +38,9 @@ def blend(tmp_path, tiny_competition):
         "folds": {"count": 3},
         "tuning": {"trials": 2, "bootstrap_samples": 100},
     }
-    members = [Config.model_validate({"name": name, **common}) for name in ("sharp", "dull")]
+    members = [Experiment.model_validate({"name": name, **common}) for name in ("sharp", "dull")]
     members[1] = members[1].model_copy(update={"inference": InferenceConfig(tta=("vflip",))})
-    config = Config.model_validate({"name": "both", **common})
-    config = config.model_copy(update={"blend": BlendConfig(members=tuple(members), weights="greedy", trials=4)})
+    config = as_blend(members[0], "both", members=tuple(members), weights="greedy", trials=4)
     for member in members:
         make_folds(member, tiny_competition)
         train(member, "first")

@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 
 from maskfold.artefacts.paths import RunPaths
-from maskfold.config import BlendConfig
 from maskfold.data.opening import open_competition
 from maskfold.errors import StaleError, UsageError
 from maskfold.export.bundle import needed_versions
@@ -20,6 +19,7 @@ from maskfold.export.manifest import Manifest
 from maskfold.stages.answer_offline import answer_test_images
 from maskfold.stages.export_bundle import export_bundle
 from maskfold.stages.make_submission import make_submission
+from support.blends import as_blend
 from support.bundled_run import RULES, inputs_of, write_run
 from support.random_run import write_rules
 
@@ -138,9 +138,7 @@ def test_a_blend_travels_with_the_weights_of_all_its_members(run, tmp_path):
     )
     shutil.copytree(RunPaths.of(first).run / "fold0", RunPaths.of(second).fold(1))
     shutil.copytree(RunPaths.of(first).run / "fold1", RunPaths.of(second).fold(0))
-    blend = first.model_copy(
-        update={"name": "both", "blend": BlendConfig(members=(first, second), combine="geometric")}
-    )
+    blend = as_blend(first, "both", members=(first, second), combine="geometric")
     shutil.copyfile(RunPaths.of(first).folds_csv, RunPaths.of(blend).folds_csv)
     write_rules(blend, RULES, ensemble_weights={"tiny": 0.75, "second": 0.25}, combine="geometric")
     make_submission(blend, open_competition(blend.data))

@@ -16,7 +16,7 @@ import pytest
 
 from maskfold.artefacts.paths import RunPaths
 from maskfold.blending.ensemble import trained_ensemble
-from maskfold.config import BlendConfig, Config
+from maskfold.config import Experiment
 from maskfold.data.images.files import check_images, image_table
 from maskfold.errors import DataError, StaleError, UsageError
 from maskfold.execution.progress import rated
@@ -28,6 +28,7 @@ from maskfold.media.video_reading import open_video
 from maskfold.rules.rules import ComponentRule, HardGate
 from maskfold.rules.tuned import TunedArtefact
 from maskfold.stages.predict import predict
+from support.blends import as_blend
 from support.random_run import write_rules, write_weights
 from support.synthetic_video import ball_frame, make_video, read_frames, read_sound
 
@@ -45,7 +46,7 @@ def rules_at(threshold):
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
     """Two random folds that see images at 0.8 of their size, from both sides, and rules with a gate."""
-    config = Config.model_validate(
+    config = Experiment.model_validate(
         {
             "name": "tiny",
             "output_root": str(tmp_path_factory.mktemp("run")),
@@ -107,7 +108,7 @@ def test_probabilities_are_those_of_the_submission(config, tmp_path, blended):
         other = alone.model_copy(update={"inference": alone.inference.model_copy(update={"tta": ()})})
         members = (alone, other.model_copy(update={"name": "tiny2"}))
         shutil.copytree(RunPaths.of(config).run, RunPaths.of(members[1]).run, dirs_exist_ok=True)
-        alone = alone.model_copy(update={"blend": BlendConfig(members=members, combine="geometric")})
+        alone = as_blend(alone, alone.name, members=members, combine="geometric")
         weights = {"tiny": 0.4, "tiny2": 0.6}
     tuned = TunedArtefact.read(RunPaths.of(config).postprocess_json).model_copy(update={"ensemble_weights": weights})
     names = ["a.png", "b.png"]

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from maskfold.artefacts.paths import RunPaths
-from maskfold.config import Config
+from maskfold.config import Experiment
 from maskfold.errors import DataError, StaleError
 from maskfold.oof.store import OofWriter
 from maskfold.pixels.metrics import class_score, mask_areas
@@ -23,7 +23,7 @@ from maskfold.tuning.bootstrap import gain_interval
 
 @pytest.fixture
 def config(tmp_path):
-    return Config.model_validate(
+    return Experiment.model_validate(
         {
             "name": "tiny",
             "output_root": str(tmp_path / "out"),

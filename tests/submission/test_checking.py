@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from maskfold.artefacts.paths import RunPaths
-from maskfold.config import REPOSITORY, Config, ReportConfig, RleCsvData, SubmissionConfig
+from maskfold.config import REPOSITORY, Experiment, ReportConfig, RleCsvData, SubmissionConfig
 from maskfold.errors import DataError
 from maskfold.submission.checking import (
     Counts,
@@ -45,7 +45,7 @@ test4.png,dark,
 @pytest.fixture
 def config(tmp_path):
     data = RleCsvData(root="x", class_names=("bright", "dark"))
-    return Config(name="x", output_root=str(tmp_path / "out"), data=data, report=ReportConfig(examples=2))
+    return Experiment(name="x", output_root=str(tmp_path / "out"), data=data, report=ReportConfig(examples=2))
 
 
 @pytest.fixture

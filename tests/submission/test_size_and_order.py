@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from maskfold.config import Config, RleCsvData, SubmissionConfig
+from maskfold.config import Experiment, RleCsvData, SubmissionConfig
 from maskfold.inference.predict import Prediction
 from maskfold.pixels.rle import decode
 from maskfold.rules.rules import ComponentRule
@@ -88,7 +88,7 @@ def test_settings_that_cannot_be(settings, message):
 
 
 def test_nothing_is_said_of_the_masks_of_a_file_that_cannot_be_read(tiny_competition, tmp_path, capsys):
-    config = Config(name="x", output_root=str(tmp_path), data=RleCsvData(root="x", class_names=("bright", "dark")))
+    config = Experiment(name="x", output_root=str(tmp_path), data=RleCsvData(root="x", class_names=("bright", "dark")))
     for name, text in (("a.csv", "no,such,header,at all\n"), ("a.json", "[{"), ("b.csv", "")):
         (tmp_path / name).write_text(text)
         assert not check_submission(config, tiny_competition, tmp_path / name)

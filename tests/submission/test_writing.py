@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from maskfold.artefacts.files import whole_folder
 from maskfold.artefacts.paths import RunPaths
-from maskfold.config import Config, RleCsvData, SubmissionConfig
+from maskfold.config import Experiment, RleCsvData, SubmissionConfig
 from maskfold.data.sample_submission import read_sample_file
 from maskfold.errors import DataError
 from maskfold.pixels.metrics import class_score, mask_areas
@@ -140,7 +140,7 @@ def test_scores_against_true_masks_by_hand(rows, tiny_competition, tmp_path):
     truth = tmp_path / "truth.csv"
     lines = (tmp_path / "submissions/x.csv").read_text().replace("bright,1 3 10 2", "bright,1 5").splitlines()
     truth.write_text("\n".join(lines))
-    config = Config(name="x", output_root=str(tmp_path), data=RleCsvData(root="x", class_names=("bright", "dark")))
+    config = Experiment(name="x", output_root=str(tmp_path), data=RleCsvData(root="x", class_names=("bright", "dark")))
     scores = score_submission(config, tiny_competition, truth=truth).set_index("class_name")
     assert scores.loc["bright", "non_empty_dice"] == pytest.approx(2 * 3 / (5 + 5))
     assert scores.loc["bright", "score"] == pytest.approx((0.6 + 4) / 5)
@@ -167,7 +167,7 @@ def test_scores_of_random_masks_are_those_of_the_masks(tiny_competition, tmp_pat
             for index, text in enumerate(encode_image(both[which], order))
         ]
         write_submission(rows, tiny_competition, settings, path)
-    config = Config(
+    config = Experiment(
         name="x",
         output_root=str(tmp_path),
         data=RleCsvData(root="x", class_names=("bright", "dark")),
@@ -380,7 +380,7 @@ def test_every_layout_is_scored_alike(rows, tiny_competition, tmp_path):
     data = RleCsvData(root="x", class_names=("bright", "dark"))
     for layout in ("image_class_id", "coco_json", "mask_folder"):
         submission = SubmissionConfig(layout=layout)
-        config = Config(name="x", output_root=str(tmp_path), data=data, submission=submission)
+        config = Experiment(name="x", output_root=str(tmp_path), data=data, submission=submission)
         write_submission(rows, tiny_competition, submission, RunPaths.of(config).submission(layout))
         assert score_submission(config, tiny_competition, truth=truth)["score"].tolist() == [1, 1]
 

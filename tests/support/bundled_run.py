@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from maskfold.artefacts.paths import RunPaths
-from maskfold.config import Config
+from maskfold.config import Experiment
 from maskfold.rules.rules import ComponentRule
 from maskfold.stages.make_demo_data import make_demo_data
 from support.random_run import write_rules, write_weights
@@ -18,7 +18,7 @@ RULES = [ComponentRule(threshold=126, min_area_px=9)] * len(NAMES)
 
 def write_run(folder):
     """A demo competition, and two random networks with rules as if they had been trained and tuned on it."""
-    config = Config.model_validate(
+    config = Experiment.model_validate(
         {
             "name": "tiny",
             "output_root": str(folder),

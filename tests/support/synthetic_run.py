@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from maskfold.artefacts.paths import RunPaths
-from maskfold.config import Config, FoldsConfig, ReportConfig, RleCsvData, TuningConfig
+from maskfold.config import Experiment, FoldsConfig, ReportConfig, RleCsvData, TuningConfig
 from maskfold.data.competition import Competition
 from maskfold.network.trained import model_names
 from maskfold.oof.store import OofWriter
@@ -96,7 +96,7 @@ def write_run(
         "tuning": TuningConfig(trials=2, bootstrap_samples=100),
         "report": ReportConfig(examples=2),
     }
-    config = Config(**given | settings)
+    config = Experiment(**given | settings)
     _write_artefacts(config, names, masks, classes)
     answers = (
         (name, k, text) for name in test_names for k, text in enumerate(encode_image(test_masks(name), "column"))

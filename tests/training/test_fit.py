@@ -10,7 +10,7 @@ import torch
 from maskfold.artefacts.paths import RunPaths
 from maskfold.artefacts.provenance import Provenance
 from maskfold.config import (
-    Config,
+    Experiment,
     FoldsConfig,
     ModelConfig,
     Resize,
@@ -30,7 +30,7 @@ MADE_FROM = Provenance("train", {}, {}, "c0de")
 
 
 def config_of(root, name="x", **train):
-    return Config(
+    return Experiment(
         name=name,
         output_root=str(root),
         data=RleCsvData(root="x", class_names=("bright", "dark")),

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from maskfold.config import Config
+from maskfold.config import parse_config
 from maskfold.errors import ConfigError
 from maskfold.network.model import build_model
 from maskfold.training.input_sizes import check_network_sizes
@@ -23,7 +23,7 @@ def config_of(**changes):
         },
         "inference": {"tta": ["hflip", "rot90"]},
     }
-    return Config.model_validate_json(json.dumps(sections | changes))
+    return parse_config(json.dumps(sections | changes))
 
 
 @pytest.fixture(scope="module")

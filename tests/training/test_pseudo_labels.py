@@ -13,7 +13,7 @@ from maskfold.artefacts.files import file_hash
 from maskfold.artefacts.paths import RunPaths
 from maskfold.artefacts.provenance import Provenance
 from maskfold.artefacts.step import Step
-from maskfold.config import Config, PseudoLabelsConfig, load_config
+from maskfold.config import PseudoLabelsConfig, load_config, parse_config
 from maskfold.data.formats.rle_csv import RleMasks
 from maskfold.errors import ConfigError, DataError, StaleError
 from maskfold.oof.store import read_image_ids
@@ -218,4 +218,4 @@ def test_a_source_forgets_its_own_source(runs, tmp_path):
     config = load_config(folder / "third.yaml", ["output_root=elsewhere"])
     assert config.pseudo_labels.run.name == "second" and config.pseudo_labels.run.pseudo_labels is None
     assert config.pseudo_labels.run.output_root == "elsewhere"
-    assert Config.model_validate_json(config.model_dump_json()) == config
+    assert parse_config(config.model_dump_json()) == config

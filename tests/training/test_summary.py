@@ -4,13 +4,13 @@ import pandas as pd
 import pytest
 
 from maskfold.artefacts.paths import RunPaths
-from maskfold.config import Config, FoldsConfig, RleCsvData
+from maskfold.config import Experiment, FoldsConfig, RleCsvData
 from maskfold.training.summary import fold_summary, show_folds
 
 
 def test_one_row_a_fold_and_their_mean(tmp_path, capsys):
     data = RleCsvData(root="x", class_names=("a",))
-    config = Config(name="x", output_root=str(tmp_path), data=data, folds=FoldsConfig(count=3))
+    config = Experiment(name="x", output_root=str(tmp_path), data=data, folds=FoldsConfig(count=3))
     assert fold_summary(config).empty
     for fold, metrics in enumerate(((0.5, None, 0.7), (0.9, None, 0.8))):
         path = RunPaths.of(config).history_csv(fold)

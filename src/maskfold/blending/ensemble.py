@@ -13,7 +13,7 @@ import pandas as pd
 from maskfold.artefacts.files import folder_fingerprint
 from maskfold.artefacts.paths import RunPaths
 from maskfold.blending.combining import combine_class_probs, combine_maps
-from maskfold.config import Combine, Config, ModelConfig
+from maskfold.config import Combine, Config, Experiment, ModelConfig
 from maskfold.inference.batches import ImageBatch
 from maskfold.inference.predict import Ensemble, Prediction
 from maskfold.network.model import SegmentationModel, load_model
@@ -72,14 +72,14 @@ def trained_ensemble(
     Raises StaleError for weights that are missing or do not fit.
     """
     classes = len(config.data.class_names)
-    if config.blend is None:
+    if isinstance(config, Experiment):
         return MemberEnsemble([_loaded(config, weights, chosen)], [1.0], "mean", classes)
-    members = [member for member in config.blend.members if weights[member.name] > 0]
+    members = [member for member in config.experiments if weights[member.name] > 0]
     ensembles = [_loaded(member, equal_weights(member), chosen) for member in members]
     return MemberEnsemble(ensembles, [weights[member.name] for member in members], config.blend.combine, classes)
 
 
-def _loaded(config: Config, weights: Mapping[str, float], chosen: Sequence[int] | None) -> Ensemble:
+def _loaded(config: Experiment, weights: Mapping[str, float], chosen: Sequence[int] | None) -> Ensemble:
     """One experiment's models and their weights."""
     paths, names = RunPaths.of(config), model_names(config)
     used = range(len(names)) if chosen is None else chosen

@@ -9,10 +9,10 @@ from maskfold.config.data.demo import DemoConfig
 from maskfold.config.data.mask_folders import MaskFoldersData
 from maskfold.config.data.paths_csv import PathColumns, PathsCsvData
 from maskfold.config.data.rle_csv import RleColumns, RleCsvData
-from maskfold.config.experiment import BlendConfig, Combine, Config, PseudoLabelsConfig
+from maskfold.config.experiment import Blend, BlendConfig, Combine, Config, Experiment, PseudoLabelsConfig, parse_config
 from maskfold.config.folds import FoldsConfig
 from maskfold.config.inference import TTA_SCALE, InferenceConfig
-from maskfold.config.loading import REPOSITORY, load_config
+from maskfold.config.loading import REPOSITORY, load_config, load_experiment
 from maskfold.config.loss import LossConfig
 from maskfold.config.model import ModelConfig, Resize
 from maskfold.config.report import ReportConfig
@@ -26,12 +26,14 @@ __all__ = [
     "REPOSITORY",
     "TTA_SCALE",
     "AutoData",
+    "Blend",
     "BlendConfig",
     "CocoData",
     "Combine",
     "Config",
     "DataConfig",
     "DemoConfig",
+    "Experiment",
     "FoldsConfig",
     "ImageNames",
     "InferenceConfig",
@@ -55,4 +57,6 @@ __all__ = [
     "TrainPhase",
     "TuningConfig",
     "load_config",
+    "load_experiment",
+    "parse_config",
 ]

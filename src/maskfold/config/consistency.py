@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
 
 from maskfold.config.data import AutoData, DataConfig
+from maskfold.config.experiment import Blend, Config, Experiment
 from maskfold.config.folds import FoldsConfig
-
-if TYPE_CHECKING:
-    from maskfold.config.experiment import Config
 
 _MEMBERS_MAY_DIFFER = ("data.check",)
 _RUNS_MAY_DIFFER = ("data.check", "data.exclude", "data.exclude_from", "data.sample_submission")
@@ -24,38 +22,37 @@ _VALIDATION_KEYS = {  # format -> the keys that name the competition's own valid
 
 def config_problems(config: Config) -> list[str]:
     """Every contradiction between sections of a config, and with the configs it refers to; one line each."""
-    return [*_blend_problems(config), *_pseudo_label_problems(config), *_folds_problems(config.data, config.folds)]
+    problems = _folds_problems(config.data, config.folds)
+    if isinstance(config, Blend):
+        problems += _blend_problems(config)
+    if isinstance(config, Experiment):
+        problems += _pseudo_label_problems(config)
+    return problems
 
 
-def _blend_problems(config: Config) -> list[str]:
-    """Why the members of a blend cannot be combined; empty without a blend."""
-    if config.blend is None:
-        return []
+def _blend_problems(config: Blend) -> list[str]:
+    """Why the members of a blend cannot be combined."""
     names = [member.name for member in config.blend.members]
     problems = [f"blend.members: {name} is listed twice" for name in sorted({n for n in names if names.count(n) > 1})]
     for member in config.blend.members:
         where = f"blend.members: {member.name}"
         if member.name == config.name:
             problems.append(f"{where}: has the name of the blend, so their files would overwrite each other")
-        if member.blend is not None:
-            problems.append(f"{where}: is a blend itself; list its members instead")
         for section in ("output_root", "data", "folds"):
             lines = _differences(config, member, section, "the blend", _MEMBERS_MAY_DIFFER)
             problems += [f"{where}: {line}" for line in lines]
     return problems
 
 
-def _pseudo_label_problems(config: Config) -> list[str]:
+def _pseudo_label_problems(config: Experiment) -> list[str]:
     """Why a run cannot use the predictions of another as labels; empty without pseudo-labels."""
-    if config.pseudo_labels is None or config.blend is not None:  # a blend trains nothing
+    if config.pseudo_labels is None:
         return []
     source = config.pseudo_labels.run
     where = f"pseudo_labels.run: {source.name}"
     problems = []
     if source.name == config.name:
         problems.append(f"{where}: has the name of this run; a run cannot learn from its own predictions")
-    if source.blend is not None:
-        problems.append(f"{where}: is a blend, which has no model for each fold; use one of its members")
     for section in ("data", "folds"):
         lines = _differences(config, source, section, "this config", _RUNS_MAY_DIFFER)
         problems += [f"{where}: {line}" for line in lines]

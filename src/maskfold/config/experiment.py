@@ -1,9 +1,10 @@
-"""The whole config of one experiment."""
+"""The whole config of a run: an experiment that is trained, or a blend of experiments."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field
 
@@ -23,12 +24,14 @@ Combine = Literal["mean", "geometric", "vote"]
 # An override of one of these that is given to a blend also applies to its members: where files are, and the machine.
 SHARED_KEYS = ("output_root", "data", "demo", "folds", "train.accelerator", "train.workers")
 
+TRAINING = ("model", "train", "pseudo_labels")  # the sections of an experiment that a blend does not have
+
 
 class PseudoLabelsConfig(Section):
     """Confident test predictions of a finished run, used as labels (docs/how-to/pseudo-labels.md). They are never
     validated on."""
 
-    run: Config
+    run: Experiment
     """Config file of the finished run. Relative paths start at this config file."""
 
     min_confidence: float = Field(0.9, ge=0, le=1)
@@ -39,10 +42,10 @@ class PseudoLabelsConfig(Section):
 
 
 class BlendConfig(Section):
-    """A blend of experiments (docs/how-to/blend.md). The blend's own `model` and `train` are not used; of `inference`
-    only `shard_images` is."""
+    """A blend of experiments (docs/how-to/blend.md). It trains nothing, so it has no `model`, `train` and
+    `pseudo_labels`; of its `inference` only `shard_images` is used."""
 
-    members: tuple[Config, ...] = Field(min_length=2)
+    members: tuple[Experiment, ...] = Field(min_length=2)
     """Config files of the experiments. Relative paths start at this config file. Their `data`, `folds` and
     `output_root` must be those of the blend."""
 
@@ -62,8 +65,9 @@ class BlendConfig(Section):
     member."""
 
 
-class Config(Section):
-    """One competition experiment. A config file may start from another one: `extends: other.yaml`."""
+class Run(Section):
+    """A run on one competition: an Experiment or a Blend. A config file may start from another one: `extends:
+    other.yaml`."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
     """Name of the run and of its files: letters, digits, _ and -."""
@@ -84,15 +88,6 @@ class Config(Section):
     folds: FoldsConfig = FoldsConfig()
     """How the training images are split."""
 
-    model: ModelConfig = ModelConfig()
-    """The network."""
-
-    train: TrainConfig = TrainConfig()
-    """Training of one model."""
-
-    pseudo_labels: PseudoLabelsConfig | None = None
-    """Test predictions of a finished run that join the training images. null: none."""
-
     inference: InferenceConfig = InferenceConfig()
     """From an image to probabilities."""
 
@@ -105,22 +100,85 @@ class Config(Section):
     report: ReportConfig = ReportConfig()
     """The HTML pages of a run."""
 
-    blend: BlendConfig | None = None
-    """A blend of other experiments instead of a training. null: a plain experiment."""
+    @property
+    def experiments(self) -> tuple[Experiment, ...]:
+        """The experiments that are trained: itself, or the members of a blend."""
+        raise NotImplementedError(f"{self.name} is neither an Experiment nor a Blend")
 
+    @property
+    def combine(self) -> Combine | None:
+        """How the predictions of members are combined; None for an experiment, which has none."""
+        return None
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of the images as the networks see them."""
+        return self.experiments[0].model.in_channels
+
+    def with_changes(self, change: Callable[[Config], dict[str, Any]]) -> Self:
+        """This config with the values that `change` gives; for a blend each member too."""
+        raise NotImplementedError(f"{self.name} is neither an Experiment nor a Blend")
+
+
+class Experiment(Run):
+    """A run whose models are trained."""
+
+    model: ModelConfig = ModelConfig()
+    """The network."""
+
+    train: TrainConfig = TrainConfig()
+    """Training of one model."""
+
+    pseudo_labels: PseudoLabelsConfig | None = None
+    """Test predictions of a finished run that join the training images. null: none."""
+
+    @property
+    def experiments(self) -> tuple[Experiment, ...]:
+        """Itself."""
+        return (self,)
+
+    def with_changes(self, change: Callable[[Config], dict[str, Any]]) -> Self:
+        """This config with the values that `change` gives."""
+        return self.model_copy(update=change(self))
+
+
+class Blend(Run):
+    """A run that combines the predictions of trained experiments."""
+
+    blend: BlendConfig
+    """The experiments and how they are combined."""
+
+    @property
+    def experiments(self) -> tuple[Experiment, ...]:
+        """The members."""
+        return self.blend.members
+
+    @property
+    def combine(self) -> Combine | None:
+        """How the predictions of members are combined."""
+        return self.blend.combine
+
+    def with_changes(self, change: Callable[[Config], dict[str, Any]]) -> Self:
+        """This config and every member with the values that `change` gives for each."""
+        members = tuple(member.with_changes(change) for member in self.blend.members)
+        changed = self.model_copy(update={"blend": self.blend.model_copy(update={"members": members})})
+        return changed.model_copy(update=change(self))
+
+
+Config = Experiment | Blend
 
 PseudoLabelsConfig.model_rebuild()
 BlendConfig.model_rebuild()
 
 
-def experiments(config: Config) -> tuple[Config, ...]:
-    """The experiments that are trained for a config: the members of a blend, else the config itself."""
-    return (config,) if config.blend is None else config.blend.members
+def parse_config(text: str) -> Config:
+    """A config from JSON; of a blend without the sections of training.
 
-
-def changed_runs(config: Config, change: Callable[[Config], dict[str, Any]]) -> Config:
-    """A config, and every member of its blend, with the values that `change` gives for each."""
-    if config.blend is not None:
-        members = tuple(changed_runs(member, change) for member in config.blend.members)
-        config = config.model_copy(update={"blend": config.blend.model_copy(update={"members": members})})
-    return config.model_copy(update=change(config))
+    In pydantic's JSON mode a list may stand for a tuple, while strings and numbers stay strict. Raises
+    pydantic.ValidationError.
+    """
+    tree = json.loads(text)
+    if tree.get("blend") is None:
+        return Experiment.model_validate_json(json.dumps({key: value for key, value in tree.items() if key != "blend"}))
+    # A blend's file often extends that of a member, whose training it inherits.
+    return Blend.model_validate_json(json.dumps({key: value for key, value in tree.items() if key not in TRAINING}))

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from maskfold.config.consistency import config_problems
-from maskfold.config.experiment import SHARED_KEYS, Config
+from maskfold.config.experiment import SHARED_KEYS, TRAINING, Blend, Config, Experiment, parse_config
 from maskfold.config.messages import problem_line
 from maskfold.config.yaml_tree import apply_override, read_tree
 from maskfold.errors import ConfigError
@@ -33,19 +33,27 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """
     path = Path(path)
     tree = read_tree(path)
-    for override in overrides:
+    for override in overrides if tree.get("blend") is None else _of_blend(overrides, path):
         apply_override(tree, override)
     _load_members(tree, path, overrides)
     _load_pseudo_label_run(tree, path, overrides)
     try:
-        # In pydantic's JSON mode a list may stand for a tuple while strings and numbers stay strict.
-        config = Config.model_validate_json(json.dumps(tree, default=str))
+        config = parse_config(json.dumps(tree, default=str))
         problems = config_problems(config)
     except ValidationError as error:
         problems = [problem_line(problem) for problem in error.errors()]
     if problems:
         lines = "\n".join(f"  {line}" for line in problems)
         raise ConfigError(f"{path}: the config cannot be used:\n{lines}")
+    return config
+
+
+def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
+    """Like `load_config`, for what a blend cannot do. Raises ConfigError for a blend, naming its members."""
+    config = load_config(path, overrides)
+    if isinstance(config, Blend):
+        names = ", ".join(f"configs/{member.name}.yaml" for member in config.experiments)
+        raise ConfigError(f"{path}: is a blend; this needs an experiment that is trained, such as its members: {names}")
     return config
 
 
@@ -103,6 +111,15 @@ def _shared(overrides: Sequence[str]) -> list[str]:
     """The overrides that also apply to the configs a config refers to."""
     keys = [(line, line.partition("=")[0].strip()) for line in overrides]
     return [line for line, key in keys if any(key == each or key.startswith(f"{each}.") for each in SHARED_KEYS)]
+
+
+def _of_blend(overrides: Sequence[str], path: Path) -> list[str]:
+    """The overrides of a blend itself; of training, only those that its members share are accepted."""
+    training = [line for line in overrides if line.partition("=")[0].strip().split(".")[0] in TRAINING]
+    own = [line for line in training if line not in _shared(overrides)]
+    if own:
+        raise ConfigError(f"{path}: a blend trains nothing; set {', '.join(own)} for its members and train them again")
+    return [line for line in overrides if line not in training]
 
 
 def _member(path: Path, overrides: Sequence[str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from maskfold.config.data import DataConfig
-from maskfold.config.experiment import Config
+from maskfold.config.experiment import Blend, Experiment
 
 # The data formats, from the union of their sections.
 _FORMATS = [section.model_fields["format"].default for section in get_args(get_args(DataConfig)[0])]
@@ -51,7 +51,9 @@ def _without_format(location: tuple[int | str, ...]) -> list[str]:
 
 def _valid_keys(location: list[str], raw_location: tuple[int | str, ...]) -> list[str]:
     """Keys that are valid in the section at `location`."""
-    section: Any = Config
+    if not location:
+        return sorted({*Experiment.model_fields, *Blend.model_fields})
+    section: Any = Experiment if location[0] in Experiment.model_fields else Blend
     for part in location:
         section = _section_model(section.model_fields[part].annotation, raw_location)
     return sorted(section.model_fields)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, get_args
 
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from maskfold.config.data import DataConfig
-from maskfold.config.experiment import Config
+from maskfold.config.experiment import Blend, Experiment, Run
 from maskfold.config.messages import nearest_key
 from maskfold.config.value_types import default_in_words, inner_section, values_in_words
 from maskfold.errors import ConfigError
@@ -55,7 +54,8 @@ class Part(NamedTuple):
 
 def config_parts() -> list[Part]:
     """All sections, the top level first, each followed by its subsections."""
-    return list(_parts(Config, "", ""))
+    fields = {**Experiment.model_fields, "blend": Blend.model_fields["blend"]}
+    return list(_parts(fields, Run.__doc__, "", ""))
 
 
 def markdown() -> str:
@@ -98,18 +98,20 @@ def help_text(key: str | None, width: int) -> str:
     return "\n\n".join(_key_text(each, width, [name for name in of if name]) for each, of in formats.items())
 
 
-def _parts(section: type[BaseModel], name: str, data_format: str) -> Iterator[Part]:
+def _parts(all_fields: Mapping[str, FieldInfo], meaning: str | None, name: str, data_format: str) -> Iterator[Part]:
     """A section and its subsections; in a list of sections, a subsection that is described elsewhere is left out."""
     prefix = f"{name}." if name else ""
-    fields = {key: field for key, field in section.model_fields.items() if (name, key) != ("data", "format")}
+    fields = {key: field for key, field in all_fields.items() if (name, key) != ("data", "format")}
     keys = tuple(_key(f"{prefix}{key}", field) for key, field in fields.items())
-    yield Part(name, data_format, _paragraphs(section.__doc__), keys)
+    yield Part(name, data_format, _paragraphs(meaning), keys)
     for key, field in fields.items():
         inner = inner_section(field.annotation)
         if f"{prefix}{key}" == "data":
             yield from _data_parts(field)
         elif inner is not None and "[]" not in name:
-            yield from _parts(inner[0], f"{prefix}{key}{'[]' if inner[1] else ''}", data_format)
+            section, listed = inner
+            place = f"{prefix}{key}{'[]' if listed else ''}"
+            yield from _parts(section.model_fields, section.__doc__, place, data_format)
 
 
 def _data_parts(field: FieldInfo) -> Iterator[Part]:
@@ -119,11 +121,12 @@ def _data_parts(field: FieldInfo) -> Iterator[Part]:
     key = Key("data.format", f"one of {', '.join(sections)}", "required", choices)
     yield Part("data", "", f"{field.description} The other keys depend on the format.", (key,))
     for name, each in sections.items():
-        yield from _parts(each, "data", name)
+        yield from _parts(each.model_fields, each.__doc__, "data", name)
 
 
 def _key(name: str, field: FieldInfo) -> Key:
-    default = "required" if field.is_required() else default_in_words(field.default)
+    needed = "only in a blend" if name == "blend" else "required"
+    default = needed if field.is_required() else default_in_words(field.default)
     meaning = " ".join((field.description or "").split())
     return Key(name, values_in_words(field.annotation, field.metadata), default, meaning)
 

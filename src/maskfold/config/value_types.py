@@ -10,7 +10,7 @@ import annotated_types as at
 import yaml
 from pydantic import BaseModel
 
-from maskfold.config.experiment import Config
+from maskfold.config.experiment import Run
 
 _WORDS = {bool: "true or false", int: "whole number", float: "number", str: "text", Any: "any value"}
 
@@ -44,7 +44,7 @@ def inner_section(annotation: Any) -> tuple[type[BaseModel], bool] | None:
     for option in _options(annotation):
         listed = get_origin(option) is tuple
         inner = get_args(option)[0] if listed else option
-        if isinstance(inner, type) and issubclass(inner, BaseModel) and inner is not Config:
+        if isinstance(inner, type) and issubclass(inner, BaseModel) and not issubclass(inner, Run):
             return inner, listed
     return None
 
@@ -68,7 +68,7 @@ def _one(annotation: Any) -> str:
         return f"list of {len(arguments)} {_several(arguments[0])}"
     if origin is dict:
         return f"mapping of {values_in_words(arguments[0])} to {values_in_words(arguments[1])}"
-    if annotation is Config:
+    if isinstance(annotation, type) and issubclass(annotation, Run):
         return "config file"
     return _WORDS.get(annotation, "section")
 

@@ -13,8 +13,7 @@ import pandas as pd
 from maskfold import __version__
 from maskfold.artefacts.files import file_hash
 from maskfold.artefacts.paths import RunPaths, display
-from maskfold.config import REPOSITORY, CocoData, Config, MaskFoldersData, PathsCsvData
-from maskfold.config.experiment import changed_runs
+from maskfold.config import REPOSITORY, CocoData, Config, Experiment, MaskFoldersData, PathsCsvData, parse_config
 from maskfold.data.images.suffixes import SUFFIXES
 from maskfold.errors import StaleError, UsageError
 from maskfold.export.dependencies import (
@@ -68,17 +67,19 @@ def _write_config(path: Path, config: Config) -> None:
     """The resolved config: nothing to extend, nothing to download, no folders of this machine."""
 
     def offline(run: Config) -> dict[str, Any]:
-        return {
+        changes: dict[str, Any] = {
             "output_root": ".",
-            "pseudo_labels": None,  # of interest to training alone
             "data": run.data.model_copy(update={"root": ".", "exclude": None}),
             "folds": run.folds.model_copy(update={"csv": run.folds.csv and Path(run.folds.csv).name}),
-            "model": run.model.model_copy(update={"encoder_weights": None}),
         }
+        if isinstance(run, Experiment):
+            changes["pseudo_labels"] = None  # only training needs them
+            changes["model"] = run.model.model_copy(update={"encoder_weights": None})
+        return changes
 
-    bundled = changed_runs(config, offline)
+    bundled = config.with_changes(offline)
     text = json.dumps(bundled.model_dump(mode="json"), indent=1, ensure_ascii=False)
-    assert Config.model_validate_json(text) == bundled, "the config does not survive being written"
+    assert parse_config(text) == bundled, "the config does not survive being written"
     path.write_text(text + "\n", encoding="utf-8")
 
 

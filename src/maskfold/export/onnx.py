@@ -16,8 +16,7 @@ from torch.export import Dim
 
 from maskfold.artefacts.files import whole_file
 from maskfold.artefacts.paths import RunPaths, display
-from maskfold.config import Config
-from maskfold.config.experiment import experiments
+from maskfold.config import Experiment
 from maskfold.errors import UsageError
 from maskfold.network.model import STRIDE, SegmentationModel, load_model
 
@@ -58,7 +57,7 @@ class FoldMean(nn.Module):
 
 
 def export_onnx(
-    config: Config,
+    config: Experiment,
     path: Path,
     fold: int | None,
     size: Size,
@@ -73,7 +72,7 @@ def export_onnx(
     when packages are missing, the size does not fit, the network cannot be exported or answers otherwise than torch;
     StaleError when a fold is not trained.
     """
-    _check_request(config, size)
+    _check_request(size)
     network = _network(config, fold)
     with whole_file(path) as temporary:
         _write(network, temporary, config, _random_images(config, (2, *size), pixels), fixed)
@@ -91,25 +90,22 @@ def export_onnx(
     print(f"export_onnx: wrote {display(path)}; free to choose: {', '.join(sorted(free)) or 'nothing'}")
 
 
-def default_size(config: Config) -> Size:
+def default_size(config: Experiment) -> Size:
     """(height, width) in px to trace with: what all images are resized to, else the crops of training, else 256x256."""
     resize = config.model.resize
     height, width = (resize.size if resize is not None else None) or config.train.crop_size or (256, 256)
     return -(-height // STRIDE) * STRIDE, -(-width // STRIDE) * STRIDE
 
 
-def _check_request(config: Config, size: Size) -> None:
+def _check_request(size: Size) -> None:
     missing = [package for package in PACKAGES if find_spec(package) is None]
     if missing:
         raise UsageError(f"ONNX export needs {', '.join(missing)}; install with: pip install -r requirements-onnx.txt")
     if any(side < STRIDE or side % STRIDE for side in size):
         raise UsageError(f"--size: sides must be multiples of {STRIDE}, found {size[0]} {size[1]}")
-    if config.blend is not None:
-        names = ", ".join(run.name for run in experiments(config))
-        raise UsageError(f"{config.name} is a blend; export its members, each with its own config: {names}")
 
 
-def _network(config: Config, fold: int | None) -> FoldMean:
+def _network(config: Experiment, fold: int | None) -> FoldMean:
     if fold is not None and fold not in range(config.folds.models):
         raise UsageError(f"--fold: {config.name} has the folds 0 to {config.folds.models - 1}, found {fold}")
     folds = range(config.folds.models) if fold is None else [fold]
@@ -122,7 +118,7 @@ def _network(config: Config, fold: int | None) -> FoldMean:
     return network
 
 
-def _random_images(config: Config, shape: tuple[int, int, int], pixels: Pixels) -> Tensor:
+def _random_images(config: Experiment, shape: tuple[int, int, int], pixels: Pixels) -> Tensor:
     """(B, in_channels, H, W) noise of a `shape` (B, H, W), values 0..255."""
     batch, height, width = shape
     values = torch.randint(
@@ -131,7 +127,7 @@ def _random_images(config: Config, shape: tuple[int, int, int], pixels: Pixels) 
     return values.to(getattr(torch, pixels))
 
 
-def _write(network: FoldMean, path: Path, config: Config, images: Tensor, fixed: bool) -> None:
+def _write(network: FoldMean, path: Path, config: Experiment, images: Tensor, fixed: bool) -> None:
     names = ["prob", "class_prob"] if config.model.classification_head else ["prob"]
     # AUTO: free where the network allows it, and fixed where it does not.
     dimensions = [0] if fixed else [0, 2, 3]

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.config import Config
-from maskfold.config.experiment import experiments
 from maskfold.errors import UsageError
 from maskfold.export.manifest import BundledWeights
 from maskfold.network.trained import model_hashes
@@ -20,7 +19,7 @@ def write_weights(part: Path, config: Config, half: bool) -> dict[str, BundledWe
 
     hashes, weights = model_hashes(config), {}
     class_count = len(config.data.class_names)
-    places = [(run, fold) for run in experiments(config) for fold in range(run.folds.models)]
+    places = [(run, fold) for run in config.experiments for fold in range(run.folds.models)]
     for (run, fold), (name, trained) in zip(places, hashes.items(), strict=True):
         source, copy = RunPaths.of(run).model(fold), RunPaths(part, run.name).model(fold)
         load_model(source, run.model, class_count)

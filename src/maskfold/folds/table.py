@@ -9,7 +9,7 @@ import pandas as pd
 
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.artefacts.provenance import record_path
-from maskfold.config import Config, FoldsConfig
+from maskfold.config import Blend, Config, Experiment, FoldsConfig
 from maskfold.data.competition import Competition
 from maskfold.data.csv_files import read_csv
 from maskfold.data.image_ids import nearest_name
@@ -117,7 +117,7 @@ def _range_problems(cut: pd.Series, plan: FoldsConfig, where: str) -> list[str]:
     return [f"{expected}; number them 0, 1, … without gaps"]
 
 
-def shared_folds(config: Config, competition: Competition) -> pd.DataFrame:
+def shared_folds(config: Blend, competition: Competition) -> pd.DataFrame:
     """The folds of a blend's members, which must be one and the same.
 
     Raises StaleError when a member has none yet, DataError naming the images that lie in different folds.
@@ -152,13 +152,12 @@ def _same_cut(folds: pd.DataFrame, others: pd.DataFrame, column: str) -> bool:
     return bool(one.equals(other))
 
 
-def with_folds(config: Config) -> tuple[Config, ...]:
+def with_folds(config: Blend) -> tuple[Experiment, ...]:
     """The members of a blend, all of which have folds. Raises StaleError otherwise."""
-    assert config.blend is not None, "a blend"
-    missing = [member for member in config.blend.members if not RunPaths.of(member).folds_csv.is_file()]
+    missing = [member for member in config.experiments if not RunPaths.of(member).folds_csv.is_file()]
     if missing:
         raise StaleError("\n".join(_no_folds(member) for member in missing))
-    return config.blend.members
+    return config.experiments
 
 
 def _no_folds(config: Config) -> str:

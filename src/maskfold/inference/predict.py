@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from maskfold.config import Config, InferenceConfig, ModelConfig
+from maskfold.config import Experiment, InferenceConfig, ModelConfig
 from maskfold.errors import InferenceError
 from maskfold.inference.batches import ImageBatch, batch_loader, image_batch
 from maskfold.inference.runtime import Runtime, out_of_memory
@@ -48,7 +48,7 @@ class Ensemble:
 
     @classmethod
     def of(
-        cls, config: Config, models: Sequence[SegmentationModel], weights: Sequence[float] | None = None
+        cls, config: Experiment, models: Sequence[SegmentationModel], weights: Sequence[float] | None = None
     ) -> Ensemble:
         """The models of an experiment on the device that its config asks for; weights: equal ones unless given."""
         runtime = Runtime.of(config)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from maskfold.config import Config
+from maskfold.config import Experiment
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Runtime:
     bf16: bool
 
     @classmethod
-    def of(cls, config: Config) -> Runtime:
+    def of(cls, config: Experiment) -> Runtime:
         """The runtime a config asks for on this machine."""
         accelerator = config.train.accelerator
         cuda = accelerator == "gpu" or (accelerator == "auto" and torch.cuda.is_available())

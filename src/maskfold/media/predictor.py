@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from maskfold.blending.ensemble import MemberEnsemble, trained_ensemble
 from maskfold.config import Config, InferenceConfig, Resize
-from maskfold.config.experiment import experiments
 from maskfold.errors import UsageError
 from maskfold.inference.batches import ImageBatch
 from maskfold.inference.predict import Ensemble, Prediction
@@ -58,7 +57,7 @@ class Predictor:
 def _requested(config: Config, tuned: TunedArtefact, request: Request) -> MemberEnsemble:
     """The trained models of a run with the request's folds, views and size."""
     chosen = None if request.folds is None else list(dict.fromkeys(request.folds))
-    for run in experiments(config):
+    for run in config.experiments:
         unknown = [fold for fold in chosen or [] if fold not in range(run.folds.models)]
         if unknown or chosen == []:
             last = run.folds.models - 1

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from maskfold.artefacts.files import file_hash
 from maskfold.artefacts.paths import RunPaths, display
-from maskfold.config import Config
-from maskfold.config.experiment import experiments
+from maskfold.config import Blend, Config
 from maskfold.errors import StaleError
 
 
@@ -23,7 +22,7 @@ def equal_weights(config: Config) -> dict[str, float]:
 def model_hashes(config: Config) -> dict[str, str]:
     """`fold0` (`<member>/fold0` for a blend) -> SHA-256 of its weights. Raises StaleError when any is missing."""
     found, problems = {}, []
-    for run in experiments(config):
+    for run in config.experiments:
         paths = RunPaths.of(run)
         missing = [fold for fold in range(run.folds.models) if not paths.model(fold).is_file()]
         if missing:
@@ -41,17 +40,17 @@ def model_hashes(config: Config) -> dict[str, str]:
 
 def tta_of(config: Config) -> tuple[str, ...]:
     """The TTA views in addition to the unchanged image; `<member>/<view>` for a blend."""
-    return tuple(_of_run(config, run, view) for run in experiments(config) for view in run.inference.tta)
+    return tuple(_of_run(config, run, view) for run in config.experiments for view in run.inference.tta)
 
 
 def _of_run(config: Config, run: Config, name: str) -> str:
-    return name if config.blend is None else f"{run.name}/{name}"
+    return f"{run.name}/{name}" if isinstance(config, Blend) else name
 
 
 def inference_settings(config: Config) -> dict[str, object]:
     """The config values that, with the weights, decide the predictions of the trained models."""
-    if config.blend is not None:
-        return {run.name: inference_settings(run) for run in config.blend.members} | {"combine": config.blend.combine}
+    if isinstance(config, Blend):
+        return {run.name: inference_settings(run) for run in config.experiments} | {"combine": config.combine}
     return {
         "model": config.model.model_dump(exclude={"encoder_weights"}),
         "inference": config.inference.model_dump(exclude={"shard_images"}),
@@ -62,7 +61,7 @@ def inference_settings(config: Config) -> dict[str, object]:
 def network_settings(config: Config) -> dict[str, object]:
     """The settings that the same weights need to predict the same: `model.resize` -> value; in a blend `<member>/…`."""
     found: dict[str, object] = {}
-    for run in experiments(config):
+    for run in config.experiments:
         model = run.model.model_dump(mode="json", exclude={"encoder_weights", "classification_dropout"})
         tiles = run.inference.model_dump(mode="json", include={"tile_size", "tile_overlap", "pad_multiple"})
         found |= {_of_run(config, run, f"model.{key}"): value for key, value in model.items()}

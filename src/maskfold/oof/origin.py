@@ -9,7 +9,7 @@ from typing import cast
 
 from maskfold.artefacts.files import file_hash
 from maskfold.artefacts.paths import RunPaths, display
-from maskfold.config import Combine, Config
+from maskfold.config import Blend, Combine, Config
 from maskfold.errors import StaleError
 from maskfold.network.trained import equal_weights, network_settings, tta_of
 from maskfold.oof.store import read_metadata
@@ -60,9 +60,8 @@ def oof_metadata(config: Config, checkpoints: dict[str, str]) -> dict[str, str]:
     }
 
 
-def blended_metadata(config: Config, checkpoints: dict[str, str], weights: dict[str, float]) -> dict[str, str]:
+def blended_metadata(config: Blend, checkpoints: dict[str, str], weights: dict[str, float]) -> dict[str, str]:
     """What a part of a blend's OOF says about itself; checkpoints: <member>/fold0 -> SHA-256 of the weights."""
-    assert config.blend is not None, "a blend"
     return {
         "tta": ",".join(tta_of(config)),
         "predicted_with": json.dumps(network_settings(config)),

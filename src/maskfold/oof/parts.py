@@ -13,7 +13,7 @@ from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import file_hash
 from maskfold.artefacts.paths import RunPaths
 from maskfold.artefacts.provenance import Provenance
-from maskfold.config import Config
+from maskfold.config import Experiment
 from maskfold.data.competition import Competition
 from maskfold.folds.table import read_folds
 from maskfold.folds.visibility import (
@@ -39,7 +39,7 @@ class OofPart:
     made_from: Provenance
 
 
-def oof_parts(config: Config, competition: Competition) -> list[OofPart]:
+def oof_parts(config: Experiment, competition: Competition) -> list[OofPart]:
     """The parts of an experiment's OOF in order. Raises StaleError when folds or a model are missing."""
     folds = read_folds(config, competition)
     scored = scored_images(config, competition, folds)

@@ -11,8 +11,7 @@ from rich.table import Table
 
 from maskfold.artefacts.files import file_hash, whole_file
 from maskfold.artefacts.paths import RunPaths, display
-from maskfold.config import REPOSITORY, Config, load_config
-from maskfold.config.experiment import experiments
+from maskfold.config import REPOSITORY, Config, Experiment, load_config
 from maskfold.config.loading import run_config
 from maskfold.data.recognition.recognise import explicit_data
 from maskfold.errors import ConfigError, DataError, StaleError, UsageError
@@ -87,7 +86,7 @@ def _configs(names: Sequence[str], overrides: Sequence[str]) -> list[tuple[Path,
         except (ConfigError, DataError) as error:
             print(f"compare_runs: {display(file)} is left out: {(str(error).splitlines() or [''])[-1].strip()}")
             continue
-        if any(_trained_folds(run) for run in experiments(config)):
+        if any(_trained_folds(run) for run in config.experiments):
             found.append((file, config))
     if not found:
         raise UsageError("no run has a trained fold yet; run `bash run_all.sh`, or name the runs to compare")
@@ -106,14 +105,14 @@ def _trained_folds(config: Config) -> list[int]:
 
 def _run_row(config: Config, file: Path) -> RunRow:
     """All that a run's artefacts say; of a blend the sums over its members."""
-    members = experiments(config)
-    blend = config.blend is not None
+    members = config.experiments
+    model = config.model if isinstance(config, Experiment) else None
     row = RunRow(
         {
             "data": Path(config.data.root).name,
             "run": config.name,
-            "architecture": "blend" if blend else config.model.architecture,
-            "encoder": " + ".join(member.name for member in members) if blend else config.model.encoder,
+            "architecture": "blend" if model is None else model.architecture,
+            "encoder": " + ".join(each.name for each in members) if model is None else model.encoder,
             "metric": config.tuning.metric,
             "parameters_m": sum(_parameters(member) for member in members) / 1e6,
         }
@@ -124,14 +123,14 @@ def _run_row(config: Config, file: Path) -> RunRow:
     return row
 
 
-def _parameters(config: Config) -> int:
+def _parameters(config: Experiment) -> int:
     network = build_network(config.model, len(config.data.class_names), None)
     return sum(each.numel() for each in network.parameters())
 
 
 def _add_training(row: RunRow, config: Config) -> None:
     """Folds, epochs, loss, minutes and the size of the weights."""
-    members = experiments(config)
+    members = config.experiments
     trained = {member.name: _trained_folds(member) for member in members}
     wanted = sum(member.folds.models for member in members)
     row.figures["folds"] = f"{sum(map(len, trained.values()))}/{wanted}"
@@ -139,7 +138,7 @@ def _add_training(row: RunRow, config: Config) -> None:
     if len(summaries) == len(members):
         means = [table.iloc[-1] for table in summaries]
         row.figures["training_min"] = float(sum(table["minutes"].iloc[:-1].sum() for table in summaries))
-        if config.blend is None:
+        if isinstance(config, Experiment):
             row.figures |= {"epochs": float(means[0]["epochs"]), "validation_loss": float(means[0]["validation loss"])}
     for member in members:
         if len(trained[member.name]) < member.folds.models:
@@ -175,7 +174,7 @@ def _add_scores(row: RunRow, config: Config, file: str) -> None:
 def _add_speed(row: RunRow, config: Config) -> None:
     """Milliseconds of batch 1 on the CPU; of a blend the sum over its members, which answer one after the other."""
     measured = []
-    for member in experiments(config):
+    for member in config.experiments:
         if not _trained_folds(member):
             continue
         found = _measured_speed(member)
@@ -183,7 +182,7 @@ def _add_speed(row: RunRow, config: Config) -> None:
             row.missing.append(f"{member.name}: {found}: {_command('benchmark_inference', member)}")
         else:
             measured.append(found)
-    if len(measured) < len(experiments(config)):
+    if len(measured) < len(config.experiments):
         return
     tables = [table.set_index("backend") for table in measured]
     row.figures["torch_ms"] = sum(float(table["mean_ms"].get("torch", float("nan"))) for table in tables)

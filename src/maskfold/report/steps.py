@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from maskfold.artefacts.paths import RunPaths
-from maskfold.config import Config
-from maskfold.config.experiment import experiments
+from maskfold.config import Config, Experiment
 from maskfold.errors import StaleError
 from maskfold.report.trainings import used_epoch
 from maskfold.rules.tuned import TunedArtefact
@@ -28,14 +27,14 @@ class Step:
 def ensemble_steps(config: Config, tuned: TunedArtefact) -> list[Step]:
     """From empty masks to the mean of the folds, each with its gain over the step before it."""
     scores = tuned.scores
-    networks = [score for run in experiments(config) for score in _alone(run)]
+    networks = [score for run in config.experiments for score in _alone(run)]
     alone = float(np.mean(networks)) if networks else None
     source = f"validation during training, mean of {len(networks)} models" if networks else "not in any history"
     steps = [
         Step("all masks empty", scores.all_empty, "the labels"),
         _step("one model, the image as it is, p ≥ 0.5", alone, source, scores.all_empty),
     ]
-    if config.blend is None:
+    if isinstance(config, Experiment):
         views = ", ".join(tuned.tta) or "none"
         steps.append(_step(f"with test-time views ({views})", scores.default, "OOF, p ≥ 0.5", alone))
     else:
@@ -56,7 +55,7 @@ def _step(name: str, score: float | None, source: str, before: float | None) -> 
     return Step(name, score, source, None if score is None or before is None else score - before)
 
 
-def _alone(run: Config) -> list[float]:
+def _alone(run: Experiment) -> list[float]:
     """The validation metric of the weights in use, fold by fold, where training measured it."""
     scores = []
     for fold in range(run.folds.models):
@@ -69,7 +68,7 @@ def _alone(run: Config) -> list[float]:
 def _members(config: Config) -> dict[str, float | None]:
     """The default OOF score of each member of a blend."""
     scores: dict[str, float | None] = {}
-    for run in experiments(config):
+    for run in config.experiments:
         try:
             scores[run.name] = TunedArtefact.read(RunPaths.of(run).postprocess_json).scores.default
         except StaleError:

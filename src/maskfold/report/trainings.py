@@ -7,21 +7,20 @@ from collections.abc import Sequence
 import pandas as pd
 
 from maskfold.artefacts.paths import RunPaths
-from maskfold.config import Config
-from maskfold.config.experiment import experiments
+from maskfold.config import Blend, Config, Experiment
 from maskfold.training.history import best_row, read_history
 
 
-def trained_models(config: Config) -> list[tuple[Config, int]]:
+def trained_models(config: Config) -> list[tuple[Experiment, int]]:
     """Every trained network: (experiment, model) of the run itself, or of all members of a blend."""
-    return [(run, model) for run in experiments(config) for model in range(run.folds.models)]
+    return [(run, model) for run in config.experiments for model in range(run.folds.models)]
 
 
 def histories(config: Config) -> dict[str, pd.DataFrame]:
     """The history of every trained network by its name: fold 0, of a blend <member> 0; columns as in `read_history`."""
     found = {}
     for run, model in trained_models(config):
-        name = f"fold {model}" if config.blend is None else f"{run.name} {model}"
+        name = f"{run.name} {model}" if isinstance(config, Blend) else f"fold {model}"
         found[name] = read_history(RunPaths.of(run).history_csv(model))
     return found
 

@@ -11,8 +11,7 @@ import torch
 from torch import nn
 
 from maskfold.artefacts.paths import RunPaths, display
-from maskfold.config import Config
-from maskfold.config.experiment import experiments
+from maskfold.config import Blend, Config, Experiment
 from maskfold.errors import StaleError, UsageError
 from maskfold.network.model import build_model
 
@@ -26,7 +25,7 @@ class Subject:
     config: of its run; fold: which of the run's networks; trained: whether what it predicts means anything.
     """
 
-    config: Config
+    config: Experiment
     fold: int
     trained: bool
 
@@ -45,8 +44,8 @@ class Subject:
 
 def trained_subject(config: Config, fold: int) -> Subject:
     """A trained fold of a run. Raises UsageError for a blend or an unknown fold, StaleError when it is not trained."""
-    if config.blend is not None:
-        names = ", ".join(f"--run {run.name}" for run in experiments(config))
+    if isinstance(config, Blend):
+        names = ", ".join(f"--run {run.name}" for run in config.experiments)
         raise UsageError(f"{config.name} is a blend; measure its members: {names}")
     if fold not in range(config.folds.models):
         raise UsageError(f"--fold: {config.name} has the folds 0 to {config.folds.models - 1}, found {fold}")
@@ -69,7 +68,7 @@ def random_subject(names: Sequence[str], class_count: int, folder: Path) -> Subj
     architecture, encoder = names
     if class_count < 1:
         raise UsageError(f"--classes: expected 1 or more, found {class_count}")
-    config = Config.model_validate(
+    config = Experiment.model_validate(
         {
             "name": re.sub("[^A-Za-z0-9_-]", "_", f"random_{architecture}_{encoder}"),
             "output_root": str(folder),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from maskfold.config import Config, ModelConfig, Resize
+from maskfold.config import Experiment, ModelConfig, Resize
 from maskfold.data.opening import open_competition
 from maskfold.errors import DataError
 from maskfold.export.onnx import Size, default_size
@@ -53,7 +53,7 @@ def shown_images(subject: Subject, size: Size | None, count: int) -> ShownImages
     return ShownImages(_noise(size or default_size(config), config.model.in_channels, count), real=False)
 
 
-def _run_images(config: Config, size: Size | None, count: int) -> ImageBatch:
+def _run_images(config: Experiment, size: Size | None, count: int) -> ImageBatch:
     competition = open_competition(config.data, config.model.in_channels)
     table = competition.readable_test if len(competition.readable_test) else competition.train
     model, multiple = config.model, config.inference.pad_multiple

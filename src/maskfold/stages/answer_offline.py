@@ -16,8 +16,7 @@ import pandas as pd
 
 from maskfold.artefacts.files import whole_file, whole_folder
 from maskfold.artefacts.paths import RunPaths, display
-from maskfold.config import Config, MaskFoldersData
-from maskfold.config.experiment import changed_runs, experiments
+from maskfold.config import Config, MaskFoldersData, parse_config
 from maskfold.data.competition import Competition, OnBadImage
 from maskfold.data.formats.mask_folders import photos_in
 from maskfold.data.image_ids import images_by_id
@@ -50,7 +49,7 @@ def answer_test_images(
     run time, and a warning when it is above the budget. Raises DataError for images and a sample that cannot be used.
     """
     manifest = Manifest.read(bundle)
-    config = Config.model_validate_json((bundle / CONFIG).read_text(encoding="utf-8"))
+    config = parse_config((bundle / CONFIG).read_text(encoding="utf-8"))
     out = _free_place(out, config)
     work = out.with_name(f".{out.name}.work")
     config = _laid_out(bundle, manifest, config, work)
@@ -97,14 +96,14 @@ def _laid_out(bundle: Path, manifest: Manifest, config: Config, work: Path) -> C
     The rules name the trained weights by their hashes, and those of a bundle may be halved; the manifest, which knows
     both and was checked, stands in between.
     """
-    for run in experiments(config):
+    for run in config.experiments:
         for fold in range(run.folds.models):
             _link(RunPaths(bundle, run.name).model(fold), RunPaths(work, run.name).model(fold))
     tuned = TunedArtefact.read(RunPaths(bundle, config.name).postprocess_json)
     assert tuned.checkpoints == {name: weights.trained for name, weights in manifest.weights.items()}
     bundled = {name: manifest.files[weights.file] for name, weights in manifest.weights.items()}
     tuned.model_copy(update={"checkpoints": bundled}).write(RunPaths(work, config.name).postprocess_json)
-    return changed_runs(config, lambda _: {"output_root": str(work)})
+    return config.with_changes(lambda _: {"output_root": str(work)})
 
 
 def _link(source: Path, link: Path) -> None:
@@ -135,7 +134,7 @@ def _test_competition(
     empty = pd.DataFrame({"image_id": [], "path": [], "height": [], "width": []})
     test = image_table(images, headers)
     competition = Competition(names, empty, test, _no_masks, sample_submission=sample, unreadable=unreadable)
-    return with_channels(competition, config.model.in_channels, on_bad_image)
+    return with_channels(competition, config.in_channels, on_bad_image)
 
 
 def _no_masks(image_id: str) -> np.ndarray:
@@ -163,7 +162,7 @@ def _estimated_minutes(config: Config, images: pd.DataFrame) -> float | None:
 
 def _over_budget(config: Config, minutes: float, budget_minutes: float) -> str:
     """The warning, with what could be lowered."""
-    runs = experiments(config)
+    runs = config.experiments
     models = sum(run.folds.models for run in runs)
     views = "; ".join(f"{', '.join(run.inference.tta) or 'none'}" for run in runs)
     return (

@@ -11,7 +11,7 @@ from maskfold.blending.choice import BlendChoice, choose_blend, print_choice
 from maskfold.blending.fold_oof import BlendJob, blend_fold
 from maskfold.blending.oof_subset import sample_images
 from maskfold.blending.scores import BlendScores
-from maskfold.config import BlendConfig, Config
+from maskfold.config import Blend
 from maskfold.data.competition import Competition
 from maskfold.errors import StaleError
 from maskfold.folds.table import read_folds, same_folds, shared_folds
@@ -23,13 +23,13 @@ from maskfold.oof.with_truth import largest_map_px
 _CHOICE_SETTINGS = {"metric", "connectivity", "dense_areas", "area_growth"}  # of tuning
 
 
-def blend_oof(config: Config, competition: Competition, accept_code_changes: bool = False) -> None:
+def blend_oof(config: Blend, competition: Competition, accept_code_changes: bool = False) -> None:
     """Choose the weights of a blend's members on their OOF, and combine it, fold by fold, into the blend's own.
 
     Raises StaleError when a member's OOF is missing or stale, or the folds are not those of the members.
     """
     step = Step("predict_oof", accept_code_changes)
-    blend, paths = _blend_of(config), RunPaths.of(config)
+    blend, paths = config.blend, RunPaths.of(config)
     of_members = _checked_parts(config, competition, step)
     choice = _chosen(config, scored_competition(config, competition), step)
     jobs = []
@@ -56,12 +56,7 @@ def blend_oof(config: Config, competition: Competition, accept_code_changes: boo
         step.wrote(path)
 
 
-def _blend_of(config: Config) -> BlendConfig:
-    assert config.blend is not None, "a blend"
-    return config.blend
-
-
-def _checked_parts(config: Config, competition: Competition, step: Step) -> dict[str, list[OofPart]]:
+def _checked_parts(config: Blend, competition: Competition, step: Step) -> dict[str, list[OofPart]]:
     """Member -> the parts of its OOF.
 
     Raises StaleError, with all problems together, unless all are up to date and of the same folds.
@@ -71,7 +66,7 @@ def _checked_parts(config: Config, competition: Competition, step: Step) -> dict
         path, option = display(RunPaths.of(config).folds_csv), f"--config configs/{config.name}.yaml"
         raise StaleError(f"{path}: not the folds of the blend's members; run `python src/make_folds.py {option}`")
     problems, found = [], {}
-    for member in _blend_of(config).members:
+    for member in config.experiments:
         command = f"run `python src/predict_oof.py --config configs/{member.name}.yaml`"
         try:
             found[member.name] = oof_parts(member, competition)
@@ -88,9 +83,9 @@ def _checked_parts(config: Config, competition: Competition, step: Step) -> dict
     return found
 
 
-def _chosen(config: Config, competition: Competition, step: Step) -> BlendChoice:
+def _chosen(config: Blend, competition: Competition, step: Step) -> BlendChoice:
     """The weights in blend.json, chosen again unless it is up to date."""
-    blend, path = _blend_of(config), RunPaths.of(config).blend_json
+    blend, path = config.blend, RunPaths.of(config).blend_json
     folds = range(config.folds.count)
     oof = {f"{run.name}/fold{fold}": RunPaths.of(run).oof_parquet(fold) for run in blend.members for fold in folds}
     settings = {

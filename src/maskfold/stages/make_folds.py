@@ -7,7 +7,7 @@ from maskfold.artefacts.files import file_hash, whole_file
 from maskfold.artefacts.paths import RunPaths, display, resolve
 from maskfold.artefacts.provenance import Provenance
 from maskfold.artefacts.step import Step
-from maskfold.config import Config
+from maskfold.config import Blend, Config
 from maskfold.data.competition import Competition
 from maskfold.folds.balance import show_balance
 from maskfold.folds.splitting import cut_folds, with_strata
@@ -26,7 +26,7 @@ def make_folds(config: Config, competition: Competition, accept_code_changes: bo
     excluded = excluded_ids(config, competition)
     given = is_given(path)
     if not given and step.due(path, made_from):
-        folds = cut_folds(config, competition) if config.blend is None else shared_folds(config, competition)
+        folds = shared_folds(config, competition) if isinstance(config, Blend) else cut_folds(config, competition)
         check_folds(folds, competition, config.folds, "the folds just made")
         with whole_file(path) as temporary:
             folds.to_csv(temporary, index=False)
@@ -46,7 +46,7 @@ def _provenance(config: Config, competition: Competition) -> Provenance:
     """What the folds are made from; of a blend, the folds of its members."""
     cut = {"count": config.folds.count} | config.folds.model_dump(exclude_defaults=True, exclude={"csv"})
     settings: dict[str, object] = {"folds": cut, "classes": competition.class_names}
-    if config.blend is not None:
+    if isinstance(config, Blend):
         inputs = {member.name: file_hash(RunPaths.of(member).folds_csv) for member in with_folds(config)}
         return Provenance("make_folds", settings, inputs, code_version("folds"))
     inputs = competition.train_inputs()

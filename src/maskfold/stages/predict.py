@@ -24,7 +24,7 @@ def predict(config: Config, request: Request) -> None:
     model_hashes(config)  # untrained folds come first: without them there is nothing to tune
     tuned = checked_artefact(config)
     effect = effect_of(request, tuned.classes)
-    check_videos(tasks, config.model.in_channels, request.mute)
+    check_videos(tasks, config.in_channels, request.mute)
     # torch takes seconds to import; a wrong option is better known at once.
     from maskfold.media.photo_prediction import predict_photos
     from maskfold.media.predictor import Predictor

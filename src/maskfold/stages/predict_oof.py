@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from maskfold.artefacts.paths import RunPaths
 from maskfold.artefacts.step import Step
-from maskfold.config import Config
+from maskfold.config import Blend, Config, Experiment
 from maskfold.data.competition import Competition
 from maskfold.execution.progress import tracked
 from maskfold.oof.origin import oof_metadata
@@ -20,7 +20,7 @@ def predict_oof(config: Config, competition: Competition, accept_code_changes: b
 
     Where several have not (repeats), with their mean. Of a blend, the OOF of its members is combined.
     """
-    if config.blend is not None:
+    if isinstance(config, Blend):
         # numba takes a second to import, and an experiment does not need it here.
         from maskfold.stages.blend_oof import blend_oof
 
@@ -40,7 +40,7 @@ def predict_oof(config: Config, competition: Competition, accept_code_changes: b
 class PartJob(NamedTuple):
     """One part's OOF to make."""
 
-    config: Config
+    config: Experiment
     part: OofPart
 
 

@@ -9,8 +9,7 @@ from maskfold.artefacts.files import file_hash
 from maskfold.artefacts.paths import RunPaths, resolve
 from maskfold.artefacts.provenance import Provenance
 from maskfold.artefacts.step import Step
-from maskfold.config import Config
-from maskfold.config.experiment import experiments
+from maskfold.config import Blend, Config, Experiment
 from maskfold.data.competition import Competition
 from maskfold.errors import UsageError
 from maskfold.folds.table import read_folds
@@ -35,7 +34,7 @@ def train_folds(
     if only_fold is not None and not 0 <= only_fold < config.folds.models:
         last = config.folds.models - 1
         raise UsageError(f"--fold {only_fold}: the config has folds 0 to {last} ({config.folds.title})")
-    if config.blend is not None:
+    if isinstance(config, Blend):
         _show_members(config)
         return
     step, folds = Step("train", accept_code_changes), read_folds(config, competition)
@@ -68,10 +67,10 @@ def train_folds(
         show_folds(config, write=True)
 
 
-def _show_members(config: Config) -> None:
+def _show_members(config: Blend) -> None:
     """Say that a blend has nothing to train, and how far its members are."""
     print("train: nothing to train: a blend answers with the folds of its members")
-    for member in experiments(config):
+    for member in config.experiments:
         trained = sum(RunPaths.of(member).model(fold).is_file() for fold in range(member.folds.models))
         whole = trained == member.folds.models
         missing = "" if whole else f"; run `python src/train.py --config configs/{member.name}.yaml`"
@@ -79,7 +78,7 @@ def _show_members(config: Config) -> None:
 
 
 def training_provenance(
-    config: Config, competition: Competition, fold: int, left_out: Sequence[str] = ()
+    config: Experiment, competition: Competition, fold: int, left_out: Sequence[str] = ()
 ) -> Provenance:
     """Everything the weights of a fold depend on; left_out: the images that data.exclude takes from it."""
     inputs = competition.train_inputs() | {"folds": file_hash(RunPaths.of(config).folds_csv)}

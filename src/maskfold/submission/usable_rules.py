@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from maskfold.artefacts.paths import RunPaths, display
-from maskfold.config import Config
+from maskfold.config import Blend, Config, Experiment
 from maskfold.errors import StaleError
 from maskfold.network.trained import (
     model_hashes,
@@ -41,9 +41,8 @@ def checked_artefact(config: Config) -> TunedArtefact:
         for key, value in network_settings(config).items()
         if key in recorded and recorded[key] != value
     ]
-    combine = None if config.blend is None else config.blend.combine
-    if tuned.combine != combine:
-        problems.append(f"its members were combined by {tuned.combine}, the config says {combine}")
+    if tuned.combine != config.combine:
+        problems.append(f"its members were combined by {tuned.combine}, the config says {config.combine}")
     names = [entry.class_name for entry in tuned.classes]
     if names != list(config.data.class_names):
         problems.append(f"it is for the classes {names}, the config names {list(config.data.class_names)}")
@@ -57,7 +56,7 @@ def checked_artefact(config: Config) -> TunedArtefact:
     return tuned
 
 
-def _stale_members(config: Config, changed: Sequence[str]) -> list[Config]:
+def _stale_members(config: Config, changed: Sequence[str]) -> list[Experiment]:
     """The members of a blend with a model among `changed` (<member>/fold0, …)."""
     names = {name.partition("/")[0] for name in changed}
-    return [] if config.blend is None else [member for member in config.blend.members if member.name in names]
+    return [run for run in config.experiments if isinstance(config, Blend) and run.name in names]

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from torch.utils.data import DataLoader
 
-from maskfold.config import Config
+from maskfold.config import Experiment
 from maskfold.data.competition import Competition
 from maskfold.inference.batches import (
     ImageBatch,
@@ -36,7 +36,7 @@ class FoldData(L.LightningDataModule):
 
     def __init__(
         self,
-        config: Config,
+        config: Experiment,
         competition: Competition,
         folds: pd.DataFrame,
         fold: int,

@@ -19,7 +19,7 @@ from maskfold.artefacts.files import whole_file
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.artefacts.provenance import Provenance
 from maskfold.artefacts.step import Step
-from maskfold.config import Config
+from maskfold.config import Experiment
 from maskfold.data.competition import Competition
 from maskfold.errors import TrainingError
 from maskfold.inference.runtime import Runtime, out_of_memory
@@ -37,7 +37,7 @@ from maskfold.training.sample_grid import MOST_SAMPLES, draw_samples
 from maskfold.training.samples.augmentation import check_augmentation
 
 
-def check_training(config: Config, competition: Competition) -> None:
+def check_training(config: Experiment, competition: Competition) -> None:
     """Raise ConfigError for a loss or an augmentation that does not fit the competition."""
     check_loss(config.train.loss, len(competition.class_names))
     check_augmentation(config.train, config.model.in_channels)
@@ -47,7 +47,7 @@ _STEP = Step("train")
 
 
 def train_fold(
-    config: Config,
+    config: Experiment,
     competition: Competition,
     folds: pd.DataFrame,
     fold: int,
@@ -101,7 +101,7 @@ def _fit(trainer: L.Trainer, module: FoldModule, data: FoldData, resume_from: Pa
         ) from None
 
 
-def _show_data(data: FoldData, config: Config, pseudo: PseudoLabels | None, fold: int, folder: Path) -> None:
+def _show_data(data: FoldData, config: Experiment, pseudo: PseudoLabels | None, fold: int, folder: Path) -> None:
     """Print and draw what the network is trained on."""
     normalisation = normalisation_of(config.model)
     if normalisation != IMAGENET.for_channels(config.model.in_channels):
@@ -164,7 +164,7 @@ def _first_epoch(resume_from: Path | None) -> int:
     return int(torch.load(resume_from, map_location="cpu", weights_only=True)["epoch"]) + 1
 
 
-def _trainer(config: Config, folder: Path, history: HistoryCallback) -> L.Trainer:
+def _trainer(config: Experiment, folder: Path, history: HistoryCallback) -> L.Trainer:
     train = config.train
     on_terminal = sys.stdout.isatty()
     progress: list[Callback] = [TQDMProgressBar(leave=False)] if on_terminal else []
@@ -190,7 +190,7 @@ def _trainer(config: Config, folder: Path, history: HistoryCallback) -> L.Traine
     )
 
 
-def _checkpoints(config: Config, folder: Path) -> list[Callback]:
+def _checkpoints(config: Experiment, folder: Path) -> list[Callback]:
     """The top_k best by the validation metric, and last.ckpt after every epoch, from which a training resumes."""
     best = ModelCheckpoint(
         folder,
@@ -207,7 +207,7 @@ def _checkpoints(config: Config, folder: Path) -> list[Callback]:
     return [best, last]
 
 
-def _averaging(config: Config) -> list[Callback]:
+def _averaging(config: Experiment) -> list[Callback]:
     decay = config.train.ema_decay
     if decay is None:
         return []
@@ -223,7 +223,7 @@ def _averaging(config: Config) -> list[Callback]:
     return [WeightAveraging(multi_avg_fn=average)]
 
 
-def _early_stopping(config: Config) -> list[Callback]:
+def _early_stopping(config: Experiment) -> list[Callback]:
     patience = config.train.early_stopping_patience
     return [] if patience is None else [EarlyStopping(MONITOR, patience=patience, mode="max")]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import torch
 
-from maskfold.config import Config
+from maskfold.config import Config, Experiment
 from maskfold.errors import ConfigError
 from maskfold.inference.tta import tta_views
 from maskfold.network.architectures import UNFIT
@@ -16,7 +16,7 @@ from maskfold.pixels.geometry import padded_size
 Size = tuple[int, int]  # (height, width) in px
 
 
-def check_network_sizes(model: SegmentationModel, config: Config, crop_sizes: Iterable[Size]) -> None:
+def check_network_sizes(model: SegmentationModel, config: Experiment, crop_sizes: Iterable[Size]) -> None:
     """Run an image of every size that training and inference will use through the network.
 
     crop_sizes: of the training phases. Without model.resize.size nothing is tried, because build_model has shown that

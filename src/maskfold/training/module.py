@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from maskfold.config import Config
+from maskfold.config import Experiment
 from maskfold.data.competition import Competition
 from maskfold.errors import TrainingError
 from maskfold.inference.batches import ImageBatch
@@ -32,7 +32,7 @@ class FoldModule(L.LightningModule):
     def __init__(
         self,
         model: SegmentationModel,
-        config: Config,
+        config: Experiment,
         fold: int,
         competition: Competition,
         train_image_ids: list[str],

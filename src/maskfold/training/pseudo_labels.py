@@ -22,7 +22,7 @@ from maskfold.artefacts.files import file_hash, whole_file
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.artefacts.provenance import Provenance, record_path
 from maskfold.artefacts.step import Step
-from maskfold.config import Config, PseudoLabelsConfig
+from maskfold.config import Experiment, PseudoLabelsConfig
 from maskfold.data.competition import Competition, MaskSource
 from maskfold.data.formats.rle_csv import RleMasks
 from maskfold.errors import DataError, StaleError
@@ -102,7 +102,7 @@ def image_confidence(prob: np.ndarray, class_prob: np.ndarray | None = None) -> 
     return min(sure)
 
 
-def check_labeller(config: Config, competition: Competition, folds: pd.DataFrame) -> None:
+def check_labeller(config: Experiment, competition: Competition, folds: pd.DataFrame) -> None:
     """Raise unless the run in pseudo_labels can label the test images of every fold of this run.
 
     DataError without test images or when the folds differ, StaleError when it is not trained or not on these folds.
@@ -137,7 +137,7 @@ def _trained_on(model: Path) -> str | None:
         return None
 
 
-def pseudo_label_settings(config: Config) -> dict[str, object]:
+def pseudo_label_settings(config: Experiment) -> dict[str, object]:
     """The config values that decide which pseudo-labels a run learns from; none without any."""
     section = config.pseudo_labels
     if section is None:
@@ -146,7 +146,7 @@ def pseudo_label_settings(config: Config) -> dict[str, object]:
     return {"pseudo_labels": chosen | {"inference": inference_settings(section.run)}}
 
 
-def pseudo_label_inputs(config: Config, competition: Competition, fold: int) -> dict[str, str]:
+def pseudo_label_inputs(config: Experiment, competition: Competition, fold: int) -> dict[str, str]:
     """What the pseudo-labels of a fold are made from: label -> hash; nothing without any."""
     if config.pseudo_labels is None:
         return {}
@@ -155,7 +155,7 @@ def pseudo_label_inputs(config: Config, competition: Competition, fold: int) -> 
     return {f"model of {source.name}": file_hash(RunPaths.of(source).model(fold)), **images}
 
 
-def read_pseudo_labels(config: Config, competition: Competition, fold: int, step: Step) -> PseudoLabels | None:
+def read_pseudo_labels(config: Experiment, competition: Competition, fold: int, step: Step) -> PseudoLabels | None:
     """The pseudo-labels of a fold, made first unless they are up to date; None where the config asks for none.
 
     Several processes may ask at once: one makes them, the others wait.
@@ -186,7 +186,7 @@ def _alone(path: Path) -> Iterator[None]:
         yield
 
 
-def _make(config: Config, competition: Competition, fold: int, path: Path) -> None:
+def _make(config: Experiment, competition: Competition, fold: int, path: Path) -> None:
     """Write the masks and the confidence of every test image by the source's model of the fold, whole or not at all."""
     # torch takes seconds to import, and fresh labels do not need it.
     from maskfold.inference.predict import Ensemble
