@@ -76,7 +76,7 @@ def test_gates():
     assert apply_rule(PROB, soft, 0.5).sum() == 0  # 16 px required
     assert apply_rule(PROB, soft, 0.9).sum() == 7  # 3 px required
     assert gate_level(0.9) == 29
-    for wrong in (None, float("nan"), 1.5):
+    for wrong in (None, float("nan"), 1.5, 1.001, -0.001, -1):
         with pytest.raises(ValueError, match="classification probability"):
             apply_rule(PROB, rule, wrong)
 
