@@ -9,7 +9,7 @@ import pytest
 
 from maskfold.blending.combining import combine_maps
 from maskfold.blending.oof_subset import SampledImage
-from maskfold.blending.scores import BlendScores
+from maskfold.blending.scores import BlendScores, HonestScore, VectorScores
 from maskfold.blending.weights import alone, choose_weights, equal, greedy, sampled
 from maskfold.config import TuningConfig
 from maskfold.pixels.metrics import class_score, mask_areas
@@ -125,3 +125,52 @@ def test_weights_that_only_fit_noise_are_refused():
 def test_equal_weights_need_no_search():
     chosen = choose_weights(blend_scores(images_of(one_is_better)), 2, "equal", 6, seed=0)
     assert chosen.weights == chosen.candidate == (0.5, 0.5) and not chosen.adopted
+
+
+class KnownScores:
+    """Scores of two members: index k of `targets` (0: all folds, k: without fold k - 1) is best at its target."""
+
+    def __init__(self, targets, gain, differences):
+        self.folds = len(targets) - 1
+        self.targets, self.gain, self.differences = targets, gain, np.array(differences)
+        self.asked = []
+
+    def of(self, weights):
+        return VectorScores(np.array([near(target)(weights) for target in self.targets]), np.zeros(0))
+
+    def honest(self, of_fold):
+        self.asked.append(list(of_fold))
+        searched = any(weights != equal(2) for weights in of_fold)
+        return HonestScore(0.5 + self.gain * searched, 0.5 + self.differences * searched)
+
+
+TARGETS = [(0.75, 0.25), (1.0, 0.0), (0.25, 0.75), (0.0, 1.0)]
+
+
+def test_weights_are_those_of_all_folds_and_the_honest_score_that_of_the_others():
+    scores = KnownScores(TARGETS, 0.2, (0.2, 0.2, 0.2))
+    chosen = choose_weights(scores, 2, "greedy", 4, seed=0)
+    assert chosen.weights == chosen.candidate == (0.75, 0.25) and chosen.adopted
+    assert chosen.candidate_honest == 0.7
+    assert scores.asked == [[equal(2)] * 3, TARGETS[1:]]
+
+
+@pytest.mark.parametrize(
+    ("gain", "differences", "adopted"),
+    [
+        # Differences of 0.1 and 0.3 have a deviation of 0.1414 and a standard error of 0.1.
+        (0.101, (0.1, 0.3), True),
+        (0.099, (0.1, 0.3), False),
+        (0.0, (0.0, 0.0), False),
+        (-0.1, (-0.1, -0.1), False),
+        # Differences of -0.1, 0.1 and 0.3 have a deviation of 0.2 and a standard error of 0.1155.
+        (0.117, (-0.1, 0.1, 0.3), True),
+        (0.114, (-0.1, 0.1, 0.3), False),
+    ],
+)
+def test_a_gain_must_be_above_its_standard_error_over_the_folds(gain, differences, adopted):
+    scores = KnownScores(TARGETS[: len(differences) + 1], gain, differences)
+    chosen = choose_weights(scores, 2, "greedy", 4, seed=0)
+    assert chosen.adopted is adopted
+    assert chosen.weights == ((0.75, 0.25) if adopted else equal(2))
+    assert chosen.candidate == (0.75, 0.25)
