@@ -34,7 +34,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--size", type=int, nargs=2, metavar=("H", "W"), help="px, padded to multiples of 32 (default: the run's own)"
     )
-    parser.add_argument("--batch", type=int, default=8, metavar="N", help="measured beside batch 1 (default: 8)")
+    parser.add_argument("--batch", type=int, default=8, metavar="N", help="measured after batch 1 (default: 8)")
     parser.add_argument("--backends", nargs="+", default=[], metavar="NAME", help="default: all that are here")
     parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="auto: both where both are")
     parser.add_argument("--threads", type=int, default=available_cores(), metavar="N", help="on the CPU (default: all)")

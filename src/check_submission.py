@@ -1,10 +1,10 @@
-"""Check an answer file, ours or not, as a judge would, and compare it with another.
+"""Check a submission, made by maskfold or not, as the competition would, and compare it with another.
 
 Reads FILE (csv, json or folder of masks), the competition's sample file, the training labels, and the OOF scores where
 there are any. Prints every problem with its row (rows and their order, runs that are not positive, sorted, in range or
-overlap, classes), and the share of non-empty masks beside that of the training images: far from it is a warning. With
---against writes reports/<name>.compare/index.html, the images in which two files differ most. The exit code is 0 only
-when a judge would accept FILE.
+overlap, classes), and the share of non-empty masks next to that of the training images: a large difference is a
+warning. With --against writes reports/<name>.compare/index.html, the images in which two files differ most. The exit
+code is 0 only when the competition would accept FILE.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ EXAMPLES = """\
 
 def parse_args() -> argparse.Namespace:
     """The command line."""
-    parser = stage_parser("Check an answer file as a judge would, and compare it with another.", EXAMPLES)
+    parser = stage_parser("Check a submission as the competition would, and compare it with another.", EXAMPLES)
     parser.add_argument("file", type=Path, metavar="FILE", help="csv, COCO results json, or folder of png masks")
-    parser.add_argument("--against", type=Path, metavar="OTHER", help="another answer file to compare with")
+    parser.add_argument("--against", type=Path, metavar="OTHER", help="another submission to compare with")
     return parser.parse_args()
 
 

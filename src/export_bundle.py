@@ -1,4 +1,4 @@
-"""Write a bundle that answers test images offline: weights, code, resolved config, tuned rules, a script, a notebook.
+"""Write a bundle that predicts test images offline: weights, code, resolved config, tuned rules, a script, a notebook.
 
 Reads runs/<name>/fold<k>/model.pt and oof/<name>/postprocess.json. Writes exports/<name>/, or exports/<name>.zip, whole
 or not at all. In the bundle, README.txt says how to run it; it needs no internet and no training data.
@@ -20,7 +20,7 @@ EXAMPLES = """\
 
 def parse_args() -> argparse.Namespace:
     """The command line."""
-    parser = stage_parser("Write a bundle that answers test images offline.", EXAMPLES)
+    parser = stage_parser("Write a bundle that predicts test images offline.", EXAMPLES)
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where to write it (default: exports/<name>)")
     parser.add_argument("--half", action="store_true", help="weights in half precision; the last bits may differ")
     parser.add_argument("--zip", action="store_true", help="write FOLDER.zip instead of the folder")

@@ -3,7 +3,7 @@
 Reads runs/<name>/fold<k>/model.pt, oof/<name>/postprocess.json and the competition's sample file. Writes
 submissions/<name>.csv, whole or not at all, after decoding every mask back. Refuses a postprocess.json that was tuned
 on other models or another test-time augmentation. A killed run continues at the last finished shard of images. With
---on-bad-image empty, test images that cannot be read are answered with empty masks; submissions/<name>.bad_images.csv
+--on-bad-image empty, test images that cannot be read get empty masks; submissions/<name>.bad_images.csv
 names them.
 """
 

@@ -70,7 +70,7 @@ def request_of(args: argparse.Namespace) -> Request:
 def main() -> None:
     """Predict."""
     args = parse_args()
-    # Loaded here, so that --help and a misspelt option are answered at once.
+    # Loaded here, so that --help and a misspelt option are handled at once.
     from maskfold.stages.predict import predict
 
     predict(config_of(args), request_of(args))

@@ -1,8 +1,8 @@
-"""Score a submission against known answers, class by class: the judge of the demo.
+"""Score a submission against known labels, class by class, as the demo's competition would.
 
 Reads a submission and the truth, both complete for all images and classes, in any layout of docs/reference/formats.md.
-Prints mean Dice per class, the answer that leaves every mask empty beside it, and Dice where the truth is not empty.
-Writes nothing.
+Prints for each class the mean Dice, the score of a submission whose masks are all empty, and the Dice of non-empty
+images. Writes nothing.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from maskfold.submission.scoring import print_scores, score_submission
 
 EXAMPLES = """\
   python src/score_submission.py     the demo's submission against data/demo/truth/test.csv
-  python src/score_submission.py --config configs/mine.yaml --truth /data/mine/answers.csv --submission other.csv"""
+  python src/score_submission.py --config configs/mine.yaml --truth /data/mine/truth.csv --submission other.csv"""
 
 
 def parse_args() -> argparse.Namespace:
     """The command line."""
-    parser = stage_parser("Score a submission against known answers.", EXAMPLES)
+    parser = stage_parser("Score a submission against known labels.", EXAMPLES)
     parser.add_argument("--truth", type=Path, metavar="FILE", help="default: truth/test.csv below data.root")
     parser.add_argument("--submission", type=Path, metavar="FILE", help="csv, json or folder (default: this run's)")
     return parser.parse_args()

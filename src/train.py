@@ -2,7 +2,7 @@
 
 Reads the competition's images and labels and folds/<name>.csv. Writes runs/<name>/fold<k>/: model.pt (the chosen
 weights), checkpoints, samples.png, history.csv and TensorBoard logs; and runs/<name>/folds.csv, the folds
-side by side. A fold whose inputs have not changed is skipped; one that was cut off continues after its last epoch.
+side by side. A fold whose inputs have not changed is skipped; one that was interrupted continues after its last epoch.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ if find_spec("pydantic") is None or find_spec("torch") is None:
         "once, then `source .venv/bin/activate` in the repository, and start this command again."
     )
 
+from maskfold import __version__
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.artefacts.provenance import Provenance
 from maskfold.config import REPOSITORY, AutoData, Config, load_config
@@ -49,6 +50,7 @@ def command_parser(description: str, examples: str) -> argparse.ArgumentParser:
         dest="overrides",
         help="change a config value, e.g. --set train.epochs=3; paths start at the repository",
     )
+    parser.add_argument("--version", action="version", version=f"maskfold {__version__}")
     parser.add_argument(
         "--help-config",
         action=_HelpConfig,
@@ -81,7 +83,7 @@ def stage_parser(description: str, examples: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--accept-code-changes",
         action="store_true",
-        help="treat artefacts made by another version of the code as fresh",
+        help="treat artefacts made by another version of the code as up to date",
     )
     parser.add_argument(
         "--verify",

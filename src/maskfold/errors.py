@@ -24,7 +24,7 @@ class DataError(ValueError):
     """Bad input files; the message lists every problem found with file, row and reason."""
 
     def __init__(self, problems: Sequence[str] | str, shown: int = SHOWN_PROBLEMS) -> None:
-        if isinstance(problems, str):  # the whole message: torch makes a loader process's error anew from its text
+        if isinstance(problems, str):  # the whole message: torch builds a loader process's error again from its text
             self.problems = [problems]
             super().__init__(problems)
             return
@@ -36,7 +36,7 @@ class DataError(ValueError):
 
 
 class StaleError(RuntimeError):
-    """An artefact is missing or was made from something else; the message names the command that mends it."""
+    """An artefact is missing or was made from something else; the message names the command that fixes it."""
 
 
 class UsageError(ValueError):

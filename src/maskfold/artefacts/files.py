@@ -12,9 +12,9 @@ from pathlib import Path
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` that is renamed to it when the block ends well, and removed otherwise.
+    """A temporary name next to `path` that is renamed to it when the block ends well, and removed otherwise.
 
-    What a killed process left behind bears the same name, so the next attempt replaces it.
+    What a killed process left behind has the same name, so the next attempt replaces it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")
@@ -29,9 +29,9 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """An empty folder beside `path` that takes its place when the block ends well, and is removed otherwise.
+    """An empty folder next to `path` that takes its place when the block ends well, and is removed otherwise.
 
-    What a killed process left behind bears the same names: a half-made folder is replaced, an old one put back.
+    What a killed process left behind has the same names: an incomplete folder is replaced, an old one put back.
     """
     part, old = path.with_name(f".{path.name}.part"), path.with_name(f".{path.name}.old")
     if old.exists() and not path.exists():

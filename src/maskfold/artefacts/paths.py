@@ -16,7 +16,7 @@ def resolve(path: str | Path) -> Path:
 
 
 def display(path: Path) -> str:
-    """The path as a message shows it: relative to the repository where it lies below it."""
+    """The path as a message shows it: relative to the repository if it is inside it."""
     return str(path.relative_to(REPOSITORY)) if path.is_relative_to(REPOSITORY) else str(path)
 
 
@@ -101,18 +101,18 @@ class RunPaths:
         return self.oof / "study.sqlite3"
 
     def submission(self, layout: Layout) -> Path:
-        """The answer: a csv, a json, or a folder of masks."""
+        """The submission: a csv, a json, or a folder of masks."""
         suffix = {"coco_json": ".json", "mask_folder": ""}.get(layout, ".csv")
         return self.root / "submissions" / f"{self.name}{suffix}"
 
     @property
     def bad_images_csv(self) -> Path:
-        """image_id, reason: the test images that could not be read and are answered with empty masks; often absent."""
+        """image_id, reason: the test images that could not be read and got empty masks; missing if there are none."""
         return self.root / "submissions" / f"{self.name}.bad_images.csv"
 
     @property
     def comparison(self) -> Path:
-        """Folder of the page that shows where two answers differ; no run's name holds a dot."""
+        """Folder of the page that shows where two submissions differ; no run's name has a dot."""
         return self.root / "reports" / f"{self.name}.compare"
 
     @property

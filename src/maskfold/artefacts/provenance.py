@@ -1,6 +1,6 @@
 """What an artefact was made from, and whether it is still fresh.
 
-Beside every artefact lies `<artefact>.made.json`: the config values, the hashes of the input files and the version of
+Next to every artefact is `<artefact>.made.json`: the config values, the hashes of the input files and the version of
 the code that made it. A stage skips an artefact whose record equals what it would be made from now, and says what
 changed otherwise. Records and artefacts are written to a temporary name and renamed when whole.
 """
@@ -30,7 +30,7 @@ class Provenance:
     code: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """The record as it is written beside the artefact."""
+        """The record as it is written next to the artefact."""
         return {
             "stage": self.stage,
             "maskfold": __version__,
@@ -40,7 +40,7 @@ class Provenance:
         }
 
     def write(self, artefact: Path) -> None:
-        """Record that `artefact` was made from this; call after the artefact itself is whole."""
+        """Record that `artefact` was made from this; call after the artefact itself is complete."""
         with whole_file(record_path(artefact)) as temporary:
             temporary.write_text(json.dumps(self.as_json(), indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
@@ -61,7 +61,7 @@ class Provenance:
 
 
 def record_path(artefact: Path) -> Path:
-    """Where the record of an artefact lies."""
+    """The path of an artefact's record."""
     return artefact.with_name(artefact.name + ".made.json")
 
 

@@ -1,7 +1,7 @@
 """The submission stage inside a bundle: no training data, no runs, nothing to download, and perhaps nothing writable.
 
-What make_submission reads is laid out as links in a folder beside the answer, and the answer's parts are kept there
-until it is whole. So the very code that answers at home answers here, and a killed run continues.
+What make_submission reads is linked into a folder next to the submission, and finished parts are kept there until the
+submission is complete. So the same code makes submissions at home and here, and a killed run continues.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def answer_test_images(
     budget_minutes: float | None = None,
     on_bad_image: OnBadImage = "strict",
 ) -> None:
-    """Write the answer for a folder of test images to `out`, whole or not at all, with a bundle whose files are good.
+    """Write the submission for a folder of test images to `out`, whole or not at all, with a checked bundle.
 
     sample: the competition's sample submission; out: None for submission.csv (.json, or a folder, where the config asks
     for that) in the working folder; on_bad_image: what becomes of images that cannot be read. Prints an estimate of the
@@ -72,7 +72,7 @@ def answer_test_images(
 
 
 def _copy_bad_images(made: Path, out: Path) -> None:
-    """Put the list of unreadable images, if there is one, beside the answer."""
+    """Write the list of unreadable images, if there are any, next to the submission."""
     copy = out.with_name(f"{out.stem}.bad_images.csv")
     if made.is_file():
         with whole_file(copy) as temporary:
@@ -82,11 +82,11 @@ def _copy_bad_images(made: Path, out: Path) -> None:
 
 
 def _free_place(out: Path | None, config: Config) -> Path:
-    """Where the answer goes, absolute. Raises DataError where a folder is in its way."""
+    """Absolute path of the submission. Raises DataError if a folder has that path."""
     layout = config.submission.layout
     place = Path("submission" + RunPaths.of(config).submission(layout).suffix) if out is None else out
     if place.is_dir() and (layout != "mask_folder" or any(place.iterdir())):
-        raise DataError([f"{place}: is a folder that is there already; give the answer another place"])
+        raise DataError([f"{place}: this folder exists already; give another --out"])
     return place.resolve()
 
 

@@ -22,7 +22,7 @@ def measure_speed(subject: Subject, request: SpeedRequest, out: Path) -> pd.Data
     """One row a device, backend and batch size, columns as in `table.COLUMNS`; written to `out` and printed.
 
     out: a folder of speed.csv, speed.md and speed.png, whole or not at all. Raises InferenceError when no backend
-    answers at all.
+    works.
     """
     torch.set_num_threads(request.threads)
     shown = shown_images(subject, request.size, request.images)

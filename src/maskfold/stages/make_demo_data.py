@@ -20,7 +20,7 @@ from maskfold.pixels.rle import encode
 
 JPEG_QUALITY = 92
 COLUMNS = ("ImageId", "ClassId", "EncodedPixels")
-TRUTH_CSV = "truth/test.csv"  # apart, as a judge would keep it: nothing but score_submission.py reads it
+TRUTH_CSV = "truth/test.csv"  # only score_submission.py reads it
 
 
 def make_demo_data(config: Config, accept_code_changes: bool = False) -> None:

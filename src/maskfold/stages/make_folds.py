@@ -18,7 +18,7 @@ from maskfold.folds.visibility import excluded_ids
 def make_folds(config: Config, competition: Competition, accept_code_changes: bool = False) -> None:
     """Write folds/<name>.csv unless it is up to date, and show how even the folds are.
 
-    The folds of a blend are those of its members. A csv without a record beside it was put there by hand: it is checked
+    The folds of a blend are those of its members. A csv without a record was made by hand: it is checked
     and kept. Raises DataError for data, or a given csv, that the folds of the config cannot be made of.
     """
     step, path = Step("make_folds", accept_code_changes), RunPaths.of(config).folds_csv

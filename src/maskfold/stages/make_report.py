@@ -61,7 +61,7 @@ def _inputs(config: Config, paths: RunPaths, beside: dict[str, Path]) -> dict[st
 
 
 def _check_oof(config: Config, paths: RunPaths, tuned: TunedArtefact) -> None:
-    """Pictures of other predictions than the scores beside them would mislead."""
+    """Pictures of other predictions than those that were scored would mislead."""
     changed = [fold for fold, digest in tuned.oof.items() if file_hash(paths.oof / f"{fold}.parquet") != digest]
     if changed:
         raise StaleError(

@@ -1,4 +1,4 @@
-"""The training stage: which folds are fresh, which are trained anew, and why."""
+"""The training stage: which folds are up to date, which are trained again, and why."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from maskfold.training.summary import show_folds
 def train_folds(
     config: Config, competition: Competition, only_fold: int | None = None, accept_code_changes: bool = False
 ) -> None:
-    """Train every fold that is not up to date; each continues at its last finished epoch if it was cut off.
+    """Train every fold that is not up to date; each continues at its last finished epoch if it was interrupted.
 
     Raises UsageError when `only_fold` is not a fold of the config.
     """
@@ -69,7 +69,7 @@ def train_folds(
 
 def _show_members(config: Blend) -> None:
     """Say that a blend has nothing to train, and how far its members are."""
-    print("train: nothing to train: a blend answers with the folds of its members")
+    print("train: nothing to train: a blend uses the models of its members")
     for member in config.experiments:
         trained = sum(RunPaths.of(member).model(fold).is_file() for fold in range(member.folds.models))
         whole = trained == member.folds.models

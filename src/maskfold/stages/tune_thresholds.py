@@ -110,7 +110,7 @@ def _choice_settings(config: Config) -> dict[str, object]:
 
 
 def _draw_surfaces(config: Config, classes: Sequence[TunedClass]) -> None:
-    """A picture of each class's component table beside postprocess.json, the default and the optimum marked."""
+    """A picture of each class's component table, next to postprocess.json, with the default and the optimum marked."""
     paths = RunPaths.of(config)
     for index, entry in enumerate(classes):
         table = total([fold.table(0) for fold in _class_tables(config, index)])
