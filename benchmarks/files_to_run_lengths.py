@@ -43,7 +43,7 @@ class Options(Settings):
     minutes: ClassVar[tuple[float, float]] = (1.5, 8)
     quick: ClassVar[dict[str, object]] = {
         "images": (24, 96),
-        "speed_images": 32,
+        "speed_images": 96,
         "rounds": 1,
         "set": ("folds.count=2", "inference.tta=[hflip]"),
     }

@@ -105,10 +105,10 @@ def print_outcomes(outcomes: list[Outcome]) -> bool:
         if outcome.error:
             print(f"{outcome.name} failed: {outcome.error}")
     claims = [claim for outcome in outcomes for claim in outcome.claims]
-    failed = sum(bool(outcome.error) for outcome in outcomes)
-    minutes = sum(outcome.seconds for outcome in outcomes) / 60
-    held = sum(claim.holds for claim in claims)
-    print(f"{held} of {len(claims)} claims hold, {failed} benchmarks failed; {minutes:.1f} minutes")
+    held, failed = sum(claim.holds for claim in claims), sum(bool(outcome.error) for outcome in outcomes)
+    minutes, processor = sum(outcome.seconds for outcome in outcomes) / 60, sum(os.times()[:4]) / 60
+    spent = f"{minutes:.1f} minutes, {processor:.1f} of CPU time"
+    print(f"{held} of {len(claims)} claims hold, {failed} benchmarks failed; {spent}")
     return held == len(claims) and not failed
 
 

@@ -92,7 +92,7 @@ def test_the_table_shows_what_holds_what_not_and_what_failed(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "fast enough" in printed
     assert "one left out: the browser" in printed
-    assert "1 of 1 claims hold, 0 benchmarks failed; 1.0 minutes" in printed
+    assert "1 of 1 claims hold, 0 benchmarks failed; 1.0 minutes, " in printed
     bad = Outcome("two", 0, [Claim(text="slow", value=3, relation="≤", bar=2)], [], "")
     assert not print_outcomes([good, bad])
     assert not print_outcomes([good, Outcome("three", 0, [], [], "no such file")])
