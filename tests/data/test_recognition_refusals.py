@@ -387,3 +387,14 @@ def test_labels_may_have_test_in_their_name(tmp_path, name):
     table(tmp_path, f"id,rle\na_1,{RUNS}\nb_2,\nc_3,\n")
     (tmp_path / "train.csv").rename(tmp_path / name)
     assert recognised(auto(tmp_path)).train_csv == name
+
+
+def test_a_class_that_begins_far_down_is_no_unused_column(tmp_path):
+    names = [f"n{number}" for number in range(450)]
+    for name in names:
+        write(tmp_path / f"train/{name}.png", SQUARE)
+    rows = [
+        f"{name},{RUNS if number < 440 else ''},{RUNS if number >= 440 else ''}" for number, name in enumerate(names)
+    ]
+    (tmp_path / "train.csv").write_text("\n".join(["id,common,rare", *rows]) + "\n")
+    assert recognised(auto(tmp_path)).class_names == ("common", "rare")

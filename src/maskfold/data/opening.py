@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from maskfold.config import CocoData, DataConfig, MaskFoldersData, PathsCsvData
 from maskfold.data.competition import Competition, OnBadImage
 from maskfold.data.formats.mask_folders import open_mask_folders
@@ -11,7 +9,7 @@ from maskfold.data.formats.paths_csv import open_paths_csv
 from maskfold.data.formats.rle_csv import open_rle_csv
 from maskfold.data.problems import Problems, data_root
 from maskfold.data.recognition.recognise import explicit_data
-from maskfold.data.unused import in_words, unused_files
+from maskfold.data.unused import report_unused
 from maskfold.data.validation import with_channels
 
 
@@ -29,10 +27,7 @@ def open_competition(
     """
     problems = Problems() if problems is None else problems
     competition = read_competition(data, on_bad_image, problems)
-    unused = unused_files(competition, problems.unused)
-    if unused:
-        root = data_root(data.root)
-        print(f"{root.name}: not used: {'; '.join(in_words(unused, root))}", file=sys.stderr, flush=True)
+    report_unused(competition, problems.unused, data_root(data.root))
     return competition if channels is None else with_channels(competition, channels, on_bad_image)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -10,6 +11,13 @@ from maskfold.data.competition import Competition
 _OF_THE_SYSTEM = {"thumbs.db", "desktop.ini", "icon\r"}
 _NAMED = 5  # files of one folder and kind that are named one by one
 _LINES = 20
+
+
+def report_unused(competition: Competition, candidates: Iterable[Path], root: Path) -> None:
+    """Print on stderr which of the candidates the competition does not use, if any."""
+    unused = unused_files(competition, candidates)
+    if unused:
+        print(f"{root.name}: not used: {'; '.join(in_words(unused, root))}", file=sys.stderr, flush=True)
 
 
 def unused_files(competition: Competition, candidates: Iterable[Path]) -> list[Path]:

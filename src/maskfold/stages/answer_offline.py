@@ -22,6 +22,7 @@ from maskfold.data.formats.mask_folders import photos_in
 from maskfold.data.image_ids import images_by_id
 from maskfold.data.images.files import image_table
 from maskfold.data.problems import Problems
+from maskfold.data.unused import report_unused
 from maskfold.data.validation import check_files, check_sample, with_channels
 from maskfold.errors import DataError
 from maskfold.export.manifest import CONFIG, Manifest
@@ -134,6 +135,7 @@ def _test_competition(
     empty = pd.DataFrame({"image_id": [], "path": [], "height": [], "width": []})
     test = image_table(images, headers)
     competition = Competition(names, empty, test, _no_masks, sample_submission=sample, unreadable=unreadable)
+    report_unused(competition, problems.unused, folder)
     return with_channels(competition, config.in_channels, on_bad_image)
 
 

@@ -13,7 +13,7 @@ from maskfold.data.images.suffixes import without_image_suffix
 from maskfold.data.recognition.folders import Folder
 from maskfold.pixels.rle import RleError, absolute_runs, parse_runs
 
-LOOKED_AT = 400  # rows
+LOOKED_AT = 400  # fields
 SHARE = 0.9  # of them must be of a kind; the reader names the others
 MOST_CLASSES = 100
 TOKENS = ("-1", "-", "nan", "none", "null", "empty")  # empty masks, as a blank is; in lower case
@@ -48,7 +48,7 @@ def cells(table: CsvTable, column: str) -> list[str]:
 
 def runs_in(table: CsvTable, column: str) -> Runs | None:
     """The column as one of run lengths; None where it is none."""
-    texts = [text for text in cells(table, column)[:LOOKED_AT] if text]
+    texts = [text for text in cells(table, column) if text][:LOOKED_AT]  # a rare class may begin far down
     tokens = Counter(text for text in texts if text.lower() in TOKENS)
     token = tokens.most_common(1)[0][0] if tokens else ""
     texts = [text for text in texts if text != token]

@@ -78,6 +78,6 @@ def _blank(table: CsvTable, column: str) -> str:
 
 def _names_images(table: CsvTable, column: str, root: Path) -> bool:
     """Whether nearly every field in the first rows is blank or names an image file, and one is not blank."""
-    texts = [text for text in cells(table, column)[:LOOKED_AT] if text]
+    texts = [text for text in cells(table, column) if text][:LOOKED_AT]
     files = (is_file(root / text.replace("\\", "/")) for text in texts if text.lower().endswith(SUFFIXES))
     return bool(texts) and sum(files) >= SHARE * len(texts)

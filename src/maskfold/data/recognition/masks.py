@@ -16,7 +16,7 @@ from maskfold.data.images.suffixes import ARRAY, JPEG
 from maskfold.data.recognition.mask_values import MOST_CLASSES, FileValues, instance_problem, value_notes, value_section
 from maskfold.errors import DataError
 
-_SAMPLE = 40  # files
+_SAMPLE = 100  # files
 _COLOURED = 32  # between the channels of a pixel
 _VOC_VOID = 0xE0E0C0  # of PASCAL VOC: pixels at the border of objects
 _MIDDLE = (64, 192)  # greys that are neither black nor white, whatever a jpg makes of an edge
