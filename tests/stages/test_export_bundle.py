@@ -184,8 +184,8 @@ def test_the_config_names_no_folder_of_this_machine_and_nothing_to_download(run,
 
 def test_the_packages_are_those_of_inference():
     versions = needed_versions()
-    assert {"torch", "torchvision", "timm", "numba", "opencv-python-headless", "llvmlite"} <= versions.keys()
-    assert not {"lightning", "optuna", "matplotlib", "albumentations", "pytest"} & versions.keys()
+    assert {"torch", "torchvision", "timm", "opencv-python-headless", "pyarrow"} <= versions.keys()
+    assert not {"numba", "llvmlite", "lightning", "optuna", "matplotlib", "albumentations", "pytest"} & versions.keys()
 
 
 def test_the_notebook_is_a_notebook_that_calls_predict(bundle):
