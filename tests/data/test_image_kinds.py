@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from maskfold.config import CocoData, MaskFoldersData, RleCsvData
-from maskfold.data.images.files import check_images, read_image
+from maskfold.data.images.decoding import read_image
+from maskfold.data.images.files import check_images
 from maskfold.data.images.suffixes import SUFFIXES
 from maskfold.data.opening import open_competition
 from maskfold.errors import DataError

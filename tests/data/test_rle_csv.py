@@ -136,7 +136,7 @@ def test_the_check_is_remembered_and_renewed(root, monkeypatch, tmp_path):
     monkeypatch.setattr("maskfold.artefacts.paths.REPOSITORY", tmp_path / "repository")
     open_competition(data_of(root))
     monkeypatch.setattr(
-        "maskfold.data.images.files.read_image", lambda path, channels: pytest.fail(f"{path} read again")
+        "maskfold.data.images.decoding.read_image", lambda path, channels: pytest.fail(f"{path} read again")
     )
     open_competition(data_of(root))
     monkeypatch.undo()

@@ -12,6 +12,7 @@ from maskfold.errors import StaleError, UsageError
 from maskfold.export import onnx as onnx_export
 from maskfold.export.onnx import FoldMean, default_size, export_onnx
 from maskfold.network.model import Outputs, load_model
+from maskfold.pixels.intensity import Intensity
 from support.random_run import write_weights
 
 
@@ -61,6 +62,27 @@ def test_the_fold_mean_answers_as_torch_at_any_size(config, tmp_path, capsys):
     assert torch.allclose(torch.from_numpy(classes), expected, atol=1e-4)
     about = json.loads(session.get_modelmeta().custom_metadata_map["maskfold"])
     assert about["class_names"] == ["a", "b"]
+
+
+def test_networks_for_deep_images_take_stored_values(config, tmp_path):
+    runtime = need_onnx()
+    for fold in range(2):
+        path = RunPaths.of(config).model(fold)
+        model = load_model(path, config.model, 2)
+        model.scale_as(Intensity("uint16", (0.0, 100.0, 0.0), (4095.0, 3000.0, 65535.0)))
+        torch.save(model.state_dict(), path)
+    with pytest.raises(UsageError, match="--pixels: the network was trained on uint16 images; give --pixels float32"):
+        export_onnx(config, tmp_path / "deep.onnx", None, (64, 96), "uint8")
+    export_onnx(config, tmp_path / "deep.onnx", None, (64, 96), "float32")
+    images = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0)) * 5000
+    models = [load_model(RunPaths.of(config).model(fold), config.model, 2).eval() for fold in range(2)]
+    with torch.inference_mode():
+        expected = sum(model(images).mask_logits.sigmoid() for model in models) / 2
+    session = runtime.InferenceSession(tmp_path / "deep.onnx")
+    masks = session.run(["prob"], {"pixels": images.numpy()})[0]
+    assert torch.allclose(torch.from_numpy(masks), expected, atol=1e-4)
+    about = json.loads(session.get_modelmeta().custom_metadata_map["maskfold"])
+    assert about["pixels"].startswith("as uint16 files store them")
 
 
 def test_several_checkpoints_of_a_fold_are_one_file_too(config, tmp_path, capsys):

@@ -64,6 +64,8 @@ def config_of(root, **folds):
 class Always(torch.nn.Module):
     """A network that says one probability everywhere."""
 
+    intensity = None
+
     def __init__(self, prob):
         super().__init__()
         self.logit = float(np.log(prob / (1 - prob)))

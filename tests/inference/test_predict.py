@@ -19,6 +19,8 @@ CPU = Runtime(torch.device("cpu"), bf16=False)
 class Brightness(torch.nn.Module):
     """A network whose logit for class 0 is what grey is above 128, in tenths; class 1 its negative."""
 
+    intensity = None
+
     def __init__(self, gain=0.1):
         super().__init__()
         self.gain = gain
@@ -30,6 +32,8 @@ class Brightness(torch.nn.Module):
 
 class LeftHalf(torch.nn.Module):
     """A network that says yes to the left half of whatever it sees."""
+
+    intensity = None
 
     def forward(self, pixels):
         logits = torch.full((len(pixels), 1, *pixels.shape[2:]), -20.0)
@@ -59,7 +63,7 @@ def test_probabilities_come_back_at_every_original_size(tiny_competition):
 def test_values_are_rounded_to_nearest(tiny_competition):
     config = config_of(inference=InferenceConfig(tta=()))
     prediction = predict(tiny_competition, Brightness(), config)["test0.png"]
-    from maskfold.data.images.files import read_image
+    from maskfold.data.images.decoding import read_image
 
     grey = read_image(tiny_competition.test["path"][0], 1)[..., 0].astype(np.float64)
     expected = np.rint(255 / (1 + np.exp(-(grey - 128) / 10)))

@@ -202,6 +202,8 @@ def test_a_sample_holds_every_fold_and_no_more_than_its_bound(blend, tiny_compet
 class Always(torch.nn.Module):
     """A network that says one probability everywhere, and counts the images it has seen."""
 
+    intensity = None
+
     def __init__(self, prob, present):
         super().__init__()
         self.logit, self.present, self.seen = float(np.log(prob / (1 - prob))), present, 0

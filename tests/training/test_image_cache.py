@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from maskfold.config import ModelConfig, Resize
-from maskfold.data.images.files import read_image
+from maskfold.data.images.decoding import read_image
 from maskfold.errors import DataError
 from maskfold.pixels.geometry import resize_image
 from maskfold.training.samples import image_cache

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from maskfold.data.competition import Competition, OnBadImage
 from maskfold.data.groups import read_groups
+from maskfold.data.images.depth import mixed_types
 from maskfold.data.images.files import (
     UNKNOWN_PEAK,
     Check,
@@ -68,6 +69,7 @@ def with_channels(competition: Competition, channels: int, on_bad_image: OnBadIm
     bad_test = check_channels([Path(path) for path in test["path"]], channels)
     refused = on_bad_image == "strict" or len(bad_test) == len(test)
     problems = [*bad_train.values(), *(bad_test.values() if refused else ())]
+    problems += mixed_types([Path(path) for path in (*competition.train["path"], *test["path"])])
     if problems:
         raise DataError(problems)
     pairs = zip(test["image_id"], map(Path, test["path"]), strict=True)

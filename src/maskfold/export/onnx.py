@@ -40,9 +40,10 @@ class FoldMean(nn.Module):
     def __init__(self, models: Sequence[SegmentationModel]) -> None:
         super().__init__()
         self.models = nn.ModuleList(models)
+        self.intensity = models[0].intensity
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        """pixels: (B, in_channels, H, W), values 0..255, H and W multiples of STRIDE.
+        """pixels: (B, in_channels, H, W) stored values, H and W multiples of STRIDE.
 
         Returns mask probabilities (B, C, H, W) float32 in 0..1 and, with a classification head, class probabilities
         (B, C) float32.
@@ -74,12 +75,13 @@ def export_onnx(
     """
     _check_request(size)
     network = _network(config, fold)
+    _check_pixels(network, pixels)
     with whole_file(path) as temporary:
-        _write(network, temporary, config, _random_images(config, (2, *size), pixels), fixed)
+        _write(network, temporary, config, _random_images(network, config, (2, *size), pixels), fixed)
         free = _free_dimensions(temporary)
         sizes = [size, (size[0] + STRIDE, size[1] + 2 * STRIDE)] if {"height", "width"} <= free else [size]
         for tried in sizes:
-            images = _random_images(config, (3 if "batch" in free else 2, *tried), pixels)
+            images = _random_images(network, config, (3 if "batch" in free else 2, *tried), pixels)
             difference = _difference(network, temporary, images)
             print(f"export_onnx: {tried[0]}x{tried[1]} px: probabilities differ from torch by at most {difference:.1e}")
             if not (difference <= TOLERANCE or (not trained and _as_exact_as_torch(network, temporary, images))):
@@ -118,12 +120,21 @@ def _network(config: Experiment, fold: int | None) -> FoldMean:
     return network
 
 
-def _random_images(config: Experiment, shape: tuple[int, int, int], pixels: Pixels) -> Tensor:
-    """(B, in_channels, H, W) noise of a `shape` (B, H, W), values 0..255."""
+def _check_pixels(network: FoldMean, pixels: Pixels) -> None:
+    """Raise UsageError unless the type of the input holds the values that the network was trained on."""
+    intensity = network.intensity
+    if intensity is not None and intensity.stored != pixels and pixels == "uint8":
+        raise UsageError(f"--pixels: the network was trained on {intensity.stored} images; give --pixels float32")
+
+
+def _random_images(network: FoldMean, config: Experiment, shape: tuple[int, int, int], pixels: Pixels) -> Tensor:
+    """(B, in_channels, H, W) noise of a `shape` (B, H, W), over the range of values that the network sees."""
     batch, height, width = shape
-    values = torch.randint(
-        0, 256, (batch, config.model.in_channels, height, width), generator=torch.Generator().manual_seed(0)
-    )
+    size, generator = (batch, config.model.in_channels, height, width), torch.Generator().manual_seed(0)
+    values = torch.randint(0, 256, size, generator=generator)
+    if network.intensity is not None and pixels == "float32":
+        low, high = (torch.tensor(ends).view(1, -1, 1, 1) for ends in (network.intensity.low, network.intensity.high))
+        return low + values / 255 * (high - low)
     return values.to(getattr(torch, pixels))
 
 
@@ -145,11 +156,12 @@ def _write(network: FoldMean, path: Path, config: Experiment, images: Tensor, fi
         advice = "its network cannot be exported" if fixed else "give --fixed-size, for images of one size only"
         raise UsageError(f"{config.name}: the export failed ({cause}); {advice}") from None
     assert program is not None
+    values = "0..255" if network.intensity is None else f"as {network.intensity.stored} files store them"
     program.model.metadata_props["maskfold"] = json.dumps(
         {
             "name": config.name,
             "class_names": config.data.class_names,
-            "pixels": "0..255, grey or RGB, sides multiples of 32, resized as in resize; normalised by the network",
+            "pixels": f"{values}, grey or RGB, sides multiples of 32, resized as in resize; normalised by the network",
             "resize": None if config.model.resize is None else config.model.resize.model_dump(mode="json"),
         }
     )

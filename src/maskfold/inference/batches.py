@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from maskfold.config import InferenceConfig, ModelConfig
-from maskfold.data.images.files import read_image
+from maskfold.data.images.decoding import read_image
+from maskfold.errors import DataError
 from maskfold.pixels.geometry import (
     network_size,
     pad_to,
@@ -27,21 +28,24 @@ from maskfold.pixels.geometry import (
 class ImageBatch:
     """Images of one padded size, ready for the network.
 
-    pixels: (B, in_channels, h, w) uint8; sizes: original (height, width); inner_sizes: (height, width) before padding.
+    pixels: (B, in_channels, h, w) stored values, uint8 or float32; sizes: original (height, width); inner_sizes:
+    (height, width) before padding; stored: the type of the files' values.
     """
 
     image_ids: list[str]
     pixels: Tensor
     sizes: list[tuple[int, int]]
     inner_sizes: list[tuple[int, int]]
+    stored: str = "uint8"
 
     def part(self, rows: slice) -> ImageBatch:
         """Some of the images."""
-        return ImageBatch(self.image_ids[rows], self.pixels[rows], self.sizes[rows], self.inner_sizes[rows])
+        ids, pixels, sizes = self.image_ids[rows], self.pixels[rows], self.sizes[rows]
+        return ImageBatch(ids, pixels, sizes, self.inner_sizes[rows], self.stored)
 
     def pin_memory(self) -> ImageBatch:
         """The same batch in page-locked memory, for copies that overlap with the GPU's work."""
-        return ImageBatch(self.image_ids, self.pixels.pin_memory(), self.sizes, self.inner_sizes)
+        return ImageBatch(self.image_ids, self.pixels.pin_memory(), self.sizes, self.inner_sizes, self.stored)
 
 
 class BatchDataset(Dataset[ImageBatch]):
@@ -67,13 +71,22 @@ class BatchDataset(Dataset[ImageBatch]):
 def image_batch(
     image_ids: list[str], images: Sequence[np.ndarray], model: ModelConfig, pad_multiple: int
 ) -> ImageBatch:
-    """Images, (H, W, in_channels) uint8 each, resized and padded for the network; their padded sizes must be equal."""
+    """Images, (H, W, in_channels) each, resized and padded for the network; their padded sizes must be equal.
+
+    Raises DataError for images that store values of different types.
+    """
+    types = {image.dtype.name: image_id for image_id, image in zip(image_ids, images, strict=True)}
+    if len(types) > 1:
+        found = ", ".join(f"{name} ({image_id})" for name, image_id in types.items())
+        raise DataError([f"the images of a batch store values of different types: {found}"])
     sizes = [(image.shape[0], image.shape[1]) for image in images]
     inner_sizes = [network_size(*size, model.resize) for size in sizes]
     size = padded_size(*inner_sizes[0], pad_multiple)
     padded = [pad_to(resize_image(image, inner), size) for image, inner in zip(images, inner_sizes, strict=True)]
-    pixels = torch.from_numpy(np.stack(padded).transpose(0, 3, 1, 2))
-    return ImageBatch(image_ids, pixels.contiguous(memory_format=torch.channels_last), sizes, inner_sizes)
+    [stored] = types
+    stacked = np.stack(padded) if stored == "uint8" else np.stack(padded).astype(np.float32)
+    pixels = torch.from_numpy(stacked.transpose(0, 3, 1, 2)).contiguous(memory_format=torch.channels_last)
+    return ImageBatch(image_ids, pixels, sizes, inner_sizes, stored)
 
 
 def plan_batches(inner_sizes: Sequence[tuple[int, int]], batch_size: int, pad_multiple: int) -> list[list[int]]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from maskfold.config import Experiment, InferenceConfig, ModelConfig
-from maskfold.errors import InferenceError
+from maskfold.errors import DataError, InferenceError
 from maskfold.inference.batches import ImageBatch, batch_loader, image_batch
 from maskfold.inference.runtime import Runtime, out_of_memory
 from maskfold.inference.tiling import predict_tiled
@@ -71,8 +71,11 @@ class Ensemble:
     def predict(self, batch: ImageBatch) -> list[Prediction]:
         """The weighted mean probability over models and the plain mean over views, back at the original sizes.
 
+        Raises DataError for images that store values of another type than those that a model was trained on.
+
         A batch that the GPU has no memory for is halved. Raises InferenceError when a single image does not fit either.
         """
+        self._check_type(batch)
         try:
             return self._predict(batch)
         except RuntimeError as error:
@@ -88,6 +91,17 @@ class Ensemble:
         torch.cuda.empty_cache()
         middle = len(batch.image_ids) // 2
         return [*self.predict(batch.part(slice(middle))), *self.predict(batch.part(slice(middle, None)))]
+
+    def _check_type(self, batch: ImageBatch) -> None:
+        for model in self.models:
+            trained = "uint8" if model.intensity is None else model.intensity.stored
+            if trained != batch.stored:
+                raise DataError(
+                    [
+                        f"{batch.image_ids[0]}: stores {batch.stored} values, the network was trained on {trained}, "
+                        "whose range differs; convert the image as the training images were made"
+                    ]
+                )
 
     def _predict(self, batch: ImageBatch) -> list[Prediction]:
         pixels = batch.pixels.to(self.runtime.device, non_blocking=True)

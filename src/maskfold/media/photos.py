@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from maskfold.artefacts.files import whole_file
 from maskfold.config import Resize
-from maskfold.data.images.files import read_for_display, read_image
+from maskfold.data.images.decoding import read_for_display, read_image
 from maskfold.data.images.headers import MAX_PIXELS
 from maskfold.pixels.geometry import network_size, resize_image
 
@@ -27,8 +27,8 @@ _QUALITY = {
 class Picture(NamedTuple):
     """A photo or a frame.
 
-    name: for messages; seen: (H, W, in_channels) uint8 for the network; shown: (H, W, 3) uint8 RGB to draw on, the same
-    array where the network sees colours; time: of a frame, s.
+    name: for messages; seen: (H, W, in_channels) stored values for the network; shown: (H, W, 3) uint8 RGB to draw on,
+    the same array if the network sees 8 bits of colour; time: of a frame, s.
     """
 
     name: str
@@ -44,7 +44,8 @@ def read_photo(path: Path, channels: int, longest_side: int | None = None) -> Pi
     """
     orientation = _orientation(path)
     seen = shrunk(upright(read_image(path, channels), orientation), longest_side)
-    shown = seen if channels == 3 else shrunk(upright(read_for_display(path), orientation), longest_side)
+    as_seen = channels == 3 and seen.dtype == np.uint8
+    shown = seen if as_seen else shrunk(upright(read_for_display(path), orientation), longest_side)
     return Picture(str(path), seen, shown)
 
 

@@ -23,6 +23,7 @@ from maskfold.network.architectures import (
 from maskfold.network.encoder_weights import load_encoder, local_weights
 from maskfold.network.normalisation import IMAGENET, Normalisation, normalisation_of
 from maskfold.pixels.geometry import padded_size
+from maskfold.pixels.intensity import STORED_TYPES, Intensity
 
 STRIDE = 32  # every side of a network input must be a multiple of this, whatever the encoder depth
 
@@ -68,13 +69,16 @@ def _mean_logits(logits: Sequence[Tensor]) -> Tensor:
 
 
 class SegmentationModel(nn.Module):
-    """An smp network that takes raw uint8 pixels, so that its normalisation travels with the weights.
+    """An smp network that takes pixels as they are stored, so that their scaling travels with the weights.
 
-    A state dict without `mean` and `std` is of a network with ImageNet's.
+    A state dict without `mean` and `std` is of a network with ImageNet's; one without `low` and `high` of a network for
+    8 bits, 0..255.
     """
 
     mean: Tensor
     std: Tensor
+    low: Tensor
+    high: Tensor
 
     def __init__(self, network: nn.Module, normalisation: Normalisation) -> None:
         """normalisation: one number a channel."""
@@ -85,15 +89,27 @@ class SegmentationModel(nn.Module):
         mean, std = (255 * torch.tensor(numbers) for numbers in normalisation)
         self.register_buffer("mean", mean, persistent=stored)
         self.register_buffer("std", std, persistent=stored)
+        self.intensity: Intensity | None = None
+
+    def scale_as(self, intensity: Intensity | None) -> None:
+        """Take stored values of this range for 0..255; None: the values are 0..255 as they are."""
+        self.intensity = intensity
+        if intensity is not None:
+            self.register_buffer("low", torch.tensor(intensity.low))
+            self.register_buffer("high", torch.tensor(intensity.high))
+            self.register_buffer("stored", torch.tensor(STORED_TYPES.index(intensity.stored)))
 
     def normalise_as(self, state: Mapping[str, Tensor]) -> None:
-        """Take the normalisation over from a state dict."""
+        """Take the normalisation and the intensity over from a state dict."""
         if "mean" in state:
             self.register_buffer("mean", state["mean"])
             self.register_buffer("std", state["std"])
+        if "low" in state:
+            name = STORED_TYPES[int(state["stored"])]
+            self.scale_as(Intensity(name, tuple(state["low"].tolist()), tuple(state["high"].tolist())))
 
     def forward(self, pixels: Tensor) -> Outputs:
-        """pixels: (B, in_channels, H, W) uint8, H and W multiples of STRIDE.
+        """pixels: (B, in_channels, H, W) stored values of any type, H and W multiples of STRIDE.
 
         Raises ConfigError for an image smaller than the architecture can take.
         """
@@ -102,7 +118,11 @@ class SegmentationModel(nn.Module):
                 f"model.architecture: {type(self.network).__name__} needs sides of at least {self.smallest_side} px; "
                 f"found {pixels.shape[2]}x{pixels.shape[3]} (height x width): crop or resize to larger images"
             )
-        normalised = (pixels.float() - self.mean.view(1, -1, 1, 1)) / self.std.view(1, -1, 1, 1)
+        values = pixels.float()
+        if self.intensity is not None:
+            low, high = self.low.view(1, -1, 1, 1), self.high.view(1, -1, 1, 1)
+            values = ((values - low) / (high - low)).clamp(0, 1) * 255
+        normalised = (values - self.mean.view(1, -1, 1, 1)) / self.std.view(1, -1, 1, 1)
         result = self.network(normalised.contiguous(memory_format=torch.channels_last))
         return Outputs(*result) if isinstance(result, tuple) else Outputs(result, None)
 
@@ -196,6 +216,8 @@ def load_model(path: Path, config: ModelConfig, class_count: int) -> Segmentatio
             model.load_state_dict(state)
         if any(not torch.equal(getattr(model, name), getattr(models[0], name)) for model in models for name in _OWN):
             raise ValueError("its checkpoints have different normalisations")
+        if len({model.intensity for model in models}) > 1:
+            raise ValueError("its checkpoints have different ranges of intensity")
     except ConfigError:
         raise
     except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, ValueError, TypeError, LookupError) as error:
@@ -211,5 +233,6 @@ def _mean_model(models: Sequence[SegmentationModel]) -> SegmentationModel:
     """One model whose probabilities are the mean of those of several."""
     mean = SegmentationModel(CheckpointMean([model.network for model in models]), IMAGENET)
     mean.normalise_as({name: getattr(models[0], name) for name in _OWN})
+    mean.scale_as(models[0].intensity)
     mean.smallest_side = models[0].smallest_side
     return mean

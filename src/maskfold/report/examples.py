@@ -10,7 +10,7 @@ import pandas as pd
 from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config
 from maskfold.data.competition import Competition
-from maskfold.data.images.files import read_for_display
+from maskfold.data.images.decoding import read_for_display
 from maskfold.drawing.jpeg import write_jpeg
 from maskfold.drawing.overlays import overlay
 from maskfold.oof.store import OofImage, OofReader

@@ -12,7 +12,7 @@ import numpy as np
 from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config
 from maskfold.data.competition import Competition
-from maskfold.data.images.files import read_for_display
+from maskfold.data.images.decoding import read_for_display
 from maskfold.drawing.class_colours import class_colour
 from maskfold.drawing.pictures import (
     CHUNK_IMAGES,

@@ -12,7 +12,7 @@ from maskfold.artefacts.files import file_hash, folder_fingerprint
 from maskfold.artefacts.paths import display
 from maskfold.config import ReportConfig, SubmissionConfig
 from maskfold.data.competition import Competition
-from maskfold.data.images.files import read_for_display
+from maskfold.data.images.decoding import read_for_display
 from maskfold.drawing.class_colours import class_colour
 from maskfold.drawing.pictures import (
     CHUNK_IMAGES,

@@ -65,7 +65,10 @@ def _run_images(config: Experiment, size: Size | None, count: int) -> ImageBatch
     commonest = Counter(padded).most_common(1)[0][0]
     rows = [row for row, each in enumerate(padded) if each == commonest]
     spread = [rows[index] for index in np.unique(np.linspace(0, len(rows) - 1, count).round().astype(int))]
-    return BatchDataset(table.iloc[spread], model, count, multiple)[0]
+    batch = BatchDataset(table.iloc[spread], model, count, multiple)[0]
+    if batch.stored != "uint8":
+        raise DataError([f"they store {batch.stored} values; speed is measured with 8 bits"])
+    return batch
 
 
 def _noise(size: Size, channels: int, count: int) -> ImageBatch:

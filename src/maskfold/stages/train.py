@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import file_hash
@@ -11,9 +12,11 @@ from maskfold.artefacts.provenance import Provenance
 from maskfold.artefacts.step import Step
 from maskfold.config import Blend, Config, Experiment
 from maskfold.data.competition import Competition
+from maskfold.data.images.depth import training_intensity
 from maskfold.errors import UsageError
 from maskfold.folds.table import read_folds
 from maskfold.folds.visibility import ids_hash, seen_by
+from maskfold.pixels.intensity import Intensity
 from maskfold.training.processes import is_first_process
 from maskfold.training.pseudo_labels import (
     check_labeller,
@@ -55,16 +58,28 @@ def train_folds(
     # torch and lightning take seconds to import, and a fresh stage needs neither.
     from maskfold.training.fit import check_training, train_fold
 
-    check_training(config, competition)
+    intensity = _intensity(config, competition)
+    check_training(config, competition, intensity)
     for fold, images, made_from, reasons in due:
         if is_first_process():
             left_out = f"{len(images.left_out)} images of data.exclude are left out"
             more = [left_out] if images.left_out else []
             step.announce(RunPaths.of(config).model(fold), [*reasons, *more], f"fold {fold} of {config.folds.models}")
         pseudo = read_pseudo_labels(config, competition, fold, step)
-        train_fold(config, images.competition, images.folds, fold, made_from, step, pseudo)
+        train_fold(config, images.competition, images.folds, fold, made_from, step, pseudo, intensity)
     if is_first_process():
         show_folds(config, write=True)
+
+
+def _intensity(config: Experiment, competition: Competition) -> Intensity | None:
+    """The range of stored values that all models of the run see, printed unless it is that of 8 bits."""
+    paths = [Path(path) for path in competition.train["path"]]
+    intensity = training_intensity(paths, config.model.in_channels, config.data.intensity)
+    if intensity is not None and is_first_process():
+        pairs = zip(intensity.low, intensity.high, strict=True)
+        ranges = ", ".join(f"{low:g} to {high:g}" for low, high in pairs)
+        print(f"train: {intensity.stored} images; black to white by channel: {ranges} (data.intensity)", flush=True)
+    return intensity
 
 
 def _show_members(config: Blend) -> None:

@@ -13,7 +13,7 @@ from maskfold.artefacts.files import whole_folder
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.config import Config
 from maskfold.data.competition import Competition
-from maskfold.data.images.files import read_for_display
+from maskfold.data.images.decoding import read_for_display
 from maskfold.drawing.html import page_environment
 from maskfold.drawing.jpeg import write_jpeg
 from maskfold.drawing.overlays import overlay

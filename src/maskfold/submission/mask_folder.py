@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from maskfold.artefacts.paths import display
-from maskfold.data.images.files import read_stored
+from maskfold.data.images.decoding import read_eight_bits
 from maskfold.errors import DataError
 from maskfold.pixels.rle import decode, encode
 from maskfold.submission.form import MaskKey, ParsedSubmission, SubmissionForm
@@ -44,7 +44,7 @@ def read_masks(folder: Path, form: SubmissionForm) -> ParsedSubmission:
             found.problems.append(f"{display(file)}: no mask for {form.place(key)}")
             continue
         try:
-            pixels = read_stored(file)
+            pixels = read_eight_bits(file)
         except DataError as error:
             found.problems += error.problems
             continue

@@ -20,6 +20,7 @@ from maskfold.inference.batches import (
     loader_workers,
     single_threaded,
 )
+from maskfold.pixels.intensity import Intensity
 from maskfold.training.pseudo_labels import JoinedMasks, PseudoLabels
 from maskfold.training.samples.dataset import Sample, TrainingDataset
 from maskfold.training.samples.sampling import (
@@ -43,9 +44,10 @@ class FoldData(L.LightningDataModule):
         first_epoch: int,
         folder: Path | None = None,
         pseudo: PseudoLabels | None = None,
+        intensity: Intensity | None = None,
     ) -> None:
         """first_epoch: where the training starts or resumes; folder: of the fold, for a cache on disk; pseudo: labelled
-        test images, the most confident of which are added to the training images.
+        test images, the most confident of which are added to the training images; intensity: of the network.
         """
         super().__init__()
         fold_of = folds.set_index("image_id")["fold"]
@@ -65,7 +67,9 @@ class FoldData(L.LightningDataModule):
             masks = JoinedMasks(competition.masks, self.pseudo.masks)
             self.train_images = pd.concat([self.train_images, self.pseudo.images], ignore_index=True)
             self.presence = np.concatenate([self.presence, self.pseudo.presence])
-        self.dataset = TrainingDataset(self.train_images, masks, config.train, config.model, config.seed, fold, folder)
+        self.dataset = TrainingDataset(
+            self.train_images, masks, config.train, config.model, config.seed, fold, folder, intensity
+        )
 
     def absent_classes(self) -> list[str]:
         """Names of the classes that are in no training image of this fold."""
@@ -75,7 +79,12 @@ class FoldData(L.LightningDataModule):
         """The first samples of the first epoch: pixels (h, w, channels) and masks (h, w, C), uint8."""
         draws = islice(self._sampler(0, 1), count)
         samples = [self.dataset[draw] for draw in draws]
-        return [(sample.pixels.numpy(), sample.masks.numpy()) for sample in samples]
+        return [(self._shown(sample.pixels.numpy()), sample.masks.numpy()) for sample in samples]
+
+    def _shown(self, pixels: np.ndarray) -> np.ndarray:
+        """(h, w, channels) uint8 of stored values, as the network scales them."""
+        intensity = self.dataset.intensity
+        return pixels if intensity is None else np.rint(255 * intensity.scaled(pixels)).astype(np.uint8)
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Batches of augmented crops for the next epoch; with several processes, this process's share."""

@@ -25,6 +25,7 @@ from maskfold.errors import TrainingError
 from maskfold.inference.runtime import Runtime, out_of_memory
 from maskfold.network.model import build_model
 from maskfold.network.normalisation import IMAGENET, normalisation_of
+from maskfold.pixels.intensity import Intensity
 from maskfold.training.checkpoints import chosen_weights
 from maskfold.training.datamodule import FoldData
 from maskfold.training.history_callback import HistoryCallback
@@ -37,10 +38,10 @@ from maskfold.training.sample_grid import MOST_SAMPLES, draw_samples
 from maskfold.training.samples.augmentation import check_augmentation
 
 
-def check_training(config: Experiment, competition: Competition) -> None:
+def check_training(config: Experiment, competition: Competition, intensity: Intensity | None) -> None:
     """Raise ConfigError for a loss or an augmentation that does not fit the competition."""
     check_loss(config.train.loss, len(competition.class_names))
-    check_augmentation(config.train, config.model.in_channels)
+    check_augmentation(config.train, config.model.in_channels, intensity is not None and intensity.stored != "uint8")
 
 
 _STEP = Step("train")
@@ -54,8 +55,11 @@ def train_fold(
     made_from: Provenance,
     step: Step = _STEP,
     pseudo: PseudoLabels | None = None,
+    intensity: Intensity | None = None,
 ) -> None:
-    """Train one fold and write the selected weights to model.pt; pseudo: test images added to its training images.
+    """Train one fold and write the selected weights to model.pt.
+
+    pseudo: test images added to its training images; intensity: the range of stored values, None: 8 bits as they are.
 
     Raises TrainingError when the loss becomes NaN or infinite or the GPU is out of memory, and KeyboardInterrupt after
     Ctrl-C or the SIGTERM that ends a cluster's job; the same call continues after the last finished epoch.
@@ -64,13 +68,14 @@ def train_fold(
     torch.manual_seed(epoch_seed(config.seed, fold, 0))
     # Before the folder is cleared: a network that cannot be built must not delete a finished training.
     model = build_model(config.model, len(competition.class_names))
+    model.scale_as(intensity)
     check_network_sizes(model, config, [phase.crop_size for phase in config.train.phases() if phase.crop_size])
     paths = RunPaths.of(config)
     folder = paths.fold(fold)
     resume_from = _prepare_folder(folder, made_from, step)
     if config.train.compile:
         model.network.compile()  # in place, so that the weights keep their names
-    data = FoldData(config, competition, folds, fold, _first_epoch(resume_from), folder, pseudo)
+    data = FoldData(config, competition, folds, fold, _first_epoch(resume_from), folder, pseudo, intensity)
     if is_first_process():
         _show_data(data, config, pseudo, fold, folder)
     module = FoldModule(model, config, fold, competition, data.dataset.image_ids)

@@ -14,7 +14,7 @@ from maskfold.audit.data.alignment import Fit, Small, best_fit
 from maskfold.audit.data.candidates import BLOCK, Candidate, candidate_pairs
 from maskfold.audit.data.fingerprint import FLIPS, unpacked
 from maskfold.audit.data.image_facts import ImageFacts
-from maskfold.data.images.files import read_stored
+from maskfold.data.images.decoding import read_stored
 from maskfold.execution.jobs import map_threads
 from maskfold.execution.progress import tracked
 
@@ -86,7 +86,7 @@ def _same_pixels(first: Path, second: Path) -> bool:
 
 
 def _colours(path: Path) -> np.ndarray:
-    """(H, W, K) uint8; a grey image that is stored as RGB has one channel."""
+    """(H, W, K) stored values; a grey image that is stored as RGB has one channel."""
     pixels = read_stored(path)
     grey = pixels.shape[2] == 3 and (pixels[:, :, :1] == pixels).all()
     return pixels[:, :, :1] if grey else pixels

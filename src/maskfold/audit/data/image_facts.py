@@ -13,8 +13,9 @@ import numpy as np
 from PIL import Image
 
 from maskfold.audit.data.fingerprint import fingerprint, packed, thumbnail
-from maskfold.data.images.files import read_stored
+from maskfold.data.images.decoding import read_stored
 from maskfold.errors import DataError
+from maskfold.pixels.intensity import to_eight_bits
 
 # Photos of a million pixels and more are decoded at half, a quarter or an eighth of their size.
 _LEAST_PIXELS = 2**18
@@ -51,8 +52,8 @@ class ImageFacts:
 
     height, width: px; mode: as Pillow calls it (npy and pages for arrays and TIFFs of several pages); bits: a value;
     turned: its EXIF orientation asks for a turn or a flip, which is ignored; statistics: (STATISTICS,) float64, NaN
-    where one does not apply, grey values in 0..255; digest: of the decoded pixels; small: (h, w) int8, see `packed`;
-    fingerprint: see `fingerprint`.
+    where one does not apply, grey values in 0..255 (see to_eight_bits); digest: of the decoded pixels; small: (h, w)
+    int8, see `packed`; fingerprint: see `fingerprint`.
     """
 
     height: int
@@ -76,7 +77,7 @@ def measure_image(path: Path, height: int, width: int) -> ImageFacts | DataError
         form, mode, bits, turned = _described(path, data)
         pixels = _reduced(data, height, width, mode) if bits == 8 and mode in _SIMPLE else None
         if pixels is None:
-            pixels = _blue_first(read_stored(path))
+            pixels = _blue_first(to_eight_bits(read_stored(path)))
     except OSError as error:
         return DataError([f"{path}: cannot be read: {error.strerror}"])
     except DataError as error:

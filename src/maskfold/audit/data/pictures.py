@@ -12,7 +12,7 @@ import pandas as pd
 
 from maskfold.audit.data.audit import TEST, Audit
 from maskfold.audit.data.label_facts import read_masks
-from maskfold.data.images.files import read_for_display
+from maskfold.data.images.decoding import read_for_display
 from maskfold.drawing.jpeg import write_jpeg
 from maskfold.drawing.painting import painted
 

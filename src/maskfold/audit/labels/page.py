@@ -10,7 +10,7 @@ import pandas as pd
 
 from maskfold.audit.labels.ranking import FINE, PILES
 from maskfold.data.competition import Competition
-from maskfold.data.images.files import read_for_display
+from maskfold.data.images.decoding import read_for_display
 from maskfold.drawing.html import page_environment
 from maskfold.drawing.jpeg import write_jpeg
 from maskfold.drawing.overlays import overlay

@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from maskfold.config.data.coco import CocoData
-from maskfold.config.data.every_format import Excluding
+from maskfold.config.data.every_format import AnyData
 from maskfold.config.data.mask_folders import MaskFoldersData
 from maskfold.config.data.paths_csv import PathsCsvData
 from maskfold.config.data.rle_csv import RleCsvData
 
 
-class AutoData(Excluding):
+class AutoData(AnyData):
     """A folder whose format is recognised; the section that means the same is printed."""
 
     format: Literal["auto"] = "auto"

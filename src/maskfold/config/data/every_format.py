@@ -8,9 +8,12 @@ from pydantic import Field, model_validator
 
 from maskfold.config.section import Section
 
+Range = tuple[float, float]
+IntensityRule = Literal["auto", "full_range", "percentile"] | Range | tuple[Range, ...]
 
-class Excluding(Section):
-    """Training images to leave out, whatever the format."""
+
+class AnyData(Section):
+    """What every format has, `auto` too."""
 
     exclude: str | None = None
     """A csv with the column image_id: training images to leave out (docs/how-to/choose-folds.md), such as the label
@@ -20,8 +23,23 @@ class Excluding(Section):
     """What the excluded images are left out of. `training`: no model is trained on them, but they are scored.
     `everything`: also the out-of-fold predictions, tuning and scores."""
 
+    intensity: IntensityRule = "auto"
+    """Which stored values a network sees as black and white. `auto`: 8 bits as they are (0..255), deeper images as with
+    `percentile`. `full_range`: the range of the files' type. `percentile`: from the 0.5th to the 99.5th percentile of
+    the training images, for each channel. `[low, high]`: these values, or a list of such pairs, one a channel. The
+    range is stored with each trained model."""
 
-class LabelledData(Excluding):
+    @model_validator(mode="after")
+    def _ascending_intensity(self) -> AnyData:
+        rule = self.intensity
+        if not isinstance(rule, str):
+            pairs = rule if isinstance(rule[0], tuple) else (rule,)
+            if any(low >= high for low, high in pairs):
+                raise ValueError(f"intensity: expected [low, high] with low below high, found {rule}")
+        return self
+
+
+class LabelledData(AnyData):
     """What every format but `auto` has. Relative paths start at `root`."""
 
     root: str

@@ -11,11 +11,8 @@ import numpy as np
 from PIL import Image
 
 from maskfold.config import MaskFoldersData, PathsCsvData
-from maskfold.data.images.files import (
-    ImageHeader,
-    read_image,
-    read_stored,
-)
+from maskfold.data.images.decoding import read_eight_bits, read_stored
+from maskfold.data.images.files import ImageHeader
 from maskfold.data.images.headers import PNG
 from maskfold.data.images.suffixes import ARRAY, DEEP, JPEG
 from maskfold.errors import DataError
@@ -99,8 +96,8 @@ def read_grey(path: Path) -> np.ndarray:
     if is_deep(path):
         return np.asarray((read_values(path, "class_index") + 256) // 257, dtype=np.uint8)
     if path.suffix.lower() != ARRAY:
-        return read_image(path, 1)[:, :, 0]
-    pixels = read_stored(path)
+        return read_eight_bits(path, 1)[:, :, 0]
+    pixels = read_eight_bits(path)
     if pixels.shape[2] != 1:
         raise DataError([f"{path}: found {pixels.shape[2]} channels, expected (height, width) in a binary mask"])
     return pixels[:, :, 0]
@@ -146,10 +143,12 @@ def read_values(path: Path, labels: str) -> np.ndarray:
     Raises DataError naming the file.
     """
     if labels == "colour":
-        rgb = read_image(path, 3).astype(np.int32)
+        rgb = read_eight_bits(path, 3).astype(np.int32)
         return (rgb[:, :, 0] << 16) | (rgb[:, :, 1] << 8) | rgb[:, :, 2]
     if path.suffix.lower() == ARRAY:
         values = read_stored(path)
+        if values.dtype.kind == "f" and (values == np.rint(values)).all():  # of 32 and 64 bits
+            values = values.astype(np.int32)
     else:
         try:
             with Image.open(path) as image:  # OpenCV turns palette indices into colours

@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image
 
 from maskfold.data.formats.mask_files import is_deep, read_values
-from maskfold.data.images.files import check_images, read_for_display
+from maskfold.data.images.decoding import read_for_display
+from maskfold.data.images.files import check_images
 from maskfold.data.images.suffixes import ARRAY, JPEG
 from maskfold.data.recognition.mask_values import MOST_CLASSES, FileValues, instance_problem, value_notes, value_section
 from maskfold.errors import DataError

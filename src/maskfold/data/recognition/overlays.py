@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from maskfold.artefacts.files import whole_file
 from maskfold.data.competition import Competition
-from maskfold.data.images.files import read_for_display
+from maskfold.data.images.decoding import read_for_display
 from maskfold.drawing.class_colours import class_colour
 from maskfold.drawing.painting import painted
 

@@ -9,6 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from maskfold.config import AutoData, CocoData, DataConfig, MaskFoldersData, PathsCsvData, RleCsvData
+from maskfold.config.data.every_format import AnyData
 from maskfold.data.csv_files import header_of
 from maskfold.data.problems import data_root
 from maskfold.data.recognition.coco import coco_proposals
@@ -94,7 +95,7 @@ def _values(data: AutoData, section: dict[str, object]) -> dict[str, object]:
     named = _renamed(section, data.class_names) if data.class_names else {}
     groups_csv = data_root(data.root) / _GROUPS
     groups = {"groups_csv": _GROUPS} if {"ImageId", "GroupId"} <= set(header_of(groups_csv)) else {}
-    kept = {"exclude": data.exclude, "exclude_from": data.exclude_from} if data.exclude is not None else {}
+    kept = data.model_dump(include=set(AnyData.model_fields), exclude_defaults=True)
     return {"format": section["format"], "root": data.root, **section, **named, **groups, **kept}
 
 

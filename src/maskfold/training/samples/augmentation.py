@@ -15,6 +15,7 @@ import numpy as np
 
 from maskfold.config import TrainConfig
 from maskfold.errors import ConfigError
+from maskfold.pixels.intensity import Intensity
 from maskfold.training.samples.transform_lists import Transform, in_one_line, listed_transforms
 
 _DRAWS = 8  # of each transform in the check; one that rotates by 90 degrees half the time passes it once in 2**8
@@ -30,12 +31,21 @@ def augmentation(config: TrainConfig) -> A.Compose:
 
 
 def augment(
-    compose: A.Compose, image: np.ndarray, mask: np.ndarray, rng: np.random.Generator
+    compose: A.Compose,
+    image: np.ndarray,
+    mask: np.ndarray,
+    rng: np.random.Generator,
+    intensity: Intensity | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """One augmented sample; every random number comes from `rng`, whatever was drawn before.
 
-    image: (H, W, channels) uint8; mask: (H, W, C) uint8 in {0, 1}. Returns both in the same form and size.
+    image: (H, W, channels) stored values; mask: (H, W, C) uint8 in {0, 1}. Returns both in the same size, the image as
+    uint8, or as float32 in the range of `intensity` if its values are deeper.
     """
+    if intensity is not None and image.dtype != np.uint8:
+        # albumentations takes floats as 0..1.
+        scaled, mask = augment(compose, intensity.scaled(image), mask, rng)
+        return intensity.unscaled(scaled), mask
     # Not set_random_seed: it gives each transform a generator of its own with one and the same seed, so that all of
     # them draw the same number and flips, turns and colours come together or not at all.
     compose.set_random_state(rng, random.Random(int(rng.integers(2**63))))
@@ -43,8 +53,10 @@ def augment(
     return sample["image"], sample["mask"]
 
 
-def check_augmentation(config: TrainConfig, channels: int) -> None:
+def check_augmentation(config: TrainConfig, channels: int, deep: bool = False) -> None:
     """Build the augmentation of every phase and try each transform on a dummy sample of `channels` channels.
+
+    deep: the sample has float32 values in 0..1, as images of more than 8 bits are augmented.
 
     Raises ConfigError with all entries that are unknown, have wrong parameters, or do not fit, because they change the
     size or type of a sample or write anything but 0 and 1 into a mask.
@@ -57,7 +69,7 @@ def check_augmentation(config: TrainConfig, channels: int) -> None:
         tried.append((phase.augmentation, phase.crop_size))
         key = f"train.then[{number - 1}].augmentation" if number else "train.augmentation"
         try:
-            problems += _misfits(_compose(phase, key), key, phase.crop_size or _SIZE, channels)
+            problems += _misfits(_compose(phase, key), key, phase.crop_size or _SIZE, channels, deep)
         except ConfigError as error:
             problems.append(str(error))
     if problems:
@@ -79,10 +91,12 @@ def _flips(config: TrainConfig) -> list[Transform]:
     return flips
 
 
-def _misfits(compose: A.Compose, key: str, size: tuple[int, int], channels: int) -> list[str]:
+def _misfits(compose: A.Compose, key: str, size: tuple[int, int], channels: int, deep: bool) -> list[str]:
     """One message for each transform that does not fit samples of `size` with `channels`."""
     rng = np.random.default_rng(0)
-    image = rng.integers(0, 256, (*size, channels), dtype=np.uint8)
+    image: np.ndarray = rng.integers(0, 256, (*size, channels), dtype=np.uint8)
+    if deep:
+        image = image.astype(np.float32) / 255
     mask = np.zeros((*size, 2), dtype=np.uint8)
     mask[size[0] // 4 : size[0] // 2, size[1] // 4 : size[1] // 2, 0] = 1
     mask[..., 1] = rng.random(size) < 0.5
@@ -119,9 +133,9 @@ def _misfit(transform: Transform, image: np.ndarray, mask: np.ndarray, key: str)
 
 
 def _image_complaint(before: np.ndarray, after: Any) -> str | None:
-    if not isinstance(after, np.ndarray) or after.dtype != np.uint8:
+    if not isinstance(after, np.ndarray) or after.dtype != before.dtype:
         kind = after.dtype if isinstance(after, np.ndarray) else type(after).__name__
-        return f"gives {kind} instead of uint8 pixels; the network normalises uint8 pixels itself, so leave it out"
+        return f"gives {kind} instead of {before.dtype} pixels; the network normalises pixels itself, so leave it out"
     if after.shape == before.shape:
         return None
     if after.shape[:2] == before.shape[1::-1]:

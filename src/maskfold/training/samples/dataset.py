@@ -25,6 +25,7 @@ from maskfold.pixels.geometry import (
     padded_size,
     resize_masks,
 )
+from maskfold.pixels.intensity import Intensity
 from maskfold.training.samples.augmentation import augment, augmentation
 from maskfold.training.samples.image_cache import ImageCache
 from maskfold.training.samples.sampling import ANY_CLASS, Draw, phase_at
@@ -33,8 +34,8 @@ from maskfold.training.samples.sampling import ANY_CLASS, Draw, phase_at
 class Sample(NamedTuple):
     """One augmented crop, or a batch of them with a leading batch axis.
 
-    pixels: (h, w, in_channels) uint8; masks: (h, w, C) uint8 in {0, 1}; image: the row of its training image. Channels
-    come last, as in the files and in channels_last memory: nothing is transposed on the way.
+    pixels: (h, w, in_channels) stored values, uint8 or float32; masks: (h, w, C) uint8 in {0, 1}; image: the row of its
+    training image. Channels come last, as in the files and in channels_last memory: nothing is transposed on the way.
     """
 
     pixels: Tensor
@@ -54,8 +55,10 @@ class TrainingDataset(Dataset[Sample]):
         seed: int,
         fold: int,
         folder: Path | None = None,
+        intensity: Intensity | None = None,
     ) -> None:
-        """folder: for a cache on disk; None: the system's folder for temporary files."""
+        """folder: for a cache on disk, None: the system's folder for temporary files; intensity: of the network."""
+        self.intensity = intensity
         self.image_ids = images["image_id"].tolist()
         self.masks = masks
         sizes = list(zip(images["height"].tolist(), images["width"].tolist(), strict=True))
@@ -80,7 +83,7 @@ class TrainingDataset(Dataset[Sample]):
         top, left = crop_corner(masks.shape[1:], size, shown, rng)
         pixels = pad_to(image[top : top + size[0], left : left + size[1]], size)
         mask = pad_to(masks[:, top : top + size[0], left : left + size[1]].transpose(1, 2, 0), size)
-        pixels, mask = augment(self.augmentations[phase], pixels, mask, rng)
+        pixels, mask = augment(self.augmentations[phase], pixels, mask, rng, self.intensity)
         pixels, mask = np.ascontiguousarray(pixels), np.ascontiguousarray(mask)
         return Sample(torch.from_numpy(pixels), torch.from_numpy(mask), draw.image)
 

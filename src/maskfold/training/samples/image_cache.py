@@ -13,7 +13,9 @@ import numpy as np
 import torch
 
 from maskfold.config import ModelConfig
-from maskfold.data.images.files import read_image
+from maskfold.data.images.decoding import read_image
+from maskfold.data.images.depth import stored_type
+from maskfold.errors import DataError
 from maskfold.execution.jobs import available_cores, map_threads
 from maskfold.execution.progress import tracked
 from maskfold.pixels.geometry import network_size, resize_image
@@ -47,7 +49,8 @@ class ImageCache:
         """
         self.paths, self.model = list(paths), model
         self.sizes = [network_size(height, width, model.resize) for height, width in sizes]
-        lengths = [height * width * model.in_channels for height, width in self.sizes]
+        self.dtype = np.dtype(stored_type(Path(paths[0])) if paths else np.uint8)
+        lengths = [height * width * model.in_channels * self.dtype.itemsize for height, width in self.sizes]
         self.ends = np.cumsum(lengths, dtype=np.int64)
         self.total_bytes = int(self.ends[-1]) if lengths else 0
         self.mode = _settled(mode, self.total_bytes, processes)
@@ -64,7 +67,7 @@ class ImageCache:
             self._fill(np.memmap(self._file, dtype=np.uint8, mode="w+", shape=self.total_bytes))
 
     def image(self, index: int) -> np.ndarray:
-        """One image at the network's size, (h, w, channels) uint8, read-only. Raises DataError."""
+        """One image at the network's size, (h, w, channels) of the stored type, read-only. Raises DataError."""
         if self.mode == "none":
             return self._read(index)
         if self.mode == "ram":
@@ -72,13 +75,16 @@ class ImageCache:
         return self._place(np.memmap(self._file, dtype=np.uint8, mode="r"), index)
 
     def _read(self, index: int) -> np.ndarray:
-        return resize_image(read_image(Path(self.paths[index]), self.model.in_channels), self.sizes[index])
+        image = read_image(Path(self.paths[index]), self.model.in_channels)
+        if image.dtype != self.dtype:
+            raise DataError([f"{self.paths[index]}: stores {image.dtype} values, {self.paths[0]} {self.dtype}"])
+        return resize_image(image, self.sizes[index])
 
     def _place(self, pixels: np.ndarray, index: int) -> np.ndarray:
         height, width = self.sizes[index]
         end = int(self.ends[index])
-        start = end - height * width * self.model.in_channels
-        return pixels[start:end].reshape(height, width, self.model.in_channels)
+        start = end - height * width * self.model.in_channels * self.dtype.itemsize
+        return pixels[start:end].view(self.dtype).reshape(height, width, self.model.in_channels)
 
     def _fill(self, pixels: np.ndarray) -> None:
         images = map_threads(self._read, range(len(self.paths)), available_cores())  # decoding leaves Python's lock
