@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from benchmarks.measuring.benchmark import say
 from maskfold.config import Experiment
 from maskfold.data.competition import MaskSource
-from maskfold.data.images.files import read_image
+from maskfold.data.images.decoding import read_image
 from maskfold.inference.runtime import fast_bf16
 from maskfold.network.model import build_model
 from maskfold.pixels.geometry import network_size

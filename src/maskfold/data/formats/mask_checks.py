@@ -21,7 +21,8 @@ from maskfold.data.formats.mask_files import (
     read_values,
     shown,
 )
-from maskfold.data.images.files import UNKNOWN_PEAK, ImageHeader, read_for_display
+from maskfold.data.images.decoding import read_for_display
+from maskfold.data.images.files import UNKNOWN_PEAK, ImageHeader
 from maskfold.data.images.index import FileIndex
 from maskfold.data.images.suffixes import ARRAY, JPEG, TIFF
 from maskfold.errors import DataError
