@@ -153,6 +153,8 @@ def test_the_size_to_trace_with_follows_the_config(config):
 
 def test_the_mean_is_a_mean():
     class Constant(torch.nn.Module):
+        intensity = None
+
         def __init__(self, logit):
             super().__init__()
             self.logit = logit

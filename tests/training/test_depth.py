@@ -11,7 +11,7 @@ import torch
 from maskfold.artefacts.paths import RunPaths
 from maskfold.artefacts.provenance import Provenance
 from maskfold.artefacts.step import Step
-from maskfold.config import Config, FoldsConfig, InferenceConfig, ModelConfig, RleCsvData, TrainConfig
+from maskfold.config import Experiment, FoldsConfig, InferenceConfig, ModelConfig, RleCsvData, TrainConfig
 from maskfold.data.images.decoding import read_image
 from maskfold.data.images.depth import training_intensity
 from maskfold.errors import ConfigError, DataError
@@ -30,7 +30,7 @@ TWELVE_BITS = Intensity("uint16", (0.0,), (255.0 * FACTOR,))
 def config_of(root, name, **train):
     train = {"batch_size": 2, "crop_size": (32, 64), "workers": 0, "accelerator": "cpu", "precision": "32", **train}
     model = {"encoder": "tu-mobilenetv3_small_050", "encoder_weights": None, "decoder_channels": (32, 24, 16, 8, 8)}
-    return Config(
+    return Experiment(
         name=name,
         output_root=str(root),
         data=RleCsvData(root="x", class_names=("bright", "dark")),
