@@ -7,10 +7,12 @@ from maskfold.data.competition import Competition, OnBadImage
 from maskfold.data.formats.mask_folders import open_mask_folders
 from maskfold.data.formats.paths_csv import open_paths_csv
 from maskfold.data.formats.rle_csv import open_rle_csv
+from maskfold.data.images.orientation import undecided_orientation
 from maskfold.data.problems import Problems, data_root
 from maskfold.data.recognition.recognise import explicit_data
 from maskfold.data.unused import report_unused
 from maskfold.data.validation import with_channels
+from maskfold.errors import DataError
 
 
 def open_competition(
@@ -25,9 +27,16 @@ def open_competition(
     where tolerated ones are given, they take up what is wrong: images and labels that have one are left out, and
     reading a mask may raise. Raises DataError with every problem found, each with file, row and reason.
     """
-    problems = Problems() if problems is None else problems
+    tolerant, problems = problems is not None, Problems() if problems is None else problems
     competition = read_competition(data, on_bad_image, problems)
     report_unused(competition, problems.unused, data_root(data.root))
+    if data.orientation == "auto":
+        # Run lengths fit any image of as many pixels; mask files and COCO json state the size of the masks.
+        sizes_were_compared = bool(competition.mask_files) or isinstance(data, CocoData)
+        undecided = undecided_orientation(competition.train, sizes_were_compared)
+        problems += undecided
+        if undecided and not tolerant:
+            raise DataError(undecided)
     return competition if channels is None else with_channels(competition, channels, on_bad_image)
 
 

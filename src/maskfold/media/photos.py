@@ -8,15 +8,13 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from maskfold.artefacts.files import whole_file
 from maskfold.config import Resize
 from maskfold.data.images.decoding import read_for_display, read_image
-from maskfold.data.images.headers import MAX_PIXELS
-from maskfold.pixels.geometry import network_size, resize_image
+from maskfold.data.images.orientation import exif_orientation
+from maskfold.pixels.geometry import network_size, resize_image, upright
 
-_ORIENTATION = 0x0112  # the EXIF tag
 _QUALITY = {
     "jpg": [cv2.IMWRITE_JPEG_QUALITY, 95],
     "webp": [cv2.IMWRITE_WEBP_QUALITY, 95],
@@ -42,7 +40,7 @@ def read_photo(path: Path, channels: int, longest_side: int | None = None) -> Pi
 
     channels: what the network takes; longest_side: px, of what is larger and shrunk. Raises DataError like read_image.
     """
-    orientation = _orientation(path)
+    orientation = exif_orientation(path)
     seen = shrunk(upright(read_image(path, channels), orientation), longest_side)
     as_seen = channels == 3 and seen.dtype == np.uint8
     shown = seen if as_seen else shrunk(upright(read_for_display(path), orientation), longest_side)
@@ -54,28 +52,6 @@ def shrunk(image: np.ndarray, longest_side: int | None) -> np.ndarray:
     if longest_side is None or max(image.shape[:2]) <= longest_side:
         return image
     return resize_image(image, network_size(image.shape[0], image.shape[1], Resize(longest_side=longest_side)))
-
-
-def upright(image: np.ndarray, orientation: int) -> np.ndarray:
-    """(H, W, K) turned and mirrored as an EXIF orientation of 1 to 8 asks for; others leave it as it is."""
-    if orientation in (5, 6, 7, 8):
-        image = image.transpose(1, 0, 2)
-    if orientation in (2, 3, 6, 7):
-        image = image[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        image = image[::-1]
-    return np.ascontiguousarray(image)
-
-
-def _orientation(path: Path) -> int:
-    """The EXIF orientation, 1 where there is none."""
-    # Pillow reads no pixel here, but refuses sizes that are well within what read_declared has let through.
-    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-    try:
-        with Image.open(path) as image:
-            return int(image.getexif().get(_ORIENTATION, 1))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
-        return 1  # an npy array, or damaged: read_image says so
 
 
 def encode_photo(image: np.ndarray, form: str) -> bytes:

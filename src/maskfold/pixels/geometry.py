@@ -50,6 +50,28 @@ def pad_to(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.pad(array, ((0, bottom), (0, right), (0, 0)), mode="symmetric")
 
 
+def upright(image: np.ndarray, orientation: int) -> np.ndarray:
+    """(H, W, K) stored pixels turned and mirrored as an EXIF orientation of 1 to 8 asks for."""
+    if orientation in (5, 6, 7, 8):
+        image = image.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    return np.ascontiguousarray(image)
+
+
+def as_stored(image: np.ndarray, orientation: int) -> np.ndarray:
+    """(H, W, K) upright pixels back as they are stored: the inverse of `upright`."""
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    if orientation in (5, 6, 7, 8):
+        image = image.transpose(1, 0, 2)
+    return np.ascontiguousarray(image)
+
+
 def crop_corner(
     shape: tuple[int, ...], size: tuple[int, int], shown: np.ndarray | None, rng: np.random.Generator
 ) -> tuple[int, int]:

@@ -29,6 +29,11 @@ class AnyData(Section):
     the training images, for each channel. `[low, high]`: these values, or a list of such pairs, one a channel. The
     range is stored with each trained model."""
 
+    orientation: Literal["auto", "stored"] = "auto"
+    """Which pixels the labels of photos with an EXIF or TIFF orientation belong to. `stored`: the pixels in the file,
+    whatever a viewer shows. `auto`: the same if the sizes of the masks prove it, else such photos are an error.
+    `predict.py` always shows photos upright."""
+
     @model_validator(mode="after")
     def _ascending_intensity(self) -> AnyData:
         rule = self.intensity

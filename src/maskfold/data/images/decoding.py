@@ -10,8 +10,10 @@ import numpy as np
 import tifffile
 from PIL import Image
 
+from maskfold.data.images.orientation import exif_orientation
 from maskfold.data.images.suffixes import ANIMATED, ARRAY, DEEP, SUFFIXES, TIFF, is_unread_image
 from maskfold.errors import DataError
+from maskfold.pixels.geometry import as_stored
 from maskfold.pixels.intensity import as_stored_type, to_eight_bits
 
 # How OpenCV is told to convert to this many channels.
@@ -106,7 +108,9 @@ def _decoded(path: Path, flag: int) -> np.ndarray:
         image = None
     if image is None:
         raise DataError([undecodable(path)])
-    return image.reshape(*image.shape[:2], -1)
+    image = image.reshape(*image.shape[:2], -1)
+    # OpenCV turns TIFFs, whatever its flags say.
+    return as_stored(image, exif_orientation(path)) if path.suffix.lower() in TIFF else image
 
 
 def _converted(image: np.ndarray, channels: int) -> np.ndarray:
@@ -159,7 +163,8 @@ def _pages(path: Path) -> tuple[Sequence[np.ndarray], bool]:
             if len(file.pages) > 1 and first.samplesperpixel == 1 and first.dtype != np.float16:
                 pages = cv2.imdecodemulti(_bytes(path), cv2.IMREAD_UNCHANGED)[1]  # knows more compressions
                 if len(pages) == len(file.pages):
-                    return pages, False
+                    orientation = exif_orientation(path)
+                    return [as_stored(page[:, :, None], orientation)[:, :, 0] for page in pages], False
             bands_first = first.planarconfig == 2 and first.samplesperpixel > 1  # 2: SEPARATE
             return [page.asarray() for page in file.pages], bands_first
     except DAMAGED_TIFF as error:
