@@ -10,6 +10,7 @@ import pandas as pd
 
 from maskfold.config import MaskFoldersData, PathsCsvData
 from maskfold.data.competition import MaskSource
+from maskfold.data.formats.mask_alpha import may_be_transparent
 from maskfold.data.formats.mask_files import (
     MaskCode,
     Masks,
@@ -30,6 +31,7 @@ from maskfold.errors import DataError
 _MIN_GAP = 24  # between values or colours in a lossy file; closer ones smear into each other
 _MOST_VALUES = 64  # in a mask; a file with more is a photo, or was a jpg once
 _SPOT_CHECKS = 200  # masks
+_OPAQUE = "opaque"
 
 
 def check_mask_files(
@@ -53,7 +55,10 @@ def check_mask_files(
     if code.labels == "binary":
         arrays = [path for path in exact if path.suffix.lower() in (ARRAY, *TIFF)]  # these may have several channels
         problems += FileIndex(arrays, "binary").inspect_new(lambda path: str(read_grey(path).max()), "masks")
+        index = FileIndex(exact, "transparency")
+        problems += index.inspect_new(_transparent_peak, "transparency of masks")
         peaks = _peaks(masks, headers, code.threshold)
+        peaks |= {path: int(peak) for path, peak in index.found.items() if peak != _OPAQUE}
         return sorted(problems) + (_blank_problem(masks, peaks, code) or _faint_problem(exact, peaks, code))
     if any(path.suffix.lower() in JPEG for path in masks):
         problems += _gap_problem(code)
@@ -98,6 +103,11 @@ def _peaks(masks: Sequence[Path], headers: Mapping[Path, ImageHeader], threshold
         path: int(read_grey(path).max()) if UNKNOWN_PEAK < peak < threshold and is_deep(path) else peak
         for path, peak in peaks.items()
     }
+
+
+def _transparent_peak(path: Path) -> str:
+    """The brightest value of a mask that may be drawn in its transparency; _OPAQUE for others. Raises DataError."""
+    return str(read_grey(path).max()) if may_be_transparent(path) else _OPAQUE
 
 
 def _blank_problem(masks: Sequence[Path], peaks: Mapping[Path, int], code: MaskCode) -> list[str]:

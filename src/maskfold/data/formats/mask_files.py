@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from maskfold.config import MaskFoldersData, PathsCsvData
+from maskfold.data.formats.mask_alpha import check_values, drawn_plane
 from maskfold.data.images.decoding import read_eight_bits, read_stored
 from maskfold.data.images.files import ImageHeader
 from maskfold.data.images.headers import PNG
@@ -89,14 +90,14 @@ class FileMasks:
 
 
 def read_grey(path: Path) -> np.ndarray:
-    """(H, W) uint8 of a binary mask. Raises DataError naming the file.
+    """(H, W) uint8 of a binary mask, its alpha if it is drawn in that. Raises DataError naming the file.
 
     Of 16 bits the value v becomes ceil(v / 257), so that what is not 0 stays so and 65535 is 255.
     """
     if is_deep(path):
         return np.asarray((read_values(path, "class_index") + 256) // 257, dtype=np.uint8)
     if path.suffix.lower() != ARRAY:
-        return read_eight_bits(path, 1)[:, :, 0]
+        return drawn_plane(path, read_eight_bits(path, 1)[:, :, 0])
     pixels = read_eight_bits(path)
     if pixels.shape[2] != 1:
         raise DataError([f"{path}: found {pixels.shape[2]} channels, expected (height, width) in a binary mask"])
@@ -144,7 +145,9 @@ def read_values(path: Path, labels: str) -> np.ndarray:
     """
     if labels == "colour":
         rgb = read_eight_bits(path, 3).astype(np.int32)
-        return (rgb[:, :, 0] << 16) | (rgb[:, :, 1] << 8) | rgb[:, :, 2]
+        colours = (rgb[:, :, 0] << 16) | (rgb[:, :, 1] << 8) | rgb[:, :, 2]
+        check_values(path, colours)
+        return colours
     if path.suffix.lower() == ARRAY:
         values = read_stored(path)
         if values.dtype.kind == "f" and (values == np.rint(values)).all():  # of 32 and 64 bits
@@ -156,11 +159,14 @@ def read_values(path: Path, labels: str) -> np.ndarray:
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise DataError([f"{path}: cannot be decoded; the file is truncated or no image: {error}"]) from None
     if values.ndim == 3:
-        if (values[:, :, : min(3, values.shape[2])] != values[:, :, :1]).any():
+        with_alpha = path.suffix.lower() != ARRAY and values.shape[2] in (2, 4)
+        opaque = values[:, :, :-1] if with_alpha else values
+        if (opaque != values[:, :, :1]).any():
             raise DataError([f"{path}: a colour image, but data.labels is class_index; set labels: colour"])
         values = values[:, :, 0]
     if values.ndim != 2 or values.dtype.kind not in "bui":
         raise DataError([f"{path}: found {values.dtype} of shape {values.shape}, expected whole numbers (H, W)"])
+    check_values(path, values)
     return values.astype(np.int32)
 
 
