@@ -175,13 +175,13 @@ def test_a_shifted_statistic_is_seen_and_named():
     assert found.statistics["statistic"].tolist() == ["mean", "std"]
     # The variance of the rank sum under one distribution: (n1 + n2 + 1) / (12 n1 n2).
     assert found.chance_error == pytest.approx((401 / (12 * 100 * 300)) ** 0.5)
-    assert "told apart" in found.verdict
+    assert "separable" in found.in_words
 
 
 def test_equal_distributions_are_not_told_apart():
     found = separability(*statistics(0.0), np.arange(400), 0)
     assert found is not None and abs(found.auc - 0.5) < 3 * found.chance_error
-    assert found.verdict == "not told apart better than by chance"
+    assert found.in_words == "not separable beyond chance"
 
 
 def test_copies_do_not_help_to_tell_apart():

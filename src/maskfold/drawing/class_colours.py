@@ -22,7 +22,7 @@ def class_colour(index: int) -> Colour:
     """The colour of a class, as RGB; no two of the first 256 classes share one, so that masks can be read back."""
     if index < len(PALETTE):
         return PALETTE[index]
-    # Told apart by a program, hardly by an eye: nobody knows 25 colours.
+    # A program can tell these apart; a person can hardly keep more than 24 colours in mind.
     hue, step = index * _GOLDEN % 1, index % 7
     red, green, blue = colorsys.hsv_to_rgb(hue, 0.45 + 0.08 * step, 0.95 - 0.09 * (index % 5))
     return round(255 * red), round(255 * green), round(255 * blue)

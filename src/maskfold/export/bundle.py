@@ -91,7 +91,7 @@ def _image_ids(config: Config) -> Literal["name", "stem"]:
     if isinstance(data, PathsCsvData):
         if data.columns.id is not None:
             raise UsageError(
-                f"data.columns.id: {data.columns.id}: ids that stand in a csv cannot be told from a folder of test "
+                f"data.columns.id: {data.columns.id}: ids from a csv column cannot be derived from a folder of test "
                 "images; a bundle needs ids that are file names or stems"
             )
         return "stem"
@@ -108,7 +108,7 @@ def _image_ids(config: Config) -> Literal["name", "stem"]:
 
 
 def needed_versions() -> dict[str, str]:
-    """Distribution -> version of all that a bundle needs to answer images, as they are installed here."""
+    """Distribution -> version of all packages that a bundle needs to predict images, as installed here."""
     packages = imported_packages("maskfold.stages.answer_offline") | imported_packages("maskfold.command_line")
     return with_requirements(distributions_of(packages))
 

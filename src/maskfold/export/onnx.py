@@ -27,7 +27,7 @@ PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 LARGEST_FILE = 2**31 - 2**20  # bytes that a protobuf holds, and some for the graph
 TOLERANCE = 1e-4  # of probabilities between torch and onnxruntime, both in float32 on the CPU
 # Where that is less than float32 itself is exact to, as with random weights: how far from float64 the file may be, in
-# distances of torch's own answer. Measured on random Unets of mobilenet_v2, resnet34 and resnet101: 0.5 to 1.0.
+# distances of torch's own output. Measured on random Unets of mobilenet_v2, resnet34 and resnet101: 0.5 to 1.0.
 ROUNDING = 2.0
 
 Pixels = Literal["uint8", "float32"]
@@ -70,7 +70,7 @@ def export_onnx(
 
     size: (height, width) in px of the images it is traced with; with `fixed` the only ones that it takes. pixels: the
     type of its input. trained: False for random weights, which need only be as exact as in torch. Raises UsageError
-    when packages are missing, the size does not fit, the network cannot be exported or answers otherwise than torch;
+    when packages are missing, the size does not fit, the network cannot be exported or its output differs from torch;
     StaleError when a fold is not trained.
     """
     _check_request(size)
@@ -86,7 +86,7 @@ def export_onnx(
             print(f"export_onnx: {tried[0]}x{tried[1]} px: probabilities differ from torch by at most {difference:.1e}")
             if not (difference <= TOLERANCE or (not trained and _as_exact_as_torch(network, temporary, images))):
                 raise UsageError(
-                    f"the ONNX file answers otherwise than torch, by {difference:.3g}; at most {TOLERANCE:g} is "
+                    f"the output of the ONNX file differs from torch by {difference:.3g}; at most {TOLERANCE:g} is "
                     "allowed; nothing was written"
                 )
     print(f"export_onnx: wrote {display(path)}; free to choose: {', '.join(sorted(free)) or 'nothing'}")
@@ -184,21 +184,21 @@ def _free_dimensions(path: Path) -> set[str]:
 
 def _difference(network: FoldMean, path: Path, images: Tensor) -> float:
     """The largest absolute difference between the probabilities of torch and of onnxruntime; NaN where one has it."""
-    return _largest(_torch_answers(network, images), _onnx_answers(path, images))
+    return _largest(_torch_outputs(network, images), _onnx_outputs(path, images))
 
 
 def _as_exact_as_torch(network: FoldMean, path: Path, images: Tensor) -> bool:
-    """Whether the file is about as near to the answers in float64 as torch is in float32.
+    """Whether the file is about as near to the outputs in float64 as torch is in float32.
 
     Rounding errors grow from layer to layer of a deep network with random weights: those of resnet101 end at 3e-4 of a
     probability, in any runtime, where trained networks stay below 1e-4.
     """
     try:
-        exact = _torch_answers(copy.deepcopy(network).double(), images)
-    except RuntimeError:  # a network with a part that is float32 whatever it is told
+        exact = _torch_outputs(copy.deepcopy(network).double(), images)
+    except RuntimeError:  # a network with a part that always computes in float32
         return False
     of_torch, of_onnx = (
-        _largest(exact, each) for each in (_torch_answers(network, images), _onnx_answers(path, images))
+        _largest(exact, each) for each in (_torch_outputs(network, images), _onnx_outputs(path, images))
     )
     print(
         f"export_onnx: random weights: float32 differs from float64 by {of_torch:.1e} in torch, {of_onnx:.1e} in ONNX"
@@ -206,12 +206,12 @@ def _as_exact_as_torch(network: FoldMean, path: Path, images: Tensor) -> bool:
     return of_onnx <= ROUNDING * of_torch
 
 
-def _torch_answers(network: FoldMean, images: Tensor) -> list[np.ndarray]:
+def _torch_outputs(network: FoldMean, images: Tensor) -> list[np.ndarray]:
     with torch.inference_mode():
-        return [answer.numpy() for answer in network(images)]
+        return [output.numpy() for output in network(images)]
 
 
-def _onnx_answers(path: Path, images: Tensor) -> list[np.ndarray]:
+def _onnx_outputs(path: Path, images: Tensor) -> list[np.ndarray]:
     return list(_session(path).run(None, {"pixels": images.numpy()}))
 
 

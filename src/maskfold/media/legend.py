@@ -1,4 +1,4 @@
-"""Which colour is which class in the pictures beside it, so that masks can be read back."""
+"""The class of each colour, as a csv file next to the pictures, so that masks can be read back."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ def predict_photos(
     by_name = {str(task.source.path): task for task in tasks}
     on_background = replace(effect, transparent=False)
 
-    def write(answer: tuple[Picture, Prediction]) -> None:
-        picture, prediction = answer
+    def write(item: tuple[Picture, Prediction]) -> None:
+        picture, prediction = item
         task = by_name[picture.name]
         drawn = on_background if task.form == "jpg" else effect
         image = drawn.draw(picture.shown, prediction.prob, predictor.masks(prediction))
@@ -35,8 +35,8 @@ def predict_photos(
 
     started = time.monotonic()
     pictures = _read(tasks, predictor.channels, longest_side, problems)
-    answers = read_ahead(predicted(pictures, predictor))
-    count = sum(1 for _ in rated(map_threads(write, answers, drawing_threads()), len(tasks), "photos", "photos"))
+    ready = read_ahead(predicted(pictures, predictor))
+    count = sum(1 for _ in rated(map_threads(write, ready, drawing_threads()), len(tasks), "photos", "photos"))
     if count:
         target = tasks[0].target
         place = display(target) if len(tasks) == 1 else f"{count} photos to {display(target.parent)}/"

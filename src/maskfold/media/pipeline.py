@@ -1,4 +1,4 @@
-"""Reading, preparing, predicting and drawing side by side in threads, in order, with memory that does not grow."""
+"""Reading, preparing, predicting and drawing in parallel threads, in order, in constant memory."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def groups(pictures: Iterable[Picture], predictor: Predictor) -> Iterator[list[P
 
 
 def predicted(pictures: Iterable[Picture], predictor: Predictor) -> Iterator[tuple[Picture, Prediction]]:
-    """Every picture with its prediction, in order; decoding and resizing run beside the networks."""
+    """Every picture with its prediction, in order; decoding and resizing run while the models predict."""
     ready = ((group, predictor.prepare(group)) for group in read_ahead(groups(pictures, predictor)))
     for group, batches in read_ahead(ready):
         yield from zip(group, predictor.predict(batches), strict=True)
@@ -42,8 +42,8 @@ def predicted(pictures: Iterable[Picture], predictor: Predictor) -> Iterator[tup
 class Smoother:
     """A moving average of probabilities over frames, against flicker.
 
-    share: how much of the average before stays, 0 to below 1; at 0 predictions pass untouched. A frame of another size
-    starts anew.
+    share: weight of the previous average, 0 (off) to below 1. A frame of another size
+    starts again.
     """
 
     def __init__(self, share: float) -> None:

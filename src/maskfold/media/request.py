@@ -1,4 +1,4 @@
-"""What `predict.py` was asked for; it names no package, so that a command line answers at once."""
+"""The options of `predict.py`; imports no large package, so that the command line responds at once."""
 
 from __future__ import annotations
 

@@ -85,8 +85,8 @@ def _known_among(paths: Iterable[Path]) -> list[Source]:
     files = [path for path in sorted(paths) if path.is_file() and not path.name.startswith(".")]
     unused = [path for path in files if _source(path) is None]
     if unused:
-        told = "; ".join(in_words(unused, unused[0].parent.parent))
-        print(f"predict: not used, neither photos nor videos that can be read: {told}", file=sys.stderr, flush=True)
+        names = "; ".join(in_words(unused, unused[0].parent.parent))
+        print(f"predict: not used, neither photos nor videos that can be read: {names}", file=sys.stderr, flush=True)
     return [source for source in map(_source, files) if source is not None]
 
 

@@ -1,4 +1,4 @@
-"""Can a probability be taken at its word? Of the pixels that got p, which share is true?"""
+"""Calibration: which share of the pixels with a predicted probability is true?"""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _EXACT_PX = 2**24  # OpenCV counts in float32, which is exact up to here
 
 @dataclass(frozen=True)
 class Reliability:
-    """Bins of equal width that hold anything.
+    """Bins of equal width that are not empty.
 
     prob: their mean probability; share: how many of them are true, 0..1; count: how many there are; error: the mean of
     |share - prob| over all that was counted (expected calibration error, Naeini et al. 2015).
@@ -44,9 +44,9 @@ def pixel_reliability(counts: np.ndarray) -> Reliability:
     return _reliability(np.arange(256) / 255, counts[0], counts[1])
 
 
-def image_reliability(class_prob: np.ndarray, shown: np.ndarray) -> Reliability:
-    """Reliability of classification probabilities: class_prob (images,) in 0..1, shown (images,) bool."""
-    return _reliability(class_prob, np.ones(len(shown)), shown)
+def image_reliability(class_prob: np.ndarray, non_empty: np.ndarray) -> Reliability:
+    """Reliability of classification probabilities: class_prob (images,) in 0..1, non_empty (images,) bool."""
+    return _reliability(class_prob, np.ones(len(non_empty)), non_empty)
 
 
 def _reliability(prob: np.ndarray, count: np.ndarray, true: np.ndarray) -> Reliability:

@@ -1,4 +1,4 @@
-"""Which OOF images the report shows, and their pictures."""
+"""The examples of the report: which OOF images it shows, and their pictures."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class Gallery:
 def choose_examples(scores: pd.DataFrame, count: int) -> dict[str, pd.DataFrame]:
     """`count` rows of image_scores.csv for each gallery: best, worst and most wrong.
 
-    Best and worst are among the images that show the class. Most wrong weighs how wrong by how many pixels are at
-    stake, and knows false alarms too.
+    Best and worst are among the non-empty images. Most wrong weighs the error by the pixels at stake, and includes
+    false alarms.
     """
     shown = scores[scores["true_area"] > 0]
     at_stake = (1 - scores["adopted_score"]) * (scores["true_area"] + scores["adopted_area"])
@@ -59,9 +59,9 @@ def choose_examples(scores: pd.DataFrame, count: int) -> dict[str, pd.DataFrame]
 
 
 _TITLES = {
-    "worst": ("Worst", "Images that show the class, lowest score first."),
-    "wrong": ("Most wrong", "Most pixels at stake: large misses and false alarms, empty images included."),
-    "best": ("Best", "Images that show the class, highest score first."),
+    "worst": ("Worst", "Non-empty images, lowest score first."),
+    "wrong": ("Most wrong", "Most pixels at stake: large misses and false alarms, also on empty images."),
+    "best": ("Best", "Non-empty images, highest score first."),
 }
 
 

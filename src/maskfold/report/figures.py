@@ -91,7 +91,7 @@ def _reliability_chart(title: str, names: Sequence[str], bins: Sequence[Reliabil
 
 
 def area_charts(oof: OofScores) -> list[tuple[str, Markup]]:
-    """(class, chart) of the true against the predicted area of every image that shows or predicts the class."""
+    """(class, chart) of the true against the predicted area of every image where either is not empty."""
     largest = float(max(oof.true.max(initial=1), oof.predicted.max(initial=1))) * 1.5
     x, y = Axis("true area, px", 0, largest, log=True), Axis("predicted area, px", 0, largest, log=True)
     charts = []

@@ -117,7 +117,7 @@ def fold_class_scores(oof: OofScores) -> dict[int, list[float]]:
 
 
 def found_rows(oof: OofScores) -> list[dict[str, object]]:
-    """One row a class: in how many images it was found (any pixel), missed, a false alarm, and rightly left out."""
+    """One row a class: in how many images it was found (any pixel), missed, a false alarm, and correctly left empty."""
     true, predicted = oof.true > 0, oof.predicted > 0
     cells = {
         "found": true & predicted,

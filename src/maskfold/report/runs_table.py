@@ -1,4 +1,4 @@
-"""Runs side by side: how large each network is, how well it scores, how long it trained and how fast it answers."""
+"""Runs side by side: how large each network is, how well it scores, how long it trained and how fast it predicts."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def _add_scores(row: RunRow, config: Config, file: str) -> None:
 
 
 def _add_speed(row: RunRow, config: Config) -> None:
-    """Milliseconds of batch 1 on the CPU; of a blend the sum over its members, which answer one after the other."""
+    """Milliseconds of batch 1 on the CPU; of a blend the sum over its members, which predict one after the other."""
     measured = []
     for member in config.experiments:
         if not _trained_folds(member):

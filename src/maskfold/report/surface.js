@@ -1,4 +1,4 @@
-// Draws the tuning surfaces and says, under the pointer, the threshold, the minimum area and the exact score.
+// Draws the tuning surfaces and shows the threshold, the minimum area and the exact score under the pointer.
 "use strict";
 
 const COLOURS = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]]; // viridis

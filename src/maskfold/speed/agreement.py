@@ -1,4 +1,4 @@
-"""How far a backend's answers are from those of torch in fp32."""
+"""How far a backend's outputs are from those of torch in fp32."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from maskfold.speed.process import WorkerProcess
 from maskfold.speed.test_images import ShownImages
 from maskfold.speed.torch_engine import Probabilities
 
-Answer = Sequence[np.ndarray]  # mask probabilities (N, C, H, W) and, with a classification head, (N, C)
+Output = Sequence[np.ndarray]  # mask probabilities (N, C, H, W) and, with a classification head, (N, C)
 
 
 @dataclass(frozen=True)
 class Drift:
     """max_dp: largest difference of a mask probability.
 
-    dice: mean Dice between the masks that at least one of the answers shows; None where neither shows any, and without
+    dice: mean Dice of the masks that are not empty in at least one of the two; None where all are empty, and without
     real images.
     """
 
@@ -48,31 +48,31 @@ def rules_of(config: Config) -> tuple[list, bool]:
     return [entry.rule for entry in tuned.classes], True
 
 
-def drift(reference: Answer, answer: Answer, batch: ImageBatch, rules: Sequence | None) -> Drift:
-    """What lies between two answers for the images of a batch; without rules, the Dice is left out.
+def drift(reference: Output, output: Output, batch: ImageBatch, rules: Sequence | None) -> Drift:
+    """The differences of two outputs for the images of a batch; without rules, the Dice is left out.
 
     The masks are made as a submission's: cropped, resized to the original size, quantised, and the rules applied.
     """
-    max_dp = float(np.abs(reference[0] - answer[0]).max())
+    max_dp = float(np.abs(reference[0] - output[0]).max())
     if rules is None:
         return Drift(max_dp, None)
     areas = []
-    for ours, theirs in zip(_masks(reference, batch, rules), _masks(answer, batch, rules), strict=True):
+    for ours, theirs in zip(_masks(reference, batch, rules), _masks(output, batch, rules), strict=True):
         areas += [mask_areas(*pair) for pair in zip(ours, theirs, strict=True)]
-    # Masks that both leave empty are most of many competitions', and a perfect Dice each would drown what differs.
+    # In many competitions most masks are empty in both; a perfect Dice for each would hide the differences.
     shown = np.array([each for each in areas if each[1] or each[2]], dtype=np.int64)
     return Drift(max_dp, float(dice(*shown.T).mean()) if len(shown) else None)
 
 
-def _masks(answer: Answer, batch: ImageBatch, rules: Sequence) -> list[np.ndarray]:
+def _masks(output: Output, batch: ImageBatch, rules: Sequence) -> list[np.ndarray]:
     """The masks of each image, (C, H, W) uint8 at the original size."""
-    maps = original_size_maps(torch.from_numpy(answer[0]), batch)
-    class_probs = answer[1] if len(answer) > 1 else [None] * len(maps)
+    maps = original_size_maps(torch.from_numpy(output[0]), batch)
+    class_probs = output[1] if len(output) > 1 else [None] * len(maps)
     return [apply_rules(prob, rules, present) for prob, present in zip(maps, class_probs, strict=True)]
 
 
 class Comparison:
-    """The answers of torch in fp32, and what lies between them and a backend's."""
+    """The outputs of torch in fp32, and how a backend's differ from them."""
 
     def __init__(self, subject: Subject, shown: ShownImages, batches: Sequence[Path]) -> None:
         config = subject.config
@@ -85,11 +85,11 @@ class Comparison:
 
     def figures(self, worker: WorkerProcess) -> dict[str, float | None]:
         """dice and max_dp of a backend."""
-        answer = self._joined([worker.predict(path) for path in self.batches])
-        found = drift(self.reference, answer, self.shown.batch, self.rules)
+        output = self._joined([worker.predict(path) for path in self.batches])
+        found = drift(self.reference, output, self.shown.batch, self.rules)
         return {"dice": found.dice, "max_dp": found.max_dp}
 
-    def _joined(self, answers: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
+    def _joined(self, outputs: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
         """The parts of all batches end to end, without those that filled the last one up."""
         count = len(self.shown.batch.image_ids)
-        return [np.concatenate(parts)[:count] for parts in zip(*answers, strict=True)]
+        return [np.concatenate(parts)[:count] for parts in zip(*outputs, strict=True)]

@@ -47,7 +47,7 @@ def choose_devices(name: str) -> tuple[Device, ...]:
 
 
 def why_missing(backend: Backend, device: Device) -> str | None:
-    """Why a backend cannot run here, and what would mend it; None when it can."""
+    """Why a backend cannot run here, and what to install; None when it can."""
     if backend.engine == "torch":
         return _torch_lacks(backend, device)
     if backend.engine == "tensorrt" and device == "cpu":

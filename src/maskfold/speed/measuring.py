@@ -31,7 +31,7 @@ _WEIGHTS_DIGITS = 12  # of a SHA-256: enough to tell the weights of a run apart
 
 @dataclass(frozen=True)
 class SpeedRequest:
-    """What is measured. size: (height, width) in px, None: the run's own; batch: the larger batch beside 1."""
+    """What is measured; size: (height, width) in px, None for the run's own; batch: measured in addition to batch 1."""
 
     devices: Sequence[Device]
     backends: Sequence[Backend]

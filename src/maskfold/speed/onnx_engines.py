@@ -120,7 +120,7 @@ def _providers(backend: Backend, device: Device, folder: Path) -> list[tuple[str
 
 
 def _load_libraries(backend: Backend) -> None:
-    """Load what onnxruntime links to from the packages that pip put beside it."""
+    """Load what onnxruntime links to from the packages that pip installed with it."""
     import onnxruntime  # large, and of no use to other workers
 
     onnxruntime.preload_dlls()

@@ -73,7 +73,7 @@ class WorkerProcess:
 
     def predict(self, pixels: Path) -> list[np.ndarray]:
         """Mask probabilities (B, C, H, W) float32 and, with a classification head, class probabilities (B, C)."""
-        out = self.folder / "answer.npz"
+        out = self.folder / "output.npz"
         self._ask(do="predict", pixels=str(pixels), out=str(out))
         with np.load(out) as parts:
             return [parts[name] for name in parts.files]

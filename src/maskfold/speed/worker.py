@@ -1,6 +1,6 @@
 """One backend in a process of its own: `python -m maskfold.speed.worker`, one JSON message a line in, one out.
 
-A process of its own makes its peak memory its own, and keeps the threads of one runtime away from another's. Answers
+A process of its own makes its peak memory its own, and keeps the threads of one runtime away from another's. Replies
 {"error": …} instead of ending when a runtime fails, so that the other backends are still measured.
 """
 
@@ -58,13 +58,13 @@ def load_engine(request: Mapping[str, Any]) -> Engine:
 
 
 class Worker:
-    """Answers the messages of one backend."""
+    """Replies to the messages of one backend."""
 
     def __init__(self) -> None:
         self.engine: Engine | None = None
         self.placed: dict[str, Any] = {}
 
-    def answer(self, message: Mapping[str, Any]) -> dict[str, Any]:
+    def reply(self, message: Mapping[str, Any]) -> dict[str, Any]:
         """The reply to one message: load, time, predict or memory, as its key `do` says."""
         if message["do"] == "load":
             self.engine = load_engine(message)
@@ -94,15 +94,15 @@ class Worker:
 
 
 def main() -> None:
-    """Answer until the input ends."""
+    """Reply until the input ends."""
     # Some libraries print; what they print must not get between the messages.
     with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8") as channel:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         worker = Worker()
         for line in sys.stdin:
             try:
-                reply = worker.answer(json.loads(line))
-            except Exception as error:  # whatever a runtime raises is told in its row of the table
+                reply = worker.reply(json.loads(line))
+            except Exception as error:  # whatever a runtime raises is shown in its row of the table
                 reply = {"error": f"{type(error).__name__}: {error}"}
             print(json.dumps(reply), file=channel, flush=True)
 

@@ -78,7 +78,7 @@ def audit_competition(
     is_test = (images["split"] == TEST).to_numpy()
     return Audit(
         competition,
-        (*problems, *undecodable, *_untold(labels.problems, problems)),
+        (*problems, *undecodable, *_unnamed(labels.problems, problems)),
         images,
         labels,
         tuple(pairs),
@@ -89,13 +89,13 @@ def audit_competition(
     )
 
 
-def _untold(unreadable: Mapping[str, str], problems: Sequence[str]) -> list[str]:
+def _unnamed(unreadable: Mapping[str, str], problems: Sequence[str]) -> list[str]:
     """A line for each image whose labels cannot be read, but for those the reader has named already, with their row."""
-    told = "\n".join(problems)
+    named = "\n".join(problems)
     return [
         f"image {image_id}: {reason}"
         for image_id, reason in unreadable.items()
-        if reason != NO_LABELS and repr(image_id) not in told and reason.partition(": ")[0] not in told
+        if reason != NO_LABELS and repr(image_id) not in named and reason.partition(": ")[0] not in named
     ]
 
 
@@ -127,8 +127,8 @@ def _measure(competition: Competition, threads: int) -> tuple[Competition, pd.Da
 def _pair_table(pairs: Sequence[Pair], images: pd.DataFrame, folds: pd.Series | None) -> pd.DataFrame:
     """One row a pair: first, first_split, second, second_split, kind, likeness, flip, down_px, right_px, folds.
 
-    kind: exact, near (a copy saved anew or changed a little) or scene (the same view shot again). folds: "0|2" where
-    the two lie in different folds, "" where not, or where there are no folds yet.
+    kind: exact, near (a copy that was saved again or changed a little) or scene (another shot of the same view). folds:
+    "0|2" where the two lie in different folds, "" where not, or where there are no folds yet.
     """
     names, splits = images["image_id"].tolist(), images["split"].tolist()
     fold_of = {} if folds is None else folds.to_dict()

@@ -1,4 +1,4 @@
-"""Whether the masks of two copies of one image say the same."""
+"""Whether the masks of two copies of one image agree."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from maskfold.execution.progress import tracked
 AGREEMENT = 0.5  # less is a conflict
 _EXACT_AGREEMENT = 0.9  # of copies of the same pixels
 _SLACK = 2.0  # px of a thumbnail: as good as shifts are known
-_LEAST_SHARE = 0.0005  # of the image: what one of two shots shows less of may be a matter of taste
+_LEAST_SHARE = 0.0005  # of the image: smaller areas may be a matter of taste
 
 
 def label_conflicts(competition: Competition, pairs: Iterable[tuple[str, str, Pair]], total: int) -> pd.DataFrame:

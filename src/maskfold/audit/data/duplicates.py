@@ -20,7 +20,7 @@ from maskfold.execution.progress import tracked
 
 Kind = Literal["exact", "near", "scene"]
 
-# Likeness (see Fit) of copies that were saved anew, brightened, cropped a little or resized; and of copies that lost
+# Likeness (see Fit) of copies that were saved again, brightened, cropped a little or resized; and of copies that lost
 # detail and of further shots. Between the pairs of magnetic tiles' shots and all others lies a valley at 0.5 to 0.6.
 NEAR = 0.9
 SCENE = 0.65

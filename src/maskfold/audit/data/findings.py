@@ -13,7 +13,7 @@ from maskfold.audit.data.label_facts import class_table
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the page's summary; grave: it makes scores lie or stops a stage."""
+    """One line of the page's summary; grave: it makes scores wrong or stops a stage."""
 
     weight: Literal["grave", "note"]
     what: str
@@ -46,12 +46,12 @@ def between_train_and_valid(pairs: pd.DataFrame) -> pd.DataFrame:
 def _files(audit: Audit) -> list[Finding]:
     found = []
     if audit.problems:
-        what = f"{_count(len(audit.problems), 'problem')} of files and labels; what has one is left out below"
-        found.append(Finding("grave", what, "mend them: no other stage runs while there are any", "problems"))
+        what = f"{_count(len(audit.problems), 'problem')} with files and labels; those images are left out below"
+        found.append(Finding("grave", what, "fix them: no other stage runs until then", "problems"))
     images = audit.images
     turned = int(images["turned"].sum())
     if turned:
-        cure = "nothing, if the labels were drawn on the pixels as stored; else save the images turned"
+        cure = "nothing, if the labels were drawn on the pixels as stored; otherwise save the images rotated"
         what = f"{_count(turned, 'image')} with an EXIF orientation, which is ignored"
         found.append(Finding("note", what, cure, "files"))
     if images["mode"].nunique() > 1:
@@ -75,19 +75,19 @@ def _copies(audit: Audit) -> list[Finding]:
         what = f"{_count(len(own), 'pair')} of training images show the same ({listed}); {grouped} images are in groups"
         found.append(Finding("grave", what, "set data.groups_csv to groups.csv, so that no group is split", "copies"))
     if "folds" in own and (own["folds"] != "").any():
-        what = f"{_count(int((own['folds'] != '').sum()), 'pair')} lie in different folds: honest scores are too good"
+        what = f"{_count(int((own['folds'] != '').sum()), 'pair')} lie in different folds: honest scores are too high"
         found.append(Finding("grave", what, "set data.groups_csv to groups.csv and run make_folds.py again", "folds"))
     split = between_train_and_valid(audit.pairs)
     if len(split):
         what = f"{_count(len(split), 'pair')} between training and the competition's own validation images"
-        found.append(Finding("grave", what, "cut folds of your own that keep groups together", "copies"))
+        found.append(Finding("grave", what, "make folds of your own that keep groups together", "copies"))
     if len(crossing):
         what = f"{_count(len(crossing), 'pair')} of a training and a test image"
         found.append(Finding("note", what, "the public score may be better than that of new images", "crossing"))
     if len(audit.conflicts):
         pairs = len(audit.conflicts.drop_duplicates(["first", "second"]))
         what = f"{_count(pairs, 'pair')} of copies whose labels contradict each other"
-        found.append(Finding("grave", what, "look at them: one of the two labels is wrong", "conflicts"))
+        found.append(Finding("grave", what, "check them: one of the two labels is wrong", "conflicts"))
     return found
 
 
@@ -102,12 +102,12 @@ def _labels(audit: Audit) -> list[Finding]:
     if len(strays):
         listed = ", ".join(f"{row.strays} of class {row.class_name}" for row in strays.itertuples())
         what = f"masks far smaller than all others of their class: {listed}"
-        found.append(Finding("note", what, "look at them: a stray click leaves such a mask", "classes"))
+        found.append(Finding("note", what, "check them: a stray click leaves such a mask", "classes"))
     shown = set(audit.labels.areas["class_name"])
     unseen = [name for name in audit.competition.class_names if name not in shown]
     if unseen:
         what = f"no training image shows {', '.join(unseen)}"
-        found.append(Finding("grave", what, "look at data.class_names and how labels are read", "classes"))
+        found.append(Finding("grave", what, "check data.class_names and how labels are read", "classes"))
     return found
 
 
@@ -116,10 +116,10 @@ def _splits(audit: Audit) -> list[Finding]:
     if found is None or found.standard_errors < 3:
         return []
     what = (
-        f"training and test images are {found.verdict}: AUC {found.auc:.3f} "
-        f"(chance 0.5 ± {found.chance_error:.3f}); most telling is {found.statistics['statistic'].iloc[0]}"
+        f"training and test images are {found.in_words}: AUC {found.auc:.3f} "
+        f"(chance 0.5 ± {found.chance_error:.3f}); the best statistic is {found.statistics['statistic'].iloc[0]}"
     )
-    cure = "expect another score on the test images than the honest one; augment towards them"
+    cure = "the score on test images may differ from the honest score; augment the training images to look like them"
     return [Finding("note", what, cure, "split")]
 
 

@@ -141,11 +141,11 @@ def _conflicts(audit: Audit, album: Album, examples: int) -> list[Picture]:
     train = audit.images[audit.images["split"] != TEST]
     split = dict(zip(train["image_id"], train["split"], strict=True))
     table = rows.assign(first_split=rows["first"].map(split), second_split=rows["second"].map(split))
-    told = [
+    captions = [
         f"class {row['class_name']} {row['why']}: {row['first_px']} against {row['second_px']} px"
         for row in rows.to_dict("records")
     ]
-    return album.pairs(table, examples, told)
+    return album.pairs(table, examples, captions)
 
 
 def _groups(audit: Audit, album: Album) -> list[Picture]:

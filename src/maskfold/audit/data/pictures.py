@@ -1,4 +1,4 @@
-"""The photos of the audit's page: pairs beside each other, images with their masks, and the largest groups."""
+"""The photos of the audit's page: pairs side by side, images with their masks, and the largest groups."""
 
 from __future__ import annotations
 
@@ -52,16 +52,16 @@ class Album:
             sides = [self._drawn(str(row[end]), row[f"{end}_split"] == TEST) for end in ("first", "second")]
             moved = [str(row[key]) for key in ("flip",) if row.get(key)]
             folds = [f"folds {row['folds'].replace('|', ' and ')}"] if row.get("folds") else []
-            told = [f"{row['first']} ({row['first_split']}) and {row['second']} ({row['second_split']})"]
-            told += [f"flipped {moved[0]}"] if moved else []
-            told += [*folds, *captions[number : number + 1]]
+            caption = [f"{row['first']} ({row['first_split']}) and {row['second']} ({row['second_split']})"]
+            caption += [f"flipped {moved[0]}"] if moved else []
+            caption += [*folds, *captions[number : number + 1]]
             strong = "exact copy" if row["kind"] == "exact" else f"{row['likeness']:.2f}"
-            found.append(Picture(self._save(_side_by_side(sides)), strong, " · ".join(told)))
+            found.append(Picture(self._save(_side_by_side(sides)), strong, " · ".join(caption)))
         return found
 
     def images(self, rows: Iterable[tuple[str, str, str]]) -> list[Picture]:
         """Training images with their masks: (image_id, strong word, caption) each."""
-        return [Picture(self._save(self._drawn(name, False)), strong, told) for name, strong, told in rows]
+        return [Picture(self._save(self._drawn(name, False)), strong, caption) for name, strong, caption in rows]
 
     def group(self, image_ids: Sequence[str], strong: str) -> Picture:
         """Some training images of one group on one sheet."""

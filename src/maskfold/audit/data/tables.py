@@ -1,4 +1,4 @@
-"""The csv files beside the audit's page."""
+"""The csv files of the audit."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _PROBLEM = re.compile(
 )
 
 FILES = {
-    "problems.csv": "files and labels that cannot be used: file, place in it, what is wrong",
+    "problems.csv": "files and labels that cannot be used: file, place in it, problem",
     "images.csv": "every image: size, mode, bits, and the statistics of its pixels",
-    "areas.csv": "every mask that shows something: area, coverage, objects, how many touch the border",
+    "areas.csv": "every non-empty mask: area, coverage, objects, how many touch the border",
     "classes.csv": "every class: images, percentiles of its areas, natural minimum",
     "overlaps.csv": "classes that overlap",
     "pairs.csv": "copies and further shots: kind, likeness, flip, shift, folds",
     "conflicts.csv": "copies whose labels contradict each other",
-    "groups.csv": "ImageId,GroupId of every training image, as data.groups_csv wants it",
-    "statistics.csv": "the statistics that best tell test from training images",
+    "groups.csv": "ImageId,GroupId of every training image, in the form of data.groups_csv",
+    "statistics.csv": "the statistics that best separate test from training images",
 }
 
 

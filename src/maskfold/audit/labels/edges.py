@@ -110,7 +110,7 @@ def _depth(mask: np.ndarray) -> np.ndarray:
 
 
 def _inner_edge(mask: np.ndarray) -> np.ndarray:
-    """(H, W) bool: the mask's pixels beside background; the image's border is no edge."""
+    """(H, W) bool: the mask's pixels next to background; the image's border is no edge."""
     eroded = cv2.erode(mask, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
     edge = (mask > 0) & (eroded == 0)
     edge[[0, -1]] = edge[:, [0, -1]] = False

@@ -1,6 +1,6 @@
-"""What the probabilities say against one label: numbers of one image and class, before anything is judged.
+"""The evidence against one label: numbers of one image and class, before they are ranked.
 
-A pixel speaks against its label where the probability c of the other answer is above one half, and counts
+A pixel contradicts its label where the probability c of the opposite is above one half, and counts
 (2c - 1)^3 pixels: an unsure network (0.7) counts 0.06, a sure one (0.98) 0.88. Shares are of the pixels that label or
 prediction show, so a fault weighs by the object it spoils.
 """

@@ -1,4 +1,4 @@
-"""From evidence to a ranking: how suspicious each label is, why, and on which of three piles it goes."""
+"""From evidence to a ranking: how suspicious each label is, why, and whether to fix or exclude it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ _SPOILT = 0.2  # damage from which a fix is no longer quick
 # Strengths and the least that is suspicious in a clean set; chosen on faults planted with another seed than those that
 # benchmarks/label_audit.py reports on. One move of the whole label explains many pixels at once, so it takes fewer.
 LIMITS = {"missing": 0.05, "stray": 0.05, "exchanged": 0.05, "shifted": 0.01, "edge": 0.01}
-# A strength that many labels of a class reach is the network's doing: no limit is below so many times a percentile.
+# A strength that many labels of a class reach is the model's error: no limit is below so many times a percentile.
 _COMMON = {0.75: 3.0, 0.9: 1.5}
-# Networks overlook what is hard, but rarely invent it: what they surely see is trusted until a quarter of labels lack
-# it.
+# Models miss what is hard, but rarely invent it: what they predict surely is trusted until a quarter of labels lack it.
 _COMMON_MISSING = {0.75: 3.0}
 _FEWEST = 10  # labels; fewer say nothing about a class
 
@@ -58,7 +57,7 @@ def evidence_row(evidence: Evidence, short_side: int, class_names: Sequence[str]
 
 
 def _explained_share(gain: float, damage: float) -> float:
-    """How much of what is wrong one move mends, 0..1; half a label without any support is no moved edge."""
+    """The share of the damage that one move repairs, 0..1; half a label without any support is no moved edge."""
     return min(1.0, gain / damage) if damage else 0.0
 
 

@@ -1,8 +1,8 @@
-"""Answer a folder of test images with this bundle: no internet, no training data, nothing to download.
+"""Predict a folder of test images with this bundle: no internet, no training data, nothing to download.
 
     python predict.py --images test_images --sample sample_submission.csv --out submission.csv --budget-minutes 60
 
-The bundle may be read-only: only the answer is written, and beside it, until it is whole, a folder of finished parts,
+The bundle may be read-only: only the submission is written, and next to it, until it is complete, finished parts,
 so that a killed run continues. In a notebook: put this folder on sys.path, then `from predict import predict`.
 """
 
@@ -60,7 +60,7 @@ def check_packages() -> None:
             f"pip install --no-index --find-links WHEELS -r {BUNDLE / 'wheels.txt'} (README.txt says how to get WHEELS)"
         )
     if others:
-        print(f"bundle: other versions than it was made with, answers may differ a little: {', '.join(others)}")
+        print(f"bundle: other versions than it was made with, a few pixels may differ: {', '.join(others)}")
 
 
 def predict(
@@ -70,15 +70,15 @@ def predict(
     budget_minutes: float | None = None,
     on_bad_image: str = "strict",
 ) -> None:
-    """Write the answer for all images of a folder to `out`, by default submission.csv in the working folder.
+    """Write the submission for all images of a folder to `out`, by default submission.csv in the working folder.
 
-    sample: the competition's sample submission, whose rows and order the answer takes. budget_minutes: a warning comes
-    when the run will take longer. on_bad_image: "empty" answers images that cannot be read with empty masks and names
+    sample: the competition's sample submission, whose rows and order are taken over. budget_minutes: a warning comes
+    when the run will take longer. on_bad_image: "empty" leaves the masks of images that cannot be read empty and names
     them in <out>.bad_images.csv; "strict" refuses them. Raises BundleError for a damaged bundle and a missing package.
     """
     check_bundle()
     place = None if out is None else Path(out)
-    _answer(Path(images), None if sample is None else Path(sample), place, budget_minutes, on_bad_image)
+    _predict(Path(images), None if sample is None else Path(sample), place, budget_minutes, on_bad_image)
 
 
 def check_bundle() -> None:
@@ -89,7 +89,7 @@ def check_bundle() -> None:
         sys.path.insert(0, str(BUNDLE / "src"))
 
 
-def _answer(
+def _predict(
     images: Path, sample: Path | None, out: Path | None, budget_minutes: float | None, on_bad_image: str
 ) -> None:
     from maskfold.stages.answer_offline import answer_test_images
@@ -114,7 +114,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Check the bundle and answer; what a user can cause ends in one readable message and exit code 2."""
+    """Check the bundle and predict; what a user can cause ends in one readable message and exit code 2."""
     args = parse_args()
     try:
         check_bundle()
@@ -123,7 +123,7 @@ def main() -> None:
         sys.exit(2)
     from maskfold.command_line import run_stage
 
-    run_stage(lambda: _answer(args.images, args.sample, args.out, args.budget_minutes, args.on_bad_image))
+    run_stage(lambda: _predict(args.images, args.sample, args.out, args.budget_minutes, args.on_bad_image))
 
 
 if __name__ == "__main__":
