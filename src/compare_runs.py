@@ -30,7 +30,7 @@ def main() -> None:
     """Compare."""
     args = parse_args()
     # torch takes seconds to import, and --help does not need it.
-    from maskfold.report.runs_table import compare_runs
+    from maskfold.stages.compare_runs import compare_runs
 
     overrides = [override for group in args.overrides for override in group]
     compare_runs(args.names, overrides, resolve(args.out))

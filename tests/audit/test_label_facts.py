@@ -175,7 +175,7 @@ def test_a_shifted_statistic_is_seen_and_named():
     assert found.statistics["statistic"].tolist() == ["mean", "std"]
     # The variance of the rank sum under one distribution: (n1 + n2 + 1) / (12 n1 n2).
     assert found.chance_error == pytest.approx((401 / (12 * 100 * 300)) ** 0.5)
-    assert "separable" in found.in_words
+    assert found.in_words == "clearly separable"
 
 
 def test_equal_distributions_are_not_told_apart():

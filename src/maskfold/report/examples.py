@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from maskfold.artefacts.paths import RunPaths
-from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.data.images.decoding import read_for_display
 from maskfold.drawing.jpeg import write_jpeg
 from maskfold.drawing.overlays import overlay
 from maskfold.oof.store import OofImage, OofReader
 from maskfold.rules.applying import apply_rules
-from maskfold.rules.tuned import TunedArtefact
+from maskfold.rules.rules import AnyRule
 
 
 @dataclass(frozen=True)
@@ -66,15 +65,24 @@ _TITLES = {
 
 
 def draw_galleries(
-    config: Config, competition: Competition, tuned: TunedArtefact, scores: pd.DataFrame, folder: Path
+    oof_files: Sequence[Path],
+    competition: Competition,
+    rules: Sequence[AnyRule],
+    scores: pd.DataFrame,
+    count: int,
+    folder: Path,
 ) -> list[Gallery]:
-    """Draw the pictures of all galleries into `folder`/images; file names never come from image ids."""
-    chosen = choose_examples(scores, config.report.examples)
+    """Draw the pictures of all galleries into `folder`/images; file names never come from image ids.
+
+    oof_files: the OOF of each fold; rules: in use, one a class; scores: rows of image_scores.csv; count: pictures a
+    gallery.
+    """
+    chosen = choose_examples(scores, count)
     (folder / "images").mkdir(parents=True, exist_ok=True)
     examples: dict[str, list[Example]] = {key: [] for key in _TITLES}
     # Fold by fold, so that each OOF file is opened once.
-    for fold in range(config.folds.count):
-        with OofReader(RunPaths.of(config).oof_parquet(fold), kept_bytes=0) as reader:
+    for fold, oof_file in enumerate(oof_files):
+        with OofReader(oof_file, kept_bytes=0) as reader:
             for key, rows in chosen.items():
                 ranked = rows.assign(rank=range(len(rows)))
                 for row in ranked[ranked["fold"] == fold].itertuples():
@@ -88,7 +96,7 @@ def draw_galleries(
                         int(row.adopted_area),
                         file,
                     )
-                    _draw(competition, tuned, reader.image(example.image_id), example.class_name, folder / file)
+                    _draw(competition, rules, reader.image(example.image_id), example.class_name, folder / file)
                     examples[key].append(example)
     return [
         Gallery(title, caption, tuple(sorted(examples[key], key=lambda example: example.file)))
@@ -96,10 +104,10 @@ def draw_galleries(
     ]
 
 
-def _draw(competition: Competition, tuned: TunedArtefact, oof: OofImage, name: str, path: Path) -> None:
+def _draw(competition: Competition, rules: Sequence[AnyRule], oof: OofImage, name: str, path: Path) -> None:
     index = competition.class_names.index(name)
     image_path = competition.train.set_index("image_id").loc[oof.image_id, "path"]
     image = read_for_display(Path(image_path))
-    prediction = apply_rules(oof.prob, tuned.rules, oof.class_prob)[index]
+    prediction = apply_rules(oof.prob, rules, oof.class_prob)[index]
     picture = overlay(image, competition.masks(oof.image_id)[index], prediction)
     write_jpeg(path, picture)

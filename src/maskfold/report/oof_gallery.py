@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -9,8 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from maskfold.artefacts.paths import RunPaths
-from maskfold.config import Config
+from maskfold.config import ReportConfig
 from maskfold.data.competition import Competition
 from maskfold.data.images.decoding import read_for_display
 from maskfold.drawing.class_colours import class_colour
@@ -32,7 +32,7 @@ from maskfold.oof.with_truth import LabelledOof, iter_with_truth
 from maskfold.report.calibration import prob_counts
 from maskfold.report.oof_scores import OofScores
 from maskfold.rules.applying import apply_rules
-from maskfold.rules.tuned import TunedArtefact
+from maskfold.rules.rules import AnyRule
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,21 @@ class OofPass:
     class_prob: np.ndarray | None
 
 
-def draw_oof(config: Config, competition: Competition, tuned: TunedArtefact, oof: OofScores, folder: Path) -> OofPass:
-    """Write `folder`/oof.js and, unless report.oof_gallery is off, the pictures and masks of every OOF image.
+def draw_oof(
+    oof_files: Sequence[Path],
+    competition: Competition,
+    rules: Sequence[AnyRule],
+    oof: OofScores,
+    report: ReportConfig,
+    folder: Path,
+) -> OofPass:
+    """Write, unless report.oof_gallery is off, `folder`/oof.js and the pictures and masks of every OOF image.
 
+    oof_files: the OOF of each fold; rules: in use, one a class; oof: the scores of the same images.
     Memory grows by a few hundred bytes an image. Raises DataError when the OOF does not fit the competition.
     """
-    folds = range(config.folds.count)
-    images = chain.from_iterable(iter_with_truth(RunPaths.of(config).oof_parquet(k), k, competition) for k in folds)
-    artist = _Artist(config, competition, tuned, folder / "oof")
+    images = chain.from_iterable(iter_with_truth(file, fold, competition) for fold, file in enumerate(oof_files))
+    artist = _Artist(report, competition, rules, folder / "oof")
     drawn = map_threads(artist.draw, enumerate(images), available_cores())
     counts = np.zeros((len(competition.class_names), 2, 256), dtype=np.int64)
     class_probs: list[np.ndarray] = []
@@ -87,7 +94,7 @@ def draw_oof(config: Config, competition: Competition, tuned: TunedArtefact, oof
         counts += each.counts
         if each.class_prob is not None:
             class_probs.append(each.class_prob)
-        if config.report.oof_gallery:
+        if report.oof_gallery:
             masks.append(each.masks)
             rows.append(_Row(each.size, each.wrong, each.heat))
             if len(masks) == CHUNK_IMAGES:
@@ -95,17 +102,16 @@ def draw_oof(config: Config, competition: Competition, tuned: TunedArtefact, oof
                 masks = []
     if masks:
         write_chunk(folder / "oof", (len(rows) - 1) // CHUNK_IMAGES, masks)
-    if config.report.oof_gallery:
-        write_script(folder / "oof.js", "gallery_data", _gallery_data(config, competition, oof, rows))
+    if report.oof_gallery:
+        write_script(folder / "oof.js", "gallery_data", _gallery_data(len(oof_files), competition, oof, rows))
     return OofPass(counts, np.stack(class_probs) if len(class_probs) == len(oof.image_ids) else None)
 
 
 class _Artist:
     """Draws one image; what it holds is only read, so that threads may share it."""
 
-    def __init__(self, config: Config, competition: Competition, tuned: TunedArtefact, folder: Path) -> None:
-        self.settings = config.report
-        self.rules = tuned.rules
+    def __init__(self, report: ReportConfig, competition: Competition, rules: Sequence[AnyRule], folder: Path) -> None:
+        self.settings, self.rules = report, rules
         self.path_of = dict(zip(competition.train["image_id"], competition.train["path"], strict=True))
         self.folder = folder
         if self.settings.oof_gallery:
@@ -136,7 +142,7 @@ class _Artist:
         return picture_path(self.folder, number, suffix)
 
 
-def _gallery_data(config: Config, competition: Competition, oof: OofScores, rows: list[_Row]) -> dict[str, Any]:
+def _gallery_data(folds: int, competition: Competition, oof: OofScores, rows: list[_Row]) -> dict[str, Any]:
     """What gallery.js sorts and filters by; a list an image, and where it holds lists, a list a class in it."""
     return {
         "folder": "oof",
@@ -144,7 +150,7 @@ def _gallery_data(config: Config, competition: Competition, oof: OofScores, rows
         "metric": oof.metric,
         "classes": list(competition.class_names),
         "colours": [class_colour(index) for index in range(len(competition.class_names))],
-        "folds": config.folds.count,
+        "folds": folds,
         "id": oof.image_ids,
         "fold": oof.folds.tolist(),
         "height": [row.size[0] for row in rows],

@@ -64,7 +64,9 @@ def _write_index(
     text = {"image_id": str, "class_name": str}
     scores = pd.read_csv(paths.image_scores_csv, dtype=text, keep_default_na=False)  # an image may be called NA
     oof = OofScores.of(scores, tuned.metric, competition.class_names)
-    passed = draw_oof(config, competition, tuned, oof, folder)
+    oof_files = [paths.oof_parquet(fold) for fold in range(config.folds.count)]
+    tables = [paths.score_table(fold) for fold in range(config.folds.count)]
+    passed = draw_oof(oof_files, competition, tuned.rules, oof, config.report, folder)
     submission = paths.submission(config.submission.layout)
     without_test = draw_submission(submission, competition, config.submission, config.report, folder)
     rng = np.random.default_rng([config.seed, len(oof.image_ids)])
@@ -85,13 +87,13 @@ def _write_index(
         trainings=trainings,
         training_dice={str(row["name"]): row["dice"] for row in trainings},
         curves=curve_charts(found),
-        surfaces=[write_surface(config, index, entry, folder) for index, entry in enumerate(tuned.classes)],
+        surfaces=[write_surface(tables, index, entry, folder) for index, entry in enumerate(tuned.classes)],
         calibration=calibration_rows(oof, passed),
         reliability=reliability_charts(oof, passed),
         areas=area_charts(oof),
         steps=ensemble_steps(config, tuned),
         bad_images=_bad_images(paths.bad_images_csv),
-        galleries=draw_galleries(config, competition, tuned, scores, folder),
+        galleries=draw_galleries(oof_files, competition, tuned.rules, scores, config.report.examples, folder),
         oof_gallery=config.report.oof_gallery,
         without_test=without_test,
         beside=beside,

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
-from rich.table import Table
 
-from maskfold.artefacts.files import file_hash, whole_file
+from maskfold.artefacts.files import file_hash
 from maskfold.artefacts.paths import RunPaths, display
-from maskfold.config import REPOSITORY, Config, Experiment, load_config
-from maskfold.config.loading import run_config
-from maskfold.data.recognition.recognise import explicit_data
-from maskfold.errors import ConfigError, DataError, StaleError, UsageError
-from maskfold.execution.console import markdown_table, print_table
+from maskfold.config import Config, Experiment
+from maskfold.errors import StaleError
 from maskfold.network.architectures import build_network
 from maskfold.network.trained import model_hashes
 from maskfold.rules.tuned import TunedArtefact
 from maskfold.training.summary import fold_summary
 
-# Of runs.csv; blank where a stage has not run. Times and sizes are of one fold's network, training_min of all folds.
+# Column of runs.csv -> its header and number format; blank where a stage has not run. Times and sizes are of one fold's
+# network, training_min of all folds.
 FIGURES = {
     "parameters_m": ("M params", ".2f"),
     "folds": ("folds", ""),
@@ -37,74 +33,28 @@ FIGURES = {
     "measured_px": ("at px", ""),
     "size_mb": ("disk MB", ".1f"),
 }
-_NAMES = ("data", "run", "architecture", "encoder", "metric")
+NAMES = ("data", "run", "architecture", "encoder", "metric")
 
 
 @dataclass
 class RunRow:
-    """One run: its figures by the names of `FIGURES` and `_NAMES`, and what to run for those that are missing."""
+    """One run: its figures by the names of `FIGURES` and `NAMES`, and what to run for those that are missing."""
 
     figures: dict[str, object]
     missing: list[str] = field(default_factory=list)
 
 
-def compare_runs(names: Sequence[str], overrides: Sequence[str], folder: Path) -> pd.DataFrame:
-    """Print the runs side by side and write runs.csv and runs.md to `folder`; returns what runs.csv holds.
-
-    names: of runs, or config files; none: every config of which something has been trained. overrides: `key=value` for
-    all of them. Raises UsageError when there is nothing to compare, ConfigError or DataError for a named run that
-    cannot be loaded.
-    """
-    rows = [_run_row(config, file) for file, config in _configs(names, overrides)]
-    rows.sort(key=lambda row: (str(row.figures["data"]), -float(str(row.figures.get("honest", -1)))))
-    table = pd.DataFrame([row.figures for row in rows], columns=[*_NAMES, *FIGURES])
-    shown = [_cells(row.figures) for row in rows]
-    headers = [*_NAMES, *(header for header, _ in FIGURES.values())]
-    notes = list(dict.fromkeys(note for row in rows for note in row.missing))
-    for file, text in (
-        ("runs.csv", table.to_csv(index=False, float_format="%.6g")),
-        ("runs.md", markdown_table(headers, shown, len(_NAMES)) + "".join(f"\n- {note}" for note in notes)),
-    ):
-        with whole_file(folder / file) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    _print(headers, shown)
-    for note in notes:
-        print(note)
-    print(f"compare_runs: wrote {display(folder / 'runs.csv')} and runs.md")
-    return table
-
-
-def _configs(names: Sequence[str], overrides: Sequence[str]) -> list[tuple[Path, Config]]:
-    """The runs to compare, with their config files."""
-    if names:
-        files = [Path(name) if name.endswith((".yaml", ".yml")) else run_config(name) for name in dict.fromkeys(names)]
-        return [(file, _loaded(file, overrides)) for file in files]
-    found = []
-    for file in sorted((REPOSITORY / "configs").glob("*.yaml")):
-        try:
-            config = _loaded(file, overrides)
-        except (ConfigError, DataError) as error:
-            print(f"compare_runs: {display(file)} is left out: {(str(error).splitlines() or [''])[-1].strip()}")
-            continue
-        if any(_trained_folds(run) for run in config.experiments):
-            found.append((file, config))
-    if not found:
-        raise UsageError("no run has a trained fold yet; run `bash run_all.sh`, or name the runs to compare")
-    return found
-
-
-def _loaded(file: Path, overrides: Sequence[str]) -> Config:
-    config = load_config(file, overrides)
-    return config.model_copy(update={"data": explicit_data(config.data)})
-
-
-def _trained_folds(config: Config) -> list[int]:
+def trained_folds(config: Config) -> list[int]:
+    """The models of an experiment that have weights."""
     paths = RunPaths.of(config)
     return [fold for fold in range(config.folds.models) if paths.model(fold).is_file()]
 
 
-def _run_row(config: Config, file: Path) -> RunRow:
-    """All that a run's artefacts say; of a blend the sums over its members."""
+def run_row(config: Config, file: Path) -> RunRow:
+    """All that a run's artefacts say; of a blend the sums over its members.
+
+    file: of the config, for the commands to run.
+    """
     members = config.experiments
     model = config.model if isinstance(config, Experiment) else None
     row = RunRow(
@@ -131,7 +81,7 @@ def _parameters(config: Experiment) -> int:
 def _add_training(row: RunRow, config: Config) -> None:
     """Folds, epochs, loss, minutes and the size of the weights."""
     members = config.experiments
-    trained = {member.name: _trained_folds(member) for member in members}
+    trained = {member.name: trained_folds(member) for member in members}
     wanted = sum(member.folds.models for member in members)
     row.figures["folds"] = f"{sum(map(len, trained.values()))}/{wanted}"
     summaries = [table for table in map(fold_summary, members) if len(table)]
@@ -175,7 +125,7 @@ def _add_speed(row: RunRow, config: Config) -> None:
     """Milliseconds of batch 1 on the CPU; of a blend the sum over its members, which predict one after the other."""
     measured = []
     for member in config.experiments:
-        if not _trained_folds(member):
+        if not trained_folds(member):
             continue
         found = _measured_speed(member)
         if isinstance(found, str):
@@ -213,21 +163,10 @@ def _command(stage: str, config: Config) -> str:
     return f"python src/{stage}.py --config configs/{config.name}.yaml"
 
 
-def _cells(figures: dict[str, object]) -> list[str]:
-    """A row as text."""
-    cells = [str(figures[name]) for name in _NAMES]
+def cells(figures: dict[str, object]) -> list[str]:
+    """A row as text, NAMES before FIGURES; "" for what is missing."""
+    texts = [str(figures[name]) for name in NAMES]
     for name, (_, form) in FIGURES.items():
         value = figures.get(name)
-        cells.append("" if value is None or value != value else format(value, form))
-    return cells
-
-
-def _print(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print the table without the columns that are blank for all runs, which no console has room for."""
-    table = Table()
-    shown = [number for number in range(len(headers)) if any(row[number] for row in rows)]
-    for number in shown:
-        table.add_column(headers[number], justify="left" if number < len(_NAMES) else "right")
-    for row in rows:
-        table.add_row(*(row[number] for number in shown))
-    print_table(table)
+        texts.append("" if value is None or value != value else format(value, form))
+    return texts

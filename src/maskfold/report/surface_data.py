@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from maskfold.artefacts.paths import RunPaths
-from maskfold.config import Config
 from maskfold.drawing.script_data import write_script
 from maskfold.rules.rules import ComponentRule
 from maskfold.rules.tuned import TunedClass
 from maskfold.tuning.score_tables import THRESHOLDS, FoldTables, total
 
 
-def write_surface(config: Config, index: int, entry: TunedClass, folder: Path) -> str:
+def write_surface(score_tables: Sequence[Path], index: int, entry: TunedClass, folder: Path) -> str:
     """Write the table of a class over all folds; returns the script's name.
 
+    score_tables: the file of each fold; index: of the class.
     The script calls `surface_data(index, {metric, areas, scores, marks})`; scores: 255 rows (thresholds 1/255 to 1) of
     len(areas) little-endian float32, base64; marks: [name, row, column] of the settings to mark.
     """
-    paths = RunPaths.of(config)
-    folds = [FoldTables.load(paths.score_table(fold), [index]) for fold in range(config.folds.count)]
-    table = total([fold.table(0) for fold in folds])
+    table = total([FoldTables.load(file, [index]).table(0) for file in score_tables])
     scores = table.scores()
     peak = np.unravel_index(int(scores.argmax()), scores.shape)
     marks: list[list[object]] = []

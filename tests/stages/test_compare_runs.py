@@ -13,10 +13,9 @@ from maskfold.artefacts.paths import RunPaths
 from maskfold.config import load_config
 from maskfold.errors import ConfigError, UsageError
 from maskfold.network.model import build_model
-from maskfold.report import runs_table as run_comparison
-from maskfold.report.runs_table import compare_runs
 from maskfold.rules.rules import DEFAULT_RULE
 from maskfold.rules.tuned import RuleScores
+from maskfold.stages.compare_runs import compare_runs
 from support.random_run import write_rules, write_weights
 
 MODEL = {"encoder": "tu-mobilenetv3_small_050", "encoder_weights": None, "decoder_channels": [16, 16, 8, 8, 8]}
@@ -27,7 +26,7 @@ def configs(tmp_path, monkeypatch):
     """A repository of two configs, light and heavy, and their blend; nothing is trained."""
     folder = tmp_path / "configs"
     folder.mkdir()
-    monkeypatch.setattr(run_comparison, "REPOSITORY", tmp_path)
+    monkeypatch.setattr("maskfold.stages.compare_runs.REPOSITORY", tmp_path)
     monkeypatch.setattr("maskfold.config.loading.REPOSITORY", tmp_path)
     data = {"format": "rle_csv", "root": str(tmp_path / "steel"), "class_names": ["a"]}
     shared = {"output_root": str(tmp_path), "data": data, "folds": {"count": 2}, "model": MODEL}
