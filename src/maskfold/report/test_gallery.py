@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -107,17 +107,21 @@ def _draw_all(
     found = map_threads(draw, enumerate(image_ids), available_cores())
     drawn = list(tracked(found, len(image_ids), "pictures of test images"))
     for start in range(0, len(drawn), CHUNK_IMAGES):
-        masks = [each.masks for each in drawn[start : start + CHUNK_IMAGES]]
-        write_chunk(folder / "test", start // CHUNK_IMAGES, masks)
-    data = {
+        chunk = drawn[start : start + CHUNK_IMAGES]
+        write_chunk(folder / "test", start // CHUNK_IMAGES, [each.masks for each in chunk])
+    write_script(folder / "test.js", "gallery_data", _gallery_data(competition.class_names, image_ids, drawn))
+
+
+def _gallery_data(class_names: Sequence[str], image_ids: list[str], drawn: Sequence[_Drawn]) -> dict[str, Any]:
+    """What gallery.js sorts and filters by, one value an image."""
+    return {
         "folder": "test",
         "chunk": CHUNK_IMAGES,
-        "classes": list(competition.class_names),
-        "colours": [class_colour(index) for index in classes],
+        "classes": list(class_names),
+        "colours": [class_colour(index) for index in range(len(class_names))],
         "id": image_ids,
         "height": [each.size[0] for each in drawn],
         "width": [each.size[1] for each in drawn],
         "predicted": [each.areas_px for each in drawn],
         "covered": [each.covered_px for each in drawn],
     }
-    write_script(folder / "test.js", "gallery_data", data)
