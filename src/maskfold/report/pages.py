@@ -61,11 +61,10 @@ def _write_index(
 ) -> str:
     """Write index.html and all that it shows; returns why there is no gallery of test images, "" when there is one."""
     paths = RunPaths.of(config)
-    text = {"image_id": str, "class_name": str}
-    scores = pd.read_csv(paths.image_scores_csv, dtype=text, keep_default_na=False)  # an image may be called NA
+    scores = _image_scores(paths.image_scores_csv)
     oof = OofScores.of(scores, tuned.metric, competition.class_names)
-    oof_files = [paths.oof_parquet(fold) for fold in range(config.folds.count)]
-    tables = [paths.score_table(fold) for fold in range(config.folds.count)]
+    folds = range(config.folds.count)
+    oof_files, score_tables = [paths.oof_parquet(k) for k in folds], [paths.score_table(k) for k in folds]
     passed = draw_oof(oof_files, competition, tuned.rules, oof, config.report, folder)
     submission = paths.submission(config.submission.layout)
     without_test = draw_submission(submission, competition, config.submission, config.report, folder)
@@ -87,7 +86,7 @@ def _write_index(
         trainings=trainings,
         training_dice={str(row["name"]): row["dice"] for row in trainings},
         curves=curve_charts(found),
-        surfaces=[write_surface(tables, index, entry, folder) for index, entry in enumerate(tuned.classes)],
+        surfaces=[write_surface(score_tables, index, entry, folder) for index, entry in enumerate(tuned.classes)],
         calibration=calibration_rows(oof, passed),
         reliability=reliability_charts(oof, passed),
         areas=area_charts(oof),
@@ -110,3 +109,8 @@ def _bad_images(bad_images_csv: Path) -> list[dict[str, str]]:
         return []
     table = pd.read_csv(bad_images_csv, dtype=str, keep_default_na=False)
     return [dict(zip(table.columns, row, strict=True)) for row in table.to_numpy().tolist()]
+
+
+def _image_scores(path: Path) -> pd.DataFrame:
+    """image_scores.csv; an image may be called NA."""
+    return pd.read_csv(path, dtype={"image_id": str, "class_name": str}, keep_default_na=False)
