@@ -35,7 +35,7 @@ _START_UP = 20  # seconds of processor time that do not depend on the number
 class Options(Settings):
     """What to audit."""
 
-    minutes: ClassVar[tuple[float, float]] = (0.8, 3)
+    minutes: ClassVar[tuple[float, float]] = (0.3, 3)
     quick: ClassVar[dict[str, object]] = {"images": 300}
     images: int = 3000
     """Strips to draw."""

@@ -40,7 +40,7 @@ from support.random_run import write_rules, write_weights
 class Options(Settings):
     """What to predict."""
 
-    minutes: ClassVar[tuple[float, float]] = (1.5, 8)
+    minutes: ClassVar[tuple[float, float]] = (0.8, 8)
     quick: ClassVar[dict[str, object]] = {
         "images": (24, 96),
         "speed_images": 96,

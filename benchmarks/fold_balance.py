@@ -30,7 +30,7 @@ from maskfold.folds.splitting import EMPTY, assign_folds, with_strata
 class Options(Settings):
     """What to split."""
 
-    minutes: ClassVar[tuple[float, float]] = (0.5, 2)
+    minutes: ClassVar[tuple[float, float]] = (0.1, 2)
     quick: ClassVar[dict[str, object]] = {"counts": (5,), "seeds": 5}
     counts: tuple[int, ...] = (3, 5, 10)
     """Numbers of folds."""

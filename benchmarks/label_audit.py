@@ -40,7 +40,7 @@ _REASONS = {
 class Options(Settings):
     """Which labels, and how many errors."""
 
-    minutes: ClassVar[tuple[float, float]] = (0.5, 1)
+    minutes: ClassVar[tuple[float, float]] = (0.2, 1)
     quick: ClassVar[dict[str, object]] = {"images": 250}
     images: int = 1000
     """Drawn images, without --config."""

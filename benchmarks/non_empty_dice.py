@@ -28,7 +28,7 @@ _LEVELS = 256
 class Options(Settings):
     """Which run, and how good it must be."""
 
-    minutes: ClassVar[tuple[float, float]] = (0.5, 4)
+    minutes: ClassVar[tuple[float, float]] = (2, 4)
     quick: ClassVar[dict[str, object]] = {"epochs": 5, "bar": 0.3}
     epochs: int = 16
     """Epochs of the demo's training, without --config."""

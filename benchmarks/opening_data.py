@@ -52,7 +52,7 @@ _OPENED: dict[str, dict[str, object]] = {
 class Options(Settings):
     """How much to open."""
 
-    minutes: ClassVar[tuple[float, float]] = (0.8, 2)
+    minutes: ClassVar[tuple[float, float]] = (0.3, 2)
     quick: ClassVar[dict[str, object]] = {"images": 2000}
     images: int = 10_000
     """Photos to draw."""

@@ -28,7 +28,7 @@ from maskfold.pixels.metrics import mask_areas, scores
 class Options(Settings):
     """What to train on."""
 
-    minutes: ClassVar[tuple[float, float]] = (3, 10)
+    minutes: ClassVar[tuple[float, float]] = (1, 10)
     quick: ClassVar[dict[str, object]] = {"epochs": 5}
     epochs: int = 16
     """Epochs of our training, without --config."""

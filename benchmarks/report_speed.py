@@ -35,7 +35,7 @@ _CHOOSE = """const control = document.querySelector("#{}");
 class Options(Settings):
     """How large the run is."""
 
-    minutes: ClassVar[tuple[float, float]] = (0.5, 2)
+    minutes: ClassVar[tuple[float, float]] = (0.4, 2)
     quick: ClassVar[dict[str, object]] = {"images": 600}
     images: int = 12_568
     """Training images; Severstal has 12568."""

@@ -4,7 +4,7 @@ Each makes the data it needs; real data is used if a folder is given. Without NA
 each in a process of its own. Ends in one table: claim, value, bar, whether it holds. The exit code is 1 if a claim
 does not hold or a benchmark fails.
 
-    python benchmarks/run.py --quick                            all, in small: about 15 minutes on two cores
+    python benchmarks/run.py --quick                            all, in small: about 12 minutes on two cores
     python benchmarks/run.py run_lengths exact_tuning           two, in full
     python benchmarks/run.py run_lengths --help                 the options of one
     python benchmarks/run.py exact_tuning --images 12568 --labels /data/severstal

@@ -28,7 +28,7 @@ _ORDERS: tuple[Order, ...] = ("column", "row")
 class Options(Settings):
     """What to measure on."""
 
-    minutes: ClassVar[tuple[float, float]] = (0.3, 1)
+    minutes: ClassVar[tuple[float, float]] = (0.2, 1)
     quick: ClassVar[dict[str, object]] = {"masks": 40, "rounds": 3}
     masks: int = 200
     """Defect masks to measure on."""

@@ -14,7 +14,7 @@ from benchmarks.measuring.stages import DEMO, Cost, Run, all_stages, run_stage
 class Options(Settings):
     """What to run."""
 
-    minutes: ClassVar[tuple[float, float]] = (2, 6)
+    minutes: ClassVar[tuple[float, float]] = (1.5, 6)
     quick: ClassVar[dict[str, object]] = {"set": ("folds.count=2", "train.epochs=1", "train.workers=0")}
     config: str = DEMO
     """Config of the run."""

@@ -58,7 +58,7 @@ _VARIANTS: dict[str, tuple[str, ...]] = {
 class Options(Settings):
     """Which variants of which config."""
 
-    minutes: ClassVar[tuple[float, float]] = (2, 60)
+    minutes: ClassVar[tuple[float, float]] = (1.7, 60)
     quick: ClassVar[dict[str, object]] = {"epochs": 2, "seeds": (0,), "only": ("base", "focal")}
     config: str = DEMO
     """Config of the base."""

@@ -34,7 +34,7 @@ _WARM_UP_STEPS = 6
 class Options(Settings):
     """What to train."""
 
-    minutes: ClassVar[tuple[float, float]] = (1.5, 8)
+    minutes: ClassVar[tuple[float, float]] = (1.3, 8)
     quick: ClassVar[dict[str, object]] = {"rounds": 1, "seconds": 8.0}
     config: str = DEMO
     """Config of the network and the data."""

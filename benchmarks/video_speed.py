@@ -47,7 +47,7 @@ _SIZE, _RATE = (320, 240), 25
 class Options(Settings):
     """Which networks and how many frames."""
 
-    minutes: ClassVar[tuple[float, float]] = (2, 8)
+    minutes: ClassVar[tuple[float, float]] = (1, 8)
     quick: ClassVar[dict[str, object]] = {
         "frames": 30,
         "rounds": 1,
