@@ -7,6 +7,9 @@ from maskfold.artefacts.paths import RunPaths, display
 from maskfold.config import Blend, Config
 from maskfold.errors import StaleError
 
+# Keys of the model section that a network is trained with, and that its weights hold.
+_OF_TRAINING = {"encoder_weights", "classification_dropout", "normalisation"}
+
 
 def model_names(config: Config) -> list[str]:
     """`fold0`, `fold1`, … in order: the trained models of an experiment."""
@@ -52,7 +55,7 @@ def inference_settings(config: Config) -> dict[str, object]:
     if isinstance(config, Blend):
         return {run.name: inference_settings(run) for run in config.experiments} | {"combine": config.combine}
     return {
-        "model": config.model.model_dump(exclude={"encoder_weights"}),
+        "model": config.model.model_dump(exclude={"encoder_weights", "normalisation"}),
         "inference": config.inference.model_dump(exclude={"shard_images"}),
         "precision": config.train.precision,
     }
@@ -62,7 +65,7 @@ def network_settings(config: Config) -> dict[str, object]:
     """The settings that the same weights need to predict the same: `model.resize` -> value; in a blend `<member>/…`."""
     found: dict[str, object] = {}
     for run in config.experiments:
-        model = run.model.model_dump(mode="json", exclude={"encoder_weights", "classification_dropout"})
+        model = run.model.model_dump(mode="json", exclude=_OF_TRAINING)
         tiles = run.inference.model_dump(mode="json", include={"tile_size", "tile_overlap", "pad_multiple"})
         found |= {_of_run(config, run, f"model.{key}"): value for key, value in model.items()}
         found |= {_of_run(config, run, f"inference.{key}"): value for key, value in tiles.items()}
