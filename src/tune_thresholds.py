@@ -29,7 +29,8 @@ EXAMPLES = """\
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = stage_parser("Choose thresholds and minimum areas on the OOF predictions.", EXAMPLES)
-    parser.add_argument("--rule", choices=["auto", "component", "mask", "triplet"], help="tuning.rule")
+    rules = ["auto", "component", "mask", "triplet", "expected", "all"]
+    parser.add_argument("--rule", choices=rules, help="tuning.rule")
     parser.add_argument("--metric", choices=["dice", "iou", "tgs_precision", "pooled_dice"], help="tuning.metric")
     parser.add_argument("--trials", type=int, metavar="N", help="tuning.trials, of the Optuna study")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the study and of the bootstrap")

@@ -12,6 +12,7 @@ from maskfold.media.effects import (
     mixed,
     without_fringe,
 )
+from maskfold.rules.rules import DEFAULT_RULE
 
 IMAGE = np.full((6, 8, 3), (100, 150, 200), np.uint8)
 MASKS = np.zeros((2, 6, 8), np.uint8)
@@ -21,7 +22,7 @@ PROB = MASKS * np.uint8(255)
 
 
 def drawn(name, classes=(0, 1), image=IMAGE, **options):
-    return Effect(name=name, classes=classes, thresholds=(128, 128), **options).draw(image, PROB, MASKS)
+    return Effect(name=name, classes=classes, rules=(DEFAULT_RULE, DEFAULT_RULE), **options).draw(image, PROB, MASKS)
 
 
 def test_the_mask_of_one_class_is_grey_and_of_several_in_colour():
@@ -60,7 +61,7 @@ def test_an_overlay_tints_inside_and_leaves_the_rest():
     image = np.full((40, 40, 3), 100, np.uint8)
     masks = np.zeros((1, 40, 40), np.uint8)
     masks[0, 10:30, 10:30] = 1
-    result = Effect("overlay", (0,), (128,)).draw(image, masks * 255, masks)
+    result = Effect("overlay", (0,), (DEFAULT_RULE,)).draw(image, masks * 255, masks)
     # 0.45 of the colour over 0.55 of 100; 255 * 0.45 is 114.75, which opacity rounds to 115.
     expected = [round(colour * 115 / 255 + 100 * 140 / 255) for colour in PALETTE[0]]
     assert np.abs(result[20, 20].astype(int) - expected).max() <= 1
@@ -73,7 +74,7 @@ def test_blurring_keeps_the_inside_and_does_not_bleed_it_out():
     masks = np.zeros((1, 64, 64), np.uint8)
     masks[0, 20:44, 20:44] = 1
     image[masks[0] == 1] = 255
-    result = Effect("blur", (0,), (128,)).draw(image, masks * 255, masks)
+    result = Effect("blur", (0,), (DEFAULT_RULE,)).draw(image, masks * 255, masks)
     assert (result[masks[0] == 1] == 255).all()
     assert result[masks[0] == 0].max() <= 8
     flat = np.full((30, 50, 3), 77, np.uint8)
@@ -83,7 +84,7 @@ def test_blurring_keeps_the_inside_and_does_not_bleed_it_out():
 def test_blurring_evens_out_what_lies_behind():
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     none = np.zeros((1, 64, 64), np.uint8)
-    result = Effect("blur", (0,), (128,), blur_px=6).draw(noise, none, none)
+    result = Effect("blur", (0,), (DEFAULT_RULE,), blur_px=6).draw(noise, none, none)
     assert result.std() < noise.std() / 5
     assert abs(result.mean() - noise.mean()) < 4
 

@@ -15,7 +15,7 @@ from maskfold.errors import DataError, StaleError
 from maskfold.oof.store import OofWriter
 from maskfold.pixels.metrics import class_score, mask_areas
 from maskfold.rules.applying import apply_rule
-from maskfold.rules.rules import DEFAULT_RULE
+from maskfold.rules.rules import DEFAULT_RULE, ExpectedRule
 from maskfold.rules.tuned import TunedArtefact
 from maskfold.stages.tune_thresholds import tune
 from maskfold.tuning.bootstrap import gain_interval
@@ -89,6 +89,22 @@ def test_scores_are_those_of_the_rules(config, tiny_competition):
     assert table[table["class_name"] == "bright"]["adopted_score"].mean() == pytest.approx(
         artefact.classes[0].scores.tuned
     )
+
+
+@pytest.mark.parametrize("rule", ["expected", "all"])
+def test_cuts_for_each_image_are_tuned_and_read_back(config, tiny_competition, rule, capsys):
+    write_oof(config, tiny_competition)
+    fixed = tune(config, tiny_competition)
+    config = config.model_copy(update={"tuning": config.tuning.model_copy(update={"rule": rule})})
+    artefact = tune(config, tiny_competition)
+    assert "tune_thresholds" in capsys.readouterr().out
+    assert TunedArtefact.read(RunPaths.of(config).postprocess_json) == artefact
+    for entry, other in zip(artefact.classes, fixed.classes, strict=True):
+        if rule == "expected":
+            assert isinstance(entry.tuned_rule, ExpectedRule)
+        else:  # never clearly worse than the fixed rules, which find everything here
+            assert entry.scores.honest >= other.scores.honest - 0.02
+        assert entry.scores.tuned > entry.scores.default
 
 
 def test_missing_fold_is_refused(config, tiny_competition):

@@ -34,15 +34,15 @@ _NETWORK = (
 )
 _SAMPLES = ("training/datamodule", "training/input_sizes", "training/losses", "training/samples")
 _FITTING = ("training/fit", "training/module", "training/schedule", "training/validation", "training/checkpoints")
-_RULES = ("rules/rules", "rules/applying")
+_RULES = ("rules/rules", "rules/applying", "rules/expected")
 _OOF = ("oof/store", "oof/with_truth")
 _TABLES = (
     *("tuning/component_pass", "tuning/component_labels", "tuning/component_kernels", "tuning/map_histograms"),
     *("tuning/score_tables", "tuning/table_filling"),
 )
 _CHOICE = (
-    *("tuning/choice", "tuning/gates", "tuning/mask_and_triplet", "tuning/plateau", "tuning/rule_areas"),
-    *("tuning/search", "tuning/study"),
+    *("tuning/calibration", "tuning/choice", "tuning/expected", "tuning/gates", "tuning/mask_and_triplet"),
+    *("tuning/plateau", "tuning/rule_areas", "tuning/search", "tuning/study"),
 )
 
 # Artefact -> the folders and modules below maskfold/ whose arithmetic decides its bytes. Everything else that its stage
@@ -63,7 +63,14 @@ DECIDED_BY: dict[str, tuple[str, ...]] = {
     "study": (*_READING, *_RULES, *_OOF, *_TABLES, *_CHOICE),
     "rules": (
         *(*_READING, *_RULES, "rules/tuned", *_OOF, "oof/origin", "folds/visibility", *_TABLES, *_CHOICE),
-        *("tuning/adoption", "tuning/bootstrap", "tuning/evaluation", "tuning/finishes", "network/trained"),
+        *(
+            "tuning/adoption",
+            "tuning/bootstrap",
+            "tuning/evaluation",
+            "tuning/finishes",
+            "tuning/kinds",
+            "network/trained",
+        ),
         "stages/tune_thresholds",
     ),
     "submission": (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from maskfold.config.section import Section
 
@@ -17,10 +17,13 @@ class TuningConfig(Section):
     prediction for an empty image scores 1. `tgs_precision`: mean precision at the IoU thresholds 0.5, 0.55, …, 0.95.
     `pooled_dice`: one Dice over the pixels of all images."""
 
-    rule: Literal["auto", "component", "mask", "triplet"] = "auto"
+    rule: Literal["auto", "component", "mask", "triplet", "expected", "all"] = "auto"
     """How a probability map becomes a mask. `component`: apply a threshold, then remove small connected components.
     `mask`: apply a threshold, then empty the whole mask if it is small. `triplet`: empty unless enough pixels reach a
-    high threshold, else use a lower one. `auto`: the best of the three for each class."""
+    high threshold, else use a lower one. `auto`: the best of the three for each class. `expected`: cut each image where
+    the expected score of its mask is highest, under probabilities calibrated on the other folds, and empty it if too
+    little is expected (not for `pooled_dice`). `all`: the best of the three, or `expected` where that is clearly better
+    on folds it was not chosen on."""
 
     connectivity: Literal[4, 8] = 8
     """Whether pixels that touch at a corner only belong to one connected component (8) or not (4)."""
@@ -44,3 +47,11 @@ class TuningConfig(Section):
 
     bootstrap_samples: int = Field(1000, ge=100)
     """Bootstrap samples behind the confidence intervals of the scores."""
+
+    @model_validator(mode="after")
+    def _scores_by_image(self) -> TuningConfig:
+        if self.rule in ("expected", "all") and self.metric == "pooled_dice":
+            raise ValueError(
+                f"rule {self.rule} cuts each image by its own score, which metric pooled_dice does not have"
+            )
+        return self

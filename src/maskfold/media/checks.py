@@ -13,7 +13,6 @@ from maskfold.media.request import Request, parse_colour
 from maskfold.media.sound import sound_problem
 from maskfold.media.targets import Task
 from maskfold.media.video_reading import open_video
-from maskfold.rules.applying import lowest_threshold
 from maskfold.rules.tuned import TunedClass
 
 
@@ -33,7 +32,7 @@ def effect_of(request: Request, tuned: Sequence[TunedClass]) -> Effect:
     return Effect(
         name=request.effect,
         classes=classes,
-        thresholds=[lowest_threshold(entry.rule) for entry in tuned],
+        rules=[entry.rule for entry in tuned],
         soft_edge_px=request.soft_edge,
         blur_px=request.blur_size,
         background=parse_colour(text) or read_photo(Path(text).expanduser(), 3).shown,

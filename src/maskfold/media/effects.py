@@ -12,6 +12,8 @@ from maskfold.drawing.class_colours import Colour, class_colour
 from maskfold.drawing.painting import outline
 from maskfold.media.edges import opacity
 from maskfold.media.request import EffectName
+from maskfold.rules.applying import mask_threshold
+from maskfold.rules.rules import AnyRule
 
 _TINT = 0.45  # of an overlay
 _BLUR_SHARE = 1 / 40  # standard deviation of a blur over the longest side
@@ -22,13 +24,13 @@ _BLUR_PX = 3.0  # standard deviation at which a blurred picture is computed; it 
 class Effect:
     """How to draw a picture.
 
-    classes: index of each class that counts; thresholds: of every class, where its mask begins, 1..255; background:
+    classes: index of each class that counts; rules: of every class; background:
     (h, w, 3) uint8 RGB or one colour; transparent: a cut-out is RGBA, else it lies on the background.
     """
 
     name: EffectName
     classes: Sequence[int]
-    thresholds: Sequence[int]
+    rules: Sequence[AnyRule]
     soft_edge_px: float = 0.0
     blur_px: float | None = None
     background: np.ndarray | Colour = (0, 0, 0)
@@ -41,7 +43,9 @@ class Effect:
 
         image: (H, W, 3) uint8 RGB; prob: (C, H, W) uint8; masks: (C, H, W) uint8 in {0, 1}.
         """
-        layers = [opacity(masks[k], prob[k], self.thresholds[k], self.soft_edge_px) for k in self.classes]
+        layers = [
+            opacity(masks[k], prob[k], mask_threshold(prob[k], self.rules[k]), self.soft_edge_px) for k in self.classes
+        ]
         if self.invert:
             layers = [255 - layer for layer in layers]
         if self.name == "mask":

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from maskfold.rules.rules import GATE_STEPS, AnyRule, ComponentRule, MaskRule, TripletRule
+from maskfold.rules.expected import expected_cut
+from maskfold.rules.rules import GATE_STEPS, AnyRule, ComponentRule, ExpectedRule, TripletRule
 
 
 def gate_level(class_prob: float) -> int:
@@ -38,12 +39,14 @@ def apply_rule(prob: np.ndarray, rule: AnyRule, class_prob: float | None = None)
     if min_area_px is None or window is None:
         return mask
     inside = prob[window]
+    if isinstance(rule, ExpectedRule):
+        threshold = expected_cut(np.bincount(inside.ravel(), minlength=256), rule) or 256  # 256: nothing is on
     on = (inside >= threshold).astype(np.uint8)
     if isinstance(rule, ComponentRule):
         if min_area_px > 1:
             on = _drop_small(on, min_area_px, rule.connectivity)
     else:
-        counted = on if isinstance(rule, MaskRule) else inside >= rule.top_threshold
+        counted = inside >= rule.top_threshold if isinstance(rule, TripletRule) else on
         if np.count_nonzero(counted) < min_area_px:
             return mask
     mask[window] = _finish(on, rule)
@@ -59,8 +62,17 @@ def _required_area(rule: AnyRule, class_prob: float | None) -> int | None:
 
 
 def lowest_threshold(rule: AnyRule) -> int:
-    """The threshold a pixel must reach to be switched on."""
+    """The lowest level that matters: what a pixel must reach to be on; 1 for an expected cut, as all pixels decide."""
+    if isinstance(rule, ExpectedRule):
+        return 1
     return rule.bottom_threshold if isinstance(rule, TripletRule) else rule.threshold
+
+
+def mask_threshold(prob: np.ndarray, rule: AnyRule) -> int:
+    """Where the mask of one map, (H, W) uint8, begins: a level of 1..255; 255 if an expected cut leaves nothing."""
+    if not isinstance(rule, ExpectedRule):
+        return lowest_threshold(rule)
+    return expected_cut(np.bincount(prob.ravel(), minlength=256), rule) or 255
 
 
 def active_window(prob: np.ndarray, threshold: int) -> tuple[slice, slice] | None:

@@ -5,13 +5,18 @@ Probabilities are 8-bit, q stands for q/255; a pixel is on at threshold t iff q 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Threshold = Annotated[int, Field(ge=1, le=255)]
 Pixels = Annotated[int, Field(ge=0)]
+Calibrated = Annotated[int, Field(ge=0, le=2**16)]
 
+CALIBRATED_ONE = 2**16  # a calibrated probability of 1
+WEIGHT_STEPS = 16  # weights of the expected true area are whole numbers of 1/16
+SCORE_STEPS = 1024  # limits of the expected score are whole numbers of 1/1024
 GATE_STEPS = 32  # gates see the classification probability rounded to a whole number of 1/32
 
 
@@ -89,7 +94,32 @@ class TripletRule(_Rule):
         return self
 
 
-AnyRule = ComponentRule | MaskRule | TripletRule
+class ExpectedRule(_Rule):
+    """Cut each map where the expected score of its mask is highest; empty if too little is expected.
+
+    calibration: for each level 0..255 the probability that such a pixel is true, in 1/65536; never falling, 0 at level
+    0. score: what is expected; total_weight: how much the expected true area of the image counts, in sixteenths (more:
+    larger masks); min_expected_px: empty if fewer true pixels are expected in the image; min_expected_score: empty if
+    even the best mask is expected to score less, in 1/1024; min_area_px: empty if the mask has fewer pixels.
+    Source: Lipton et al. 2014, "Optimal thresholding of classifiers to maximize F1 measure"; Dai and Li 2023, "RankSEG:
+    a consistent ranking-based framework for segmentation".
+    """
+
+    rule: Literal["expected"] = "expected"
+    score: Literal["dice", "iou"]
+    calibration: tuple[Calibrated, ...] = Field(min_length=256, max_length=256)
+    total_weight: int = Field(WEIGHT_STEPS, ge=1, le=16 * WEIGHT_STEPS)
+    min_expected_px: Pixels = 0
+    min_expected_score: int = Field(0, ge=0, le=SCORE_STEPS)
+
+    @model_validator(mode="after")
+    def _monotone(self) -> ExpectedRule:
+        if self.calibration[0] != 0 or any(b < a for a, b in pairwise(self.calibration)):
+            raise ValueError("calibration must start with 0 and never fall")
+        return self
+
+
+AnyRule = ComponentRule | MaskRule | TripletRule | ExpectedRule
 Rule = Annotated[AnyRule, Field(discriminator="rule")]  # as a field of a file
 
 DEFAULT_RULE = ComponentRule(threshold=128, min_area_px=0)

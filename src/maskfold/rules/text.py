@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from maskfold.rules.rules import EMPTY_RULE, AnyRule, HardGate, SoftGate, TripletRule
+from maskfold.rules.rules import (
+    EMPTY_RULE,
+    SCORE_STEPS,
+    WEIGHT_STEPS,
+    AnyRule,
+    ExpectedRule,
+    HardGate,
+    SoftGate,
+    TripletRule,
+)
 from maskfold.rules.tuned import Pair, TunedClass
 
 
@@ -36,6 +45,8 @@ def rule_text(rule: AnyRule) -> str:
             f"p ≥ {probability_text(rule.top_threshold)} on ≥ {rule.min_area_px} px, "
             f"then p ≥ {probability_text(rule.bottom_threshold)}"
         )
+    elif isinstance(rule, ExpectedRule):
+        numbers = _expected_text(rule)
     else:
         numbers = f"p ≥ {probability_text(rule.threshold)}, ≥ {rule.min_area_px} px"
     extras = []
@@ -49,3 +60,17 @@ def rule_text(rule: AnyRule) -> str:
     if rule.fill_holes:
         extras.append("holes filled")
     return ", ".join([f"{rule.rule} {numbers}", *extras])
+
+
+def _expected_text(rule: ExpectedRule) -> str:
+    """`dice, ≥ 120 px expected, weight 1.25`; only what is not neutral."""
+    parts: list[str] = [rule.score]
+    if rule.min_expected_px:
+        parts.append(f"≥ {rule.min_expected_px} px expected")
+    if rule.min_expected_score:
+        parts.append(f"expected score ≥ {rule.min_expected_score / SCORE_STEPS:.2f}")
+    if rule.total_weight != WEIGHT_STEPS:
+        parts.append(f"weight {rule.total_weight / WEIGHT_STEPS:.2f}")
+    if rule.min_area_px:
+        parts.append(f"≥ {rule.min_area_px} px")
+    return ", ".join(parts)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from optuna import Study
 
 from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import whole_file
@@ -26,6 +27,7 @@ from maskfold.rules.tuned import RuleScores, TunedArtefact, TunedClass
 from maskfold.tuning.choice import ClassChoice, choose_rule
 from maskfold.tuning.evaluation import evaluate_rules, image_table, tuned_class
 from maskfold.tuning.finishes import choose_finishes
+from maskfold.tuning.kinds import choose_kinds
 from maskfold.tuning.printing import print_scores
 from maskfold.tuning.score_tables import (
     LAYOUT,
@@ -88,10 +90,12 @@ def _choose(
     path = RunPaths.of(config).study_sqlite
     made = Provenance("study", _choice_settings(config), inputs, code_version("study"))
     studies = [open_study(path, f"class {name}", made) for name in competition.class_names]
-    chosen = [
-        choose_rule(_class_tables(config, index), config.tuning, config.seed, study)
-        for index, study in enumerate(tracked(studies, len(studies), "choosing rules"))
-    ]
+    if config.tuning.rule == "all":
+        # The fixed rules last, so that a study ends with the space of its sampled trials.
+        expected, fixed = (_choose_among(config, kind, studies) for kind in ("expected", "auto"))
+        chosen = choose_kinds(oof_files, competition, config.tuning.metric, fixed, expected)
+    else:
+        chosen = _choose_among(config, config.tuning.rule, studies)
     if _class_tables(config, 0)[0].images.shape[1] == 1:
         print("tune_thresholds: no classification probabilities, so no gates to sample; every plain rule is exact")
     if config.tuning.finishing:
@@ -99,6 +103,15 @@ def _choose(
         for study, tried in zip(studies, finishes, strict=True):
             record_finishes(study, [(each.rule, each.score) for each in tried])
     return chosen
+
+
+def _choose_among(config: Config, rule: str, studies: Sequence[Study]) -> list[ClassChoice]:
+    """The rule of each class among those that `tuning.rule` allows with this value."""
+    tuning = config.tuning.model_copy(update={"rule": rule})
+    return [
+        choose_rule(_class_tables(config, index), tuning, config.seed, study)
+        for index, study in enumerate(tracked(studies, len(studies), f"choosing rules, {rule}"))
+    ]
 
 
 def _choice_settings(config: Config) -> dict[str, object]:

@@ -142,6 +142,15 @@ class FoldTables:
         rows = zip(*(array[class_index] for array in self._sums()), strict=True)
         return [self._table(*row) for row in rows]
 
+    def gate_counts(self, class_index: int) -> list[ScoreTable]:
+        """Counts and blank sums of one class, one table a gate level, without any setting."""
+        sums = np.zeros((len(PLANES[self.metric]), 0, 0), dtype=np.int64)
+        rows = zip(*(array[class_index] for array in self._sums()[1:]), strict=True)
+        return [
+            ScoreTable(self.metric, self.area_grid, sums, blank, int(images), int(true_area))
+            for blank, images, true_area in rows
+        ]
+
     def _table(self, differences: np.ndarray, blank: np.ndarray, images: int, true_area: int) -> ScoreTable:
         sums = differences[:, :0:-1, ::-1].cumsum(axis=1).cumsum(axis=2)[:, ::-1, ::-1] + blank[:, None, None]
         return ScoreTable(self.metric, self.area_grid, sums, blank, int(images), int(true_area))

@@ -13,6 +13,7 @@ import numpy as np
 
 from maskfold.config import TuningConfig
 from maskfold.rules.rules import (
+    DEFAULT_RULE,
     GATE_STEPS,
     AnyRule,
     ComponentRule,
@@ -21,6 +22,7 @@ from maskfold.rules.rules import (
     TripletRule,
 )
 from maskfold.rules.tuned import Plateau
+from maskfold.tuning.expected import SCORE_OF_METRIC, ExpectedSearch
 from maskfold.tuning.gates import gate_peaks, gated
 from maskfold.tuning.mask_and_triplet import (
     Triplet,
@@ -67,6 +69,9 @@ class ClassSearch:
         self.tables: dict[str, list[list[ScoreTable]]] = {
             kind: [make(table) for table in tables] for kind, make in made.items() if kind in allowed
         }
+        # Pooled Dice needs no cut of its own for each image: one threshold for all is best (see SCORE_OF_METRIC).
+        by_image = "expected" in allowed and tuning.metric in SCORE_OF_METRIC
+        self._expected = ExpectedSearch(tables, class_index, self.gated) if by_image else None
 
     @property
     def fold_sets(self) -> list[list[int]]:
@@ -86,8 +91,16 @@ class ClassSearch:
                 candidates.append(self._triplet(triplet, folds))
             if self.gated:
                 candidates += [self._hard_gate(kind, folds) for kind in self.tables]
-            found.append(candidates)
+            if self._expected is not None:
+                candidates += [Candidate(rule, score, score) for rule, score in self._expected.best(folds)]
+            found.append(candidates or [self._default(folds)])
         return found
+
+    def _default(self, folds: Sequence[int]) -> Candidate:
+        """The default rule, where no other can be fitted."""
+        table = total([self.fold_tables[fold].table(self.class_index) for fold in folds])
+        score = table.at(DEFAULT_RULE.threshold, DEFAULT_RULE.min_area_px)
+        return Candidate(DEFAULT_RULE, score, score)
 
     def rule(self, kind: str, threshold: int, column: int) -> ComponentRule | MaskRule:
         """The ungated rule at one place of a table."""

@@ -54,8 +54,7 @@ def record_exact(study: optuna.Study, search: ClassSearch, exact: Sequence[Candi
     study.set_user_attr("area_columns", len(search.grid))
     for candidate in exact:
         attributes = {"how": "exact", "score of the chosen rule": candidate.score}
-        plain = isinstance(candidate.rule, ComponentRule | MaskRule) and candidate.rule.gate is None
-        params = _peak_params(candidate) if plain else {}
+        params = _peak_params(candidate)
         _add_once(study, candidate.rule.model_dump_json(), attributes, candidate.best, params)
 
 
@@ -101,10 +100,12 @@ def _add_once(
 
 
 def _peak_params(candidate: Candidate) -> dict[str, Any]:
-    """The peak of a plain rule in the terms of the sampled trials: a soft gate that never falls is no gate."""
-    assert candidate.peak is not None, "plain table rules have a peak"
+    """The peak of an ungated table rule in the terms of the sampled trials (a soft gate that never falls); else {}."""
+    rule = candidate.rule
+    if candidate.peak is None or not isinstance(rule, ComponentRule | MaskRule) or rule.gate is not None:
+        return {}
     threshold, column = candidate.peak
-    return {"rule": candidate.rule.rule, "threshold": threshold, "area_column": column, "confident_share": 1.0}
+    return {"rule": rule.rule, "threshold": threshold, "area_column": column, "confident_share": 1.0}
 
 
 def _space(study: optuna.Study) -> dict[str, optuna.distributions.BaseDistribution]:

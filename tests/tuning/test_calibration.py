@@ -1,0 +1,46 @@
+"""Calibration of levels: by hand, and against isotonic regression over all single pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.isotonic import IsotonicRegression
+
+from maskfold.rules.rules import CALIBRATED_ONE
+from maskfold.tuning.calibration import isotonic, level_counts
+from maskfold.tuning.table_filling import fold_tables
+from support.oof_images import GRID, images
+
+
+def counts_of(rows):
+    """(2, 256) counts from {level: (pixels, true)}."""
+    counts = np.zeros((2, 256), np.int64)
+    for level, pair in rows.items():
+        counts[:, level] = pair
+    return counts
+
+
+def test_levels_that_fall_are_pooled_by_their_pixels():
+    # 0.5 of 10 pixels, then 0.2 of 30: together 11 of 40. Level 30 is 3 of 4.
+    found = isotonic([counts_of({10: (4, 3), 20: (30, 6)}), counts_of({10: (6, 2), 30: (4, 3)})])
+    one = CALIBRATED_ONE
+    assert found[0] == 0 and len(found) == 256
+    assert found[1] == found[10] == found[20] == round(11 / 40 * one)
+    assert found[25] == round((11 / 40 + 3 / 4) / 2 * one)  # no pixel has it: on the line between
+    assert found[30] == found[255] == round(3 / 4 * one)
+
+
+def test_nothing_true_is_all_zero():
+    assert isotonic([counts_of({9: (5, 0)})]) == (0,) * 256
+    assert isotonic([counts_of({})]) == (0,) * 256
+
+
+def test_equals_the_regression_over_single_pixels():
+    made = images(3, count=12)
+    tables = [fold_tables(made[:7], "dice", GRID, 8, 2, 1), fold_tables(made[7:], "dice", GRID, 8, 2, 1)]
+    found = np.array(isotonic([level_counts(table, 1) for table in tables]))
+    prob = np.concatenate([image.oof.prob[1].ravel() for image in made]).astype(int)
+    truth = np.concatenate([image.truth[1].ravel() for image in made])
+    model = IsotonicRegression().fit(prob[prob > 0], truth[prob > 0])
+    seen = np.unique(prob[prob > 0])
+    assert np.abs(found[seen] / CALIBRATED_ONE - model.predict(seen)).max() < 1e-5
+    assert (np.diff(found) >= 0).all()
