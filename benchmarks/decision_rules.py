@@ -32,9 +32,9 @@ from maskfold.tuning.calibration import isotonic, level_counts
 from maskfold.tuning.choice import choose_rule
 from maskfold.tuning.kinds import clearly_better
 from maskfold.tuning.rule_areas import rule_areas
-from maskfold.tuning.score_tables import FoldTables, area_grid
 from maskfold.tuning.study import memory_study
-from maskfold.tuning.table_filling import fold_tables
+from maskfold.tuning.tables.score_tables import FoldTables, area_grid
+from maskfold.tuning.tables.table_filling import fold_tables
 
 _FOLDS = 5
 _KINDS = ("component", "auto", "expected")

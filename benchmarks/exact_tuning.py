@@ -36,12 +36,12 @@ from maskfold.pixels.metrics import PLANES
 from maskfold.rules.rules import DEFAULT_RULE
 from maskfold.stages.tune_thresholds import tune
 from maskfold.tuning.choice import choose_rule
-from maskfold.tuning.component_pass import ComponentPass
 from maskfold.tuning.finishes import SAMPLE_PX, all_rules
 from maskfold.tuning.rule_areas import rule_areas
-from maskfold.tuning.score_tables import FoldTables, area_grid
 from maskfold.tuning.study import memory_study
-from maskfold.tuning.table_filling import TableBuilder
+from maskfold.tuning.tables.component_pass import ComponentPass
+from maskfold.tuning.tables.score_tables import FoldTables, area_grid
+from maskfold.tuning.tables.table_filling import TableBuilder
 
 _FOLDS = 5
 _CHUNK = 32

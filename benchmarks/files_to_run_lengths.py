@@ -96,6 +96,7 @@ def bare(config_file: str, overrides: list[str], count: int) -> float:
     views = len(tta_views(config.inference.tta, (pixels.shape[2], pixels.shape[3])))
 
     def batch() -> None:
+        """One batch through all models and views."""
         with torch.inference_mode(), runtime.autocast():
             for _ in range(views):
                 for model in models:

@@ -113,6 +113,7 @@ def run_all(options: Options, base: Run, root: Path) -> dict[tuple[str, int], Ou
         shares.put(part.tolist())
 
     def one(job: tuple[str, int]) -> Outcome:
+        """Train one variant with one seed."""
         cores = shares.get()
         try:
             outcome = run_variant(*job, base, root, cores)

@@ -59,6 +59,7 @@ def bare(config_file: str, overrides: list[str], seconds: float) -> float:
     optimizer = torch.optim.AdamW(model.parameters(), train.learning_rate)
 
     def step() -> None:
+        """One training step."""
         with runtime.autocast():
             loss = loss_of(model(pixels), masks)
         optimizer.zero_grad()

@@ -78,6 +78,7 @@ def bare_rate(predictor: Predictor, clip: Path) -> float:
     batches = [predictor.prepare(group) for group in groups(pictures, predictor)]
 
     def predict_all() -> None:
+        """Predict every picture."""
         for prepared in batches:
             for ensemble, batch in zip(predictor.ensemble.members, prepared, strict=True):
                 pixels = batch.pixels.to(ensemble.runtime.device)

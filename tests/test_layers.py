@@ -53,7 +53,7 @@ def test_the_arrows_run_down(copy):
     [
         ("pixels/rle.py", "from maskfold.tuning import plateau"),  # upwards
         ("network/model.py", "from maskfold.rules import rules"),  # to a neighbour on the same floor
-        ("tuning/score_tables.py", "from maskfold.tuning import search"),  # a circle within a folder
+        ("tuning/tables/score_tables.py", "from maskfold.tuning import search"),  # a circle within a folder
     ],
 )
 def test_a_wrong_arrow_fails(copy, module, line):

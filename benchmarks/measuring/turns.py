@@ -37,6 +37,7 @@ def timed(work: Callable[[], object], clock: Callable[[], float] = time.perf_cou
     """
 
     def run() -> float:
+        """Seconds of one turn."""
         started = clock()
         work()
         return clock() - started

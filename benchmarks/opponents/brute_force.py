@@ -11,8 +11,8 @@ from maskfold.config import TuningConfig
 from maskfold.execution.jobs import available_cores, map_threads
 from maskfold.oof.with_truth import LabelledOof
 from maskfold.pixels.metrics import fixed_scores
-from maskfold.tuning.score_tables import area_grid
-from maskfold.tuning.table_filling import fold_tables
+from maskfold.tuning.tables.score_tables import area_grid
+from maskfold.tuning.tables.table_filling import fold_tables
 
 _TUNING = TuningConfig()
 

@@ -85,6 +85,7 @@ def toolbelt_side(bench: Bench) -> Side | None:
         return None
 
     def decoded(text: str, order: Order) -> np.ndarray:
+        """(H, W) uint8 mask of a text."""
         if order == "column":
             return rle.rle_decode(text, (HEIGHT, WIDTH), np.uint8)
         return rle.rle_decode(text, (WIDTH, HEIGHT), np.uint8).T

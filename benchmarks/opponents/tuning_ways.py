@@ -12,7 +12,7 @@ import optuna
 
 from benchmarks.measuring.benchmark import say
 from maskfold.tuning.plateau import best_setting, choose
-from maskfold.tuning.score_tables import FoldTables, ScoreTable, total
+from maskfold.tuning.tables.score_tables import FoldTables, ScoreTable, total
 
 _TRIALS = 100
 _GRID_THRESHOLDS = tuple(range(26, 256, 25))

@@ -23,7 +23,7 @@ MADE_BY = {
     "imported oof": ["oof.imported"],
     "blend weights": ["blending.choice"],
     "blended oof": ["blending.fold_oof"],
-    "score tables": ["tuning.table_filling"],
+    "score tables": ["tuning.tables.table_filling"],
     "study": ["tuning.choice"],
     "rules": ["stages.tune_thresholds"],
     "submission": ["stages.make_submission"],
@@ -58,9 +58,9 @@ NOT_DECIDING = {
     "training/processes": "which process prints",
     "training/sample_grid": "only seen",
     "training/summary": "only printed",
-    "tuning/map_histograms": "drawn by the report; the tables that hold it are hashed",
+    "tuning/tables/map_histograms": "drawn by the report; the tables that hold it are hashed",
     "tuning/printing": "only printed",
-    "tuning/score_tables": "the same",
+    "tuning/tables/score_tables": "the same",
     "tuning/surface_picture": "only seen",
 }
 

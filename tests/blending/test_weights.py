@@ -16,8 +16,8 @@ from maskfold.pixels.metrics import class_score, mask_areas
 from maskfold.rules.applying import apply_rule
 from maskfold.rules.rules import ComponentRule
 from maskfold.tuning.plateau import choose
-from maskfold.tuning.score_tables import area_grid
-from maskfold.tuning.table_filling import fold_tables
+from maskfold.tuning.tables.score_tables import area_grid
+from maskfold.tuning.tables.table_filling import fold_tables
 
 SIDE = 24
 

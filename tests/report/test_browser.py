@@ -11,7 +11,7 @@ from playwright.sync_api import sync_playwright
 from maskfold.artefacts.paths import RunPaths
 from maskfold.drawing.class_colours import PALETTE
 from maskfold.stages.make_report import make_report
-from maskfold.tuning.score_tables import FoldTables, total
+from maskfold.tuning.tables.score_tables import FoldTables, total
 from support.browser import MISSING, find_browser
 from support.synthetic_run import EVIL_NAMES, disc_centre, write_run
 

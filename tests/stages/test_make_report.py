@@ -19,7 +19,7 @@ from maskfold.drawing.overlays import (
 from maskfold.errors import StaleError
 from maskfold.report.examples import choose_examples
 from maskfold.stages.make_report import make_report
-from maskfold.tuning.score_tables import FoldTables, total
+from maskfold.tuning.tables.score_tables import FoldTables, total
 from support.scripts import script_values
 from support.synthetic_run import write_run
 

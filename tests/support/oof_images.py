@@ -6,9 +6,7 @@ import numpy as np
 
 from maskfold.oof.store import OofImage
 from maskfold.oof.with_truth import LabelledOof
-from maskfold.tuning.score_tables import (
-    area_grid,
-)
+from maskfold.tuning.tables.score_tables import area_grid
 from support.brute_force import KINDS, random_map
 
 GRID = area_grid(30 * 40, 32, 1.2)

@@ -7,7 +7,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from maskfold.rules.rules import CALIBRATED_ONE
 from maskfold.tuning.calibration import isotonic, level_counts
-from maskfold.tuning.table_filling import fold_tables
+from maskfold.tuning.tables.table_filling import fold_tables
 from support.oof_images import GRID, images
 
 

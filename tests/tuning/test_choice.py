@@ -14,7 +14,7 @@ from maskfold.tuning.choice import best_candidate
 from maskfold.tuning.gates import SoftGateScores, soft_gate
 from maskfold.tuning.search import ClassSearch
 from maskfold.tuning.study import memory_study, open_study, sqlite_url
-from maskfold.tuning.table_filling import fold_tables
+from maskfold.tuning.tables.table_filling import fold_tables
 from support.oof_images import GRID, images
 
 

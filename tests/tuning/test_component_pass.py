@@ -17,13 +17,13 @@ from maskfold.pixels.metrics import (
     TGS_PRECISION,
     plane_sum,
 )
-from maskfold.tuning.component_pass import (
+from maskfold.tuning.tables.component_pass import (
     RING,
     ComponentAreas,
     ComponentPass,
     link_tables,
 )
-from maskfold.tuning.score_tables import area_grid
+from maskfold.tuning.tables.score_tables import area_grid
 from support.brute_force import KINDS, brute_areas, random_map
 
 PLANES = (DICE, IOU, TGS_PRECISION, INTERSECTION, PREDICTED_AREA)

@@ -18,7 +18,7 @@ from maskfold.tuning.expected import WEIGHTS, ExpectedSearch, limit_tables
 from maskfold.tuning.gates import gated
 from maskfold.tuning.search import ClassSearch
 from maskfold.tuning.study import memory_study
-from maskfold.tuning.table_filling import fold_tables
+from maskfold.tuning.tables.table_filling import fold_tables
 from support.oof_images import GRID, images
 
 FOLDS = [images(seed, count=count, class_prob=True) for seed, count in ((51, 4), (52, 7), (53, 6))]

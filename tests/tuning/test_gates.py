@@ -10,9 +10,9 @@ from maskfold.pixels.metrics import class_score, mask_areas
 from maskfold.rules.applying import apply_rule
 from maskfold.rules.rules import GATE_STEPS, ComponentRule, HardGate
 from maskfold.tuning.gates import gate_peaks, gated, soft_gate
-from maskfold.tuning.score_tables import total
 from maskfold.tuning.search import ClassSearch
-from maskfold.tuning.table_filling import fold_tables
+from maskfold.tuning.tables.score_tables import total
+from maskfold.tuning.tables.table_filling import fold_tables
 from support.oof_images import GRID, images
 
 FOLDS = [images(seed, count=count, class_prob=True) for seed, count in ((41, 3), (42, 9))]

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from maskfold.tuning import map_histograms as map_histograms
-from maskfold.tuning.map_histograms import CHUNK_MAPS, RECORD, HistogramSpill
-from maskfold.tuning.score_tables import FoldTables
-from maskfold.tuning.table_filling import fold_tables
+from maskfold.tuning.tables import map_histograms
+from maskfold.tuning.tables.map_histograms import CHUNK_MAPS, RECORD, HistogramSpill
+from maskfold.tuning.tables.score_tables import FoldTables
+from maskfold.tuning.tables.table_filling import fold_tables
 from support.oof_images import GRID, images
 
 

@@ -8,15 +8,15 @@ import pytest
 from maskfold.pixels.metrics import PLANES, class_score, mask_areas
 from maskfold.rules.applying import apply_rule
 from maskfold.rules.rules import MaskRule, TripletRule
-from maskfold.tuning import map_histograms as map_histograms
 from maskfold.tuning.mask_and_triplet import (
     _top_blocks,
     best_triplets,
     mask_tables,
     triplet_table,
 )
-from maskfold.tuning.score_tables import total
-from maskfold.tuning.table_filling import fold_tables
+from maskfold.tuning.tables import map_histograms
+from maskfold.tuning.tables.score_tables import total
+from maskfold.tuning.tables.table_filling import fold_tables
 from support.oof_images import GRID, images
 
 

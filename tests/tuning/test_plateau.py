@@ -7,7 +7,7 @@ import pytest
 
 from maskfold.pixels.metrics import FIXED_ONE
 from maskfold.tuning.plateau import choose
-from maskfold.tuning.score_tables import ScoreTable
+from maskfold.tuning.tables.score_tables import ScoreTable
 
 GRID = np.array([0, 2, 3, 4, 5])
 BEST, NEIGHBOUR, OTHER = (200, 2), (200, 3), (201, 2)  # row (threshold - 1) and column

@@ -13,13 +13,13 @@ from maskfold.oof.with_truth import LabelledOof
 from maskfold.pixels.metrics import PLANES, class_score
 from maskfold.pixels.rle import decode
 from maskfold.tuning.plateau import best_setting, choose
-from maskfold.tuning.score_tables import (
+from maskfold.tuning.tables.score_tables import (
     FoldTables,
     ScoreTable,
     area_grid,
     total,
 )
-from maskfold.tuning.table_filling import fold_tables
+from maskfold.tuning.tables.table_filling import fold_tables
 from support.brute_force import brute_areas
 from support.oof_images import GRID, images
 

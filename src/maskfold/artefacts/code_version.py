@@ -36,10 +36,7 @@ _SAMPLES = ("training/datamodule", "training/input_sizes", "training/losses", "t
 _FITTING = ("training/fit", "training/module", "training/schedule", "training/validation", "training/checkpoints")
 _RULES = ("rules/rules", "rules/applying", "rules/expected")
 _OOF = ("oof/store", "oof/with_truth")
-_TABLES = (
-    *("tuning/component_pass", "tuning/component_labels", "tuning/component_kernels", "tuning/map_histograms"),
-    *("tuning/score_tables", "tuning/table_filling"),
-)
+_TABLES = ("tuning/tables",)
 _CHOICE = (
     *("tuning/calibration", "tuning/choice", "tuning/expected", "tuning/gates", "tuning/mask_and_triplet"),
     *("tuning/plateau", "tuning/rule_areas", "tuning/search", "tuning/study"),

@@ -15,13 +15,13 @@ from maskfold.oof.store import OofImage
 from maskfold.oof.with_truth import LabelledOof
 from maskfold.pixels.metrics import FIXED_ONE, pooled_dice
 from maskfold.tuning.plateau import choose
-from maskfold.tuning.score_tables import (
+from maskfold.tuning.tables.score_tables import (
     FoldTables,
     ScoreTable,
     area_grid,
     total,
 )
-from maskfold.tuning.table_filling import fold_tables
+from maskfold.tuning.tables.table_filling import fold_tables
 
 Weights = tuple[float, ...]  # one a member, summing to 1
 

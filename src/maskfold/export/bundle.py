@@ -67,6 +67,7 @@ def _write_config(path: Path, config: Config) -> None:
     """The resolved config: nothing to extend, nothing to download, no folders of this machine."""
 
     def offline(run: Config) -> dict[str, Any]:
+        """What a run's config changes in a bundle."""
         changes: dict[str, Any] = {
             "output_root": ".",
             "data": run.data.model_copy(update={"root": ".", "exclude": None}),

@@ -128,6 +128,7 @@ class Ensemble:
         """Mask probabilities (B, C, h, w) and class probabilities (B, C) or None of one network, tiled if so set."""
 
         def whole(part: Tensor) -> tuple[Tensor, Tensor | None]:
+            """(B, C, H, W) probabilities of a batch, and those of its classes where the network has such a head."""
             outputs = model(part)
             # float() first: a sigmoid in bf16 has too few steps near 1 for 8-bit probabilities.
             present = None if outputs.class_logits is None else outputs.class_logits.float().sigmoid()

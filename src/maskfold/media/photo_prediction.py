@@ -27,6 +27,7 @@ def predict_photos(
     on_background = replace(effect, transparent=False)
 
     def write(item: tuple[Picture, Prediction]) -> None:
+        """Write one predicted photo."""
         picture, prediction = item
         task = by_name[picture.name]
         drawn = on_background if task.form == "jpg" else effect

@@ -11,7 +11,7 @@ import numpy as np
 from maskfold.drawing.script_data import write_script
 from maskfold.rules.rules import ComponentRule
 from maskfold.rules.tuned import TunedClass
-from maskfold.tuning.score_tables import THRESHOLDS, FoldTables, total
+from maskfold.tuning.tables.score_tables import THRESHOLDS, FoldTables, total
 
 
 def write_surface(score_tables: Sequence[Path], index: int, entry: TunedClass, folder: Path) -> str:

@@ -90,6 +90,7 @@ def _draw_all(
     make_folders(folder / "test", len(image_ids))
 
     def draw(job: tuple[int, str]) -> _Drawn:
+        """Draw the pictures of one test image."""
         number, image_id = job
         height, width = form.sizes[image_id]
         size = picture_size(height, width, picture_px)

@@ -29,15 +29,15 @@ from maskfold.tuning.evaluation import evaluate_rules, image_table, tuned_class
 from maskfold.tuning.finishes import choose_finishes
 from maskfold.tuning.kinds import choose_kinds
 from maskfold.tuning.printing import print_scores
-from maskfold.tuning.score_tables import (
+from maskfold.tuning.study import open_study, record_finishes
+from maskfold.tuning.surface_picture import plot_surface
+from maskfold.tuning.tables.score_tables import (
     LAYOUT,
     FoldTables,
     area_grid,
     total,
 )
-from maskfold.tuning.study import open_study, record_finishes
-from maskfold.tuning.surface_picture import plot_surface
-from maskfold.tuning.table_filling import fold_tables
+from maskfold.tuning.tables.table_filling import fold_tables
 
 _TABLE_SETTINGS = {"metric", "connectivity", "dense_areas", "area_growth"}
 

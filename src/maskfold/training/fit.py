@@ -218,6 +218,7 @@ def _averaging(config: Experiment) -> list[Callback]:
         return []
 
     def average(averaged: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
+        """Update the moving average of the weights in place."""
         # A lower decay at the start, so that the average of a short training drops the first, bad weights.
         now = min(decay, (1 + float(updates)) / (10 + float(updates)))
         if averaged[0].is_floating_point():

@@ -42,6 +42,7 @@ def rate_over_training(
     """
 
     def factor(step: int) -> float:
+        """The factor of the learning rate at a step of the whole training."""
         for phase, per_epoch in zip(phases, steps_per_epoch, strict=True):
             steps = phase.epochs * per_epoch
             if step < steps:

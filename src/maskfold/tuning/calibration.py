@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.isotonic import isotonic_regression
 
 from maskfold.rules.rules import CALIBRATED_ONE
-from maskfold.tuning.score_tables import FoldTables
+from maskfold.tuning.tables.score_tables import FoldTables
 
 _LEVELS = np.arange(256)
 

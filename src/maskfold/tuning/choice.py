@@ -11,9 +11,9 @@ from maskfold.config import TuningConfig
 from maskfold.rules.rules import AnyRule
 from maskfold.rules.tuned import Plateau
 from maskfold.tuning.gates import SoftGateScores, soft_gate
-from maskfold.tuning.score_tables import FoldTables
 from maskfold.tuning.search import Candidate, ClassSearch
 from maskfold.tuning.study import memory_study, record_exact, sample_soft_gates
+from maskfold.tuning.tables.score_tables import FoldTables
 
 
 @dataclass(frozen=True)

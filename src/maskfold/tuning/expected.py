@@ -16,7 +16,7 @@ from maskfold.pixels.metrics import PLANES, plane_sum
 from maskfold.rules.rules import CALIBRATED_ONE, GATE_STEPS, SCORE_STEPS, WEIGHT_STEPS, ExpectedRule, HardGate
 from maskfold.tuning.calibration import isotonic, level_counts
 from maskfold.tuning.gates import gate_peaks, gated
-from maskfold.tuning.score_tables import FoldTables, ScoreTable, total
+from maskfold.tuning.tables.score_tables import FoldTables, ScoreTable, total
 
 # Of the expected true area, in sixteenths; the neutral one first, so that it wins where scores are equal.
 WEIGHTS = (16, 14, 18, 12, 20, 10, 24, 8, 32)

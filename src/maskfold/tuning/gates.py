@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from maskfold.rules.rules import GATE_STEPS, SoftGate
-from maskfold.tuning.score_tables import ScoreTable, total
+from maskfold.tuning.tables.score_tables import ScoreTable, total
 
 
 def gated(levels: Sequence[ScoreTable], gate: int) -> ScoreTable:

@@ -9,7 +9,7 @@ import numpy as np
 
 from maskfold.execution.compiled import compiled
 from maskfold.pixels.metrics import FIXED_ONE, PLANES, plane_sum
-from maskfold.tuning.score_tables import FoldTables, ScoreTable
+from maskfold.tuning.tables.score_tables import FoldTables, ScoreTable
 
 # Adding up triplets takes five passes over the maps of Severstal's folds with this much memory; more gains nothing.
 _BLOCK_BYTES = 128 * 2**20

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from maskfold.tuning.score_tables import THRESHOLDS, ScoreTable, total
+from maskfold.tuning.tables.score_tables import THRESHOLDS, ScoreTable, total
 
 # Settings whose loss against the best is below this many standard errors of that loss (over folds) count as its equal.
 # Measured on simulated Severstal OOF, chosen on 250 images and scored on 2750 others: up to 1 the gain is that of the

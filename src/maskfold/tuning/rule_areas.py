@@ -12,7 +12,7 @@ from maskfold.execution.jobs import map_threads
 from maskfold.oof.with_truth import LabelledOof
 from maskfold.rules.applying import active_window, apply_rule, lowest_threshold
 from maskfold.rules.rules import AnyRule, ComponentRule
-from maskfold.tuning.component_pass import ComponentAreas, Scratch
+from maskfold.tuning.tables.component_pass import ComponentAreas, Scratch
 
 
 def rule_areas(
@@ -26,6 +26,7 @@ def rule_areas(
     of_thread = threading.local()
 
     def areas(image: LabelledOof) -> tuple[str, np.ndarray]:
+        """The id and the areas of one image."""
         if not hasattr(of_thread, "appliers"):
             scratch = Scratch()
             of_thread.appliers = [_ClassRules(of_class, largest_map_px, scratch) for of_class in rules]

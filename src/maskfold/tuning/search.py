@@ -31,7 +31,7 @@ from maskfold.tuning.mask_and_triplet import (
     triplet_table,
 )
 from maskfold.tuning.plateau import Choice, choose
-from maskfold.tuning.score_tables import FoldTables, ScoreTable, total
+from maskfold.tuning.tables.score_tables import FoldTables, ScoreTable, total
 
 TableKind = Literal["component", "mask"]
 

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from maskfold.rules.rules import AnyRule, ComponentRule
-from maskfold.tuning.score_tables import THRESHOLDS, ScoreTable
+from maskfold.tuning.tables.score_tables import THRESHOLDS, ScoreTable
 
 
 def plot_surface(

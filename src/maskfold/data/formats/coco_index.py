@@ -108,6 +108,7 @@ class _Scan:
     category_codes: dict[Any, int] = field(default_factory=dict)
 
     def add_image(self, item: Item) -> None:
+        """Take one entry of `images`."""
         image = self._entry(item, ("id", "file_name", "height", "width"))
         if image is None:
             return
@@ -128,6 +129,7 @@ class _Scan:
             self.sizes.extend((height, width))
 
     def add_category(self, item: Item) -> None:
+        """Take one entry of `categories`."""
         category = self._entry(item, ("id", "name"))
         if category is None:
             return

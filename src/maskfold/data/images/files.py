@@ -89,6 +89,7 @@ def check_channels(paths: Sequence[Path], channels: int) -> dict[Path, str]:
     doubtful = [p for p in paths if channels not in CONVERTED or p.suffix.lower() in (*TIFF, ARRAY)]
 
     def problem(path: Path) -> str | None:
+        """The problem of one file; None if it is good."""
         try:
             read_image(path, channels)
         except DataError as error:

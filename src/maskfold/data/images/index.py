@@ -97,6 +97,7 @@ def _inspected(
     """Each path with what was found, in order; decoding and reading leave Python's lock."""
 
     def inspect_chunk(chunk: Sequence[Path]) -> list[str | DataError]:
+        """What was found out about some files, one entry each."""
         findings: list[str | DataError] = []
         for path in chunk:
             try:

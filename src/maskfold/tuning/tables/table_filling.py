@@ -16,9 +16,9 @@ from maskfold.oof.with_truth import LabelledOof
 from maskfold.pixels.metrics import PLANES, plane_sum
 from maskfold.rules.applying import gate_level
 from maskfold.rules.rules import GATE_STEPS
-from maskfold.tuning.component_pass import ComponentPass
-from maskfold.tuning.map_histograms import HistogramSpill
-from maskfold.tuning.score_tables import FoldTables
+from maskfold.tuning.tables.component_pass import ComponentPass
+from maskfold.tuning.tables.map_histograms import HistogramSpill
+from maskfold.tuning.tables.score_tables import FoldTables
 
 HistogramRow = tuple[int, int, int, np.ndarray]
 

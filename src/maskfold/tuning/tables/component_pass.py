@@ -30,8 +30,8 @@ import cv2
 import numpy as np
 
 from maskfold.pixels.metrics import INTERSECTION, PREDICTED_AREA
-from maskfold.tuning.component_kernels import add_map
-from maskfold.tuning.component_labels import LEVELS, NEW_LABEL
+from maskfold.tuning.tables.component_kernels import add_map
+from maskfold.tuning.tables.component_labels import LEVELS, NEW_LABEL
 
 # Neighbours in ring order, clockwise from the west as (row, column) steps: four earlier in row-major order, four later.
 RING = ((0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1))

@@ -14,7 +14,7 @@ import numpy as np
 
 from maskfold.artefacts.files import whole_file
 from maskfold.pixels.metrics import FIXED_ONE, PLANES
-from maskfold.tuning.map_histograms import MapHistograms, write_member
+from maskfold.tuning.tables.map_histograms import MapHistograms, write_member
 
 THRESHOLDS = np.arange(1, 256)
 LAYOUT = 2  # of the file; a file of another one is stale even where changes of the code are accepted

@@ -8,7 +8,7 @@ import numpy as np
 
 from maskfold.execution.compiled import compiled, inlined
 from maskfold.pixels.metrics import plane_sum
-from maskfold.tuning.component_labels import LEVELS, sorted_by_level
+from maskfold.tuning.tables.component_labels import LEVELS, sorted_by_level
 
 
 @compiled

@@ -1,0 +1,1 @@
+"""The exact tables: the score of every threshold and minimum area, from one pass over each map."""
