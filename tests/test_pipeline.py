@@ -97,7 +97,7 @@ def test_changed_words_and_pictures_make_no_stage_stale_but_a_changed_loss_does(
     package = clone / "src" / "maskfold"
     changes = {  # a message of a reader, a colour of the pictures, a heading of the report
         "data/image_ids.py": ("is ambiguous", "stands for two files"),
-        "drawing/painting.py": ("CLASS_COLOURS = (", "CLASS_COLOURS = (\n    (1, 2, 3),"),
+        "drawing/class_colours.py": ("(225, 45, 45)", "(225, 45, 46)"),
         "report/page.html.j2": ("<h2", "<h2>One more heading</h2>\n<h2"),
     }
     before = {name: (package / name).read_text() for name in (*changes, "training/losses.py")}

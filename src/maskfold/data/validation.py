@@ -49,7 +49,7 @@ def check_files(
     reasons = {line.partition(": ")[0]: line.partition(": ")[2] for line in bad_tests}
     unreadable = {key: reasons.get(str(path), "cannot be read") for key, path in test.items() if path not in of_test}
     if unreadable and not of_test:
-        problems += [*bad_tests, "none of the test images can be read; a submission would be empty"]
+        problems += [*bad_tests, "no test image can be read"]
     usual = Counter(header[:2] for header in of_test.values()).most_common(1)
     for image_id in unreadable:
         height, width = _declared_size(test[image_id]) or (usual[0][0] if usual else (1, 1))
