@@ -21,11 +21,8 @@ get_browser() { # for the tests of the pages: what is installed, else Debian's o
     return
   fi
   local log=.venv/install-browser.log
-  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-cache policy chromium 2>/dev/null | grep -q 'Candidate: [0-9]'; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     printf 'set-up: installing the package chromium for the tests of the pages (once; a minute) …\n'
-    apt-get install --yes --no-install-recommends chromium >"$log" 2>&1 || true
-  elif [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    printf 'set-up: looking for the package chromium for the tests of the pages (once; a minute) …\n'
     { apt-get update && apt-get install --yes --no-install-recommends chromium; } >"$log" 2>&1 || true
   fi
   if ! .venv/bin/python tests/support/browser.py >/dev/null 2>&1; then
@@ -44,7 +41,8 @@ install_requirements requirements-onnx.txt 1
 # Types are checked while the tests run: on two cores that saves half a minute.
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
-PYTHONPATH=src .venv/bin/lint-imports --no-cache | tail -n 4
+imports=$(PYTHONPATH=src .venv/bin/lint-imports --no-cache) || { printf '%s\n' "$imports" >&2; exit 1; }
+printf '%s\n' "$imports" | tail -n 1
 types_log=$(mktemp)
 .venv/bin/mypy >"$types_log" 2>&1 &
 types=$!

@@ -71,11 +71,10 @@ def pytest_addoption(parser):
 
 def pytest_collection_modifyitems(config, items):
     folder = config.rootpath / "tests"
-    files = {path.relative_to(folder).as_posix() for path in {item.path for item in items}}
     if unknown := [name for name in SLOW if not (folder / name).is_file()]:
         raise pytest.UsageError(f"tests/conftest.py: SLOW names files that do not exist: {', '.join(unknown)}")
     for item in items:
-        if files and item.path.relative_to(folder).as_posix() in SLOW:
+        if item.path.relative_to(folder).as_posix() in SLOW:
             item.add_marker(pytest.mark.slow)
 
 
