@@ -100,11 +100,6 @@ def code_version(artefact: str, package: Path = _PACKAGE) -> str:
     return digest.hexdigest()[:16]
 
 
-def covers(artefact: str, module: str) -> bool:
-    """Whether the version of an artefact depends on a module, e.g. `training/losses`."""
-    return any(module == room or module.startswith(f"{room}/") for room in DECIDED_BY[artefact])
-
-
 @cache
 def arithmetic(source: str) -> str:
     """The syntax of a module without what only a reader sees; the same text for the same behaviour."""

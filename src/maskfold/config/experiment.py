@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, Literal, Self
 
@@ -101,9 +102,9 @@ class Run(Section):
     """The HTML pages of a run."""
 
     @property
+    @abstractmethod
     def experiments(self) -> tuple[Experiment, ...]:
         """The experiments that are trained: itself, or the members of a blend."""
-        raise NotImplementedError(f"{self.name} is neither an Experiment nor a Blend")
 
     @property
     def combine(self) -> Combine | None:
@@ -115,9 +116,9 @@ class Run(Section):
         """Channels of the images as the networks see them."""
         return self.experiments[0].model.in_channels
 
+    @abstractmethod
     def with_changes(self, change: Callable[[Config], dict[str, Any]]) -> Self:
         """This config with the values that `change` gives; for a blend each member too."""
-        raise NotImplementedError(f"{self.name} is neither an Experiment nor a Blend")
 
 
 class Experiment(Run):
