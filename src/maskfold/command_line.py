@@ -20,7 +20,7 @@ if find_spec("pydantic") is None or find_spec("torch") is None:
 
 from maskfold import __version__
 from maskfold.artefacts.paths import RunPaths, display
-from maskfold.artefacts.provenance import Provenance
+from maskfold.artefacts.provenance import Provenance, recheck_contents
 from maskfold.config import REPOSITORY, AutoData, Config, load_config
 from maskfold.config.loading import run_config
 from maskfold.config.reference import help_text
@@ -88,7 +88,8 @@ def stage_parser(description: str, examples: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--verify",
         action="store_true",
-        help="read all images and masks, and stop if one changed since the last --verify without a new time or size",
+        help="read all images, masks and artefacts: stop if an image or mask changed since the last --verify without a "
+        "new time or size, and recompute artefacts that did",
     )
     parser.add_argument(
         "--on-bad-image",
@@ -125,6 +126,11 @@ def _verify(config: Config) -> None:
     record = RunPaths.of(config).contents_csv
     compared = verify_contents(read_competition(config.data, "strict", Problems()), record)
     print(f"verify: {display(record)} holds the contents of all images and masks; {compared} were compared", flush=True)
+    paths = [RunPaths.of(run) for run in {run.name: run for run in (config, *config.experiments)}.values()]
+    folders = [folder for each in paths for folder in (each.run, each.oof)]
+    files = [path for each in paths for path in (each.folds_csv, each.submission(config.submission.layout))]
+    count = recheck_contents(folders, files)
+    print(f"verify: of {count} artefacts, the contents are read too, not only sizes and times", flush=True)
 
 
 def with_recognised_data(config: Config) -> Config:

@@ -25,6 +25,7 @@ from maskfold.media.pipeline import predicted
 from maskfold.media.predictor import Predictor
 from maskfold.media.request import Request
 from maskfold.media.video_reading import open_video
+from maskfold.network.trained import model_hashes
 from maskfold.rules.rules import ComponentRule, HardGate
 from maskfold.rules.tuned import TunedArtefact
 from maskfold.stages.predict import predict
@@ -110,7 +111,8 @@ def test_probabilities_are_those_of_the_submission(config, tmp_path, blended):
         shutil.copytree(RunPaths.of(config).run, RunPaths.of(members[1]).run, dirs_exist_ok=True)
         alone = as_blend(alone, alone.name, members=members, combine="geometric")
         weights = {"tiny": 0.4, "tiny2": 0.6}
-    tuned = TunedArtefact.read(RunPaths.of(config).postprocess_json).model_copy(update={"ensemble_weights": weights})
+    changes = {"ensemble_weights": weights, "checkpoints": model_hashes(alone)}
+    tuned = TunedArtefact.read(RunPaths.of(config).postprocess_json).model_copy(update=changes)
     names = ["a.png", "b.png"]
     for number, name in enumerate(names):
         (tmp_path / name).write_bytes(encode_photo(ball_frame(number), "png"))

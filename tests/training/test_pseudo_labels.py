@@ -106,8 +106,12 @@ def runs(tmp_path, tiny_competition):
     write_weights(first)
     paths = RunPaths.of(first)
     for fold in range(2):
-        Provenance("train", {}, {"folds": file_hash(paths.folds_csv)}).write(paths.model(fold))
+        record_training(paths, fold)
     return config, first
+
+
+def record_training(paths, fold):
+    Provenance("train", {}, {"folds": file_hash(paths.folds_csv)}, part=f"fold{fold}").write(paths.model(fold))
 
 
 def test_a_run_learns_from_another_and_says_so(runs, tiny_competition, capsys):
@@ -149,6 +153,7 @@ def test_a_run_learns_from_another_and_says_so(runs, tiny_competition, capsys):
     weights = torch.load(RunPaths.of(first).model(1), weights_only=True)
     bias = "network.segmentation_head.0.bias"
     torch.save({**weights, bias: weights[bias] + 1}, RunPaths.of(first).model(1))
+    record_training(RunPaths.of(first), 1)
     train_folds(config, tiny_competition)
     printed = capsys.readouterr().out
     assert "fold 0 is up to date" in printed and "fold 1 of 2 will be recomputed: model of first changed" in printed
@@ -159,10 +164,10 @@ def test_they_are_made_once_whoever_asks_at_the_same_time(runs, tiny_competition
     config, _ = runs
     make, made = pseudo_labels._make, []
 
-    def slow(config, competition, fold, path):
+    def slow(config, competition, fold, path, sha256):
         made.append(fold)
         time.sleep(0.2)
-        make(config, competition, fold, path)
+        make(config, competition, fold, path, sha256)
 
     monkeypatch.setattr(pseudo_labels, "_make", slow)
     with ThreadPoolExecutor(3) as pool:

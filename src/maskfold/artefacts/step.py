@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maskfold.artefacts.paths import display
-from maskfold.artefacts.provenance import Provenance
+from maskfold.artefacts.provenance import Provenance, forget
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,16 @@ class Step:
         """Print that an artefact is up to date."""
         self.say(f"{what or display(artefact)} is up to date, skipped")
 
-    def done(self, artefact: Path, made_from: Provenance, note: str = "") -> None:
-        """Record what an artefact was made from, and print that it was written; note: ends the line."""
-        made_from.write(artefact)
+    def begin(self, artefact: Path) -> None:
+        """Remove the record of an artefact whose files are about to be replaced: it must not vouch for a mixture."""
+        forget(artefact)
+
+    def done(self, artefact: Path, made_from: Provenance, note: str = "", also: Sequence[Path] = ()) -> None:
+        """Record what an artefact was made from, and print that it was written.
+
+        note: ends the line; also: further files in its folder that were written with it.
+        """
+        made_from.write(artefact, also)
         self.wrote(artefact, note)
 
     def wrote(self, artefact: Path, note: str = "") -> None:

@@ -63,28 +63,46 @@ class MemberEnsemble:
 
 
 def trained_ensemble(
-    config: Config, weights: Mapping[str, float], chosen: Sequence[int] | None = None
+    config: Config,
+    weights: Mapping[str, float],
+    chosen: Sequence[int] | None = None,
+    digests: Mapping[str, str] | None = None,
 ) -> MemberEnsemble:
     """All trained models of a run; members of a blend without weight are left out.
 
     weights: fold0 -> weight, or of a blend member -> weight;
-    chosen: the models of each experiment to use, None for all; their weights are scaled to a sum of 1.
+    chosen: the models of each experiment to use, None for all; their weights are scaled to a sum of 1;
+    digests: fold0, of a blend <member>/fold0 -> SHA-256 of the weights; None where the caller records none.
     Raises StaleError for weights that are missing or do not fit.
     """
     classes = len(config.data.class_names)
     if isinstance(config, Experiment):
-        return MemberEnsemble([_loaded(config, weights, chosen)], [1.0], "mean", classes)
+        return MemberEnsemble([_loaded(config, weights, chosen, digests)], [1.0], "mean", classes)
     members = [member for member in config.experiments if weights[member.name] > 0]
-    ensembles = [_loaded(member, equal_weights(member), chosen) for member in members]
+    ensembles = [_loaded(member, equal_weights(member), chosen, _of(member, digests)) for member in members]
     return MemberEnsemble(ensembles, [weights[member.name] for member in members], config.blend.combine, classes)
 
 
-def _loaded(config: Experiment, weights: Mapping[str, float], chosen: Sequence[int] | None) -> Ensemble:
+def _of(member: Experiment, digests: Mapping[str, str] | None) -> dict[str, str] | None:
+    """fold0 -> SHA-256 of a member's weights."""
+    if digests is None:
+        return None
+    start = f"{member.name}/"
+    return {name.removeprefix(start): digest for name, digest in digests.items() if name.startswith(start)}
+
+
+def _loaded(
+    config: Experiment,
+    weights: Mapping[str, float],
+    chosen: Sequence[int] | None,
+    digests: Mapping[str, str] | None,
+) -> Ensemble:
     """One experiment's models and their weights."""
     paths, names = RunPaths.of(config), model_names(config)
     used = range(len(names)) if chosen is None else chosen
     files = tuple(paths.model(number) for number in used)
-    models = _models(files, folder_fingerprint([*files]), config.model, len(config.data.class_names))
+    hashes = tuple(None if digests is None else digests[names[number]] for number in used)
+    models = _models(files, hashes, folder_fingerprint([*files]), config.model, len(config.data.class_names))
     shares = [weights[names[number]] for number in used]
     if chosen is not None:
         shares = [share / sum(shares) for share in shares] if sum(shares) else [1 / len(shares)] * len(shares)
@@ -92,9 +110,11 @@ def _loaded(config: Experiment, weights: Mapping[str, float], chosen: Sequence[i
 
 
 @cache
-def _models(files: tuple[Path, ...], _: str, model: ModelConfig, class_count: int) -> list[SegmentationModel]:
+def _models(
+    files: tuple[Path, ...], hashes: tuple[str | None, ...], _: str, model: ModelConfig, class_count: int
+) -> list[SegmentationModel]:
     """Trained models, loaded once a process, and again when the fingerprint says that their files have changed."""
-    return [load_model(file, model, class_count) for file in files]
+    return [load_model(file, model, class_count, digest) for file, digest in zip(files, hashes, strict=True)]
 
 
 def _chunks(images: pd.DataFrame, class_count: int) -> Iterator[pd.DataFrame]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from maskfold.artefacts.paths import RunPaths, display
-from maskfold.artefacts.provenance import record_path
+from maskfold.artefacts.provenance import contents_hash, record_path
 from maskfold.config import Blend, Config, Experiment, FoldsConfig
 from maskfold.data.competition import Competition
 from maskfold.data.csv_files import read_csv
@@ -34,6 +34,11 @@ def read_folds(config: Config, competition: Competition) -> pd.DataFrame:
             cure = f"made here; if the config or the data changed, run {_command(config)}"
         raise DataError([f"{display(path)}: {cure}", *error.problems]) from None
     return folds
+
+
+def folds_hash(config: Config) -> str:
+    """SHA-256 of a run's folds. Raises StaleError when they are not those that were made here."""
+    return contents_hash(RunPaths.of(config).folds_csv, _command(config).strip("`"))
 
 
 def is_given(path: Path) -> bool:

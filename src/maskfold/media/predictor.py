@@ -62,7 +62,7 @@ def _requested(config: Config, tuned: TunedArtefact, request: Request) -> Member
         if unknown or chosen == []:
             last = run.folds.models - 1
             raise UsageError(f"--folds: {run.name} has the folds 0 to {last}, found {unknown or 'none'}")
-    ensemble = trained_ensemble(config, tuned.ensemble_weights, chosen)
+    ensemble = trained_ensemble(config, tuned.ensemble_weights, chosen, tuned.checkpoints)
     members = []
     for member in ensemble.members:
         model = member.model

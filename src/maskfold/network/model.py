@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -198,15 +199,20 @@ def _size_hint(model: SegmentationModel, config: ModelConfig, failed: tuple[int,
     )
 
 
-def load_model(path: Path, config: ModelConfig, class_count: int) -> SegmentationModel:
+def load_model(path: Path, config: ModelConfig, class_count: int, sha256: str | None = None) -> SegmentationModel:
     """The network of a config with the trained weights of a model.pt; if it holds several checkpoints, their mean.
 
-    Raises StaleError when the file is missing, unreadable, or of another network.
+    sha256: what the caller records as the hash of these weights; the file that is hashed is the one that is read.
+    Raises StaleError when the file is missing, unreadable, of another network, or of another hash.
     """
     if not path.is_file():
         raise StaleError(f"{display(path)}: no such weights; run src/train.py with this config")
     try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:
+            if sha256 is not None and hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                raise ValueError("the file was replaced or damaged since it was recorded")
+            file.seek(0)
+            stored = torch.load(file, map_location="cpu", weights_only=True)
         states = stored if isinstance(stored, list) else [stored]
         if not states or not all(isinstance(state, dict) for state in states):
             raise ValueError("it holds no state dict")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from maskfold.artefacts.files import file_hash
 from maskfold.artefacts.paths import RunPaths, display
+from maskfold.artefacts.provenance import contents_hash
 from maskfold.config import Blend, Config
 from maskfold.errors import StaleError
 
@@ -23,19 +23,22 @@ def equal_weights(config: Config) -> dict[str, float]:
 
 
 def model_hashes(config: Config) -> dict[str, str]:
-    """`fold0` (`<member>/fold0` for a blend) -> SHA-256 of its weights. Raises StaleError when any is missing."""
+    """`fold0` (`<member>/fold0` for a blend) -> SHA-256 of its weights.
+
+    Raises StaleError when any is missing, or is not what was trained: damaged, or of another model.
+    """
     found, problems = {}, []
     for run in config.experiments:
-        paths = RunPaths.of(run)
+        paths, command = RunPaths.of(run), f"python src/train.py --config configs/{run.name}.yaml"
         missing = [fold for fold in range(run.folds.models) if not paths.model(fold).is_file()]
         if missing:
-            problems.append(
-                f"{display(paths.run)}: folds {missing} are not trained yet; "
-                f"run `python src/train.py --config configs/{run.name}.yaml`"
-            )
+            problems.append(f"{display(paths.run)}: folds {missing} are not trained yet; run `{command}`")
             continue
         for fold, name in enumerate(model_names(run)):
-            found[_of_run(config, run, name)] = file_hash(paths.model(fold))
+            try:
+                found[_of_run(config, run, name)] = contents_hash(paths.model(fold), command, f"fold{fold}")
+            except StaleError as error:
+                problems.append(str(error))
     if problems:
         raise StaleError("\n".join(problems))
     return found

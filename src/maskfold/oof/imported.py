@@ -12,7 +12,7 @@ import pandas as pd
 from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import folder_fingerprint
 from maskfold.artefacts.paths import RunPaths, display
-from maskfold.artefacts.provenance import Provenance
+from maskfold.artefacts.provenance import Provenance, forget
 from maskfold.config import Config, FoldsConfig
 from maskfold.data.competition import Competition
 from maskfold.data.formats.rle_csv import RleMasks
@@ -79,10 +79,15 @@ def import_oof(config: Config, source: Path, opened: Source, class_count: int) -
     )
     paths = [RunPaths.of(run).oof_parquet(fold) for fold in range(len(folds))]
     files = {"files": folder_fingerprint(opened.files)}
-    made_from = Provenance("tune_thresholds --oof", {"folds": folds}, files, code_version("imported oof"))
-    if not any(made_from.staleness(path) for path in paths):
+    made_from = [
+        Provenance("tune_thresholds --oof", {"folds": folds}, files, code_version("imported oof"), f"fold{fold}", name)
+        for fold in range(len(folds))
+    ]
+    if not any(made.staleness(path) for made, path in zip(made_from, paths, strict=True)):
         print(f"tune_thresholds: {display(paths[0].parent)} holds {source.name} already")
         return run
+    for path in paths:
+        forget(path)
     with ExitStack() as stack:
         metadata = {"source": source.name, "tta": ""}
         writers = [stack.enter_context(OofWriter(path, class_count, metadata)) for path in paths]
@@ -92,6 +97,6 @@ def import_oof(config: Config, source: Path, opened: Source, class_count: int) -
                 raise DataError([f"{source}: image {image.image_id} has {found}"])
             fold = folds.index(image.fold)
             writers[fold].write(image.image_id, fold, image.prob, image.class_prob)
-    for path in paths:
-        made_from.write(path)
+    for made, path in zip(made_from, paths, strict=True):
+        made.write(path)
     return run

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from maskfold.artefacts.files import file_hash
 from maskfold.artefacts.paths import RunPaths, display
+from maskfold.artefacts.provenance import contents_hash
 from maskfold.config import Blend, Combine, Config
 from maskfold.errors import StaleError
 from maskfold.network.trained import equal_weights, network_settings, tta_of
@@ -16,15 +16,15 @@ from maskfold.oof.store import read_metadata
 
 
 def oof_hashes(config: Config) -> dict[str, str]:
-    """`fold0` -> SHA-256 of its OOF file. Raises StaleError when one is missing."""
-    paths = RunPaths.of(config)
+    """`fold0` -> SHA-256 of its OOF file. Raises StaleError when one is missing or damaged."""
+    paths, command = RunPaths.of(config), f"python src/predict_oof.py --config configs/{config.name}.yaml"
     missing = [fold for fold in range(config.folds.count) if not paths.oof_parquet(fold).is_file()]
     if missing:
-        raise StaleError(
-            f"{display(paths.oof)}: the OOF of folds {missing} is not there yet; "
-            f"run `python src/predict_oof.py --config configs/{config.name}.yaml`"
-        )
-    return {f"fold{fold}": file_hash(paths.oof_parquet(fold)) for fold in range(config.folds.count)}
+        raise StaleError(f"{display(paths.oof)}: the OOF of folds {missing} is not there yet; run `{command}`")
+    return {
+        f"fold{fold}": contents_hash(paths.oof_parquet(fold), command, f"fold{fold}")
+        for fold in range(config.folds.count)
+    }
 
 
 _SAME_IN_ALL_PARTS = {

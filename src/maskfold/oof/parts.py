@@ -10,12 +10,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from maskfold.artefacts.code_version import code_version
-from maskfold.artefacts.files import file_hash
-from maskfold.artefacts.paths import RunPaths
 from maskfold.artefacts.provenance import Provenance
 from maskfold.config import Experiment
 from maskfold.data.competition import Competition
-from maskfold.folds.table import read_folds
+from maskfold.folds.table import folds_hash, read_folds
 from maskfold.folds.visibility import (
     excluded_ids,
     ids_hash,
@@ -49,7 +47,7 @@ def oof_parts(config: Experiment, competition: Competition) -> list[OofPart]:
     everywhere = config.data.exclude_from == "everything"
     excluded = excluded_ids(config, competition) if everywhere else frozenset()
     shared = {
-        "folds": file_hash(RunPaths.of(config).folds_csv),
+        "folds": folds_hash(config),
         "images": competition.train_inputs()["training images"],
     }
     settings, code = inference_settings(config), code_version("oof")
@@ -63,5 +61,6 @@ def oof_parts(config: Experiment, competition: Competition) -> list[OofPart]:
         if left_out:
             inputs["excluded images"] = ids_hash(left_out)
         checkpoints = {names[model]: digests[model] for model in used}
-        parts.append(OofPart(part, images, checkpoints, Provenance("predict_oof", settings, inputs, code)))
+        made_from = Provenance("predict_oof", settings, inputs, code, f"fold{part}", config.name)
+        parts.append(OofPart(part, images, checkpoints, made_from))
     return parts

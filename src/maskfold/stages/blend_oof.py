@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from maskfold.artefacts.code_version import code_version
-from maskfold.artefacts.files import file_hash
 from maskfold.artefacts.paths import RunPaths, display
-from maskfold.artefacts.provenance import Provenance
+from maskfold.artefacts.provenance import Provenance, contents_hash
 from maskfold.artefacts.step import Step
 from maskfold.blending.choice import BlendChoice, choose_blend, print_choice
 from maskfold.blending.fold_oof import BlendJob, blend_fold
 from maskfold.blending.oof_subset import sample_images
 from maskfold.blending.scores import BlendScores
-from maskfold.config import Blend
+from maskfold.config import Blend, Config
 from maskfold.data.competition import Competition
 from maskfold.errors import StaleError
 from maskfold.folds.table import read_folds, same_folds, shared_folds
@@ -37,8 +36,10 @@ def blend_oof(config: Blend, competition: Competition, accept_code_changes: bool
         made_from = Provenance(
             "predict_oof",
             {"combine": blend.combine, "weights": choice.weights},
-            {member.name: file_hash(RunPaths.of(member).oof_parquet(fold)) for member in blend.members},
+            {member.name: _oof_hash(member, fold) for member in blend.members},
             code_version("blended oof"),
+            f"fold{fold}",
+            config.name,
         )
         if step.due(paths.oof_parquet(fold), made_from, f"fold {fold}"):
             checkpoints = {
@@ -83,6 +84,11 @@ def _checked_parts(config: Blend, competition: Competition, step: Step) -> dict[
     return found
 
 
+def _oof_hash(member: Config, fold: int) -> str:
+    command = f"python src/predict_oof.py --config configs/{member.name}.yaml"
+    return contents_hash(RunPaths.of(member).oof_parquet(fold), command, f"fold{fold}")
+
+
 def _chosen(config: Blend, competition: Competition, step: Step) -> BlendChoice:
     """The weights in blend.json, chosen again unless it is up to date."""
     blend, path = config.blend, RunPaths.of(config).blend_json
@@ -93,7 +99,8 @@ def _chosen(config: Blend, competition: Competition, step: Step) -> BlendChoice:
         "tuning": config.tuning.model_dump(include=_CHOICE_SETTINGS),
         "seed": config.seed,
     }
-    inputs = {name: file_hash(file) for name, file in oof.items()} | competition.label_inputs()
+    inputs = {f"{run.name}/fold{fold}": _oof_hash(run, fold) for run in blend.members for fold in folds}
+    inputs |= competition.label_inputs()
     made_from = Provenance("blend", settings, inputs, code_version("blend weights"))
     reasons = step.reasons(path, made_from)
     choice = None if reasons else BlendChoice.read(path)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import file_hash, whole_file
 from maskfold.artefacts.paths import RunPaths, display, resolve
-from maskfold.artefacts.provenance import Provenance
+from maskfold.artefacts.provenance import Provenance, damage, record_path
 from maskfold.artefacts.step import Step
 from maskfold.config import Blend, Config
 from maskfold.data.competition import Competition
@@ -26,6 +29,7 @@ def make_folds(config: Config, competition: Competition, accept_code_changes: bo
     excluded = excluded_ids(config, competition)
     given = is_given(path)
     if not given and step.due(path, made_from):
+        _keep_changed(path, step)
         folds = shared_folds(config, competition) if isinstance(config, Blend) else cut_folds(config, competition)
         check_folds(folds, competition, config.folds, "the folds just made")
         with whole_file(path) as temporary:
@@ -40,6 +44,18 @@ def make_folds(config: Config, competition: Competition, accept_code_changes: bo
     if excluded:
         where = "training only" if config.data.exclude_from == "training" else "everything"
         step.say(f"data.exclude: {len(excluded)} images keep their folds, but are left out of {where}")
+
+
+def _keep_changed(path: Path, step: Step) -> None:
+    """Copy a csv that was changed since it was made: the change may have been meant."""
+    if path.is_file() and damage(path):
+        kept = path.with_name(f"{path.stem}.changed.csv")
+        with whole_file(kept) as temporary:
+            shutil.copyfile(path, temporary)
+        step.say(
+            f"{display(path)} was changed since it was made; the changed one is kept as {display(kept)}: to use it, "
+            f"copy it over the new one and remove {display(record_path(path))}"
+        )
 
 
 def _provenance(config: Config, competition: Competition) -> Provenance:

@@ -54,11 +54,13 @@ def make_submission(config: Config, competition: Competition, accept_code_change
     )
     if not step.due(submission, made_from):
         return
+    step.begin(submission)
     shards = _finished_shards(config, competition, tuned, _shards_made_from(config, made_from), step)
     rows = chain.from_iterable(map(read_shard, shards))
     write_submission(chain(rows, _blank_rows(competition)), competition, config.submission, submission)
     _write_bad_images(competition, paths.bad_images_csv, step)
-    step.done(submission, made_from, f", {len(competition.test)} images, decoded and checked")
+    also = [paths.bad_images_csv] if competition.unreadable else []
+    step.done(submission, made_from, f", {len(competition.test)} images, decoded and checked", also)
 
 
 def _shards_made_from(config: Config, submission: Provenance) -> Provenance:
@@ -106,9 +108,9 @@ def _finished_shards(
     tables = [images.iloc[start : start + size] for start in range(0, len(images), size)]
     shards = [folder / f"shard{number:05d}.parquet" for number in range(len(tables))]
     jobs = [
-        ShardJob(config, tuned, table, path, f"test images, shard {number} of {len(shards)}", made_from)
+        ShardJob(config, tuned, table, path, f"test images, shard {number} of {len(shards)}", made)
         for number, (path, table) in enumerate(zip(shards, tables, strict=True), 1)
-        if step.reasons(path, made_from)
+        if step.reasons(path, made := replace(made_from, part=f"shard{number - 1}", run=config.name))
     ]
     for job in jobs:
         _predict_shard(job)

@@ -10,6 +10,7 @@ from maskfold.artefacts.step import Step
 from maskfold.config import Blend, Config, Experiment
 from maskfold.data.competition import Competition
 from maskfold.execution.progress import tracked
+from maskfold.network.trained import model_names
 from maskfold.oof.origin import oof_metadata
 from maskfold.oof.parts import OofPart, oof_parts
 from maskfold.oof.store import OofWriter
@@ -53,11 +54,12 @@ def _predict_part(job: PartJob) -> Path:
     config, part, paths = job.config, job.part, RunPaths.of(job.config)
     path, class_count = paths.oof_parquet(part.part), len(config.data.class_names)
     loaded: dict[int, SegmentationModel] = {}
+    digests, names = part.checkpoints, model_names(config)
     with OofWriter(path, class_count, oof_metadata(config, part.checkpoints)) as writer:
         for models, images in part.images.groupby("models", sort=True):
             for model in models:
                 if model not in loaded:
-                    loaded[model] = load_model(paths.model(model), config.model, class_count)
+                    loaded[model] = load_model(paths.model(model), config.model, class_count, digests[names[model]])
             predictions = Ensemble.of(config, [loaded[model] for model in models]).predict_images(images)
             for prediction in tracked(predictions, len(images), f"fold {part.part}"):
                 writer.write(prediction.image_id, part.part, prediction.prob, prediction.class_prob)

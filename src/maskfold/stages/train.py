@@ -14,7 +14,7 @@ from maskfold.config import Blend, Config, Experiment
 from maskfold.data.competition import Competition
 from maskfold.data.images.depth import training_intensity
 from maskfold.errors import UsageError
-from maskfold.folds.table import read_folds
+from maskfold.folds.table import folds_hash, read_folds
 from maskfold.folds.visibility import ids_hash, seen_by
 from maskfold.pixels.intensity import Intensity
 from maskfold.training.processes import is_first_process
@@ -96,7 +96,7 @@ def training_provenance(
     config: Experiment, competition: Competition, fold: int, left_out: Sequence[str] = ()
 ) -> Provenance:
     """Everything the weights of a fold depend on; left_out: the images that data.exclude takes from it."""
-    inputs = competition.train_inputs() | {"folds": file_hash(RunPaths.of(config).folds_csv)}
+    inputs = competition.train_inputs() | {"folds": folds_hash(config)}
     weights = resolve(config.model.encoder_weights) if config.model.encoder_weights else None
     if weights is not None and weights.is_file():
         inputs["encoder weights"] = file_hash(weights)
@@ -110,4 +110,4 @@ def training_provenance(
         "metric": config.tuning.metric,
         **pseudo_label_settings(config),
     }
-    return Provenance("train", settings, inputs, code_version("model"))
+    return Provenance("train", settings, inputs, code_version("model"), f"fold{fold}", config.name)

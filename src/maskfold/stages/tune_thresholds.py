@@ -62,6 +62,7 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
         artefact = TunedArtefact.read(paths.postprocess_json)
         print_scores(artefact)
         return artefact
+    step.begin(paths.postprocess_json)
     oof_files = [paths.oof_parquet(fold) for fold in range(config.folds.count)]
     check_complete({fold: read_image_ids(path) for fold, path in enumerate(oof_files)}, competition)
     for fold in range(config.folds.count):
@@ -74,12 +75,11 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
     ]
     with whole_file(scores) as temporary:
         image_table(config.tuning.metric, classes, images).to_csv(temporary, index=False, float_format="%.9g")
-    _draw_surfaces(config, classes)
+    surfaces = _draw_surfaces(config, classes)
     artefact = _artefact(config, classes)
     artefact.write(paths.postprocess_json)
-    made_from.write(paths.postprocess_json)
     print_scores(artefact)
-    step.wrote(paths.postprocess_json)
+    step.done(paths.postprocess_json, made_from, also=[scores, *surfaces])
     return artefact
 
 
@@ -122,15 +122,17 @@ def _choice_settings(config: Config) -> dict[str, object]:
     }
 
 
-def _draw_surfaces(config: Config, classes: Sequence[TunedClass]) -> None:
+def _draw_surfaces(config: Config, classes: Sequence[TunedClass]) -> list[Path]:
     """A picture of each class's component table, next to postprocess.json, with the default and the optimum marked."""
-    paths = RunPaths.of(config)
+    paths, pictures = RunPaths.of(config), []
     for index, entry in enumerate(classes):
         table = total([fold.table(0) for fold in _class_tables(config, index)])
         with whole_file(paths.surface_png(entry.class_name)) as temporary:
             picture = temporary.with_suffix(".png")  # matplotlib goes by the ending
             plot_surface(table, entry.default_rule, entry.tuned_rule, picture)
             picture.replace(temporary)
+        pictures.append(paths.surface_png(entry.class_name))
+    return pictures
 
 
 def _label_hashes(competition: Competition) -> dict[str, str]:
@@ -156,9 +158,13 @@ def _make_tables(config: Config, competition: Competition, fold: int, inputs: Ma
         {"tuning": tuning.model_dump(include=_TABLE_SETTINGS), "largest_map_px": largest, "layout": LAYOUT},
         {name: value for name, value in inputs.items() if name == f"fold{fold}" or name.startswith("label")},
         code_version("score tables"),
+        f"fold{fold}",
+        config.name,
     )
-    if not step.reasons(path, made_from):
+    if not (reasons := step.reasons(path, made_from)):
         return
+    if path.exists():
+        step.announce(path, reasons)
     grid = area_grid(largest, tuning.dense_areas, tuning.area_growth)
     count = len(read_image_ids(paths.oof_parquet(fold)))
     images = tracked(iter_with_truth(paths.oof_parquet(fold), fold, competition), count, f"exact tables, fold {fold}")

@@ -28,7 +28,7 @@ def predict_rows(config: Config, tuned: TunedArtefact, images: pd.DataFrame, tit
     # torch takes seconds to import, and a fresh stage does not need it.
     from maskfold.blending.ensemble import trained_ensemble
 
-    predictions = trained_ensemble(config, tuned.ensemble_weights).predict_images(images)
+    predictions = trained_ensemble(config, tuned.ensemble_weights, digests=tuned.checkpoints).predict_images(images)
     return submission_rows(tracked(predictions, len(images), title), tuned.rules, config.submission)
 
 

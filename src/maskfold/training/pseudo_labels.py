@@ -20,7 +20,7 @@ import pandas as pd
 from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import file_hash, whole_file
 from maskfold.artefacts.paths import RunPaths, display
-from maskfold.artefacts.provenance import Provenance, record_path
+from maskfold.artefacts.provenance import Provenance, contents_hash, record_path
 from maskfold.artefacts.step import Step
 from maskfold.config import Experiment, PseudoLabelsConfig
 from maskfold.data.competition import Competition, MaskSource
@@ -152,7 +152,9 @@ def pseudo_label_inputs(config: Experiment, competition: Competition, fold: int)
         return {}
     source = config.pseudo_labels.run
     images = {name: digest for name, digest in competition.test_inputs().items() if name != "sample submission"}
-    return {f"model of {source.name}": file_hash(RunPaths.of(source).model(fold)), **images}
+    command = f"python src/train.py --config configs/{source.name}.yaml"
+    model = contents_hash(RunPaths.of(source).model(fold), command, f"fold{fold}")
+    return {f"model of {source.name}": model, **images}
 
 
 def read_pseudo_labels(config: Experiment, competition: Competition, fold: int, step: Step) -> PseudoLabels | None:
@@ -168,11 +170,13 @@ def read_pseudo_labels(config: Experiment, competition: Competition, fold: int, 
         {"run": source.name, **inference_settings(source)},
         pseudo_label_inputs(config, competition, fold),
         code_version("pseudo-labels"),
+        f"fold{fold}",
+        config.name,
     )
     with _alone(path):
         if reasons := step.reasons(path, made_from):
             step.announce(path, reasons, f"pseudo-labels of fold {fold}")
-            _make(config, competition, fold, path)
+            _make(config, competition, fold, path, made_from.inputs[f"model of {source.name}"])
             made_from.write(path)
     return _labels(pd.read_parquet(path), competition, config.pseudo_labels)
 
@@ -186,7 +190,7 @@ def _alone(path: Path) -> Iterator[None]:
         yield
 
 
-def _make(config: Experiment, competition: Competition, fold: int, path: Path) -> None:
+def _make(config: Experiment, competition: Competition, fold: int, path: Path, sha256: str) -> None:
     """Write the masks and the confidence of every test image by the source's model of the fold, whole or not at all."""
     # torch takes seconds to import, and fresh labels do not need it.
     from maskfold.inference.predict import Ensemble
@@ -194,7 +198,7 @@ def _make(config: Experiment, competition: Competition, fold: int, path: Path) -
 
     assert config.pseudo_labels is not None
     source, images = config.pseudo_labels.run, competition.readable_test
-    model = load_model(RunPaths.of(source).model(fold), source.model, len(competition.class_names))
+    model = load_model(RunPaths.of(source).model(fold), source.model, len(competition.class_names), sha256)
     rows = []
     predictions = Ensemble.of(source, [model]).predict_images(images)
     for image_id, prob, class_prob in tracked(predictions, len(images), f"pseudo-labels, fold {fold}"):
