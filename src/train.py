@@ -1,8 +1,8 @@
-"""Train every fold of an experiment.
+"""Train every fold of an experiment, and the models of its refit.
 
-Reads the competition's images and labels and folds/<name>.csv. Writes runs/<name>/fold<k>/: model.pt (the chosen
-weights), checkpoints, samples.png, history.csv and TensorBoard logs; and runs/<name>/folds.csv, the folds
-side by side. A fold whose inputs have not changed is skipped; one that was interrupted continues after its last epoch.
+Reads the competition's images and labels and folds/<name>.csv. Writes runs/<name>/fold<k>/ and refit<k>/: model.pt
+(the chosen weights), checkpoints, samples.png, history.csv and TensorBoard logs; and runs/<name>/folds.csv, the folds
+side by side. A model whose inputs have not changed is skipped; one that was interrupted continues after its last epoch.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import argparse
 
 from maskfold.command_line import config_of, run_stage, stage_parser
 from maskfold.data.opening import open_competition
-from maskfold.stages.train import train_folds
+from maskfold.stages.train import models_asked_for, train_models
 
 EXAMPLES = """\
   python src/train.py                                        the demo
@@ -24,6 +24,7 @@ def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = stage_parser("Train every fold of an experiment.", EXAMPLES)
     parser.add_argument("--fold", type=int, metavar="K", help="train this fold only (0-based)")
+    parser.add_argument("--refit", action="store_true", help="train only the models of `refit`, on all labelled images")
     return parser.parse_args()
 
 
@@ -31,12 +32,9 @@ def main() -> None:
     """Train."""
     args = parse_args()
     config = config_of(args)
-    train_folds(
-        config,
-        open_competition(config.data, config.in_channels, args.on_bad_image),
-        args.fold,
-        args.accept_code_changes,
-    )
+    only = models_asked_for(config, args.fold, args.refit)
+    competition = open_competition(config.data, config.in_channels, args.on_bad_image)
+    train_models(config, competition, only, args.accept_code_changes)
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ NOT_DECIDING = {
     "rules/tuned": "how the rules are written down",
     "stages": "paths, freshness and the console",
     "submission": "read back by the report: the submission's own hash is recorded",
+    "training/clock": "how long a training may take, which no record of code can repeat",
     "training/history": "the log of a training",
     "training/history_callback": "the same",
     "training/processes": "which process prints",

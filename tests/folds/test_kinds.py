@@ -29,7 +29,7 @@ from maskfold.oof.store import iter_oof, read_image_ids, read_metadata
 from maskfold.stages.export_bundle import export_bundle
 from maskfold.stages.make_folds import make_folds
 from maskfold.stages.predict_oof import predict_oof
-from maskfold.stages.train import train_folds
+from maskfold.stages.train import train_models
 from maskfold.stages.tune_thresholds import tune
 from maskfold.submission.usable_rules import checked_artefact
 from maskfold.training.summary import fold_summary
@@ -169,7 +169,7 @@ def test_oof_of_repeats_is_the_mean_of_the_models_that_have_not_seen_the_image(
     predict_oof(config, tiny_competition)
     assert "model fold3 changed" in capsys.readouterr().out
     RunPaths.of(config).model(3).unlink()
-    with pytest.raises(StaleError, match=r"folds \[3\] are not trained yet"):
+    with pytest.raises(StaleError, match=r"not trained yet: fold3"):
         predict_oof(config, tiny_competition)
 
 
@@ -336,12 +336,12 @@ def test_a_hold_out_is_trained_once_without_what_is_held_out_or_excluded(tmp_pat
     (tmp_path / "wrong.csv").write_text(f"image_id\n{trained_on[0]}\n")
     data = config.data.model_copy(update={"exclude": str(tmp_path / "wrong.csv")})
     config = config.model_copy(update={"data": data})
-    train_folds(config, tiny_competition)
+    train_models(config, tiny_competition)
     printed = capsys.readouterr().out
     assert "train: fold 0 of 1" in printed and "1 images of data.exclude are left out" in printed
     assert len(fold_summary(config)) == 2  # the model and the mean
     predict_oof(config, tiny_competition)
     assert set(read_image_ids(RunPaths.of(config).oof_parquet(0))) == set(folds["image_id"][folds["fold"] == 0])
     assert list(json.loads(read_metadata(RunPaths.of(config).oof_parquet(1))["models"])) == ["fold0"]
-    train_folds(config, tiny_competition)
+    train_models(config, tiny_competition)
     assert "fold 0 is up to date" in capsys.readouterr().out

@@ -23,7 +23,7 @@ from maskfold.oof.parts import oof_parts
 from maskfold.oof.store import OofWriter, iter_oof
 from maskfold.stages.make_folds import make_folds
 from maskfold.stages.predict_oof import predict_oof
-from maskfold.stages.train import train_folds
+from maskfold.stages.train import train_models
 from maskfold.stages.tune_thresholds import tune
 from maskfold.submission.usable_rules import checked_artefact
 from support.blends import as_blend
@@ -156,7 +156,7 @@ def test_everything_a_member_lacks_is_reported_at_once(blend, tiny_competition):
     with pytest.raises(StaleError) as error:
         predict_oof(blend, tiny_competition)
     assert "sharp, OOF of fold 2: fold2.parquet does not exist yet" in str(error.value)
-    assert "folds [1] are not trained yet" in str(error.value) and "train.py --config configs/dull" in str(error.value)
+    assert "not trained yet: fold1" in str(error.value) and "train.py --config configs/dull" in str(error.value)
     assert not RunPaths.of(blend).blend_json.exists()
 
 
@@ -175,7 +175,7 @@ def test_members_on_other_folds_are_refused(blend, tiny_competition):
 
 def test_training_a_blend_only_says_what_its_members_lack(blend, tiny_competition, capsys):
     RunPaths.of(blend.blend.members[1]).model(1).unlink()
-    train_folds(blend, tiny_competition)
+    train_models(blend, tiny_competition)
     output = capsys.readouterr().out
     assert "sharp: 3 of 3 folds trained\n" in output
     assert "dull: 2 of 3 folds trained; run `python src/train.py --config configs/dull.yaml`" in output

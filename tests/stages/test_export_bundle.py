@@ -136,8 +136,8 @@ def test_a_blend_travels_with_the_weights_of_all_its_members(run, tmp_path):
     second = first.model_copy(
         update={"name": "second", "inference": first.inference.model_copy(update={"tta": ("vflip",)})}
     )
-    shutil.copytree(RunPaths.of(first).run / "fold0", RunPaths.of(second).fold(1))
-    shutil.copytree(RunPaths.of(first).run / "fold1", RunPaths.of(second).fold(0))
+    shutil.copytree(RunPaths.of(first).run / "fold0", RunPaths.of(second).training(1))
+    shutil.copytree(RunPaths.of(first).run / "fold1", RunPaths.of(second).training(0))
     blend = as_blend(first, "both", members=(first, second), combine="geometric")
     shutil.copyfile(RunPaths.of(first).folds_csv, RunPaths.of(blend).folds_csv)
     write_rules(blend, RULES, ensemble_weights={"tiny": 0.75, "second": 0.25}, combine="geometric")

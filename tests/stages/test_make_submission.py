@@ -49,7 +49,7 @@ def other_weights(paths):
         (lambda paths: paths.postprocess_json.write_text('{"name": "tiny"'), f"no usable tuned rules .*EOF.*`{TUNE}`"),
         (lambda paths: replaced(paths, '"threshold": 126', '"threshold": 300'), f"classes.0.rule.*255.*`{TUNE}`"),
         (lambda paths: replaced(paths, '"class_name": "4"', '"class_name": "5"'), "is for the classes .*'5'.*`" + TUNE),
-        (lambda paths: paths.model(1).unlink(), r"folds \[1\] are not trained yet; run `python src/train.py"),
+        (lambda paths: paths.model(1).unlink(), r"not trained yet: fold1; run `python src/train.py"),
         (other_weights, r"tuned on other models than the trained ones \(fold1\); run `python src/predict_oof.py"),
     ],
     ids=["missing", "cut off", "impossible", "other classes", "missing fold", "other checkpoint"],

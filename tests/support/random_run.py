@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from maskfold.artefacts.paths import RunPaths
-from maskfold.config import Config
+from maskfold.config import Config, Experiment
 from maskfold.network.model import build_model
 from maskfold.network.trained import equal_weights, model_hashes, tta_of
 from maskfold.rules.rules import Rule
@@ -22,7 +22,7 @@ from maskfold.rules.tuned import (
 
 def write_weights(config: Config, seed: int = 0) -> None:
     """Random weights of every model, model k from seed + k."""
-    for number in range(config.folds.models):
+    for number in range(config.models if isinstance(config, Experiment) else config.folds.models):
         torch.manual_seed(seed + number)
         path = RunPaths.of(config).model(number)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -136,7 +136,7 @@ def _write_artefacts(config, names, masks, classes):
                 prob = predicted(number, masks(names[number]))
                 class_prob = np.array([prob[k].max() / 255 for k in range(len(classes))], np.float32)
                 writer.write(names[number], fold, prob, class_prob)
-        paths.fold(fold).mkdir(parents=True)
+        paths.training(fold).mkdir(parents=True)
         history = {
             "epoch": [0, 1],
             "train_loss": [1.0, 0.5],

@@ -10,14 +10,9 @@ import torch
 from maskfold.artefacts.paths import RunPaths
 from maskfold.artefacts.provenance import Provenance
 from maskfold.config import (
-    Experiment,
-    FoldsConfig,
-    ModelConfig,
     Resize,
-    RleCsvData,
     SamplingConfig,
     ScheduleConfig,
-    TrainConfig,
     TrainPhase,
 )
 from maskfold.errors import ConfigError, TrainingError
@@ -25,29 +20,12 @@ from maskfold.training.fit import train_fold
 from maskfold.training.history_callback import HistoryCallback
 from maskfold.training.module import FoldModule
 from maskfold.training.validation import ValidationScores
-
-MADE_FROM = Provenance("train", {}, {}, "c0de")
-
-
-def config_of(root, name="x", **train):
-    return Experiment(
-        name=name,
-        output_root=str(root),
-        data=RleCsvData(root="x", class_names=("bright", "dark")),
-        folds=FoldsConfig(count=2),
-        model=ModelConfig(
-            encoder="tu-mobilenetv3_small_050",
-            encoder_weights=None,
-            decoder_channels=(32, 24, 16, 8, 8),
-            encoder_depth=5,
-        ),
-        train=TrainConfig(**{"batch_size": 2, "crop_size": (32, 64), "workers": 0, "accelerator": "cpu", **train}),
-    )
+from support.trainings import MADE_FROM, config_of, halves
 
 
 @pytest.fixture
 def folds(tiny_competition):
-    return pd.DataFrame({"image_id": tiny_competition.train["image_id"], "fold": np.arange(12) // 6})
+    return halves(tiny_competition)
 
 
 def train(config, competition, folds):
@@ -63,7 +41,7 @@ def test_the_loss_falls_and_every_artefact_is_there(tmp_path, tiny_competition, 
     assert history["epoch"].tolist() == list(range(6))
     assert history["train_loss"].iloc[-1] < 0.8 * history["train_loss"].iloc[0]
     assert {"dice_bright", "dice_dark", "valid_metric", "learning_rate", "seconds"} <= set(history.columns)
-    folder = paths.fold(0)
+    folder = paths.training(0)
     names = ("best-005.ckpt", "last.ckpt", "samples.png", "model.pt")
     assert all((folder / name).is_file() for name in names)
     assert list((folder / "tensorboard").glob("events.*"))
@@ -150,7 +128,7 @@ def test_phases_change_crops_batches_and_rates_and_resume_to_the_same_weights(
 
 def test_an_ensemble_keeps_the_best_checkpoints_of_a_fold(tmp_path, tiny_competition, folds):
     kept = train(config_of(tmp_path, epochs=3, top_k=2, select="ensemble"), tiny_competition, folds)
-    files = sorted(RunPaths.of(config_of(tmp_path)).fold(0).glob("best-*.ckpt"))
+    files = sorted(RunPaths.of(config_of(tmp_path)).training(0).glob("best-*.ckpt"))
     assert len(kept) == len(files) == 2
     name = "network.segmentation_head.0.weight"
     stored = [torch.load(file, weights_only=True)["state_dict"][f"model.{name}"] for file in files]
@@ -160,7 +138,7 @@ def test_an_ensemble_keeps_the_best_checkpoints_of_a_fold(tmp_path, tiny_competi
 def test_a_network_that_cannot_be_built_costs_no_finished_training(tmp_path, tiny_competition, folds):
     config = config_of(tmp_path)
     paths = RunPaths.of(config)
-    paths.fold(0).mkdir(parents=True)
+    paths.training(0).mkdir(parents=True)
     paths.model(0).write_bytes(b"hours of work")
     for change, answer in (
         ({"encoder": "resnet43"}, "unknown 'resnet43'"),
@@ -212,7 +190,7 @@ def test_a_loss_of_nan_stops_with_the_images_and_keeps_the_last_checkpoint(
         match=r"fold 0, epoch 2, batch 2: the loss became NaN or infinite \(nan\). Images of the batch: train\d+",
     ):
         train(config, tiny_competition, folds)
-    folder = RunPaths.of(config).fold(0)
+    folder = RunPaths.of(config).training(0)
     assert torch.load(folder / "last.ckpt", weights_only=True)["epoch"] == 0
     assert not RunPaths.of(config).model(0).exists()
 
@@ -256,7 +234,7 @@ def test_a_training_that_a_signal_ends_is_an_interrupt_and_continues(
                 train(config, tiny_competition, folds)
         finally:
             signal.signal(signal.SIGINT, before)  # lightning leaves it ignored
-    assert torch.load(RunPaths.of(config).fold(0) / "last.ckpt", weights_only=True)["epoch"] == 0
+    assert torch.load(RunPaths.of(config).training(0) / "last.ckpt", weights_only=True)["epoch"] == 0
     train(config, tiny_competition, folds)
     assert pd.read_csv(RunPaths.of(config).history_csv(0))["epoch"].tolist() == [0, 1]
 

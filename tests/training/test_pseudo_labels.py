@@ -18,7 +18,7 @@ from maskfold.data.formats.rle_csv import RleMasks
 from maskfold.errors import ConfigError, DataError, StaleError
 from maskfold.oof.store import read_image_ids
 from maskfold.stages.predict_oof import predict_oof
-from maskfold.stages.train import train_folds
+from maskfold.stages.train import train_models
 from maskfold.training import pseudo_labels
 from maskfold.training.datamodule import FoldData
 from maskfold.training.pseudo_labels import PseudoLabels, image_confidence, read_pseudo_labels
@@ -125,7 +125,7 @@ def test_a_run_learns_from_another_and_says_so(runs, tiny_competition, capsys):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(FoldData, "__init__", watched)
-        train_folds(config, tiny_competition)
+        train_models(config, tiny_competition)
     paths, printed = RunPaths.of(config), capsys.readouterr().out
     for fold, data in enumerate(seen):
         assert (paths.pseudo_labels(fold)).is_file() and f"pseudo-labels of fold {fold} will be computed" in printed
@@ -148,13 +148,13 @@ def test_a_run_learns_from_another_and_says_so(runs, tiny_competition, capsys):
     found = {name for fold in range(2) for name in read_image_ids(paths.oof_parquet(fold))}
     assert found == set(tiny_competition.train["image_id"])
     capsys.readouterr()
-    train_folds(config, tiny_competition)
+    train_models(config, tiny_competition)
     assert capsys.readouterr().out.count("is up to date, skipped") == 2
     weights = torch.load(RunPaths.of(first).model(1), weights_only=True)
     bias = "network.segmentation_head.0.bias"
     torch.save({**weights, bias: weights[bias] + 1}, RunPaths.of(first).model(1))
     record_training(RunPaths.of(first), 1)
-    train_folds(config, tiny_competition)
+    train_models(config, tiny_competition)
     printed = capsys.readouterr().out
     assert "fold 0 is up to date" in printed and "fold 1 of 2 will be recomputed: model of first changed" in printed
     assert "pseudo-labels of fold 1 will be recomputed: model of first changed" in printed
@@ -184,14 +184,14 @@ def test_a_source_that_cannot_label_is_refused_with_what_to_run(runs, tiny_compe
     table = pd.read_csv(paths.folds_csv)
     table.assign(fold=1 - table["fold"]).to_csv(RunPaths.of(config).folds_csv, index=False)
     with pytest.raises(DataError, match=r"first has other folds.*copy .*first.csv to .*second.csv"):
-        train_folds(config, tiny_competition)
+        train_models(config, tiny_competition)
     for run in (first, config):
         table.assign(fold=1 - table["fold"]).to_csv(RunPaths.of(run).folds_csv, index=False)
     with pytest.raises(StaleError, match=r"folds \[0, 1\] were trained on other folds .*train.py --config .*first"):
-        train_folds(config, tiny_competition)
+        train_models(config, tiny_competition)
     paths.model(1).unlink()
-    with pytest.raises(StaleError, match=r"folds \[1\] are not trained yet; run `python src/train.py --config .*first"):
-        train_folds(config, tiny_competition)
+    with pytest.raises(StaleError, match=r"not trained yet: fold1; run `python src/train.py --config .*first"):
+        train_models(config, tiny_competition)
 
 
 @pytest.mark.parametrize(

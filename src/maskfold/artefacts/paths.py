@@ -26,11 +26,12 @@ class RunPaths:
 
     root: Path
     name: str
+    fold_models: int  # models with a higher number are those of the refit
 
     @classmethod
-    def of(cls, config: Config) -> RunPaths:
-        """The paths of a config's run."""
-        return cls(resolve(config.output_root), config.name)
+    def of(cls, config: Config, root: Path | None = None) -> RunPaths:
+        """The paths of a config's run, below `root` instead of `config.output_root` if it is given."""
+        return cls(resolve(config.output_root) if root is None else root, config.name, config.folds.models)
 
     @property
     def folds_csv(self) -> Path:
@@ -42,26 +43,27 @@ class RunPaths:
         """Checkpoints, history, logs: everything training leaves behind."""
         return self.root / "runs" / self.name
 
-    def fold(self, fold: int) -> Path:
-        """Folder of one fold's training: model.pt, checkpoints, samples.png, history.csv."""
-        return self.run / f"fold{fold}"
+    def training(self, number: int) -> Path:
+        """Folder of one model's training, fold<k> or refit<k>: model.pt, checkpoints, samples.png, history.csv."""
+        refit = number - self.fold_models
+        return self.run / (f"fold{number}" if refit < 0 else f"refit{refit}")
 
-    def model(self, fold: int) -> Path:
-        """The chosen weights of one fold, a plain state dict: what OOF and test images are predicted with."""
-        return self.fold(fold) / "model.pt"
+    def model(self, number: int) -> Path:
+        """The chosen weights of one model, a plain state dict: what OOF and test images are predicted with."""
+        return self.training(number) / "model.pt"
 
     def pseudo_labels(self, fold: int) -> Path:
         """What another run's model of this fold makes of the test images, for this run to learn from."""
         return self.run / "pseudo_labels" / f"fold{fold}.parquet"
 
-    def history_csv(self, fold: int) -> Path:
+    def history_csv(self, number: int) -> Path:
         """One row an epoch: epoch, train_loss, valid_loss, valid_metric, learning_rate, seconds, peak_memory_mb."""
-        return self.fold(fold) / "history.csv"
+        return self.training(number) / "history.csv"
 
     @property
     def folds_summary_csv(self) -> Path:
         """The trained folds side by side, one row each and their mean."""
-        return self.fold(0).parent / "folds.csv"
+        return self.run / "folds.csv"
 
     @property
     def oof(self) -> Path:

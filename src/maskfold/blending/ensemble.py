@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from maskfold.artefacts.files import folder_fingerprint
-from maskfold.artefacts.paths import RunPaths
+from maskfold.artefacts.paths import RunPaths, display
 from maskfold.blending.combining import combine_class_probs, combine_maps
 from maskfold.config import Combine, Config, Experiment, ModelConfig
+from maskfold.errors import StaleError
 from maskfold.inference.batches import ImageBatch
 from maskfold.inference.predict import Ensemble, Prediction
 from maskfold.network.model import SegmentationModel, load_model
@@ -97,12 +98,18 @@ def _loaded(
     chosen: Sequence[int] | None,
     digests: Mapping[str, str] | None,
 ) -> Ensemble:
-    """One experiment's models and their weights."""
+    """One experiment's models for images without labels, or the chosen ones, and their weights."""
     paths, names = RunPaths.of(config), model_names(config)
-    used = range(len(names)) if chosen is None else chosen
+    used = config.test_numbers if chosen is None else chosen
     files = tuple(paths.model(number) for number in used)
-    hashes = tuple(None if digests is None else digests[names[number]] for number in used)
+    missing = [display(file) for file in files if not file.is_file()]
+    if missing:
+        command = f"python src/train.py --config configs/{config.name}.yaml"
+        raise StaleError(f"{', '.join(missing)}: not trained yet; run `{command}`")
+    hashes = tuple(None if digests is None else digests[config.model_name(number)] for number in used)
     models = _models(files, hashes, folder_fingerprint([*files]), config.model, len(config.data.class_names))
+    if config.refit is not None and chosen is None:
+        return Ensemble.of(config, models)
     shares = [weights[names[number]] for number in used]
     if chosen is not None:
         shares = [share / sum(shares) for share in shares] if sum(shares) else [1 / len(shares)] * len(shares)

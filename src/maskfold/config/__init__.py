@@ -16,6 +16,7 @@ from maskfold.config.inference import TTA_SCALE, InferenceConfig
 from maskfold.config.loading import REPOSITORY, load_config, load_experiment
 from maskfold.config.loss import LossConfig
 from maskfold.config.model import ModelConfig, Resize
+from maskfold.config.refit import RefitConfig
 from maskfold.config.report import ReportConfig
 from maskfold.config.sampling import SamplingConfig, SubsetConfig
 from maskfold.config.section import Section
@@ -46,6 +47,7 @@ __all__ = [
     "PathColumns",
     "PathsCsvData",
     "PseudoLabelsConfig",
+    "RefitConfig",
     "ReportConfig",
     "Resize",
     "RleColumns",

@@ -7,13 +7,14 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from maskfold.config.data import DataConfig
 from maskfold.config.data.demo import DemoConfig
 from maskfold.config.folds import FoldsConfig
 from maskfold.config.inference import InferenceConfig
 from maskfold.config.model import ModelConfig
+from maskfold.config.refit import RefitConfig
 from maskfold.config.report import ReportConfig
 from maskfold.config.section import Section
 from maskfold.config.submission import SubmissionConfig
@@ -25,7 +26,7 @@ Combine = Literal["mean", "geometric", "vote"]
 # An override of one of these that is given to a blend also applies to its members: where files are, and the machine.
 SHARED_KEYS = ("output_root", "data", "demo", "folds", "train.accelerator", "train.workers")
 
-TRAINING = ("model", "train", "pseudo_labels")  # the sections of an experiment that a blend does not have
+TRAINING = ("model", "train", "refit", "pseudo_labels")  # the sections of an experiment that a blend does not have
 
 
 class PseudoLabelsConfig(Section):
@@ -130,8 +131,43 @@ class Experiment(Run):
     train: TrainConfig = TrainConfig()
     """Training of one model."""
 
+    refit: RefitConfig | None = None
+    """Models trained on all labelled images, which predict the test images. null: the fold models predict them."""
+
     pseudo_labels: PseudoLabelsConfig | None = None
     """Test predictions of a finished run that join the training images. null: none."""
+
+    @model_validator(mode="after")
+    def _refit_has_true_labels(self) -> Experiment:
+        if self.refit is not None and self.pseudo_labels is not None:
+            raise ValueError("refit: not together with pseudo_labels, whose labels belong to folds")
+        if self.refit is not None and self.refit.start == "fold0" and self.train.select == "ensemble":
+            raise ValueError("refit.start: fold0 needs one network a fold, not train.select: ensemble")
+        return self
+
+    @property
+    def models(self) -> int:
+        """How many models are trained: those of the folds, then those of the refit."""
+        return self.folds.models + (0 if self.refit is None else self.refit.models)
+
+    def model_title(self, number: int) -> str:
+        """`fold 0`, `fold 1`, …, then `refit 0`, …: a model in messages."""
+        refit = number - self.folds.models
+        return f"fold {number}" if refit < 0 else f"refit {refit}"
+
+    def model_name(self, number: int) -> str:
+        """`fold0`, `fold1`, …, then `refit0`, …: the name of a model and of its folder."""
+        return self.model_title(number).replace(" ", "")
+
+    @property
+    def refit_numbers(self) -> range:
+        """The numbers of the models of the refit; they follow those of the folds."""
+        return range(self.folds.models, self.models)
+
+    @property
+    def test_numbers(self) -> range:
+        """The numbers of the models that predict images without labels."""
+        return self.refit_numbers if self.refit is not None else range(self.folds.models)
 
     @property
     def experiments(self) -> tuple[Experiment, ...]:

@@ -69,6 +69,11 @@ class TrainConfig(Section):
     epochs: int = Field(30, ge=1)
     """Epochs of the first phase (all of them, unless `then` adds phases)."""
 
+    minutes: float | None = Field(None, gt=0)
+    """Longest training of one model, minutes of wall-clock time. The learning rate then follows the epochs or the
+    minutes, whichever is further along, so a slow machine shortens the training and not the end of the schedule. null:
+    no limit, and the same seed gives the same weights."""
+
     batch_size: int = Field(16, ge=1)
     """Images a batch. Lower it if memory runs out, and raise `accumulate_batches`."""
 
@@ -124,8 +129,9 @@ class TrainConfig(Section):
     top_k: int = Field(1, ge=1)
     """Number of checkpoints kept, by the validation metric. `ensemble` needs at least 2."""
 
-    validate_every: int = Field(1, ge=1)
-    """Validate after every this many epochs; must divide the total number of epochs."""
+    validate_every: int | None = Field(1, ge=1)
+    """Validate after every this many epochs; must divide the total number of epochs. null: never, which needs `select:
+    last`."""
 
     early_stopping_patience: int | None = Field(None, ge=1)
     """Stop after this many validations without improvement. null: never."""
@@ -167,7 +173,22 @@ class TrainConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _minutes_have_one_phase(self) -> TrainConfig:
+        if self.minutes is not None and (self.then or self.schedule.kind == "plateau"):
+            raise ValueError("minutes: only with one phase (no `then`) and without the plateau schedule")
+        return self
+
+    def settings(self) -> dict[str, Any]:
+        """What decides the weights; keys that came later are left out at their defaults, so that older runs fit."""
+        found = self.model_dump(exclude={"workers", "accelerator", "cache"})
+        return {name: value for name, value in found.items() if name != "minutes" or value is not None}
+
+    @model_validator(mode="after")
     def _last_epoch_is_validated(self) -> TrainConfig:
+        if self.validate_every is None:
+            if self.select != "last" or self.early_stopping_patience is not None or self.schedule.kind == "plateau":
+                raise ValueError("validate_every: null needs select: last, no early_stopping_patience, no plateau")
+            return self
         if self.total_epochs % self.validate_every:
             raise ValueError(f"validate_every: must divide the {self.total_epochs} epochs, found {self.validate_every}")
         return self

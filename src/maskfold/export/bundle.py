@@ -35,7 +35,7 @@ def write_bundle(part: Path, config: Config, half: bool) -> None:
     """All files of the bundle; the manifest, which has the hashes of the others, comes last."""
     shutil.copytree(_LIBRARY, part / "src" / "maskfold", ignore=shutil.ignore_patterns("__pycache__", ".*"))
     weights = write_weights(part, config, half)
-    rules = RunPaths(part, config.name).postprocess_json
+    rules = RunPaths.of(config, part).postprocess_json
     rules.parent.mkdir(parents=True)
     shutil.copyfile(RunPaths.of(config).postprocess_json, rules)
     _write_config(part / CONFIG, config)

@@ -110,12 +110,12 @@ def _check_request(size: Size) -> None:
 def _network(config: Experiment, fold: int | None) -> FoldMean:
     if fold is not None and fold not in range(config.folds.models):
         raise UsageError(f"--fold: {config.name} has the folds 0 to {config.folds.models - 1}, found {fold}")
-    folds = range(config.folds.models) if fold is None else [fold]
+    numbers = config.test_numbers if fold is None else [fold]
     paths, class_count = RunPaths.of(config), len(config.data.class_names)
-    network = FoldMean([load_model(paths.model(each), config.model, class_count) for each in folds]).eval()
+    network = FoldMean([load_model(paths.model(each), config.model, class_count) for each in numbers]).eval()
     if sum(value.nbytes for value in network.state_dict().values()) > LARGEST_FILE:
         raise UsageError(
-            f"{len(folds)} folds are more than the 2 GB that an ONNX file can hold; export them one by one"
+            f"{len(numbers)} models are more than the 2 GB that an ONNX file can hold; export them one by one"
         )
     return network
 

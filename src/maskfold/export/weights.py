@@ -13,15 +13,15 @@ from maskfold.network.trained import model_hashes
 
 
 def write_weights(part: Path, config: Config, half: bool) -> dict[str, BundledWeights]:
-    """The weights of every fold, each tried in its network first."""
+    """The weights of every model, each tried in its network first."""
     # torch takes seconds to import, and a refused export does not need it.
     from maskfold.network.model import load_model
 
-    hashes, weights = model_hashes(config), {}
+    hashes, weights = model_hashes(config, refit=True), {}
     class_count = len(config.data.class_names)
-    places = [(run, fold) for run in config.experiments for fold in range(run.folds.models)]
-    for (run, fold), (name, trained) in zip(places, hashes.items(), strict=True):
-        source, copy = RunPaths.of(run).model(fold), RunPaths(part, run.name).model(fold)
+    places = [(run, number) for run in config.experiments for number in range(run.models)]
+    for (run, number), (name, trained) in zip(places, hashes.items(), strict=True):
+        source, copy = RunPaths.of(run).model(number), RunPaths.of(run, part).model(number)
         load_model(source, run.model, class_count)
         copy.parent.mkdir(parents=True)
         if half:

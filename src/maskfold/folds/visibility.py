@@ -31,14 +31,18 @@ class ModelImages:
 
 
 def seen_by(config: Config, competition: Competition, folds: pd.DataFrame, model: int) -> ModelImages:
-    """The images of one model. Raises DataError when data.exclude leaves it nothing to train on or to be scored on."""
+    """The images of one model; a model of a refit, which follow those of the folds, is trained on all.
+
+    Raises DataError when data.exclude leaves it nothing to train on or to be scored on.
+    """
     train, ids = competition.train, competition.train["image_id"]
-    held = ids.isin(folds["image_id"][held_out(folds, config.folds, model)])
+    refit = model >= config.folds.models
+    held = ids.isin([] if refit else folds["image_id"][held_out(folds, config.folds, model)])
     out = ids.isin(excluded_ids(config, competition))
     if config.data.exclude_from == "training":
         out &= ~held
     for side, name in ((~held, "to train on"), (held, "to score it on")):
-        if (side & ~out).sum() == 0:
+        if (side & ~out).sum() == 0 and not (refit and side is held):
             raise DataError([f"data.exclude: {config.data.exclude} leaves model {model} no image {name}"])
     seen = train[~out].reset_index(drop=True)
     marks = np.where(held[~out], model, NOT_HELD_OUT)

@@ -12,7 +12,7 @@ _OF_TRAINING = {"encoder_weights", "classification_dropout", "normalisation"}
 
 
 def model_names(config: Config) -> list[str]:
-    """`fold0`, `fold1`, … in order: the trained models of an experiment."""
+    """`fold0`, `fold1`, … in order: the models of an experiment that predict OOF."""
     return [f"fold{model}" for model in range(config.folds.models)]
 
 
@@ -22,21 +22,23 @@ def equal_weights(config: Config) -> dict[str, float]:
     return dict.fromkeys(names, 1 / len(names))
 
 
-def model_hashes(config: Config) -> dict[str, str]:
-    """`fold0` (`<member>/fold0` for a blend) -> SHA-256 of its weights.
+def model_hashes(config: Config, refit: bool = False) -> dict[str, str]:
+    """`fold0` (`<member>/fold0` for a blend) -> SHA-256 of its weights; with `refit` those of the refit as well.
 
     Raises StaleError when any is missing, or is not what was trained: damaged, or of another model.
     """
     found, problems = {}, []
     for run in config.experiments:
         paths, command = RunPaths.of(run), f"python src/train.py --config configs/{run.name}.yaml"
-        missing = [fold for fold in range(run.folds.models) if not paths.model(fold).is_file()]
+        numbers = range(run.models if refit else run.folds.models)
+        missing = [run.model_name(number) for number in numbers if not paths.model(number).is_file()]
         if missing:
-            problems.append(f"{display(paths.run)}: folds {missing} are not trained yet; run `{command}`")
+            problems.append(f"{display(paths.run)}: not trained yet: {', '.join(missing)}; run `{command}`")
             continue
-        for fold, name in enumerate(model_names(run)):
+        for number in numbers:
+            name = run.model_name(number)
             try:
-                found[_of_run(config, run, name)] = contents_hash(paths.model(fold), command, f"fold{fold}")
+                found[_of_run(config, run, name)] = contents_hash(paths.model(number), command, name)
             except StaleError as error:
                 problems.append(str(error))
     if problems:

@@ -13,14 +13,16 @@ from maskfold.training.history import best_row, read_history
 
 def trained_models(config: Config) -> list[tuple[Experiment, int]]:
     """Every trained network: (experiment, model) of the run itself, or of all members of a blend."""
-    return [(run, model) for run in config.experiments for model in range(run.folds.models)]
+    return [(run, model) for run in config.experiments for model in range(run.models)]
 
 
 def histories(config: Config) -> dict[str, pd.DataFrame]:
-    """The history of every trained network by its name: fold 0, of a blend <member> 0; columns as in `read_history`."""
+    """The history of every trained network by its name: fold 0, of a blend <member> fold 0; columns as in
+    `read_history`.
+    """
     found = {}
     for run, model in trained_models(config):
-        name = f"{run.name} {model}" if isinstance(config, Blend) else f"fold {model}"
+        name = f"{run.name} {run.model_title(model)}" if isinstance(config, Blend) else run.model_title(model)
         found[name] = read_history(RunPaths.of(run).history_csv(model))
     return found
 

@@ -98,12 +98,13 @@ def _laid_out(bundle: Path, manifest: Manifest, config: Config, work: Path) -> C
     both and was checked, stands in between.
     """
     for run in config.experiments:
-        for fold in range(run.folds.models):
-            _link(RunPaths(bundle, run.name).model(fold), RunPaths(work, run.name).model(fold))
-    tuned = TunedArtefact.read(RunPaths(bundle, config.name).postprocess_json)
-    assert tuned.checkpoints == {name: weights.trained for name, weights in manifest.weights.items()}
-    bundled = {name: manifest.files[weights.file] for name, weights in manifest.weights.items()}
-    tuned.model_copy(update={"checkpoints": bundled}).write(RunPaths(work, config.name).postprocess_json)
+        for number in range(run.models):
+            _link(RunPaths.of(run, bundle).model(number), RunPaths.of(run, work).model(number))
+    tuned = TunedArtefact.read(RunPaths.of(config, bundle).postprocess_json)
+    weights = {name: manifest.weights[name] for name in tuned.checkpoints}  # not those of a refit
+    assert tuned.checkpoints == {name: each.trained for name, each in weights.items()}
+    bundled = {name: manifest.files[each.file] for name, each in weights.items()}
+    tuned.model_copy(update={"checkpoints": bundled}).write(RunPaths.of(config, work).postprocess_json)
     return config.with_changes(lambda _: {"output_root": str(work)})
 
 

@@ -46,10 +46,11 @@ def make_submission(config: Config, competition: Competition, accept_code_change
     submission = paths.submission(config.submission.layout)
     submission_form(competition, config.submission)  # what does not fit is better known before hours of prediction
     tuned = checked_artefact(config)
+    models = model_hashes(config, refit=True)
     made_from = Provenance(
         "make_submission",
         {**inference_settings(config), "submission": config.submission.model_dump()},
-        {**competition.test_inputs(), **model_hashes(config), "postprocess.json": file_hash(paths.postprocess_json)},
+        {**competition.test_inputs(), **models, "postprocess.json": file_hash(paths.postprocess_json)},
         code_version("submission"),
     )
     if not step.due(submission, made_from):

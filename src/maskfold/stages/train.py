@@ -1,19 +1,20 @@
-"""The training stage: which folds are up to date, which are trained again, and why."""
+"""The training stage: which models are up to date, which are trained again, and why."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache, partial
 from pathlib import Path
 
 from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import file_hash
-from maskfold.artefacts.paths import RunPaths, resolve
+from maskfold.artefacts.paths import RunPaths, display, resolve
 from maskfold.artefacts.provenance import Provenance
 from maskfold.artefacts.step import Step
-from maskfold.config import Blend, Config, Experiment
+from maskfold.config import Blend, Config, Experiment, TrainConfig
 from maskfold.data.competition import Competition
 from maskfold.data.images.depth import training_intensity
-from maskfold.errors import UsageError
+from maskfold.errors import StaleError, UsageError
 from maskfold.folds.table import folds_hash, read_folds
 from maskfold.folds.visibility import ids_hash, seen_by
 from maskfold.pixels.intensity import Intensity
@@ -27,48 +28,86 @@ from maskfold.training.pseudo_labels import (
 from maskfold.training.summary import show_folds
 
 
-def train_folds(
-    config: Config, competition: Competition, only_fold: int | None = None, accept_code_changes: bool = False
-) -> None:
-    """Train every fold that is not up to date; each continues at its last finished epoch if it was interrupted.
-
-    Raises UsageError when `only_fold` is not a fold of the config.
-    """
-    if only_fold is not None and not 0 <= only_fold < config.folds.models:
+def models_asked_for(config: Config, fold: int | None, refit: bool) -> list[int] | None:
+    """The numbers of the models that --fold and --refit name; None: all. Raises UsageError for what is not there."""
+    if fold is not None and not 0 <= fold < config.folds.models:
         last = config.folds.models - 1
-        raise UsageError(f"--fold {only_fold}: the config has folds 0 to {last} ({config.folds.title})")
+        raise UsageError(f"--fold {fold}: the config has folds 0 to {last} ({config.folds.title})")
+    if refit and (isinstance(config, Blend) or config.refit is None):
+        raise UsageError(f"--refit: {config.name} has no section refit; add `refit: {{models: 1}}` to its config")
+    asked = [] if fold is None else [fold]
+    return [*asked, *config.refit_numbers] if refit and isinstance(config, Experiment) else asked or None
+
+
+def train_models(
+    config: Config,
+    competition: Competition,
+    only: Sequence[int] | None = None,
+    accept_code_changes: bool = False,
+    minutes: float | None = None,
+) -> None:
+    """Train every model that is not up to date; each continues at its last finished epoch if it was interrupted.
+
+    only: numbers of the models to train, those of the folds first; None: all. minutes: the longest training of each,
+    instead of what the config says.
+    """
     if isinstance(config, Blend):
         _show_members(config)
         return
+    numbers = range(config.models) if only is None else only
     step, folds = Step("train", accept_code_changes), read_folds(config, competition)
     if config.pseudo_labels is not None:
         check_labeller(config, competition, folds)
-    due = []
-    for fold in range(config.folds.models) if only_fold is None else [only_fold]:
-        images = seen_by(config, competition, folds, fold)
-        made_from = training_provenance(config, competition, fold, images.left_out)
-        model = RunPaths.of(config).model(fold)
-        if reasons := step.reasons(model, made_from):
-            due.append((fold, images, made_from, reasons))
-        elif is_first_process():
-            step.skip(model, f"fold {fold}")
-    if not due:
-        show_folds(config, write=False)
-        return
-    # torch and lightning take seconds to import, and a fresh stage needs neither.
-    from maskfold.training.fit import check_training, train_fold
+    intensity = cache(partial(_checked_intensity, config, competition))
+    trained = False
+    for number in numbers:
+        images = seen_by(config, competition, folds, number)
+        made_from = training_provenance(config, competition, number, images.left_out)
+        model, name = RunPaths.of(config).model(number), config.model_title(number)
+        reasons = step.reasons(model, made_from)
+        if is_first_process() and not reasons:
+            step.skip(model, name)
+        if not reasons:
+            continue
+        scaled = intensity()
+        # torch and lightning take seconds to import, and a fresh stage needs neither.
+        from maskfold.training.fit import train_fold
 
-    intensity = _intensity(config, competition)
-    check_training(config, competition, intensity)
-    for fold, images, made_from, reasons in due:
         if is_first_process():
             left_out = f"{len(images.left_out)} images of data.exclude are left out"
             more = [left_out] if images.left_out else []
-            step.announce(RunPaths.of(config).model(fold), [*reasons, *more], f"fold {fold} of {config.folds.models}")
-        pseudo = read_pseudo_labels(config, competition, fold, step)
-        train_fold(config, images.competition, images.folds, fold, made_from, step, pseudo, intensity)
+            step.announce(model, [*reasons, *more], f"{name} of {len(_alike(config, number))}")
+        pseudo = read_pseudo_labels(config, competition, number, step)
+        settings = config.model_copy(update={"train": _settings_of(config, number, minutes)})
+        train_fold(settings, images.competition, images.folds, number, made_from, step, pseudo, scaled)
+        trained = True
     if is_first_process():
-        show_folds(config, write=True)
+        show_folds(config, write=trained)
+
+
+def _checked_intensity(config: Experiment, competition: Competition) -> Intensity | None:
+    """The range of stored values, once the loss and the augmentation are known to fit the competition."""
+    from maskfold.training.fit import check_training
+
+    intensity = _intensity(config, competition)
+    check_training(config, competition, intensity)
+    return intensity
+
+
+def _alike(config: Experiment, number: int) -> range:
+    """The numbers of the models of the folds, or of those of the refit, to which a model belongs."""
+    folds = range(config.folds.models)
+    return folds if number in folds else config.refit_numbers
+
+
+def _settings_of(config: Experiment, number: int, minutes: float | None) -> TrainConfig:
+    """The training section for one model, with the limits of the refit, which has no images to be validated on."""
+    train, refit = config.train, config.refit
+    changes: dict[str, object] = {} if minutes is None else {"minutes": minutes}
+    if refit is not None and number in config.refit_numbers:
+        changes = {"minutes": refit.minutes or train.minutes, "epochs": refit.epochs or train.epochs} | changes
+        changes |= {"select": "last", "validate_every": None, "early_stopping_patience": None}
+    return train.model_copy(update=changes)
 
 
 def _intensity(config: Experiment, competition: Competition) -> Intensity | None:
@@ -93,21 +132,31 @@ def _show_members(config: Blend) -> None:
 
 
 def training_provenance(
-    config: Experiment, competition: Competition, fold: int, left_out: Sequence[str] = ()
+    config: Experiment, competition: Competition, number: int, left_out: Sequence[str] = ()
 ) -> Provenance:
-    """Everything the weights of a fold depend on; left_out: the images that data.exclude takes from it."""
-    inputs = competition.train_inputs() | {"folds": folds_hash(config)}
+    """Everything the weights of a model depend on; left_out: the images that data.exclude takes from it."""
+    inputs, refit = competition.train_inputs(), number in config.refit_numbers
+    if not refit:
+        inputs |= {"folds": folds_hash(config)}
     weights = resolve(config.model.encoder_weights) if config.model.encoder_weights else None
     if weights is not None and weights.is_file():
         inputs["encoder weights"] = file_hash(weights)
     if left_out:
         inputs["excluded images"] = ids_hash(left_out)
-    inputs |= pseudo_label_inputs(config, competition, fold)
+    inputs |= pseudo_label_inputs(config, competition, number)
     settings = {
         "seed": config.seed,
         "model": config.model.model_dump(exclude={"encoder_weights"} if "encoder weights" in inputs else None),
-        "train": config.train.model_dump(exclude={"workers", "accelerator", "cache"}),
+        "train": config.train.settings(),
         "metric": config.tuning.metric,
         **pseudo_label_settings(config),
     }
-    return Provenance("train", settings, inputs, code_version("model"), f"fold{fold}", config.name)
+    if config.refit is not None and refit:
+        settings["refit"] = config.refit.model_dump(exclude={"models"})
+        if config.refit.start == "fold0":
+            start = RunPaths.of(config).model(0)
+            if not start.is_file():
+                command = f"python src/train.py --config configs/{config.name}.yaml"
+                raise StaleError(f"{display(start)}: the refit starts from it; run `{command}`")
+            inputs["weights of fold 0"] = file_hash(start)
+    return Provenance("train", settings, inputs, code_version("model"), config.model_name(number), config.name)

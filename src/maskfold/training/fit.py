@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -23,10 +24,11 @@ from maskfold.config import Experiment
 from maskfold.data.competition import Competition
 from maskfold.errors import TrainingError
 from maskfold.inference.runtime import Runtime, out_of_memory
-from maskfold.network.model import build_model
+from maskfold.network.model import build_model, load_model
 from maskfold.network.normalisation import IMAGENET, normalisation_of
 from maskfold.pixels.intensity import Intensity
 from maskfold.training.checkpoints import chosen_weights
+from maskfold.training.clock import TrainingClock
 from maskfold.training.datamodule import FoldData
 from maskfold.training.history_callback import HistoryCallback
 from maskfold.training.input_sizes import check_network_sizes
@@ -45,6 +47,7 @@ def check_training(config: Experiment, competition: Competition, intensity: Inte
 
 
 _STEP = Step("train")
+_CHECKPOINT_SECONDS = 20  # between the checkpoints of a training without validation, whose epochs may take a second
 
 
 def train_fold(
@@ -69,24 +72,29 @@ def train_fold(
     # Before the folder is cleared: a network that cannot be built must not delete a finished training.
     model = build_model(config.model, len(competition.class_names))
     model.scale_as(intensity)
+    if config.refit is not None and config.refit.start == "fold0" and fold in config.refit_numbers:
+        start = load_model(RunPaths.of(config).model(0), config.model, len(competition.class_names))
+        model.load_state_dict(start.state_dict())
     check_network_sizes(model, config, [phase.crop_size for phase in config.train.phases() if phase.crop_size])
-    paths = RunPaths.of(config)
-    folder = paths.fold(fold)
+    paths, name = RunPaths.of(config), config.model_title(fold)
+    folder = paths.training(fold)
     resume_from = _prepare_folder(folder, made_from, step)
     if config.train.compile:
         model.network.compile()  # in place, so that the weights keep their names
     data = FoldData(config, competition, folds, fold, _first_epoch(resume_from), folder, pseudo, intensity)
     if is_first_process():
         _show_data(data, config, pseudo, fold, folder)
-    module = FoldModule(model, config, fold, competition, data.dataset.image_ids)
-    trainer = _trainer(config, folder, HistoryCallback(paths.history_csv(fold), f"fold {fold}"))
+    clock = None if config.train.minutes is None else TrainingClock(config.train.minutes)
+    module = FoldModule(model, config, fold, competition, data.dataset.image_ids, clock)
+    history = HistoryCallback(paths.history_csv(fold), name, clock)
+    trainer = _trainer(config, folder, [history, *([] if clock is None else [clock])])
     _fit(trainer, module, data, resume_from)
     if trainer.is_global_zero:
         weights = chosen_weights(folder, config.train.select)
         with whole_file(paths.model(fold)) as temporary, temporary.open("wb") as file:
             torch.save(weights, file)  # not a path: torch would not report a full disk
         made_from.write(paths.model(fold))
-        print(f"train: fold {fold} done: {display(paths.model(fold))} ({config.train.select} weights)", flush=True)
+        print(f"train: {name} done: {display(paths.model(fold))} ({config.train.select} weights)", flush=True)
 
 
 def _fit(trainer: L.Trainer, module: FoldModule, data: FoldData, resume_from: Path | None) -> None:
@@ -101,7 +109,7 @@ def _fit(trainer: L.Trainer, module: FoldModule, data: FoldData, resume_from: Pa
             raise
         train = module.config.train
         raise TrainingError(
-            f"fold {module.fold}: GPU out of memory ({str(error).splitlines()[0]}). Lower train.batch_size (now "
+            f"{module.name}: GPU out of memory ({str(error).splitlines()[0]}). Lower train.batch_size (now "
             f"{train.batch_size}; train.accumulate_batches keeps the effective batch size) or train.crop_size."
         ) from None
 
@@ -114,8 +122,8 @@ def _show_data(data: FoldData, config: Experiment, pseudo: PseudoLabels | None, 
     if pseudo is not None:
         _show_pseudo_labels(data, pseudo, fold)
     for name in data.absent_classes():
-        print(f"train: warning: no training image of fold {fold} has class {name}; this model cannot learn it")
-    title = f"{config.name}, fold {fold}: the first samples, as the network gets them"
+        print(f"train: warning: {config.model_name(fold)}: no training image has class {name}; it cannot be learned")
+    title = f"{config.name}, {config.model_name(fold)}: the first samples, as the network gets them"
     draw_samples(data.first_samples(MOST_SAMPLES), data.class_names, folder / "samples.png", title)
 
 
@@ -169,7 +177,7 @@ def _first_epoch(resume_from: Path | None) -> int:
     return int(torch.load(resume_from, map_location="cpu", weights_only=True)["epoch"]) + 1
 
 
-def _trainer(config: Experiment, folder: Path, history: HistoryCallback) -> L.Trainer:
+def _trainer(config: Experiment, folder: Path, own: list[Callback]) -> L.Trainer:
     train = config.train
     on_terminal = sys.stdout.isatty()
     progress: list[Callback] = [TQDMProgressBar(leave=False)] if on_terminal else []
@@ -183,9 +191,10 @@ def _trainer(config: Experiment, folder: Path, history: HistoryCallback) -> L.Tr
         precision="bf16-mixed" if Runtime.of(config).bf16 else "32-true",
         gradient_clip_val=train.gradient_clip,
         accumulate_grad_batches=train.accumulate_batches,
-        check_val_every_n_epoch=train.validate_every,
+        check_val_every_n_epoch=train.validate_every or 1,
+        limit_val_batches=None if train.validate_every else 0,
         reload_dataloaders_every_n_epochs=1 if train.then else 0,  # a phase may change the batch size
-        callbacks=[history, *_averaging(config), *_early_stopping(config), *_checkpoints(config, folder), *progress],
+        callbacks=[*own, *_averaging(config), *_early_stopping(config), *_checkpoints(config, folder), *progress],
         logger=TensorBoardLogger(folder, name="tensorboard", version=""),
         log_every_n_steps=1,
         num_sanity_val_steps=0,
@@ -207,9 +216,23 @@ def _checkpoints(config: Experiment, folder: Path) -> list[Callback]:
         save_on_train_epoch_end=False,
         enable_version_counter=False,
     )
+    if config.train.validate_every is None:
+        return [_LastCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)]
     # After `best`, whose state it saves, and after every epoch, validated or not.
     last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
     return [best, last]
+
+
+class _LastCheckpoint(ModelCheckpoint):
+    """last.ckpt after an epoch, but not before _CHECKPOINT_SECONDS have passed, and when the training ends."""
+
+    saved = 0.0
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        ends = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        if ends or time.monotonic() - self.saved > _CHECKPOINT_SECONDS:
+            super().on_train_epoch_end(trainer, pl_module)
+            self.saved = time.monotonic()
 
 
 def _averaging(config: Experiment) -> list[Callback]:

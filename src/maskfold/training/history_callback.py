@@ -15,14 +15,15 @@ from lightning.pytorch.callbacks import Callback
 
 from maskfold.artefacts.files import whole_file
 from maskfold.execution.memory import peak_memory_mb, reset_peak_memory
+from maskfold.training.clock import TrainingClock
 from maskfold.training.module import FoldModule
 
 
 class HistoryCallback(Callback):
     """Writes history.csv whole after every epoch; a resumed training drops the rows of epochs that it repeats."""
 
-    def __init__(self, history_csv: Path, title: str) -> None:
-        self.history_csv, self.title = history_csv, title
+    def __init__(self, history_csv: Path, title: str, clock: TrainingClock | None = None) -> None:
+        self.history_csv, self.title, self.clock = history_csv, title, clock
         self.rows: list[dict[Hashable, Any]] = []
         self.started = 0.0
 
@@ -51,7 +52,8 @@ class HistoryCallback(Callback):
             "seconds": round(time.monotonic() - self.started, 2),
             "peak_memory_mb": round(_peak_memory_mb()),
         }
-        if (trainer.current_epoch + 1) % pl_module.config.train.validate_every == 0:
+        every = pl_module.config.train.validate_every
+        if every is not None and (trainer.current_epoch + 1) % every == 0:
             figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
             row |= {name: value for name, value in figures.items() if name.startswith(("valid_", "dice_"))}
         self.rows.append(row)
@@ -62,12 +64,14 @@ class HistoryCallback(Callback):
     def _print(self, row: dict[Hashable, Any], epochs: int) -> None:
         seconds = sum(past["seconds"] for past in self.rows) / len(self.rows)
         left = seconds * (epochs - 1 - row["epoch"])
+        if self.clock is not None:
+            left = min(left, self.clock.seconds - self.clock.elapsed)
         line = f"  {self.title} epoch {row['epoch'] + 1}/{epochs}: loss {row['train_loss']:.3f}"
         if not math.isnan(row["valid_metric"]):
             classes = " ".join(f"{value:.2f}" for key, value in row.items() if str(key).startswith("dice_"))
             line += f" (validation {row['valid_loss']:.3f}), metric {row['valid_metric']:.4f}"
             line += f", non-empty Dice {classes}"
-        print(f"{line}, {row['seconds']:.0f} s, {left / 60:.0f} min left", flush=True)
+        print(f"{line}, {row['seconds']:.0f} s, {max(0, left) / 60:.0f} min left", flush=True)
 
 
 def _peak_memory_mb() -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import lightning as L
@@ -18,6 +19,7 @@ from maskfold.inference.batches import ImageBatch
 from maskfold.inference.predict import original_size_maps
 from maskfold.network.model import SegmentationModel
 from maskfold.pixels.geometry import pad_to, resize_masks
+from maskfold.training.clock import TrainingClock
 from maskfold.training.losses import SegmentationLoss
 from maskfold.training.samples.dataset import Sample
 from maskfold.training.schedule import decoder_rate, encoder_rate, rate_over_training
@@ -36,11 +38,13 @@ class FoldModule(L.LightningModule):
         fold: int,
         competition: Competition,
         train_image_ids: list[str],
+        clock: TrainingClock | None = None,
     ) -> None:
         super().__init__()
+        self.clock = clock
         self.model = model
         self.config = config
-        self.fold = fold
+        self.fold, self.name = fold, config.model_title(fold)
         self.masks = competition.masks
         self.class_names = competition.class_names
         self.train_image_ids = train_image_ids
@@ -89,7 +93,7 @@ class FoldModule(L.LightningModule):
             return
         names = [self.train_image_ids[row] for row in self.last_images.tolist()]
         raise TrainingError(
-            f"fold {self.fold}, epoch {self.current_epoch + 1}, batch {index}: the loss became NaN or infinite "
+            f"{self.name}, epoch {self.current_epoch + 1}, batch {index}: the loss became NaN or infinite "
             f"({self.train_losses[-1].item()}). Images of the batch: {', '.join(names)}. The checkpoints of earlier "
             "epochs are kept. Lower train.learning_rate or train.gradient_clip, or set train.precision: '32'; if it "
             "happens in the first batches, check these images."
@@ -141,11 +145,15 @@ class FoldModule(L.LightningModule):
             plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
                 optimizer, "max", factor=train.schedule.plateau_factor, patience=train.schedule.plateau_patience
             )
-            every = {"interval": "epoch", "frequency": train.validate_every, "monitor": MONITOR}
+            every = {"interval": "epoch", "frequency": train.validate_every or 1, "monitor": MONITOR}
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, **every}}
         phases = train.phases()
         steps = self.trainer.datamodule.steps_per_epoch()  # type: ignore[attr-defined]
-        factors = [rate_over_training(phases, steps, rate) for rate in (decoder_rate, encoder_rate)]
+        clock = self.clock
+        elapsed = None if clock is None else lambda: clock.share
+        factors: list[Callable[[int], float]] = [
+            rate_over_training(phases, steps, rate, elapsed) for rate in (decoder_rate, encoder_rate)
+        ]
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factors)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

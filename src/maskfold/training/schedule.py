@@ -11,7 +11,7 @@ ONE_CYCLE_RISE = 0.3  # of the steps; with ONE_CYCLE_START the numbers of torch'
 ONE_CYCLE_START = 1 / 25
 
 
-def rate_factor(schedule: ScheduleConfig, step: int, steps: int, steps_per_epoch: int) -> float:
+def rate_factor(schedule: ScheduleConfig, step: float, steps: int, steps_per_epoch: int) -> float:
     """What the learning rate is multiplied by at `step` (from 0) of a phase of `steps`."""
     if schedule.kind == "one_cycle":
         rise = max(1, round(ONE_CYCLE_RISE * steps))
@@ -34,15 +34,22 @@ def _cosine(start: float, end: float, progress: float) -> float:
 
 
 def rate_over_training(
-    phases: Sequence[TrainConfig], steps_per_epoch: Sequence[int], rate: Callable[[TrainConfig], float]
-) -> Callable[[int], float]:
+    phases: Sequence[TrainConfig],
+    steps_per_epoch: Sequence[int],
+    rate: Callable[[TrainConfig], float],
+    elapsed_share: Callable[[], float] | None = None,
+) -> Callable[[float], float]:
     """Step of the whole training -> factor on the peak rate of the first phase.
 
-    steps_per_epoch: of the optimiser, one a phase; rate: a phase's peak learning rate (the encoder's or the others').
+    steps_per_epoch: of the optimiser, one a phase; rate: a phase's peak learning rate (the encoder's or the others');
+    elapsed_share: of a training of one phase with a time limit, how much of the time is over, 0 to 1: the schedule
+    follows the steps or the time, whichever is further along.
     """
 
-    def factor(step: int) -> float:
+    def factor(step: float) -> float:
         """The factor of the learning rate at a step of the whole training."""
+        if elapsed_share is not None:
+            step = max(step, elapsed_share() * phases[0].epochs * steps_per_epoch[0])
         for phase, per_epoch in zip(phases, steps_per_epoch, strict=True):
             steps = phase.epochs * per_epoch
             if step < steps:

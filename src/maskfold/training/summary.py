@@ -13,7 +13,7 @@ from maskfold.training.history import best_row, read_history
 
 
 def fold_summary(config: Config) -> pd.DataFrame:
-    """One row a trained fold: epochs, best epoch and metric, last losses and metric, Dice of each class, minutes, MB.
+    """One row a validated fold: epochs, best epoch and metric, last losses and metric, Dice by class, minutes, MB.
 
     The Dice of a class is over its non-empty images at the last validated epoch, threshold 0.5. The last row is the
     mean over the folds.
