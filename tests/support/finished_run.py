@@ -9,12 +9,12 @@ from maskfold.stages.make_folds import make_folds
 from maskfold.stages.make_report import make_report
 from maskfold.stages.make_submission import make_submission
 from maskfold.stages.predict_oof import predict_oof
-from maskfold.stages.train import train_folds
+from maskfold.stages.train import train_models
 from maskfold.stages.tune_thresholds import tune
 
 STAGES = {
     "make_folds": make_folds,
-    "train": train_folds,
+    "train": train_models,
     "predict_oof": predict_oof,
     "tune_thresholds": tune,
     "make_submission": make_submission,

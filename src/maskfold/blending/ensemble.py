@@ -106,7 +106,7 @@ def _loaded(
     if missing:
         command = f"python src/train.py --config configs/{config.name}.yaml"
         raise StaleError(f"{', '.join(missing)}: not trained yet; run `{command}`")
-    hashes = tuple(None if digests is None else digests[config.model_name(number)] for number in used)
+    hashes = tuple(None if digests is None else digests.get(config.model_name(number)) for number in used)
     models = _models(files, hashes, folder_fingerprint([*files]), config.model, len(config.data.class_names))
     if config.refit is not None and chosen is None:
         return Ensemble.of(config, models)
