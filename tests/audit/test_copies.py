@@ -29,6 +29,7 @@ from maskfold.audit.data.fingerprint import (
 from maskfold.audit.data.grouping import linked, proposed_groups
 from maskfold.audit.data.image_facts import ImageFacts, measure_image
 from maskfold.data.groups import read_groups
+from maskfold.data.images.photo import Photo
 from maskfold.errors import DataError
 
 
@@ -111,7 +112,7 @@ def test_candidates_are_the_near_ones_under_their_flip():
 
 
 def facts_of(paths):
-    found = [measure_image(path, *cv2.imread(str(path), cv2.IMREAD_UNCHANGED).shape[:2]) for path in paths]
+    found = [measure_image(Photo(path), *cv2.imread(str(path), cv2.IMREAD_UNCHANGED).shape[:2]) for path in paths]
     assert all(isinstance(fact, ImageFacts) for fact in found)
     return found
 
@@ -159,7 +160,7 @@ def test_measuring_names_what_a_file_holds(tmp_path):
     (tmp_path / "bad.png").write_text("nothing")
     shown = {}
     for name in ("grey.png", "deep.png", "colour.jpg", "five.npy"):
-        fact = measure_image(tmp_path / name, 10, 20)
+        fact = measure_image(Photo(tmp_path / name), 10, 20)
         assert isinstance(fact, ImageFacts)
         shown[name] = (fact.form, fact.mode, fact.bits, fact.channels)
     assert shown == {
@@ -168,10 +169,10 @@ def test_measuring_names_what_a_file_holds(tmp_path):
         "colour.jpg": ("JPEG", "RGB", 8, 3),
         "five.npy": ("NPY", "npy", 8, 5),
     }
-    fact = measure_image(tmp_path / "grey.png", 10, 20)
+    fact = measure_image(Photo(tmp_path / "grey.png"), 10, 20)
     assert isinstance(fact, ImageFacts)
     assert fact.statistics[[4, 5]].tolist() == [100, 50]  # mean and standard deviation of half 50, half 150
-    assert isinstance(measure_image(tmp_path / "bad.png", 10, 20), DataError)
+    assert isinstance(measure_image(Photo(tmp_path / "bad.png"), 10, 20), DataError)
 
 
 def test_agreement_is_dice_with_slack():

@@ -226,7 +226,7 @@ def test_sizes_unlisted_images_and_classes_are_checked(root):
     write(root, content)
     cv2.imwrite(str(root / "train/images/new.png"), np.zeros((4, 4), np.uint8))
     problems = problems_of(root, class_names=("cat", "dogs"))
-    assert "a.png: is 8x10 px (height x width), but coco_annotations.json says 10x8; was the photo turned" in problems
+    assert "a.png: is 8x10 px (height x width), but coco_annotations.json says 10x8; its sides are swapped" in problems
     assert "new.png: coco_annotations.json does not name it; set data.unlisted_images: ignore" in problems
     assert "there is no category 'dogs'; did you mean 'dog'?" in problems
     write(root, coco())

@@ -10,12 +10,13 @@ from importlib import metadata
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from maskfold.artefacts.paths import RunPaths
 from maskfold.data.opening import open_competition
-from maskfold.errors import StaleError, UsageError
+from maskfold.errors import DataError, StaleError, UsageError
 from maskfold.export.bundle import needed_versions
-from maskfold.export.manifest import Manifest
+from maskfold.export.manifest import CONFIG, Manifest
 from maskfold.stages.answer_offline import answer_test_images
 from maskfold.stages.export_bundle import export_bundle
 from maskfold.stages.make_submission import make_submission
@@ -206,3 +207,23 @@ def test_a_wrong_sample_file_is_refused_before_any_prediction(run, bundle, tmp_p
     with pytest.raises(ValueError, match="has no row"):
         answer_test_images(bundle, images, tmp_path / "sample.csv", tmp_path / "out.csv")
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_the_orientation_that_the_training_images_decide_travels_with_the_bundle(run, bundle, tmp_path):
+    _, sample = inputs_of(run[0])
+    images = tmp_path / "images"
+    shutil.copytree(inputs_of(run[0])[0], images)
+    first = sorted(images.iterdir())[0]
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(first) as image:
+        image.save(first, exif=exif)
+    with pytest.raises(
+        DataError, match="has the EXIF orientation 6.*data.orientation: stored.*export the bundle again"
+    ):
+        answer_test_images(bundle, images, sample, tmp_path / "refused.csv")
+    stored = run[0].model_copy(update={"data": run[0].data.model_copy(update={"orientation": "stored"})})
+    exported = export_bundle(stored, tmp_path / "stored")
+    answer_test_images(exported, images, sample, tmp_path / "answered.csv")
+    assert json.loads((exported / CONFIG).read_text())["data"]["orientation"] == "stored"
+    assert len(pd.read_csv(tmp_path / "answered.csv")) == len(pd.read_csv(sample))

@@ -8,6 +8,7 @@ import pytest
 
 from maskfold.config import ModelConfig, Resize
 from maskfold.data.images.decoding import read_image
+from maskfold.data.images.photo import photo_list
 from maskfold.errors import DataError
 from maskfold.pixels.geometry import resize_image
 from maskfold.training.samples import image_cache
@@ -17,11 +18,11 @@ from maskfold.training.samples.image_cache import ImageCache
 def cache_of(competition, folder, mode, model=None):
     images = competition.train
     sizes = list(zip(images["height"].tolist(), images["width"].tolist(), strict=True))
-    return ImageCache(images["path"].tolist(), sizes, model or ModelConfig(), mode, folder)
+    return ImageCache(photo_list(images), sizes, model or ModelConfig(), mode, folder)
 
 
 def sums(cache):
-    return [int(cache.image(index).sum()) for index in range(len(cache.paths))]
+    return [int(cache.image(index).sum()) for index in range(len(cache.photos))]
 
 
 @pytest.mark.parametrize("mode", ["ram", "disk", "none", "auto"])

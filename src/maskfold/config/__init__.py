@@ -6,7 +6,7 @@ A config file holds only departures from the defaults of these sections. Relativ
 from maskfold.config.data import AutoData, DataConfig
 from maskfold.config.data.coco import CocoData
 from maskfold.config.data.demo import DemoConfig
-from maskfold.config.data.every_format import IntensityRule
+from maskfold.config.data.every_format import IntensityRule, LabelledData, Orientation
 from maskfold.config.data.mask_folders import MaskFoldersData
 from maskfold.config.data.paths_csv import PathColumns, PathsCsvData
 from maskfold.config.data.rle_csv import RleColumns, RleCsvData
@@ -40,10 +40,12 @@ __all__ = [
     "ImageNames",
     "InferenceConfig",
     "IntensityRule",
+    "LabelledData",
     "Layout",
     "LossConfig",
     "MaskFoldersData",
     "ModelConfig",
+    "Orientation",
     "PathColumns",
     "PathsCsvData",
     "PseudoLabelsConfig",

@@ -29,11 +29,12 @@ class Competition:
     """A competition's images and labels.
 
     train, test: one row an image with columns image_id (as the competition writes it), path (absolute), height, width
-    (px), and in train, where there are groups, group, and where the competition has validation images of its own, split
-    ("train" or "valid"). label_files: the files that define the labels; mask_files: those that are images, and may be
-    many; reading: the settings that say how to read them, as JSON. sample_submission: the competition's own
-    template where it has one. unreadable: test image -> why it cannot be read, where such images are let pass; in test
-    they have the size they declare, or else that of most others.
+    (px), where images are turned for it orientation (see Photo), and in train, where there are groups, group, and where
+    the competition has validation images of its own, split ("train" or "valid"). label_files: the files that define the
+    labels; mask_files: those that are images, and may be many; sized: the images whose labels state a size that was
+    compared with theirs; reading: the settings that say how to read the labels, as JSON. sample_submission: the
+    competition's own template where it has one. unreadable: test image -> why it cannot be read, where such images are
+    let pass; in test they have the size they declare, or else that of most others.
     """
 
     class_names: tuple[str, ...]
@@ -42,6 +43,7 @@ class Competition:
     masks: MaskSource
     label_files: tuple[Path, ...] = ()
     mask_files: tuple[Path, ...] = ()
+    sized: frozenset[str] = frozenset()
     reading: str = ""
     sample_submission: Path | None = None
     unreadable: Mapping[str, str] = field(default_factory=dict)
@@ -83,6 +85,8 @@ class Competition:
         inputs = {"test images": folder_fingerprint([Path(path) for path in self.test["path"]])}
         if self.sample_submission is not None:
             inputs["sample submission"] = file_hash(self.sample_submission)
+        if "orientation" in self.test:
+            inputs["orientation of test images"] = "upright"
         if self.unreadable:
             names = "\n".join(sorted(self.unreadable))
             inputs["unreadable test images"] = hashlib.sha256(names.encode()).hexdigest()

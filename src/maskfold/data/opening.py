@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from maskfold.config import CocoData, DataConfig, MaskFoldersData, PathsCsvData
+from pathlib import Path
+
+from maskfold.config import CocoData, DataConfig, MaskFoldersData, Orientation, PathsCsvData
 from maskfold.data.competition import Competition, OnBadImage
 from maskfold.data.formats.mask_folders import open_mask_folders
 from maskfold.data.formats.paths_csv import open_paths_csv
 from maskfold.data.formats.rle_csv import open_rle_csv
-from maskfold.data.images.orientation import undecided_orientation
+from maskfold.data.images.orientation import orientations, undecided_orientation
 from maskfold.data.problems import Problems, data_root
 from maskfold.data.recognition.recognise import explicit_data
 from maskfold.data.unused import report_unused
@@ -31,13 +33,25 @@ def open_competition(
     competition = read_competition(data, on_bad_image, problems)
     report_unused(competition, problems.unused, data_root(data.root))
     if data.orientation == "auto":
-        # Run lengths fit any image of as many pixels; mask files and COCO json state the size of the masks.
-        sizes_were_compared = bool(competition.mask_files) or isinstance(data, CocoData)
-        undecided = undecided_orientation(competition.train, sizes_were_compared)
+        train, test = competition.train, competition.readable_test
+        undecided = undecided_orientation(train, test, competition.mask_files, competition.sized)
         problems += undecided
         if undecided and not tolerant:
             raise DataError(undecided)
     return competition if channels is None else with_channels(competition, channels, on_bad_image)
+
+
+def settled_orientation(data: DataConfig) -> Orientation:
+    """How a machine without the training images must read test images: `auto` only where these decide nothing."""
+    if data.orientation != "auto":
+        return data.orientation
+    try:
+        competition = read_competition(data, "empty", Problems())
+    except DataError:  # the training data is no longer there
+        return "auto"
+    train = competition.train
+    undecided = undecided_orientation(train, competition.test, competition.mask_files, competition.sized)
+    return "stored" if orientations(map(Path, train["path"])) and not undecided else "auto"
 
 
 def read_competition(data: DataConfig, on_bad_image: OnBadImage, problems: Problems) -> Competition:

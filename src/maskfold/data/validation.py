@@ -7,17 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from maskfold.config import LabelledData
 from maskfold.data.competition import Competition, OnBadImage
 from maskfold.data.groups import read_groups
 from maskfold.data.images.depth import mixed_types
 from maskfold.data.images.files import (
     UNKNOWN_PEAK,
-    Check,
     ImageHeader,
     check_channels,
     check_images,
 )
 from maskfold.data.images.headers import read_declared
+from maskfold.data.images.orientation import orientations
 from maskfold.data.problems import Problems
 from maskfold.data.sample_submission import read_sample_file
 from maskfold.errors import DataError
@@ -28,7 +29,7 @@ _EMPTY_HINT = "; to give such test images empty masks, use --on-bad-image empty"
 def check_files(
     train: Iterable[Path],
     test: Mapping[str, Path],
-    check: Check,
+    data: LabelledData,
     on_bad_image: OnBadImage,
     problems: Problems,
 ) -> tuple[dict[Path, ImageHeader], dict[str, str]]:
@@ -36,14 +37,15 @@ def check_files(
 
     Strict: those are problems as all others are. Otherwise they are let pass, with the size they declare, or else that
     of most other test images; every test image is then decoded, since none may fail later. That all fail is a problem.
+    data: says how files are checked, and in which orientation they are read, which the headers follow.
     """
     if on_bad_image == "strict":
-        headers, bad_images = check_images([*train, *test.values()], check)
+        headers, bad_images = check_images([*train, *test.values()], data.check)
         only_test = {str(path) for path in test.values() if path not in headers}
         hints = [_EMPTY_HINT if line.partition(": ")[0] in only_test else "" for line in bad_images]
         problems += [line + hint for line, hint in zip(bad_images, hints, strict=True)]
-        return headers, {}
-    headers, bad_images = check_images([*train], check)
+        return _oriented(headers, data), {}
+    headers, bad_images = check_images([*train], data.check)
     problems += bad_images
     of_test, bad_tests = check_images([*test.values()], "decode")
     reasons = {line.partition(": ")[0]: line.partition(": ")[2] for line in bad_tests}
@@ -54,7 +56,14 @@ def check_files(
     for image_id in unreadable:
         height, width = _declared_size(test[image_id]) or (usual[0][0] if usual else (1, 1))
         of_test[test[image_id]] = ImageHeader(height, width, UNKNOWN_PEAK)
-    return headers | of_test, unreadable
+    return _oriented(headers | of_test, data), unreadable
+
+
+def _oriented(headers: dict[Path, ImageHeader], data: LabelledData) -> dict[Path, ImageHeader]:
+    """The headers of files read as stored, or upright."""
+    if data.orientation != "upright":
+        return headers
+    return headers | {path: headers[path].turned(found) for path, found in orientations(headers).items()}
 
 
 def readable(images: Mapping[str, Path], headers: Mapping[Path, ImageHeader]) -> dict[str, Path]:

@@ -13,7 +13,16 @@ import pandas as pd
 from maskfold import __version__
 from maskfold.artefacts.files import file_hash
 from maskfold.artefacts.paths import RunPaths, display
-from maskfold.config import REPOSITORY, CocoData, Config, Experiment, MaskFoldersData, PathsCsvData, parse_config
+from maskfold.config import (
+    REPOSITORY,
+    CocoData,
+    Config,
+    Experiment,
+    MaskFoldersData,
+    Orientation,
+    PathsCsvData,
+    parse_config,
+)
 from maskfold.data.images.suffixes import SUFFIXES
 from maskfold.errors import StaleError, UsageError
 from maskfold.export.dependencies import (
@@ -31,14 +40,14 @@ _TEMPLATES = Path(__file__).parent / "bundle_files"
 _LIBRARY = Path(__file__).parents[1]
 
 
-def write_bundle(part: Path, config: Config, half: bool) -> None:
-    """All files of the bundle; the manifest, which has the hashes of the others, comes last."""
+def write_bundle(part: Path, config: Config, half: bool, orientation: Orientation) -> None:
+    """All files of the bundle, the manifest last, with their hashes; orientation: in which test images are read."""
     shutil.copytree(_LIBRARY, part / "src" / "maskfold", ignore=shutil.ignore_patterns("__pycache__", ".*"))
     weights = write_weights(part, config, half)
     rules = RunPaths.of(config, part).postprocess_json
     rules.parent.mkdir(parents=True)
     shutil.copyfile(RunPaths.of(config).postprocess_json, rules)
-    _write_config(part / CONFIG, config)
+    _write_config(part / CONFIG, config, orientation)
     versions = needed_versions()
     packages = {
         name: BundledPackage(version=versions[name], package=package_of(name))
@@ -63,14 +72,14 @@ def write_bundle(part: Path, config: Config, half: bool) -> None:
     (part / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
-def _write_config(path: Path, config: Config) -> None:
+def _write_config(path: Path, config: Config, orientation: Orientation) -> None:
     """The resolved config: nothing to extend, nothing to download, no folders of this machine."""
 
     def offline(run: Config) -> dict[str, Any]:
         """What a run's config changes in a bundle."""
         changes: dict[str, Any] = {
             "output_root": ".",
-            "data": run.data.model_copy(update={"root": ".", "exclude": None}),
+            "data": run.data.model_copy(update={"root": ".", "exclude": None, "orientation": orientation}),
             "folds": run.folds.model_copy(update={"csv": run.folds.csv and Path(run.folds.csv).name}),
         }
         if isinstance(run, Experiment):

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from maskfold.config import InferenceConfig, ModelConfig
-from maskfold.data.images.decoding import read_image
+from maskfold.data.images.photo import photo_list
 from maskfold.errors import DataError
 from maskfold.pixels.geometry import (
     network_size,
@@ -54,7 +54,7 @@ class BatchDataset(Dataset[ImageBatch]):
     def __init__(self, images: pd.DataFrame, model: ModelConfig, batch_size: int, pad_multiple: int) -> None:
         self.model, self.pad_multiple = model, pad_multiple
         self.image_ids = images["image_id"].tolist()
-        self.paths = images["path"].tolist()
+        self.photos = photo_list(images)
         pairs = zip(images["height"].tolist(), images["width"].tolist(), strict=True)
         self.inner_sizes = [network_size(height, width, model.resize) for height, width in pairs]
         self.batches = plan_batches(self.inner_sizes, batch_size, pad_multiple)
@@ -64,7 +64,7 @@ class BatchDataset(Dataset[ImageBatch]):
 
     def __getitem__(self, index: int) -> ImageBatch:
         rows = self.batches[index]
-        images = [read_image(self.paths[row], self.model.in_channels) for row in rows]
+        images = [self.photos[row].pixels(self.model.in_channels) for row in rows]
         return image_batch([self.image_ids[row] for row in rows], images, self.model, self.pad_multiple)
 
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from maskfold.artefacts.files import whole_file
 from maskfold.config import Resize
-from maskfold.data.images.decoding import read_for_display, read_image
 from maskfold.data.images.orientation import exif_orientation
-from maskfold.pixels.geometry import network_size, resize_image, upright
+from maskfold.data.images.photo import Photo
+from maskfold.pixels.geometry import network_size, resize_image
 
 _QUALITY = {
     "jpg": [cv2.IMWRITE_JPEG_QUALITY, 95],
@@ -36,14 +36,14 @@ class Picture(NamedTuple):
 
 
 def read_photo(path: Path, channels: int, longest_side: int | None = None) -> Picture:
-    """One photo, upright as its EXIF orientation says (training ignores that: its masks belong to stored pixels).
+    """One photo, upright as its EXIF orientation says, whatever data.orientation is: it has no masks to fit.
 
     channels: what the network takes; longest_side: px, of what is larger and shrunk. Raises DataError like read_image.
     """
-    orientation = exif_orientation(path)
-    seen = shrunk(upright(read_image(path, channels), orientation), longest_side)
+    photo = Photo(path, exif_orientation(path))
+    seen = shrunk(photo.pixels(channels), longest_side)
     as_seen = channels == 3 and seen.dtype == np.uint8
-    shown = seen if as_seen else shrunk(upright(read_for_display(path), orientation), longest_side)
+    shown = seen if as_seen else shrunk(photo.for_display(), longest_side)
     return Picture(str(path), seen, shown)
 
 

@@ -51,9 +51,11 @@ def pad_to(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def upright(image: np.ndarray, orientation: int) -> np.ndarray:
-    """(H, W, K) stored pixels turned and mirrored as an EXIF orientation of 1 to 8 asks for."""
+    """(H, W, …) stored pixels turned and mirrored as an EXIF orientation of 1 to 8 asks for."""
+    if orientation == 1:
+        return image
     if orientation in (5, 6, 7, 8):
-        image = image.transpose(1, 0, 2)
+        image = image.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
         image = image[:, ::-1]
     if orientation in (3, 4, 7, 8):

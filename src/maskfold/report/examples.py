@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from maskfold.data.competition import Competition
-from maskfold.data.images.decoding import read_for_display
+from maskfold.data.images.photo import photos_of
 from maskfold.drawing.jpeg import write_jpeg
 from maskfold.drawing.overlays import overlay
 from maskfold.oof.store import OofImage, OofReader
@@ -106,8 +106,7 @@ def draw_galleries(
 
 def _draw(competition: Competition, rules: Sequence[AnyRule], oof: OofImage, name: str, path: Path) -> None:
     index = competition.class_names.index(name)
-    image_path = competition.train.set_index("image_id").loc[oof.image_id, "path"]
-    image = read_for_display(Path(image_path))
+    image = photos_of(competition.train)[oof.image_id].for_display()
     prediction = apply_rules(oof.prob, rules, oof.class_prob)[index]
     picture = overlay(image, competition.masks(oof.image_id)[index], prediction)
     write_jpeg(path, picture)

@@ -12,7 +12,7 @@ import numpy as np
 
 from maskfold.config import ReportConfig
 from maskfold.data.competition import Competition
-from maskfold.data.images.decoding import read_for_display
+from maskfold.data.images.photo import photos_of
 from maskfold.drawing.class_colours import class_colour
 from maskfold.drawing.pictures import (
     CHUNK_IMAGES,
@@ -112,7 +112,7 @@ class _Artist:
 
     def __init__(self, report: ReportConfig, competition: Competition, rules: Sequence[AnyRule], folder: Path) -> None:
         self.settings, self.rules = report, rules
-        self.path_of = dict(zip(competition.train["image_id"], competition.train["path"], strict=True))
+        self.photos = photos_of(competition.train)
         self.folder = folder
         if self.settings.oof_gallery:
             make_folders(folder, len(competition.train))
@@ -127,7 +127,7 @@ class _Artist:
         masks: list[Any] = []
         wrong, heat = [], []
         if self.settings.oof_gallery:
-            write_photo(read_for_display(Path(self.path_of[oof.image_id])), size, self._file(number, ".jpg"))
+            write_photo(self.photos[oof.image_id].for_display(), size, self._file(number, ".jpg"))
             masks_of = apply_rules(oof.prob, self.rules, oof.class_prob)
             for index, (prob, true, predicted) in enumerate(zip(oof.prob, truth, masks_of, strict=True)):
                 runs = [picture_runs(true, size), picture_runs(predicted, size)]

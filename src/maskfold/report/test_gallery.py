@@ -12,7 +12,7 @@ from maskfold.artefacts.files import file_hash, folder_fingerprint
 from maskfold.artefacts.paths import display
 from maskfold.config import ReportConfig, SubmissionConfig
 from maskfold.data.competition import Competition
-from maskfold.data.images.decoding import read_for_display
+from maskfold.data.images.photo import photos_of
 from maskfold.drawing.class_colours import class_colour
 from maskfold.drawing.pictures import (
     CHUNK_IMAGES,
@@ -84,8 +84,8 @@ def _draw_all(
     folder: Path,
 ) -> None:
     """All readable test images that the submission has rows for, in the order of the form."""
-    path_of = dict(zip(competition.readable_test["image_id"], competition.readable_test["path"], strict=True))
-    image_ids = [image_id for image_id in dict.fromkeys(key[0] for key in form.sample.rows) if image_id in path_of]
+    photos = photos_of(competition.readable_test)
+    image_ids = [image_id for image_id in dict.fromkeys(key[0] for key in form.sample.rows) if image_id in photos]
     classes = range(len(competition.class_names))
     make_folders(folder / "test", len(image_ids))
 
@@ -94,7 +94,7 @@ def _draw_all(
         number, image_id = job
         height, width = form.sizes[image_id]
         size = picture_size(height, width, picture_px)
-        write_photo(read_for_display(Path(path_of[image_id])), size, picture_path(folder / "test", number, ".jpg"))
+        write_photo(photos[image_id].for_display(), size, picture_path(folder / "test", number, ".jpg"))
         areas: list[int] = []
         masks: list[Any] = []
         covered = np.zeros((height, width), dtype=np.uint8)

@@ -21,7 +21,9 @@ from maskfold.data.competition import Competition, OnBadImage
 from maskfold.data.formats.mask_folders import photos_in
 from maskfold.data.image_ids import images_by_id
 from maskfold.data.images.files import image_table
+from maskfold.data.images.orientation import undecided_orientation
 from maskfold.data.problems import Problems
+from maskfold.data.recognition.recognise import explicit_data
 from maskfold.data.unused import report_unused
 from maskfold.data.validation import check_files, check_sample, with_channels
 from maskfold.errors import DataError
@@ -128,13 +130,16 @@ def _test_competition(
     else:
         images = images_by_id(folder, manifest.image_ids == "stem", problems)
     names = config.data.class_names
-    headers, unreadable = check_files([], images, "decode", on_bad_image, problems)
+    data = explicit_data(config.data).model_copy(update={"check": "decode"})
+    headers, unreadable = check_files([], images, data, on_bad_image, problems)
     sample = None if sample is None else sample.resolve()
     if sample is not None:
         check_sample(sample.parent, sample.name, names, images, problems)
     problems.raise_any()
     empty = pd.DataFrame({"image_id": [], "path": [], "height": [], "width": []})
     test = image_table(images, headers)
+    if undecided := undecided_orientation(empty, test, (), ()) if data.orientation == "auto" else []:
+        raise DataError([f"{line}, and export the bundle again" for line in undecided])
     competition = Competition(names, empty, test, _no_masks, sample_submission=sample, unreadable=unreadable)
     report_unused(competition, problems.unused, folder)
     return with_channels(competition, config.in_channels, on_bad_image)

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from maskfold.artefacts.files import whole_file, whole_folder
 from maskfold.artefacts.paths import display
 from maskfold.config import Config
+from maskfold.data.opening import settled_orientation
 from maskfold.errors import UsageError
 from maskfold.export.bundle import HALF_NOTE, write_bundle
 from maskfold.export.manifest import MANIFEST
@@ -26,13 +27,14 @@ def export_bundle(
     target = folder.with_name(f"{folder.name}.zip") if zipped else folder
     _check_target(target, overwrite)
     checked_artefact(config)
+    orientation = settled_orientation(config.data)
     if zipped:
         with whole_file(target) as temporary, TemporaryDirectory(dir=target.parent) as unzipped:
-            write_bundle(Path(unzipped), config, half)
+            write_bundle(Path(unzipped), config, half, orientation)
             Path(shutil.make_archive(str(temporary), "zip", unzipped)).replace(temporary)
     else:
         with whole_folder(target) as part:
-            write_bundle(part, config, half)
+            write_bundle(part, config, half, orientation)
     print(f"export_bundle: wrote {display(target)}; README.txt in it says how to run it offline")
     if half:
         print(f"export_bundle: {HALF_NOTE}")

@@ -13,7 +13,7 @@ from maskfold.artefacts.files import whole_folder
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.config import Config
 from maskfold.data.competition import Competition
-from maskfold.data.images.decoding import read_for_display
+from maskfold.data.images.photo import photos_of
 from maskfold.drawing.html import page_environment
 from maskfold.drawing.jpeg import write_jpeg
 from maskfold.drawing.overlays import overlay
@@ -124,10 +124,10 @@ def _draw(
 ) -> list[dict[str, object]]:
     """Draw the pictures into folder/images; file names never come from image ids."""
     (folder / "images").mkdir()
-    path_of = dict(zip(competition.test["image_id"], competition.test["path"], strict=True))
+    photos = photos_of(competition.test)
     examples: list[dict[str, object]] = []
     for rank, row in enumerate(chosen.to_dict("records")):
-        image = read_for_display(Path(path_of[row["image_id"]]))
+        image = photos[row["image_id"]].for_display()
         picture = overlay(image, *_masks((row["image_id"], row["class_index"]), runs, form))
         file = f"images/{rank:02d}.jpg"
         write_jpeg(folder / file, picture)

@@ -17,6 +17,7 @@ from maskfold.audit.data.label_facts import NO_LABELS, LabelFacts, measure_label
 from maskfold.audit.data.separability import Separability, separability
 from maskfold.config import DataConfig
 from maskfold.data.competition import Competition
+from maskfold.data.images.photo import photo_list
 from maskfold.data.opening import open_competition
 from maskfold.data.problems import Problems
 from maskfold.errors import DataError
@@ -103,7 +104,7 @@ def _measure(competition: Competition, threads: int) -> tuple[Competition, pd.Da
     """The competition without the images that cannot be decoded, a row and the facts of every other, the problems."""
     train = competition.train.assign(split=competition.train.get("split", "train"))
     table = pd.concat([train, competition.test.assign(split=TEST)], ignore_index=True)
-    jobs = list(zip(map(Path, table["path"]), table["height"].tolist(), table["width"].tolist(), strict=True))
+    jobs = list(zip(photo_list(table), table["height"].tolist(), table["width"].tolist(), strict=True))
     found = map_threads(lambda job: measure_image(*job), jobs, threads)
     measured = list(tracked(found, len(jobs), "images"))
     problems = [line for fact in measured if isinstance(fact, DataError) for line in fact.problems]
@@ -115,7 +116,8 @@ def _measure(competition: Competition, threads: int) -> tuple[Competition, pd.Da
         train=competition.train[whole[:trains]].reset_index(drop=True),
         test=competition.test[whole[trains:]].reset_index(drop=True),
     )
-    images = table.loc[whole, ["image_id", "split", "path", "height", "width"]].reset_index(drop=True)
+    kept = ["image_id", "split", "path", "height", "width", "orientation"]
+    images = table.loc[whole, table.columns.intersection(kept)].reset_index(drop=True)
     for name in ("channels", "form", "mode", "bits", "file_bytes", "turned"):
         images[name] = [getattr(fact, name) for fact in facts]
     values = np.stack([fact.statistics for fact in facts]) if facts else np.zeros((0, len(STATISTICS)))

@@ -51,8 +51,10 @@ def _files(audit: Audit) -> list[Finding]:
     images = audit.images
     turned = int(images["turned"].sum())
     if turned:
-        cure = "nothing, if the labels were drawn on the pixels as stored; otherwise save the images rotated"
-        what = f"{_count(turned, 'image')} with an EXIF orientation, which is ignored"
+        applied = "orientation" in images
+        way, other = ("what a viewer shows", "stored") if applied else ("the pixels as stored", "upright")
+        cure = f"nothing, if the labels were drawn on {way}; otherwise set data.orientation: {other}"
+        what = f"{_count(turned, 'image')} with an EXIF orientation, which is {'applied' if applied else 'ignored'}"
         found.append(Finding("note", what, cure, "files"))
     if images["mode"].nunique() > 1:
         modes = ", ".join(f"{mode} ({count})" for mode, count in images["mode"].value_counts().items())

@@ -14,12 +14,14 @@ from PIL import Image
 
 from maskfold.audit.data.fingerprint import fingerprint, packed, thumbnail
 from maskfold.data.images.decoding import read_stored
+from maskfold.data.images.orientation import exif_orientation
+from maskfold.data.images.photo import Photo
 from maskfold.errors import DataError
+from maskfold.pixels.geometry import upright
 from maskfold.pixels.intensity import to_eight_bits
 
 # Photos of a million pixels and more are decoded at half, a quarter or an eighth of their size.
 _LEAST_PIXELS = 2**18
-_ORIENTATION = 274  # EXIF tag
 _PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 _BITS = {"1": 1, "I;16": 16, "I;16B": 16, "I;16L": 16, "I": 32, "F": 32}  # of Pillow's modes; 8 in all others
 _SIMPLE = ("L", "RGB", "YCbCr", "CMYK", "P", "1")  # OpenCV decodes these to 8 bits of grey or colour
@@ -51,7 +53,7 @@ class ImageFacts:
     """One image file that could be decoded.
 
     height, width: px; mode: as Pillow calls it (npy and pages for arrays and TIFFs of several pages); bits: a value;
-    turned: its EXIF orientation asks for a turn or a flip, which is ignored; statistics: (STATISTICS,) float64, NaN
+    turned: its EXIF orientation asks for a turn or a flip; statistics: (STATISTICS,) float64, NaN
     where one does not apply, grey values in 0..255 (see to_eight_bits); digest: of the decoded pixels; small: (h, w)
     int8, see `packed`; fingerprint: see `fingerprint`.
     """
@@ -70,11 +72,12 @@ class ImageFacts:
     fingerprint: np.ndarray
 
 
-def measure_image(path: Path, height: int, width: int) -> ImageFacts | DataError:
-    """What a file of height x width px holds; the DataError that says why it cannot be decoded, returned."""
+def measure_image(photo: Photo, height: int, width: int) -> ImageFacts | DataError:
+    """What an image of height x width px holds; the DataError that says why it cannot be decoded, returned."""
+    path = photo.path
     try:
         data = np.fromfile(path, dtype=np.uint8)
-        form, mode, bits, turned = _described(path, data)
+        form, mode, bits = _described(path, data)
         pixels = _reduced(data, height, width, mode) if bits == 8 and mode in _SIMPLE else None
         if pixels is None:
             pixels = _blue_first(to_eight_bits(read_stored(path)))
@@ -82,6 +85,7 @@ def measure_image(path: Path, height: int, width: int) -> ImageFacts | DataError
         return DataError([f"{path}: cannot be read: {error.strerror}"])
     except DataError as error:
         return error
+    pixels = upright(pixels, photo.orientation)
     grey = _grey(pixels)
     thumb = thumbnail(grey)
     return ImageFacts(
@@ -92,7 +96,7 @@ def measure_image(path: Path, height: int, width: int) -> ImageFacts | DataError
         mode=mode,
         bits=bits,
         file_bytes=len(data),
-        turned=turned,
+        turned=exif_orientation(path) != 1,
         statistics=_statistics(pixels, grey, thumb, height, width, len(data)),
         digest=hashlib.blake2b(pixels.tobytes() + repr((height, width)).encode(), digest_size=16).digest(),
         small=packed(thumb),
@@ -100,18 +104,17 @@ def measure_image(path: Path, height: int, width: int) -> ImageFacts | DataError
     )
 
 
-def _described(path: Path, data: np.ndarray) -> tuple[str, str, int, bool]:
-    """Format, mode, bits a value and whether it asks to be turned; from the header alone."""
+def _described(path: Path, data: np.ndarray) -> tuple[str, str, int]:
+    """Format, mode and bits a value, from the header alone."""
     if path.suffix.lower() == ".npy":
-        return "NPY", "npy", 8, False
+        return "NPY", "npy", 8
     try:
         with Image.open(io.BytesIO(data.tobytes())) as image:
             pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
-            turned = image.format in ("JPEG", "PNG", "TIFF") and image.getexif().get(_ORIENTATION, 1) != 1
             mode = image.mode if pages == 1 else f"{image.mode}, {pages} pages"
-            return str(image.format), mode, _BITS.get(image.mode, 8), turned
+            return str(image.format), mode, _BITS.get(image.mode, 8)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # OpenCV may know what Pillow does not
-        return path.suffix.lstrip(".").upper(), "unknown", 8, False
+        return path.suffix.lstrip(".").upper(), "unknown", 8
 
 
 def _reduced(data: np.ndarray, height: int, width: int, mode: str) -> np.ndarray | None:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from maskfold.audit.data.audit import TEST, Audit
 from maskfold.audit.data.label_facts import read_masks
-from maskfold.data.images.decoding import read_for_display
+from maskfold.data.images.photo import photo_list
 from maskfold.drawing.jpeg import write_jpeg
 from maskfold.drawing.painting import painted
 
@@ -41,7 +41,7 @@ class Album:
         self._place = {
             (s == TEST, i): n for s, i, n in zip(rows["split"], rows["image_id"], rows["place"], strict=True)
         }
-        self._paths = audit.images["path"].tolist()
+        self._photos = photo_list(audit.images)
         self._count = 0
         (folder / "images").mkdir(parents=True, exist_ok=True)
 
@@ -72,7 +72,7 @@ class Album:
 
     def _drawn(self, image_id: str, of_test: bool) -> np.ndarray:
         """(h, w, 3) uint8 RGB, shrunk to a picture; with masks where it is a training image whose masks can be read."""
-        image = read_for_display(Path(self._paths[self._place[of_test, image_id]]))
+        image = self._photos[self._place[of_test, image_id]].for_display()
         factor = min(1.0 if max(image.shape[:2]) > 64 else 3.0, _WIDTH_PX / image.shape[1], _HEIGHT_PX / image.shape[0])
         size = max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor))
         masks = None if of_test else read_masks(self.audit.competition, image_id)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from maskfold.audit.labels.ranking import FINE, PILES
 from maskfold.data.competition import Competition
-from maskfold.data.images.decoding import read_for_display
+from maskfold.data.images.photo import photos_of
 from maskfold.drawing.html import page_environment
 from maskfold.drawing.jpeg import write_jpeg
 from maskfold.drawing.overlays import overlay
@@ -76,7 +76,7 @@ def _draw(
 ) -> None:
     """Draw label and prediction over each photo; the OOF is read in the order of its files."""
     folder.mkdir()
-    photo_of = dict(zip(competition.train["image_id"], competition.train["path"], strict=True))
+    photos = photos_of(competition.train)
     for fold, own in shown.groupby("fold"):
         with OofReader(oof_files[int(str(fold))], _KEPT_BYTES) as oof:
             place = {image_id: index for index, image_id in enumerate(oof.image_ids)}
@@ -85,5 +85,5 @@ def _draw(
                 image, index = oof.image(row["image_id"]), competition.class_names.index(row["class_name"])
                 predicted = apply_rules(image.prob, rules, image.class_prob)[index]
                 truth = competition.masks(row["image_id"])[index]
-                picture = overlay(read_for_display(Path(photo_of[row["image_id"]])), truth, predicted)
+                picture = overlay(photos[row["image_id"]].for_display(), truth, predicted)
                 write_jpeg(folder.parent / _file(int(str(number))), picture)

@@ -11,6 +11,8 @@ from maskfold.config.section import Section
 Range = tuple[float, float]
 IntensityRule = Literal["auto", "full_range", "percentile"] | Range | tuple[Range, ...]
 
+Orientation = Literal["auto", "stored", "upright"]
+
 
 class AnyData(Section):
     """What every format has, `auto` too."""
@@ -29,10 +31,10 @@ class AnyData(Section):
     the training images, for each channel. `[low, high]`: these values, or a list of such pairs, one a channel. The
     range is stored with each trained model."""
 
-    orientation: Literal["auto", "stored"] = "auto"
-    """Which pixels the labels of photos with an EXIF or TIFF orientation belong to. `stored`: the pixels in the file,
-    whatever a viewer shows. `auto`: the same if the sizes of the masks prove it, else such photos are an error.
-    `predict.py` always shows photos upright."""
+    orientation: Orientation = "auto"
+    """How images and masks with an EXIF or TIFF orientation are read, test images too. `stored`: the pixels in the
+    file, whatever a viewer shows. `upright`: what a viewer shows. `auto`: `stored` if the sizes of the masks prove that
+    they belong to stored pixels, else such files are an error. `predict.py` always reads photos upright."""
 
     @model_validator(mode="after")
     def _ascending_intensity(self) -> AnyData:

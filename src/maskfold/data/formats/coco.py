@@ -9,13 +9,14 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from maskfold.config import CocoData
+from maskfold.config import CocoData, Orientation
 from maskfold.data.competition import Competition, OnBadImage
 from maskfold.data.formats.coco_index import CocoIndex, read_coco
 from maskfold.data.formats.coco_segments import draw_segments
 from maskfold.data.formats.json_stream import read_item
 from maskfold.data.image_ids import HINTED, images_by_id, list_names, nearest_name
 from maskfold.data.images.files import ImageHeader, image_table
+from maskfold.data.images.orientation import swapped_hint
 from maskfold.data.problems import (
     Problems,
     data_root,
@@ -84,9 +85,9 @@ def open_coco(data: CocoData, on_bad_image: OnBadImage = "strict", problems: Pro
         train, _, valid_ids = with_validation(train, splits[1].images, {}, {})
         places |= {f"{prefix}{image_id}": (1, row) for image_id, row in splits[1].rows.items()}
     test = images_by_id(None if data.test_images is None else root / data.test_images, False, problems)
-    headers, unreadable = check_files(train.values(), test, data.check, on_bad_image, problems)
+    headers, unreadable = check_files(train.values(), test, data, on_bad_image, problems)
     for split in splits:
-        problems += split.size_problems(headers)
+        problems += split.size_problems(headers, data.orientation)
     groups = checked_groups(root, data.groups_csv, train, problems)
     sample = check_sample(root, data.sample_submission, data.class_names, test, problems)
     problems.raise_any()
@@ -104,6 +105,7 @@ def open_coco(data: CocoData, on_bad_image: OnBadImage = "strict", problems: Pro
             len(data.class_names),
         ),
         label_files=(*(split.json for split in splits), *group_files),
+        sized=frozenset(places),
         reading=reading_of(data),
         sample_submission=sample,
         unreadable=unreadable,
@@ -147,13 +149,14 @@ class _Split:
                 for path in unlisted
             ]
 
-    def size_problems(self, headers: Mapping[Path, ImageHeader]) -> list[str]:
+    def size_problems(self, headers: Mapping[Path, ImageHeader], orientation: Orientation) -> list[str]:
         """Images of another size than the json says."""
         problems = []
         for image_id, row in self.rows.items():
             header, (height, width) = headers.get(self.images[image_id]), self.index.sizes[row].tolist()
             if header is not None and header[:2] != (height, width):
-                turned = "; was the photo turned by its EXIF orientation?" if header[:2] == (width, height) else ""
+                swapped = header[:2] == (width, height)
+                turned = f"; {swapped_hint(self.images[image_id], orientation)}" if swapped else ""
                 problems.append(
                     f"{self.images[image_id]}: is {header.height}x{header.width} px (height x width), "
                     f"but {self.json.name} says {height}x{width}{turned}"

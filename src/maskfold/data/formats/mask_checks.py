@@ -25,6 +25,7 @@ from maskfold.data.formats.mask_files import (
 from maskfold.data.images.decoding import read_for_display
 from maskfold.data.images.files import UNKNOWN_PEAK, ImageHeader
 from maskfold.data.images.index import FileIndex
+from maskfold.data.images.orientation import swapped_hint
 from maskfold.data.images.suffixes import ARRAY, JPEG, TIFF
 from maskfold.errors import DataError
 
@@ -49,7 +50,7 @@ def check_mask_files(
     for image_id, own in pairs.items():
         for file in (file for files in own for file in files):
             if file in headers and images[image_id] in headers:
-                problems += _size_problem(file, headers[file], headers[images[image_id]], code.resize)
+                problems += _size_problem(file, images[image_id], headers, data)
     masks = [file for file in mask_files_of(pairs) if file in headers]
     exact = [path for path in masks if path.suffix.lower() not in JPEG and headers[path].peak != UNKNOWN_PEAK]
     if code.labels == "binary":
@@ -81,15 +82,15 @@ def spot_check(source: MaskSource, image_ids: Sequence[str], headers: Collection
     return problems
 
 
-def _size_problem(file: Path, mask: ImageHeader, photo: ImageHeader, resize: bool) -> list[str]:
+def _size_problem(
+    file: Path, image: Path, headers: Mapping[Path, ImageHeader], data: MaskFoldersData | PathsCsvData
+) -> list[str]:
+    mask, photo = headers[file], headers[image]
     swapped = mask[:2] == photo[1::-1] and mask.height != mask.width
-    if mask[:2] == photo[:2] or (resize and not swapped):
+    if mask[:2] == photo[:2] or (data.resize_masks and not swapped):
         return []
-    fix = (
-        "its sides are swapped: was the photo turned by its EXIF orientation?"
-        if swapped
-        else "set data.resize_masks: true if it shows the same view"
-    )
+    resized = "set data.resize_masks: true if it shows the same view"
+    fix = swapped_hint(image, data.orientation) if swapped else resized
     return [
         f"{file}: the mask is {mask.height}x{mask.width} px (height x width), "
         f"its photo {photo.height}x{photo.width}; {fix}"

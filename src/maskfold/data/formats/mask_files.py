@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -17,6 +17,7 @@ from maskfold.data.images.files import ImageHeader
 from maskfold.data.images.headers import PNG
 from maskfold.data.images.suffixes import ARRAY, DEEP, JPEG
 from maskfold.errors import DataError
+from maskfold.pixels.geometry import upright
 
 _FAR = 64  # a lossy pixel farther than this from every known value or colour is none of them …
 _MAX_FAR_SHARE = 0.02  # … and edges alone never make so many
@@ -46,17 +47,23 @@ def mask_files_of(masks: Masks) -> list[Path]:
     return list(dict.fromkeys(file for own in masks.values() for files in own for file in files))
 
 
+def sized_images(data: MaskFoldersData | PathsCsvData, masks: Masks) -> frozenset[str]:
+    """The images that have masks of which each must have the size of its image."""
+    return frozenset() if data.resize_masks else frozenset(image_id for image_id, own in masks.items() if any(own))
+
+
 @dataclass(frozen=True)
 class FileMasks:
     """Reads the mask files of an image when asked; picklable.
 
     files: image_id -> the files that show all classes, or those of each class; several are joined, none is blank;
-    sizes: image_id -> (height, width) in px of the photo.
+    sizes: image_id -> (height, width) in px of the photo; turned: file -> the EXIF orientation that it is read in.
     """
 
     files: Mapping[str, tuple[tuple[str, ...], ...]]
     sizes: Mapping[str, tuple[int, int]]
     code: MaskCode
+    turned: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -73,7 +80,14 @@ class FileMasks:
         whole = {key: own for key, own in masks.items() if all(file in headers for files in own for file in files)}
         files = {key: tuple(tuple(map(str, paths)) for paths in own) for key, own in whole.items()}
         sizes = {image_id: headers[path][:2] for image_id, path in images.items()}
-        return cls(files, sizes, MaskCode.of(data))
+        turned = {
+            path: headers[Path(path)].orientation
+            for own in files.values()
+            for paths in own
+            for path in paths
+            if headers[Path(path)].orientation != 1
+        }
+        return cls(files, sizes, MaskCode.of(data), turned)
 
     def __call__(self, image_id: str) -> np.ndarray:
         """(C, H, W) uint8 in {0, 1} of a training image; KeyError for any other, DataError for a bad mask file."""
@@ -81,11 +95,13 @@ class FileMasks:
         masks = np.zeros((self.code.class_count, *size), dtype=np.uint8)
         for index, files in enumerate(self.files[image_id]):
             for path in map(Path, files):
-                if self.code.labels == "binary":
-                    masks[index] |= _fitted(path, read_grey(path), size, self.code.resize) >= self.code.threshold
+                binary = self.code.labels == "binary"
+                plane = read_grey(path) if binary else read_classes(path, self.code)
+                plane = _fitted(path, upright(plane, self.turned.get(str(path), 1)), size, self.code.resize)
+                if binary:
+                    masks[index] |= plane >= self.code.threshold
                 else:
-                    classes = _fitted(path, read_classes(path, self.code), size, self.code.resize)
-                    masks |= classes == np.arange(1, self.code.class_count + 1, dtype=np.uint8)[:, None, None]
+                    masks |= plane == np.arange(1, self.code.class_count + 1, dtype=np.uint8)[:, None, None]
         return masks
 
 

@@ -13,6 +13,7 @@ from maskfold.data.formats.mask_files import (
     FileMasks,
     Masks,
     mask_files_of,
+    sized_images,
 )
 from maskfold.data.formats.name_patterns import NamePattern, files_below
 from maskfold.data.image_ids import HINTED, ids_of, nearest_name
@@ -50,7 +51,7 @@ def open_mask_folders(
         train, masks, valid_ids = with_validation(train, valid, masks, valid_masks)
     test = photos_in(data, None if data.test_images is None else root / data.test_images, problems)
     files = mask_files_of(masks)
-    headers, unreadable = check_files([*train.values(), *files], test, data.check, on_bad_image, problems)
+    headers, unreadable = check_files([*train.values(), *files], test, data, on_bad_image, problems)
     problems += check_mask_files(data, train, masks, headers)
     groups = checked_groups(root, data.groups_csv, train, problems)
     sample = check_sample(root, data.sample_submission, data.class_names, test, problems)
@@ -67,6 +68,7 @@ def open_mask_folders(
         masks=source,
         label_files=() if data.groups_csv is None else (root / data.groups_csv,),
         mask_files=tuple(files),
+        sized=sized_images(data, masks),
         reading=reading_of(data),
         sample_submission=sample,
         unreadable=unreadable,

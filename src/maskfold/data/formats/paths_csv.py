@@ -15,6 +15,7 @@ from maskfold.data.formats.mask_files import (
     FileMasks,
     Masks,
     mask_files_of,
+    sized_images,
 )
 from maskfold.data.image_ids import images_by_id
 from maskfold.data.images.files import image_table
@@ -62,7 +63,7 @@ def open_paths_csv(
         _, groups, _ = with_validation(splits[0].images, splits[1].images, groups, splits[1].groups)
     test = _test_images(data, root, problems)
     files = mask_files_of(masks)
-    headers, unreadable = check_files([*train.values(), *files], test, data.check, on_bad_image, problems)
+    headers, unreadable = check_files([*train.values(), *files], test, data, on_bad_image, problems)
     problems += check_mask_files(data, train, masks, headers)
     own_groups = groups if data.columns.group is not None else checked_groups(root, data.groups_csv, train, problems)
     sample = check_sample(root, data.sample_submission, data.class_names, test, problems)
@@ -80,6 +81,7 @@ def open_paths_csv(
         masks=source,
         label_files=(*csvs, *(() if data.groups_csv is None else (root / data.groups_csv,))),
         mask_files=tuple(files),
+        sized=sized_images(data, masks),
         reading=reading_of(data),
         sample_submission=sample,
         unreadable=unreadable,

@@ -56,7 +56,7 @@ def open_rle_csv(
     by_stem = bool(rows) and not any(row.image_id.lower().endswith(SUFFIXES) for row in rows)
     train = images_by_id(root / data.train_images, by_stem, problems)
     test = images_by_id(None if data.test_images is None else root / data.test_images, by_stem, problems)
-    headers, unreadable = check_files(train.values(), test, data.check, on_bad_image, problems)
+    headers, unreadable = check_files(train.values(), test, data, on_bad_image, problems)
     problems += unknown_images(csv_path, rows, train)
     sizes = {image_id: headers[path][:2] for image_id, path in train.items() if path in headers}
     rules = RowRules(data.order, data.empty_token, data.several_rows)

@@ -16,6 +16,7 @@ import pandas as pd
 from maskfold.data.images.decoding import CONVERTED, check_single, read_image, read_stored, undecodable
 from maskfold.data.images.headers import read_declared
 from maskfold.data.images.index import FileIndex
+from maskfold.data.images.orientation import SIDEWAYS
 from maskfold.data.images.suffixes import ARRAY, SUFFIXES, TIFF, is_image, is_unread_image
 from maskfold.errors import DataError
 
@@ -29,12 +30,19 @@ UNKNOWN_PEAK = -1
 class ImageHeader(NamedTuple):
     """What the check found out about one image.
 
-    height, width: px; peak: the brightest grey (0..255; of deeper values a 257th), UNKNOWN_PEAK if not decoded.
+    height, width: px; peak: the brightest grey (0..255; of deeper values a 257th), UNKNOWN_PEAK if not decoded;
+    orientation: of EXIF, 1 to 8, that the image is read in (height and width are those of the turned image).
     """
 
     height: int
     width: int
     peak: int
+    orientation: int = 1
+
+    def turned(self, orientation: int) -> ImageHeader:
+        """The header of the same stored pixels read in an orientation."""
+        sides = (self.width, self.height) if orientation in SIDEWAYS else (self.height, self.width)
+        return ImageHeader(*sides, self.peak, orientation)
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -109,8 +117,9 @@ def image_table(
 ) -> pd.DataFrame:
     """A competition's image table: image_id, path (absolute, text), height, width (px).
 
-    With `groups` it has the column group; with `valid`, the ids of the competition's own validation images, the column
-    split, which is "train" or "valid".
+    Where some are not read as stored, it has the column orientation (1 to 8, see Photo). With `groups` it has the
+    column group; with `valid`, the ids of the competition's own validation images, the column split, which is "train"
+    or "valid".
     """
     sizes = [headers[path] for path in images.values()]
     columns = {
@@ -119,6 +128,8 @@ def image_table(
         "height": pd.Series([size.height for size in sizes], dtype="int64"),
         "width": pd.Series([size.width for size in sizes], dtype="int64"),
     }
+    if any(size.orientation != 1 for size in sizes):
+        columns["orientation"] = pd.Series([size.orientation for size in sizes], dtype="int64")
     if groups is not None:
         columns["group"] = pd.Series([groups[image_id] for image_id in images], dtype="str")
     if valid is not None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import pandas as pd
 from PIL import Image
 
+from maskfold.config import Orientation
+from maskfold.data.images.headers import PNG
 from maskfold.data.images.index import FileIndex
 from maskfold.data.images.suffixes import ARRAY
 
+SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange height and width
 _TAG = 0x0112  # of EXIF and TIFF
-_SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange height and width
+_PNG_TEXT = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")  # chunks in which Pillow finds an orientation
 
 
 def exif_orientation(path: Path) -> int:
@@ -20,35 +25,79 @@ def exif_orientation(path: Path) -> int:
     if path.suffix.lower() == ARRAY:
         return 1
     try:
-        with Image.open(path) as image:
-            found = int(image.getexif().get(_TAG, 1))
-    except (OSError, SyntaxError, ValueError, TypeError, Image.DecompressionBombError):
+        with path.open("rb") as file:
+            if not _png_may_turn(file.read(8), file):
+                return 1
+            file.seek(0)
+            with Image.open(file) as image:
+                found = int(image.getexif().get(_TAG, 1))
+    except (OSError, SyntaxError, ValueError, TypeError, struct.error, Image.DecompressionBombError):
         return 1
     return found if 1 <= found <= 8 else 1
 
 
-def undecided_orientation(images: pd.DataFrame, sizes_were_compared: bool) -> list[str]:
+def _png_may_turn(start: bytes, file: BinaryIO) -> bool:
+    """False for a png without any chunk that may hold an orientation: Pillow would decode it to look for one."""
+    if start != PNG:
+        return True
+    while True:
+        length, kind = struct.unpack(">I4s", file.read(8))
+        if kind in _PNG_TEXT:
+            return True
+        if kind == b"IEND":
+            return False
+        file.seek(length + 4, 1)  # the checksum follows
+
+
+def orientations(paths: Iterable[Path]) -> dict[Path, int]:
+    """The files that have an orientation other than 1, and which; kept in an index under runs/."""
+    index = FileIndex(list(dict.fromkeys(paths)), "orientation")
+    index.inspect_new(lambda path: str(exif_orientation(path)), "orientations")
+    return {path: int(found) for path, found in index.found.items() if found != "1"}
+
+
+def undecided_orientation(
+    train: pd.DataFrame, test: pd.DataFrame, masks: Iterable[Path], sized: Collection[str]
+) -> list[str]:
     """A problem if it is unknown whether masks belong to the stored pixels of images or to what a viewer shows.
 
-    images: the training images (path, height, width);
-    sizes_were_compared: the sizes of masks were found to be those of the stored pixels, which decides it for all images
-    as soon as one of them would be shown with its sides exchanged.
+    train, test: image_id, path, height, width; masks: mask files; sized: training images whose labels state a size that
+    was found to be that of the stored pixels: this decides it for all files as soon as one of these images would be
+    shown with its sides exchanged.
     """
-    paths = [Path(path) for path in images["path"]]
-    index = FileIndex(paths, "orientation")
-    index.inspect_new(lambda path: str(exif_orientation(path)), "orientations")
-    turned = {path: int(found) for path, found in index.found.items() if found != "1"}
-    sides = zip(paths, images["height"], images["width"], strict=True)
-    exchanged = [path for path, height, width in sides if turned.get(path) in _SIDEWAYS and height != width]
-    if not turned or (sizes_were_compared and exchanged):
+    tables = {"training images": train, "test images": test}
+    files = {name: [Path(path) for path in table["path"]] for name, table in tables.items()} | {"masks": [*masks]}
+    turned = orientations(path for paths in files.values() for path in paths)
+    if not turned or _as_stored(train, turned, sized):
         return []
-    return [_problem(list(turned.items()), len(paths))]
+    counts = [
+        f"{found} of {len(paths)} {name}"
+        for name, paths in files.items()
+        if (found := sum(path in turned for path in paths))
+    ]
+    path, orientation = next((path, turned[path]) for paths in files.values() for path in paths if path in turned)
+    return [
+        f"{path}: has the EXIF orientation {orientation}, so viewers show it turned or mirrored ({', '.join(counts)} "
+        "have one). If labels and submission belong to the pixels as they are stored, set data.orientation: stored; if "
+        "they belong to what a viewer shows, set data.orientation: upright"
+    ]
 
 
-def _problem(turned: Sequence[tuple[Path, int]], count: int) -> str:
-    path, orientation = turned[0]
+def _as_stored(train: pd.DataFrame, turned: Mapping[Path, int], sized: Collection[str]) -> bool:
+    """Whether the size of some labels shows that they belong to stored pixels."""
+    rows = zip(train["image_id"], train["path"], train["height"], train["width"], strict=True)
+    return any(
+        turned.get(Path(path)) in SIDEWAYS and height != width and image_id in sized
+        for image_id, path, height, width in rows
+    )
+
+
+def swapped_hint(path: Path, orientation: Orientation) -> str:
+    """What to do about an image whose labels have its size with the sides exchanged."""
+    if exif_orientation(path) not in SIDEWAYS:
+        return "its sides are swapped: was the photo turned?"
+    way = "stored" if orientation == "upright" else "upright"
+    where = "as it is stored" if way == "stored" else "as a viewer shows it"
     return (
-        f"{path}: has the EXIF orientation {orientation}, so viewers show it turned or mirrored ({len(turned)} of "
-        f"{count} training images have one). Masks of the stored pixels: set data.orientation: stored. Masks of what a "
-        "viewer shows: save the images upright, for example with PIL.ImageOps.exif_transpose"
+        f"its sides are swapped, as the EXIF orientation does: to read the photo {where}, set data.orientation: {way}"
     )

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from maskfold.artefacts.files import whole_file
 from maskfold.data.competition import Competition
-from maskfold.data.images.decoding import read_for_display
+from maskfold.data.images.photo import photos_of
 from maskfold.drawing.class_colours import class_colour
 from maskfold.drawing.painting import painted
 
@@ -32,12 +32,12 @@ def draw_overlays(competition: Competition, path: Path) -> None:
     sheet = Image.new("RGB", (_COLUMNS * _CELL_PX[1], height), "white")
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(14)
-    files = dict(zip(competition.train["image_id"], competition.train["path"], strict=True))
+    photos = photos_of(competition.train)
     for number, image_id in enumerate(chosen):
         masks = competition.masks(image_id)
         left = number % _COLUMNS * _CELL_PX[1]
         top = number // _COLUMNS * (_CELL_PX[0] + _LINE_PX)
-        picture = _picture(read_for_display(Path(files[image_id])), masks)
+        picture = _picture(photos[image_id].for_display(), masks)
         sheet.paste(Image.fromarray(picture), (left, top))
         areas = ", ".join(f"{area:,}" for area in masks.sum(axis=(1, 2)).tolist())
         draw.text((left + 4, top + _CELL_PX[0] + 2), f"{image_id}: {areas} px"[:56], "black", font)

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 
 from maskfold.config import ModelConfig, TrainConfig
 from maskfold.data.competition import MaskSource
+from maskfold.data.images.photo import photo_list
 from maskfold.network.model import STRIDE
 from maskfold.pixels.geometry import (
     crop_corner,
@@ -63,7 +64,7 @@ class TrainingDataset(Dataset[Sample]):
         self.masks = masks
         sizes = list(zip(images["height"].tolist(), images["width"].tolist(), strict=True))
         self.cache = ImageCache(
-            images["path"].tolist(), sizes, model, train.cache, folder or Path(gettempdir()), train.devices
+            photo_list(images), sizes, model, train.cache, folder or Path(gettempdir()), train.devices
         )
         self.seed, self.fold = seed, fold
         self.phases = train.phases()

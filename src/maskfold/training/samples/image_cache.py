@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from maskfold.config import ModelConfig
-from maskfold.data.images.decoding import read_image
 from maskfold.data.images.depth import stored_type
+from maskfold.data.images.photo import Photo
 from maskfold.errors import DataError
 from maskfold.execution.jobs import available_cores, map_threads
 from maskfold.execution.progress import tracked
@@ -37,7 +37,7 @@ class ImageCache:
 
     def __init__(
         self,
-        paths: Sequence[str],
+        photos: Sequence[Photo],
         sizes: Sequence[tuple[int, int]],
         model: ModelConfig,
         mode: Mode,
@@ -47,9 +47,9 @@ class ImageCache:
         """sizes: (height, width) in px of each file; folder: for the file of mode `disk`; processes: how many train on
         this machine, each with its own cache.
         """
-        self.paths, self.model = list(paths), model
+        self.photos, self.model = list(photos), model
         self.sizes = [network_size(height, width, model.resize) for height, width in sizes]
-        self.dtype = np.dtype(stored_type(Path(paths[0])) if paths else np.uint8)
+        self.dtype = np.dtype(stored_type(photos[0].path) if photos else np.uint8)
         lengths = [height * width * model.in_channels * self.dtype.itemsize for height, width in self.sizes]
         self.ends = np.cumsum(lengths, dtype=np.int64)
         self.total_bytes = int(self.ends[-1]) if lengths else 0
@@ -57,7 +57,7 @@ class ImageCache:
         if self.mode == "none":
             return
         kind = "shared memory" if self.mode == "ram" else "a mapped file"
-        print(f"train: keeping {len(self.paths)} decoded images in {kind}, {_size(self.total_bytes)}", flush=True)
+        print(f"train: keeping {len(self.photos)} decoded images in {kind}, {_size(self.total_bytes)}", flush=True)
         if self.mode == "ram":
             self._shared = torch.empty(self.total_bytes, dtype=torch.uint8).share_memory_()
             self._fill(self._shared.numpy())
@@ -75,9 +75,11 @@ class ImageCache:
         return self._place(np.memmap(self._file, dtype=np.uint8, mode="r"), index)
 
     def _read(self, index: int) -> np.ndarray:
-        image = read_image(Path(self.paths[index]), self.model.in_channels)
+        image = self.photos[index].pixels(self.model.in_channels)
         if image.dtype != self.dtype:
-            raise DataError([f"{self.paths[index]}: stores {image.dtype} values, {self.paths[0]} {self.dtype}"])
+            raise DataError(
+                [f"{self.photos[index].path}: stores {image.dtype} values, {self.photos[0].path} {self.dtype}"]
+            )
         return resize_image(image, self.sizes[index])
 
     def _place(self, pixels: np.ndarray, index: int) -> np.ndarray:
@@ -87,8 +89,8 @@ class ImageCache:
         return pixels[start:end].view(self.dtype).reshape(height, width, self.model.in_channels)
 
     def _fill(self, pixels: np.ndarray) -> None:
-        images = map_threads(self._read, range(len(self.paths)), available_cores())  # decoding leaves Python's lock
-        for index, image in enumerate(tracked(images, len(self.paths), "decoding images")):
+        images = map_threads(self._read, range(len(self.photos)), available_cores())  # decoding leaves Python's lock
+        for index, image in enumerate(tracked(images, len(self.photos), "decoding images")):
             self._place(pixels, index)[:] = image
 
 
