@@ -218,9 +218,7 @@ def test_the_orientation_that_the_training_images_decide_travels_with_the_bundle
     exif[0x0112] = 6
     with Image.open(first) as image:
         image.save(first, exif=exif)
-    with pytest.raises(
-        DataError, match=r"EXIF orientation 6.*data\.orientation: stored.*export the bundle again"
-    ):
+    with pytest.raises(DataError, match=r"EXIF orientation 6.*data\.orientation: stored.*export the bundle again"):
         answer_test_images(bundle, images, sample, tmp_path / "refused.csv")
     stored = run[0].model_copy(update={"data": run[0].data.model_copy(update={"orientation": "stored"})})
     exported = export_bundle(stored, tmp_path / "stored")
