@@ -15,9 +15,11 @@ def brute_mask(prob, threshold, min_area_px, connectivity=8):
     return keep[labels].astype(np.uint8)
 
 
-def brute_areas(prob, truth, threshold, min_area_px, connectivity=8):
-    """(intersection, predicted area, true area) in px."""
+def brute_areas(prob, truth, threshold, min_area_px, connectivity=8, ignored=None):
+    """(intersection, predicted area, true area) in px; `ignored` pixels count for the minimum area alone."""
     mask = brute_mask(prob, threshold, min_area_px, connectivity)
+    if ignored is not None:
+        mask[ignored > 0] = 0
     return int((mask & truth).sum()), int(mask.sum()), int(truth.sum())
 
 

@@ -12,7 +12,7 @@ from support.brute_force import KINDS, random_map
 GRID = area_grid(30 * 40, 32, 1.2)
 
 
-def images(seed, count=8, class_prob=False):
+def images(seed, count=8, class_prob=False, with_ignored=False):
     rng = np.random.default_rng(seed)
     made = []
     for number in range(count):
@@ -20,5 +20,7 @@ def images(seed, count=8, class_prob=False):
         prob = np.stack([random_map(KINDS[(number + index) % len(KINDS)], rng, height, width) for index in range(2)])
         truth = np.stack([(random_map("blobs", rng, height, width) > 60).astype(np.uint8) for _ in range(2)])
         present = rng.random(2).astype(np.float32) if class_prob else None
-        made.append(LabelledOof(OofImage(f"{seed}-{number}", seed, prob, present), truth))
+        ignored = (random_map("blobs", rng, height, width) > 90).astype(np.uint8) if with_ignored else None
+        truth = truth if ignored is None else truth * (1 - ignored)
+        made.append(LabelledOof(OofImage(f"{seed}-{number}", seed, prob, present), truth, ignored))
     return made

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from maskfold.tuning.tables import map_histograms
-from maskfold.tuning.tables.map_histograms import CHUNK_MAPS, RECORD, HistogramSpill
+from maskfold.tuning.tables.map_histograms import CHUNK_MAPS, HistogramSpill, record
 from maskfold.tuning.tables.score_tables import FoldTables
 from maskfold.tuning.tables.table_filling import fold_tables
 from support.oof_images import GRID, images
 
 
 def all_maps(histograms, class_index):
-    return np.concatenate([np.zeros(0, RECORD), *histograms.chunks(class_index)])
+    return np.concatenate([np.zeros(0, record(2)), *histograms.chunks(class_index)])
 
 
 def spilled(folder, maps, seed=0):
@@ -34,7 +34,7 @@ def spilled(folder, maps, seed=0):
 def test_what_was_spilled_comes_back_in_chunks(tmp_path, maps):
     histograms, records = spilled(tmp_path, maps)
     for class_index in range(2):
-        expected = np.array([record[1:] for record in records if record[0] == class_index], dtype=RECORD)
+        expected = np.array([entry[1:] for entry in records if entry[0] == class_index], dtype=record(2))
         assert np.array_equal(all_maps(histograms, class_index), expected)
         assert all(0 < len(chunk) <= CHUNK_MAPS for chunk in histograms.chunks(class_index))
 

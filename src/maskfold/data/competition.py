@@ -24,6 +24,14 @@ class MaskSource(Protocol):
         ...
 
 
+class IgnoredSource(Protocol):
+    """Reads which pixels of one training image nobody labelled; picklable."""
+
+    def __call__(self, image_id: str) -> np.ndarray:
+        """(H, W) uint8 in {0, 1} at the image's original size, 1 where a pixel is not labelled."""
+        ...
+
+
 @dataclass(frozen=True)
 class Competition:
     """A competition's images and labels.
@@ -34,7 +42,9 @@ class Competition:
     labels; mask_files: those that are images, and may be many; sized: the images whose labels state a size that was
     compared with theirs; reading: the settings that say how to read the labels, as JSON. sample_submission: the
     competition's own template where it has one. unreadable: test image -> why it cannot be read, where such images are
-    let pass; in test they have the size they declare, or else that of most others.
+    let pass; in test they have the size they declare, or else that of most others. ignored: reads the pixels that are
+    not labelled, where `masks` gives 0 for every class, and which neither losses nor scores count; None where all are
+    labelled; ignore_files: its own files.
     """
 
     class_names: tuple[str, ...]
@@ -47,6 +57,12 @@ class Competition:
     reading: str = ""
     sample_submission: Path | None = None
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    ignored: IgnoredSource | None = None
+    ignore_files: tuple[Path, ...] = ()
+
+    def ignored_in(self, image_id: str) -> np.ndarray | None:
+        """(H, W) uint8 in {0, 1}, 1 where a pixel of a training image is not labelled; None: none in any image."""
+        return None if self.ignored is None else self.ignored(image_id)
 
     @property
     def readable_test(self) -> pd.DataFrame:
@@ -76,6 +92,8 @@ class Competition:
             inputs[f"label file {name}"] = file_hash(path)
         if self.mask_files:
             inputs["mask images"] = folder_fingerprint(list(self.mask_files))
+        if self.ignored is not None:
+            inputs["ignored pixels"] = folder_fingerprint(list(self.ignore_files))
         if self.reading:
             inputs["the reading of the labels"] = self.reading
         return inputs

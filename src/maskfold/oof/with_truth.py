@@ -12,19 +12,30 @@ from maskfold.data.competition import Competition
 from maskfold.errors import DataError
 from maskfold.oof.store import OofImage, iter_oof
 
+NOTHING_LABELLED = (
+    "all of its pixels are ignored, so it has no score; name it in a csv with the column image_id, and set data.exclude "
+    "to that csv and data.exclude_from: everything"
+)
+
 
 @dataclass(frozen=True)
 class LabelledOof:
-    """One OOF image and its truth, (C, H, W) uint8 in {0, 1}."""
+    """One OOF image and its truth, (C, H, W) uint8 in {0, 1}.
+
+    ignored: (H, W) uint8 in {0, 1}, 1 where a pixel is not labelled and the truth 0; None where the competition has no
+    such pixels.
+    """
 
     oof: OofImage
     truth: np.ndarray
+    ignored: np.ndarray | None = None
 
 
 def iter_with_truth(path: Path, fold: int, competition: Competition) -> Iterator[LabelledOof]:
     """The images of one fold's OOF file with their truths.
 
-    Raises DataError when an image is unknown, in the file twice, of another fold, or does not have the truth's shape.
+    Raises DataError when an image is unknown, in the file twice, of another fold, does not have the truth's shape, or
+    has no labelled pixel.
     """
     sizes = dict(
         zip(
@@ -46,7 +57,10 @@ def iter_with_truth(path: Path, fold: int, competition: Competition) -> Iterator
         if image.prob.shape != expected:
             raise DataError([f"{where}: probabilities of shape {image.prob.shape}, the truth has {expected} (C, H, W)"])
         seen.add(image.image_id)
-        yield LabelledOof(image, competition.masks(image.image_id))
+        ignored = competition.ignored_in(image.image_id)
+        if ignored is not None and ignored.all():
+            raise DataError([f"{where}: {NOTHING_LABELLED}"])
+        yield LabelledOof(image, competition.masks(image.image_id), ignored)
 
 
 def check_complete(image_ids: Mapping[int, list[str]], competition: Competition) -> None:

@@ -134,8 +134,18 @@ def from_fixed(total: int, count: int) -> float:
     return total / (count * FIXED_ONE)
 
 
-def mask_areas(pred: np.ndarray, truth: np.ndarray) -> tuple[int, int, int]:
-    """(intersection, predicted area, true area) in px of two masks of one shape, bool or integer; non-zero is on."""
+def mask_areas(pred: np.ndarray, truth: np.ndarray, ignored: np.ndarray | None = None) -> tuple[int, int, int]:
+    """(intersection, predicted area, true area) in px of two masks of one shape, bool or integer; non-zero is on.
+
+    ignored: of the same shape, non-zero where pixels are left out of all three; None: all count.
+    """
     if pred.shape != truth.shape:
         raise ValueError(f"prediction {pred.shape} and truth {truth.shape} differ in shape")
+    if ignored is not None:
+        pred, truth = without(pred, ignored), without(truth, ignored)
     return int(np.count_nonzero((pred != 0) & (truth != 0))), int(np.count_nonzero(pred)), int(np.count_nonzero(truth))
+
+
+def without(mask: np.ndarray, ignored: np.ndarray | None) -> np.ndarray:
+    """A mask, (H, W) or (C, H, W) of zeros and ones, with 0 where (H, W) `ignored` is not 0; as it is for None."""
+    return mask if ignored is None else np.asarray(mask * (ignored == 0), dtype=mask.dtype)

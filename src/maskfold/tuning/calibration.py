@@ -14,10 +14,15 @@ _LEVELS = np.arange(256)
 
 
 def level_counts(tables: FoldTables, class_index: int) -> np.ndarray:
-    """(2, 256) int64: how many pixels of one class on one fold, and how many true ones, have each level above 0."""
+    """(2, 256) int64: how many pixels of one class on one fold, and how many true ones, have each level above 0.
+
+    Ignored pixels are not counted.
+    """
     counts = np.zeros((2, 256), dtype=np.int64)
     for records in tables.histograms.chunks(class_index):
-        counts += records["histograms"].sum(axis=0, dtype=np.int64)
+        found = records["histograms"].sum(axis=0, dtype=np.int64)
+        counts += found[:2]
+        counts[0] -= found[2:].sum(axis=0)
     return counts
 
 

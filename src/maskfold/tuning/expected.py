@@ -134,7 +134,7 @@ def _add_cuts(
     area_steps: np.ndarray,
     score_steps: np.ndarray,
 ) -> None:
-    """Add what each map gains over the empty mask to the last columns that keep it; histograms: (n, 2, 256) int32."""
+    """Add what each map gains over the empty mask to the last columns that keep it; histograms: (n, 2 or 3, 256)."""
     limits = grid * CALIBRATED_ONE
     for one_map in range(len(histograms)):
         counts, level = histograms[one_map], gate_level[one_map]
@@ -154,14 +154,19 @@ def _add_cuts(
 
 @compiled
 def _best_cut(counts: np.ndarray, calibration: np.ndarray, weighted_total: int, by_iou: bool) -> tuple[float, int, int]:
-    """The expected score of the best cut of a map, its area and its true overlap; `rules.expected` says how."""
+    """The expected score of the best cut of a map, its area and its true overlap; `rules.expected` says how.
+
+    Ignored pixels take part in the choice of the cut, as in a test image, but not in the area that is scored.
+    """
     best, best_predicted, best_overlap = 0.0, 0, 0
-    predicted, overlap, expected_overlap = 0, 0, 0
+    predicted, overlap, ignored, expected_overlap = 0, 0, 0, 0
     for level in range(255, 0, -1):
         if counts[0, level] == 0:
             continue
         predicted += counts[0, level]
         overlap += counts[1, level]
+        if len(counts) == 3:
+            ignored += counts[2, level]
         expected_overlap += counts[0, level] * calibration[level]
         if by_iou:
             union = WEIGHT_STEPS * (predicted * CALIBRATED_ONE - expected_overlap) + weighted_total
@@ -170,5 +175,5 @@ def _best_cut(counts: np.ndarray, calibration: np.ndarray, weighted_total: int, 
             both = WEIGHT_STEPS * predicted * CALIBRATED_ONE + weighted_total
             score = 2 * WEIGHT_STEPS * expected_overlap / both
         if score > best:
-            best, best_predicted, best_overlap = score, predicted, overlap
+            best, best_predicted, best_overlap = score, predicted - ignored, overlap
     return best, best_predicted, best_overlap

@@ -50,19 +50,25 @@ def _look_up(
     column: np.ndarray,
     gains: np.ndarray,
 ) -> None:
-    """Fill `column` and `gains` of `MapGains`; histograms: (n, 2, 256) int32."""
+    """Fill `column` and `gains` of `MapGains`; histograms: (n, 2 or 3, 256) int32.
+
+    Ignored pixels count for the minimum area, but not for the score.
+    """
     for one_map in range(len(histograms)):
         predicted = 0
         overlap = 0
+        ignored = 0
         reached = 0
         for level in range(255, 0, -1):
             predicted += histograms[one_map, 0, level]
             overlap += histograms[one_map, 1, level]
+            if histograms.shape[1] == 3:
+                ignored += histograms[one_map, 2, level]
             while reached + 1 < len(grid) and grid[reached + 1] <= predicted:
                 reached += 1
             column[one_map, level - 1] = reached
             for index, plane in enumerate(planes):
-                value = plane_sum(plane, overlap, predicted, true_area[one_map])
+                value = plane_sum(plane, overlap, predicted - ignored, true_area[one_map])
                 gains[index, one_map, level - 1] = value - plane_sum(plane, 0, 0, true_area[one_map])
 
 

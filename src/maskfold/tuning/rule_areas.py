@@ -10,6 +10,7 @@ import numpy as np
 
 from maskfold.execution.jobs import map_threads
 from maskfold.oof.with_truth import LabelledOof
+from maskfold.pixels.metrics import without
 from maskfold.rules.applying import active_window, apply_rule, lowest_threshold
 from maskfold.rules.rules import AnyRule, ComponentRule
 from maskfold.tuning.tables.component_pass import ComponentAreas, Scratch
@@ -21,7 +22,8 @@ def rule_areas(
     """The image ids and the areas each class's rules leave, image by image.
 
     rules: for each class the rules to try, as many for each. Yields (classes, rules, 3) int64: intersection, predicted
-    area, true area in px; the same as `apply_rule` and counting, but plain component rules share one pass.
+    area, true area in px, without ignored pixels, though the rules see them; the same as `apply_rule` and counting, but
+    plain component rules share one pass.
     """
     of_thread = threading.local()
 
@@ -59,12 +61,13 @@ class _ClassRules:
             return np.array([(0, 0, true_area)] * len(self.rules), dtype=np.int64)
         # No rule looks beyond the pixels it may switch on, so a window that holds them all is enough.
         prob, truth = np.ascontiguousarray(prob[window]), np.ascontiguousarray(truth[window])
+        ignored = None if image.ignored is None else np.ascontiguousarray(image.ignored[window])
         class_prob = None if image.oof.class_prob is None else float(image.oof.class_prob[index])
         done: dict[AnyRule, tuple[int, int]] = {}
         for plain, component_areas in self.shared:
-            done |= dict(zip(plain, component_areas.areas(prob, truth), strict=True))
+            done |= dict(zip(plain, component_areas.areas(prob, truth, ignored), strict=True))
         for rule in self.others:
-            mask = apply_rule(prob, rule, class_prob)
+            mask = without(apply_rule(prob, rule, class_prob), ignored)
             done[rule] = (int(np.count_nonzero(mask & truth)), int(np.count_nonzero(mask)))
         return np.array([(*done[rule], true_area) for rule in self.rules], dtype=np.int64)
 

@@ -10,6 +10,8 @@ from maskfold.execution.compiled import compiled, inlined
 from maskfold.pixels.metrics import plane_sum
 from maskfold.tuning.tables.component_labels import LEVELS, sorted_by_level
 
+_LOWER = 2**32 - 1
+
 
 @compiled
 def add_map(
@@ -23,10 +25,13 @@ def add_map(
     table: np.ndarray,
     histogram: np.ndarray,
 ) -> None:
-    """`ComponentPass.add`, compiled; buffers: for labels, for components, and of the pass."""
+    """`ComponentPass.add`, compiled; buffers: for labels, for components, and of the pass.
+
+    truth: 1 where a pixel is true and, with a histogram of three rows, 2 where it is ignored.
+    """
     for_labels, components, of_pass = buffers
     level_ends = np.empty((2, LEVELS), dtype=np.int64)
-    labels = sorted_by_level(prob, truth, links, for_labels, level_ends)
+    labels = sorted_by_level(prob, truth, len(histogram) - 1, links, for_labels, level_ends)
     entries, pairs = for_labels[6], for_labels[7]
     _sweep(level_ends, entries, pairs, labels, true_area, bin_of_area, planes, components, of_pass, table, histogram)
 
@@ -45,9 +50,15 @@ def _sweep(
     table: np.ndarray,
     histogram: np.ndarray,
 ) -> None:
-    """Add the levels from the highest down and the steps of their scores to `table` (planes, 256, bins) int64."""
+    """Add the levels from the highest down and the steps of their scores to `table` (planes, 256, bins) int64.
+
+    Of a component `areas` has all pixels, which the minimum area is about, and `overlaps` what its score needs: the
+    true pixels in the lower half of 64 bits, the ignored ones in the upper.
+    """
     parents, areas, overlaps, stamps, touched, binned_areas, _ = components
     bins, steps = of_pass
+    bits = len(histogram) - 1
+    codes = (1 << bits) - 1
     for label in range(labels):
         parents[label] = label
         areas[label] = overlaps[label] = stamps[label] = binned_areas[label] = 0
@@ -60,17 +71,22 @@ def _sweep(
         histogram[0, level] = last_entry - entry
         changed = _unite(level, pairs[pair:last_pair], components)
         pair = last_pair
+        found = np.int64(0)
         while entry < last_entry:
-            value = entries[entry]
+            value = np.int64(entries[entry])
             entry += 1
-            root = _root(parents, value >> 1)
+            root = _root(parents, value >> bits)
             if stamps[root] != level:
                 stamps[root] = level
                 touched[changed] = root
                 changed += 1
             areas[root] += 1
-            overlaps[root] += value & 1
-            histogram[1, level] += value & 1
+            counted = (value & 1) | ((value & codes) >> 1 << 32)
+            overlaps[root] += counted
+            found += counted
+        histogram[1, level] = found & _LOWER
+        if bits == 2:
+            histogram[2, level] = found >> 32
         top_bin = max(top_bin, _bin_again(touched[:changed], components, bin_of_area, bins))
         occupied = _add_steps(level, top_bin, occupied, true_area, planes, bins, steps, table)
 
@@ -101,20 +117,23 @@ def _unite(level: int, pairs: np.ndarray, components: tuple[np.ndarray, ...]) ->
 def _bin_again(
     touched: np.ndarray, components: tuple[np.ndarray, ...], bin_of_area: np.ndarray, bins: np.ndarray
 ) -> int:
-    """Move the components that changed on a level to the bins of their new areas. Returns the highest of these bins."""
+    """Move the components that changed on a level to the bins of their new areas. Returns the highest of these bins.
+
+    Bins are by whole areas; bins[0] sums the areas without ignored pixels, bins[1] the overlaps with the truth.
+    """
     parents, areas, overlaps, _, _, binned_areas, binned_overlaps = components
     top_bin = 0
     for root in touched:
         area = binned_areas[root]
         if area:
             at = bin_of_area[area]
-            bins[0, at] -= area
-            bins[1, at] -= binned_overlaps[root]
+            bins[0, at] -= area - (binned_overlaps[root] >> 32)
+            bins[1, at] -= binned_overlaps[root] & _LOWER
         if parents[root] == root:
             area = areas[root]
             at = bin_of_area[area]
-            bins[0, at] += area
-            bins[1, at] += overlaps[root]
+            bins[0, at] += area - (overlaps[root] >> 32)
+            bins[1, at] += overlaps[root] & _LOWER
             binned_areas[root] = area
             binned_overlaps[root] = overlaps[root]
             top_bin = max(top_bin, at)

@@ -16,13 +16,14 @@ NEW_LABEL = 8  # in place of a ring index: no neighbour to take a label from
 def sorted_by_level(
     prob: np.ndarray,
     truth: np.ndarray,
+    bits: int,
     links: tuple[np.ndarray, np.ndarray, np.ndarray],
     buffers: tuple[Any, ...],
     level_ends: np.ndarray,
 ) -> int:
-    """Fill the buffers' entries (2 * label + truth) and pairs of labels to unite, highest level first.
+    """Fill the buffers' entries (label << bits | truth) and pairs of labels to unite, highest level first.
 
-    prob, truth: (H, W) uint8; links: as `component_pass.link_tables` makes them; buffers: those of a `Scratch`;
+    prob, truth: (H, W) uint8; bits: that a pixel's truth takes; links: as `component_pass.link_tables` makes them; buffers: those of a `Scratch`;
     level_ends: (2, 256) int64, on return where the entries and pairs of each level end. Returns the number of labels.
     """
     height, width = prob.shape
@@ -37,7 +38,7 @@ def sorted_by_level(
     offsets = np.array([-1, -stride - 1, -stride, -stride + 1, 1, stride + 1, stride, stride - 1, 0])
     used = active[:count]
     labels = _label(padded, pattern, used, offsets, lead, link_count, label, level_ends)
-    _sort(padded, padded_truth, pattern, used, offsets, link_count, others, label, level_ends, entries, pairs)
+    _sort(padded, padded_truth, bits, pattern, used, offsets, link_count, others, label, level_ends, entries, pairs)
     return labels
 
 
@@ -126,6 +127,7 @@ def _label(
 def _sort(
     prob: np.ndarray,
     truth: np.ndarray,
+    bits: int,
     pattern: np.ndarray,
     active: np.ndarray,
     offsets: np.ndarray,
@@ -136,7 +138,7 @@ def _sort(
     entries: np.ndarray,
     pairs: np.ndarray,
 ) -> None:
-    """Counting sort, highest level first: entries (2 * label + truth) and pairs of labels to unite.
+    """Counting sort, highest level first: entries (label << bits | truth) and pairs of labels to unite.
 
     level_starts: counts on entry; on return where each level's entries and pairs end.
     """
@@ -152,7 +154,7 @@ def _sort(
         level = prob[pixel]
         own = label[pixel]
         at = entry_ends[level]
-        entries[at] = 2 * own + truth[pixel]
+        entries[at] = (own << bits) | truth[pixel]
         entry_ends[level] = at + 1
         ring = pattern[pixel]
         for link in range(link_count[ring]):

@@ -16,6 +16,9 @@ The score of a level is a step function of the minimum area with a step only at 
 levels where pixels join. So only these steps are added, to a table of differences in both directions whose cumulative
 sum is the score table. Blank maps touch nothing.
 
+Ignored pixels join like all others, as nobody knows them in a test image: they connect components and count for the
+minimum area. Only the areas that scores are computed from leave them out.
+
 The tree of level components: Salembier et al., "Antiextensive connected operators" (1998); union-find by level:
 Najman and Couprie, "Building the component tree in quasi-linear time" (2006).
 """
@@ -87,13 +90,13 @@ class Scratch:
         self._pixels = 0
         self.buffers: tuple[Any, ...] = ()
 
-    def grow(self, height: int, width: int) -> None:
-        """Make room for a map of this size."""
+    def grow(self, height: int, width: int, bits: int) -> None:
+        """Make room for a map of this size; bits: that the truth of a pixel takes."""
         pixels = (height + 2) * (width + 2)
+        if pixels >= 2 ** (31 - bits):
+            raise ValueError(f"a map of {height} x {width} px is too large")
         if pixels <= self._pixels:
             return
-        if pixels >= 2**30:
-            raise ValueError(f"a map of {height} x {width} px is too large")
         # In few large steps: the memory of many small ones stays with the process in pieces that fit nothing else.
         pixels = self._pixels = max(pixels, min(2 * self._pixels, 2**24))
         prob, truth, pattern = (np.zeros((pixels // 8 + 2) * 8, dtype=np.uint8) for _ in range(3))
@@ -103,7 +106,7 @@ class Scratch:
         # Apart, not as the columns of one array: the compiler then writes two of them at once and stalls reading one
         # of them back; measured, five times slower.
         names = ("parents", "areas", "overlaps", "stamps", "touched", "binned areas", "binned overlaps")
-        components = tuple(np.empty(pixels, dtype=np.int32) for _ in names)
+        components = tuple(np.empty(pixels, np.int64 if "overlaps" in name else np.int32) for name in names)
         self.buffers = (prob, prob.view(np.uint64), truth, pattern, label, active, entries, pairs), components
 
 
@@ -126,21 +129,25 @@ class ComponentPass:
         self._bins = np.zeros((3, len(area_grid)), dtype=np.int64)  # of the current map: area, overlap, occupied bins
         self._steps = np.zeros((len(planes), len(area_grid)), dtype=np.int64)
 
-    def add(self, prob: np.ndarray, truth: np.ndarray, differences: np.ndarray) -> np.ndarray:
+    def add(
+        self, prob: np.ndarray, truth: np.ndarray, differences: np.ndarray, ignored: np.ndarray | None = None
+    ) -> np.ndarray:
         """Add one map to a table of differences.
 
-        prob: (H, W) uint8; truth: (H, W) uint8 in {0, 1}; differences: (planes, 256, bins) int64, changed in place.
-        Its cumulative sum from the last level and the last bin down, plus what the blank prediction scores, is the
-        table: [plane, t, a] for threshold t and minimum area area_grid[a]. Returns (2, 256) int32: how many pixels,
-        and how many true ones, have each level above 0.
+        prob: (H, W) uint8; truth, ignored: (H, W) uint8 in {0, 1}, the truth 0 where a pixel is ignored; differences:
+        (planes, 256, bins) int64, changed in place. Its cumulative sum from the last level and the last bin down, plus
+        what the blank prediction scores, is the table: [plane, t, a] for threshold t and minimum area area_grid[a].
+        Returns (2, 256) int32: how many pixels, and how many true ones, have each level above 0; where `ignored` is
+        given (3, 256), with how many ignored ones.
         """
         if prob.size >= len(self._bin_of_area):
             raise ValueError(f"a map of {prob.shape} has more pixels than the area grid reaches")
-        self._scratch.grow(*prob.shape)
-        histogram = np.zeros((2, LEVELS), dtype=np.int32)
+        bits = 1 if ignored is None else 2
+        self._scratch.grow(*prob.shape, bits)
+        histogram = np.zeros((1 + bits, LEVELS), dtype=np.int32)
         add_map(
             np.ascontiguousarray(prob),
-            np.ascontiguousarray(truth),
+            np.ascontiguousarray(truth if ignored is None else truth | ignored << np.uint8(1)),
             int(np.count_nonzero(truth)),
             self._bin_of_area,
             self.planes,
@@ -174,9 +181,9 @@ class ComponentAreas:
         self._differences = np.zeros((2, LEVELS, len(grid)), dtype=np.int64)
         self._pass = ComponentPass(grid, connectivity, (INTERSECTION, PREDICTED_AREA), scratch)
 
-    def areas(self, prob: np.ndarray, truth: np.ndarray) -> list[tuple[int, int]]:
-        """(intersection, predicted area) in px of each setting; prob, truth: (H, W) uint8."""
+    def areas(self, prob: np.ndarray, truth: np.ndarray, ignored: np.ndarray | None = None) -> list[tuple[int, int]]:
+        """(intersection, predicted area) in px of each setting, without ignored pixels; (H, W) uint8 each."""
         self._differences[:] = 0
-        self._pass.add(cv2.LUT(prob, self._level_of), truth, self._differences)
+        self._pass.add(cv2.LUT(prob, self._level_of), truth, self._differences, ignored)
         sums = [self._differences[:, level:, column:].sum(axis=(1, 2)) for level, column in self._places]
         return [(int(overlap), int(area)) for overlap, area in sums]

@@ -19,9 +19,12 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 import numpy as np
 
-# One map. true_area: px; histograms: how many pixels, and how many true pixels, have each level.
-RECORD = np.dtype([("gate_level", np.int32), ("true_area", np.int32), ("histograms", np.int32, (2, 256))])
 CHUNK_MAPS = 256  # half a megabyte: few reads, and all that is computed from a chunk stays in the processor's cache
+
+
+def record(rows: int) -> np.dtype:
+    """One map. true_area: px; histograms: how many pixels, true pixels and, of three rows, ignored ones are of a level."""
+    return np.dtype([("gate_level", np.int32), ("true_area", np.int32), ("histograms", np.int32, (rows, 256))])
 
 
 def write_member(archive: ZipFile, name: str, array: np.ndarray, compress: bool) -> None:
@@ -64,7 +67,7 @@ class MapHistograms:
         return MapHistograms(self.parts + other.parts)
 
     def chunks(self, class_index: int) -> Iterator[np.ndarray]:
-        """The maps of one class in arrays (n,) of RECORD, at most a chunk in memory at a time."""
+        """The maps of one class in arrays (n,) of a `record`, at most a chunk in memory at a time."""
         for source, classes in self.parts:
             with ZipFile(source if isinstance(source, Path) else source.file) as archive:
                 names = set(archive.namelist())
@@ -84,15 +87,15 @@ class MapHistograms:
 class HistogramSpill:
     """Takes histograms map by map and keeps them in a file; what waits in memory is less than a chunk a class."""
 
-    def __init__(self, folder: Path | None, classes: int) -> None:
-        """folder: where the unnamed file is; None: where the system keeps temporary files."""
+    def __init__(self, folder: Path | None, classes: int, rows: int = 2) -> None:
+        """folder: where the unnamed file is; None: where the system keeps temporary files; rows: of a histogram."""
         self._spilled = _UnnamedFile(folder)
-        self._waiting = np.zeros((classes, CHUNK_MAPS), dtype=RECORD)
+        self._waiting = np.zeros((classes, CHUNK_MAPS), dtype=record(rows))
         self._waiting_maps = [0] * classes
         self._chunks = [0] * classes
 
     def add(self, class_index: int, gate_level: int, true_area: int, histograms: np.ndarray) -> None:
-        """Add one map. true_area: px; histograms: (2, 256) int32."""
+        """Add one map. true_area: px; histograms: (rows, 256) int32."""
         place = self._waiting_maps[class_index]
         self._waiting[class_index, place] = (gate_level, true_area, histograms)
         self._waiting_maps[class_index] += 1

@@ -47,7 +47,7 @@ class _Worker:
             self.tables.true_area[index, level] += true_area
             self.tables.blank[index, level] += [plane_sum(plane, 0, 0, true_area) for plane in self.planes]
             if prob.any():
-                histogram = self.component_pass.add(prob, truth, self.tables.differences[index, level])
+                histogram = self.component_pass.add(prob, truth, self.tables.differences[index, level], image.ignored)
                 histograms.append((index, level, true_area, histogram))
         return histograms
 
@@ -69,14 +69,16 @@ class TableBuilder:
         gated: bool,
         threads: int,
         spill_folder: Path | None = None,
+        with_ignored: bool = False,
     ) -> None:
-        """grid: minimum areas as `area_grid` makes them; gated: keep the gate levels apart.
+        """grid: minimum areas as `area_grid` makes them; gated: keep the gate levels apart; with_ignored: the images
+        say which of their pixels are ignored.
 
         spill_folder: where the histograms are kept on disk until they are saved; None: where the system keeps temporary
         files.
         """
         self.threads = threads
-        self._new_spill = partial(HistogramSpill, spill_folder, classes)
+        self._new_spill = partial(HistogramSpill, spill_folder, classes, 3 if with_ignored else 2)
         self._spill = self._new_spill()
         self._workers = [_Worker(metric, grid, connectivity, classes, gated) for _ in range(threads)]
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
@@ -124,6 +126,7 @@ def fold_tables(
     first = next(stream, None)
     if first is None:
         return FoldTables.empty(metric, grid, classes, 1)
-    builder = TableBuilder(metric, grid, connectivity, classes, first.oof.class_prob is not None, threads, spill_folder)
+    gated, with_ignored = first.oof.class_prob is not None, first.ignored is not None
+    builder = TableBuilder(metric, grid, connectivity, classes, gated, threads, spill_folder, with_ignored)
     builder.add(chain([first], stream))
     return builder.finish()
