@@ -63,3 +63,11 @@ def test_shapes_must_agree():
         mask_areas(np.zeros((2, 3)), np.zeros((3, 2)))
     with pytest.raises(ValueError, match="no images"):
         class_score("dice", [], [], [])
+
+
+def test_ignored_pixels_count_in_no_area():
+    pred, truth = np.array([[1, 1, 0, 1]], np.uint8), np.array([[1, 0, 1, 1]], np.uint8)
+    ignored = np.array([[0, 0, 0, 1]], np.uint8)
+    assert mask_areas(pred, truth) == (2, 3, 3)
+    assert mask_areas(pred, truth, ignored) == (1, 2, 2)
+    assert mask_areas(pred > 0, truth > 0, ignored > 0) == (1, 2, 2)

@@ -17,7 +17,16 @@ from pathlib import Path
 _PACKAGE = Path(__file__).parents[1]
 
 _READING = (
-    *("pixels", "data/competition", "data/csv_files", "data/formats", "data/groups", "data/image_ids", "data/images"),
+    *(
+        "pixels",
+        "data/competition",
+        "data/csv_files",
+        "data/formats",
+        "data/groups",
+        "data/ignored",
+        "data/image_ids",
+        "data/images",
+    ),
     "data/label_rows",
     *("data/opening", "data/validation", "folds/table"),
 )

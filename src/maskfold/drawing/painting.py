@@ -8,12 +8,15 @@ import numpy as np
 from maskfold.drawing.class_colours import Colour, class_colour
 
 _TINT = 0.25
+_IGNORED, _IGNORED_TINT = (128, 128, 128), 0.65  # RGB
 
 
-def painted(pixels: np.ndarray, masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def painted(
+    pixels: np.ndarray, masks: np.ndarray, size: tuple[int, int], ignored: np.ndarray | None = None
+) -> np.ndarray:
     """One sample scaled to `size` (height, width) px, its masks tinted and outlined: (height, width, 3) uint8 RGB.
 
-    pixels: (h, w, channels) uint8; masks: (h, w, C) uint8 in {0, 1}.
+    pixels: (h, w, channels) uint8; masks: (h, w, C) uint8 in {0, 1}; ignored: (h, w), shown in grey where not 0.
     """
     shown = pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., :1].repeat(3, axis=2)
     shrinks = size[0] < pixels.shape[0]
@@ -23,7 +26,15 @@ def painted(pixels: np.ndarray, masks: np.ndarray, size: tuple[int, int]) -> np.
         mask = cv2.resize(np.ascontiguousarray(masks[..., index]), size[::-1], interpolation=cv2.INTER_NEAREST)
         tint(picture, mask > 0, class_colour(index), _TINT)
         outline(picture, mask, class_colour(index))
+    shade_ignored(picture, ignored)
     return picture
+
+
+def shade_ignored(picture: np.ndarray, ignored: np.ndarray | None) -> None:
+    """Cover ignored pixels with grey, in place; picture: (H, W, 3) uint8 RGB; ignored: of any size, None: none."""
+    if ignored is not None and ignored.any():
+        mask = cv2.resize(np.ascontiguousarray(ignored), picture.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+        tint(picture, mask > 0, _IGNORED, _IGNORED_TINT)
 
 
 def tint(picture: np.ndarray, area: np.ndarray, colour: Colour, share: float) -> None:

@@ -9,13 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from maskfold.data.competition import Competition
+from maskfold.data.ignored import NOTHING_LABELLED
 from maskfold.errors import DataError
 from maskfold.oof.store import OofImage, iter_oof
-
-NOTHING_LABELLED = (
-    "all of its pixels are ignored, so it has no score; name it in a csv with the column image_id, and set data.exclude "
-    "to that csv and data.exclude_from: everything"
-)
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,23 @@ def resize_masks(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return (np.stack(shares) >= 128).astype(np.uint8)
 
 
+def resize_labels(masks: np.ndarray, ignored: np.ndarray | None, size: tuple[int, int]) -> np.ndarray:
+    """Masks resized to `size`, and with `ignored` one plane more, the last: (C + 1, h, w) uint8 in {0, 1}.
+
+    masks: (C, H, W) uint8 in {0, 1}, 0 where `ignored`, (H, W) uint8 in {0, 1}, is 1. A pixel is ignored if at least
+    half of its area was; else it is on if at least half of its labelled area was.
+    """
+    if ignored is None:
+        return resize_masks(masks, size)
+    planes = np.concatenate([masks, ignored[None]])
+    if planes.shape[1:] == size:
+        return planes
+    shares = np.stack([cv2.resize(plane * np.uint8(255), size[::-1], interpolation=cv2.INTER_AREA) for plane in planes])
+    out = shares[-1] >= 128
+    on = (2 * shares[:-1].astype(np.int16) >= 255 - shares[-1].astype(np.int16)) & ~out
+    return np.concatenate([on, out[None]]).astype(np.uint8)
+
+
 def pad_to(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """(H, W, K) padded at the bottom and right to at least `size` (height, width), mirrored at the edges."""
     bottom, right = max(0, size[0] - array.shape[0]), max(0, size[1] - array.shape[1])

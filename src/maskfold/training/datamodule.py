@@ -21,7 +21,7 @@ from maskfold.inference.batches import (
     single_threaded,
 )
 from maskfold.pixels.intensity import Intensity
-from maskfold.training.pseudo_labels import JoinedMasks, PseudoLabels
+from maskfold.training.pseudo_labels import JoinedIgnored, JoinedMasks, PseudoLabels
 from maskfold.training.samples.dataset import Sample, TrainingDataset
 from maskfold.training.samples.sampling import (
     EpochSampler,
@@ -62,13 +62,15 @@ class FoldData(L.LightningDataModule):
         # All phases draw from the subset of the first one: a subset is a choice of data.
         rows = subset_rows(presence, config.train.sampling.subset, config.seed, fold)
         self.train_images, self.presence = train_images.iloc[rows].reset_index(drop=True), presence[rows]
-        masks, self.pseudo = competition.masks, None if pseudo is None else pseudo.chosen(self.presence)
+        masks, ignored = competition.masks, competition.ignored
+        self.pseudo = None if pseudo is None else pseudo.chosen(self.presence)
         if self.pseudo is not None:
             masks = JoinedMasks(competition.masks, self.pseudo.masks)
+            ignored = None if ignored is None else JoinedIgnored(ignored, self.pseudo.masks)
             self.train_images = pd.concat([self.train_images, self.pseudo.images], ignore_index=True)
             self.presence = np.concatenate([self.presence, self.pseudo.presence])
         self.dataset = TrainingDataset(
-            self.train_images, masks, config.train, config.model, config.seed, fold, folder, intensity
+            self.train_images, masks, config.train, config.model, config.seed, fold, folder, intensity, ignored
         )
 
     def absent_classes(self) -> list[str]:
@@ -76,7 +78,7 @@ class FoldData(L.LightningDataModule):
         return [name for name, found in zip(self.class_names, self.presence.any(axis=0), strict=True) if not found]
 
     def first_samples(self, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        """The first samples of the first epoch: pixels (h, w, channels) and masks (h, w, C), uint8."""
+        """The first samples of the first epoch: pixels (h, w, channels) and masks as in `Sample`, uint8."""
         draws = islice(self._sampler(0, 1), count)
         samples = [self.dataset[draw] for draw in draws]
         return [(self._shown(sample.pixels.numpy()), sample.masks.numpy()) for sample in samples]

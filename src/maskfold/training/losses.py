@@ -3,6 +3,10 @@
 Every term takes logits (B, C, H, W) float and truth (B, C, H, W) in {0, 1} of the same dtype, and returns (C,): pixels
 and images of a batch are pooled, classes are not, so that they can be weighted. Each docstring says what an absent
 class costs, one without a mask pixel in the whole batch. If half the images are empty, a rare class is usually absent.
+
+Ignored pixels cost nothing: their logits are set to a constant, so no gradient reaches them, at which the probability
+is 0, as is the truth; so sums of overlaps leave them out. What is counted or averaged over pixels takes `labelled`,
+(B, C, H, W): 1 for pixels that count, 0 for ignored ones; None where all count.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from maskfold.errors import ConfigError
 from maskfold.network.model import Outputs
 
 _PIXELS = (0, 2, 3)  # all axes but that of the classes
+_SURELY_OFF = -1e4  # a logit of probability 0
 
 
 class SegmentationLoss(nn.Module):
@@ -39,35 +44,44 @@ class SegmentationLoss(nn.Module):
             "positive_weight", _tensor((positive,) if isinstance(positive, float) else positive), persistent=False
         )
 
-    def forward(self, outputs: Outputs, masks: Tensor) -> Tensor:
+    def forward(self, outputs: Outputs, masks: Tensor, ignored: Tensor | None = None) -> Tensor:
         """The loss of a batch, a float32 scalar.
 
-        masks: (B, C, H, W) in {0, 1}. A classification head is trained on which classes are present.
+        masks: (B, C, H, W) in {0, 1}; ignored: (B, 1, H, W) in {0, 1}, 1 where a pixel is not labelled, None: all are.
+        A classification head is trained on which classes the labelled pixels show.
         Raises ConfigError unless the config has one weight a class.
         """
         assert masks.shape == outputs.mask_logits.shape, (masks.shape, outputs.mask_logits.shape)
         check_loss(self.config, masks.shape[1])
         # Under autocast the logits are bf16, too coarse for sums over a whole batch.
         with torch.autocast(masks.device.type, enabled=False):
-            truth = masks.float()
-            loss = self._mask_loss(outputs.mask_logits.float(), truth)
+            logits, truth, labelled = outputs.mask_logits.float(), masks.float(), None
+            if ignored is not None:
+                out = ignored.bool().expand_as(truth)
+                logits, truth, labelled = (
+                    logits.masked_fill(out, _SURELY_OFF),
+                    truth.masked_fill(out, 0),
+                    1 - out.float(),
+                )
+            loss = self._mask_loss(logits, truth, labelled)
             if outputs.class_logits is not None and self.config.classification:
-                presence = presence_bce(outputs.class_logits.float(), truth)
+                presence = presence_bce(outputs.class_logits.float(), truth, labelled)
                 loss = loss + self.config.classification * self._class_mean(presence)
         return loss
 
-    def _mask_loss(self, logits: Tensor, truth: Tensor) -> Tensor:
-        config = self.config
-        border = border_weights(truth, config.border_weight, config.border_kernel) if config.border_weight else None
+    def _mask_loss(self, logits: Tensor, truth: Tensor, labelled: Tensor | None) -> Tensor:
+        config, pixels = self.config, labelled
+        if config.border_weight:
+            pixels = border_weights(truth, config.border_weight, config.border_kernel, labelled)
         terms: dict[str, Callable[[], Tensor]] = {
-            "bce": lambda: bce(logits, truth, border, self.positive_weight, config.label_smoothing),
-            "focal": lambda: focal(logits, truth, border, config.focal_gamma, config.focal_alpha),
+            "bce": lambda: bce(logits, truth, pixels, self.positive_weight, config.label_smoothing),
+            "focal": lambda: focal(logits, truth, pixels, config.focal_gamma, config.focal_alpha),
             "dice": lambda: dice(logits, truth),
             "log_dice": lambda: log_dice(logits, truth),
             "tversky": lambda: tversky(logits, truth, config.tversky_alpha),
             "lovasz": lambda: lovasz(logits, truth),
-            "lovasz_symmetric": lambda: lovasz(logits, truth, symmetric=True),
-            "dice_cross_entropy": lambda: dice_cross_entropy(logits, truth),
+            "lovasz_symmetric": lambda: lovasz(logits, truth, True, labelled),
+            "dice_cross_entropy": lambda: dice_cross_entropy(logits, truth, labelled),
         }
         weights = {name: getattr(config, name) for name in terms}
         parts = [weight * self._class_mean(terms[name]()) for name, weight in weights.items() if weight]
@@ -144,18 +158,19 @@ def focal(
     return _pixel_mean(costs, pixel_weights)
 
 
-def border_weights(truth: Tensor, border_weight: float, kernel: int) -> Tensor:
-    """Weights of pixels (B, C, H, W): 1 + border_weight on borders, 1 elsewhere.
+def border_weights(truth: Tensor, border_weight: float, kernel: int, labelled: Tensor | None = None) -> Tensor:
+    """Weights of pixels (B, C, H, W): 1 + border_weight on borders, 1 elsewhere, 0 where a pixel is ignored.
 
     The border is the mask minus its erosion with a square of `kernel` px, an odd number. The edge of the image is not
-    a border. The pixel losses divide by the sum of the weights, as PraNet's do (Fan et al. 2020, arXiv 2006.11392);
-    the idea of a weight map is U-Net's (Ronneberger et al. 2015, arXiv 1505.04597).
+    a border, nor is that of an ignored area. The pixel losses divide by the sum of the weights, as PraNet's do (Fan et
+    al. 2020, arXiv 2006.11392); the idea of a weight map is U-Net's (Ronneberger et al. 2015, arXiv 1505.04597).
     """
     # Eroding is dilating the background; max_pool2d pads with -inf, so what lies outside never erodes. A square is a
     # column of rows, which takes 2 * kernel comparisons a pixel in place of kernel ** 2.
-    near_background = F.max_pool2d(1 - truth, (kernel, 1), stride=1, padding=(kernel // 2, 0))
+    background = 1 - truth if labelled is None else labelled - truth
+    near_background = F.max_pool2d(background, (kernel, 1), stride=1, padding=(kernel // 2, 0))
     near_background = F.max_pool2d(near_background, (1, kernel), stride=1, padding=(0, kernel // 2))
-    return 1 + border_weight * truth * near_background
+    return (1 if labelled is None else labelled) + border_weight * truth * near_background
 
 
 def dice(logits: Tensor, truth: Tensor) -> Tensor:
@@ -183,7 +198,7 @@ def tversky(logits: Tensor, truth: Tensor, alpha: float) -> Tensor:
     return _of_present(1 - _overlap(logits, truth, alpha), truth)
 
 
-def dice_cross_entropy(logits: Tensor, truth: Tensor) -> Tensor:
+def dice_cross_entropy(logits: Tensor, truth: Tensor, labelled: Tensor | None = None) -> Tensor:
     """sqrt(Dice loss * cross-entropy) (C,), their geometric mean; an absent class costs sqrt(cross-entropy).
 
     This follows the formula, as the Dice loss of an absent class is 1; with 0, as in dice, false positives would cost
@@ -192,11 +207,11 @@ def dice_cross_entropy(logits: Tensor, truth: Tensor) -> Tensor:
     Source: github.com/Andr8R/SeverSteel, where it took Dice on Severstal from 0.59 to 0.64.
     """
     small = 1e-4
-    product = (1 - _overlap(logits, truth)) * bce(logits, truth)
+    product = (1 - _overlap(logits, truth)) * bce(logits, truth, labelled)
     return (product.clamp_min(0) + small**2).sqrt() - small
 
 
-def lovasz(logits: Tensor, truth: Tensor, symmetric: bool = False) -> Tensor:
+def lovasz(logits: Tensor, truth: Tensor, symmetric: bool = False, labelled: Tensor | None = None) -> Tensor:
     """Lovász hinge (C,), the convex surrogate of 1 - IoU; an absent class costs 0.
 
     symmetric: the mean with the same loss after exchanging mask and background (Iafoss, kaggle.com/iafoss/lovasz). An
@@ -210,23 +225,27 @@ def lovasz(logits: Tensor, truth: Tensor, symmetric: bool = False) -> Tensor:
     """
     errors = 1 - logits * (2 * truth - 1)
     slopes = torch.zeros_like(errors)
+    pixels = truth[:, 0].numel() if labelled is None else labelled[:, 0].sum()
     with torch.no_grad():
         for index in range(errors.shape[1]):
-            flat = _lovasz_slopes(errors[:, index].flatten(), truth[:, index].flatten(), symmetric)
+            flat = _lovasz_slopes(errors[:, index].flatten(), truth[:, index].flatten(), pixels if symmetric else None)
             slopes[:, index] = flat.view_as(slopes[:, index])
     return (errors * slopes).sum(_PIXELS)
 
 
-def _lovasz_slopes(errors: Tensor, truth: Tensor, symmetric: bool) -> Tensor:
-    """The gradient (N,) of one class's Lovász hinge with respect to its errors (N,)."""
+def _lovasz_slopes(errors: Tensor, truth: Tensor, pixels: int | Tensor | None) -> Tensor:
+    """The gradient (N,) of one class's Lovász hinge with respect to its errors (N,).
+
+    pixels: how many count, for the symmetric loss; None: the plain one.
+    """
     wrong = (errors > 0).nonzero().squeeze(1)  # the hinge is flat for the others
     # The bits of positive floats sort as the floats do, and torch's integer sort is five times as fast.
     bits = errors[wrong].view(torch.int32 if errors.dtype == torch.float32 else torch.int64)
     ranked = wrong[torch.sort(-bits).indices]
     is_mask, area = truth[ranked], truth.sum()
     steps = _jaccard_steps(is_mask, area)
-    if symmetric:
-        steps = (steps + _jaccard_steps(1 - is_mask, truth.numel() - area)) / 2
+    if pixels is not None:
+        steps = (steps + _jaccard_steps(1 - is_mask, pixels - area)) / 2
     return torch.zeros_like(errors).index_copy_(0, ranked, steps)
 
 
@@ -241,10 +260,16 @@ def _jaccard_steps(is_mask: Tensor, area: Tensor) -> Tensor:
     return torch.where(is_mask > 0, 1 / union, intersection / (union * (union - 1).clamp_min(1)))
 
 
-def presence_bce(class_logits: Tensor, truth: Tensor) -> Tensor:
-    """Binary cross-entropy (C,) of a classification head's logits (B, C) for which classes are in an image."""
-    present = truth.amax(dim=(2, 3))
-    return F.binary_cross_entropy_with_logits(class_logits, present, reduction="none").mean(0)
+def presence_bce(class_logits: Tensor, truth: Tensor, labelled: Tensor | None = None) -> Tensor:
+    """Binary cross-entropy (C,) of a classification head's logits (B, C) for which classes are in an image.
+
+    Images without any labelled pixel are left out.
+    """
+    costs = F.binary_cross_entropy_with_logits(class_logits, truth.amax(dim=(2, 3)), reduction="none")
+    if labelled is None:
+        return costs.mean(0)
+    known = labelled.amax(dim=(2, 3))
+    return (costs * known).sum(0) / known.sum(0).clamp_min(1)
 
 
 def _overlap(logits: Tensor, truth: Tensor, alpha: float = 0.5) -> Tensor:
@@ -266,7 +291,7 @@ def _of_present(losses: Tensor, truth: Tensor) -> Tensor:
 def _pixel_mean(costs: Tensor, pixel_weights: Tensor | None) -> Tensor:
     if pixel_weights is None:
         return costs.mean(_PIXELS)
-    return (costs * pixel_weights).sum(_PIXELS) / pixel_weights.sum(_PIXELS)
+    return (costs * pixel_weights).sum(_PIXELS) / pixel_weights.sum(_PIXELS).clamp_min(1e-7)  # 0 if all are ignored
 
 
 def _tensor(numbers: tuple[float, ...] | None) -> Tensor | None:

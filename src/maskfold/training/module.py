@@ -18,7 +18,7 @@ from maskfold.errors import TrainingError
 from maskfold.inference.batches import ImageBatch
 from maskfold.inference.predict import original_size_maps
 from maskfold.network.model import SegmentationModel
-from maskfold.pixels.geometry import pad_to, resize_masks
+from maskfold.pixels.geometry import pad_to, resize_labels
 from maskfold.training.clock import TrainingClock
 from maskfold.training.losses import SegmentationLoss
 from maskfold.training.samples.dataset import Sample
@@ -45,7 +45,7 @@ class FoldModule(L.LightningModule):
         self.model = model
         self.config = config
         self.fold, self.name = fold, config.model_title(fold)
-        self.masks = competition.masks
+        self.masks, self.ignored_in = competition.masks, competition.ignored_in
         self.class_names = competition.class_names
         self.train_image_ids = train_image_ids
         self.loss = SegmentationLoss(config.train.loss)
@@ -66,14 +66,19 @@ class FoldModule(L.LightningModule):
             parameter.requires_grad_(learns)
 
     def training_step(self, batch: Sample, index: int) -> Tensor:
-        """The loss of a batch of crops: pixels (B, h, w, in_channels) uint8 and masks (B, h, w, C) uint8."""
+        """The loss of a batch of crops: pixels (B, h, w, in_channels) uint8 and masks as in `Sample`."""
         self._stop_on_broken_loss(index)
         pixels, masks = batch.pixels.permute(0, 3, 1, 2), batch.masks.permute(0, 3, 1, 2)
-        loss: Tensor = self.loss(self.model(pixels), masks)
+        loss: Tensor = self.loss(self.model(pixels), *self._parts(masks))
         self.train_losses.append(loss.detach())
         assert isinstance(batch.image, Tensor)
         self.last_images = batch.image
         return loss
+
+    def _parts(self, planes: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Masks (B, C, h, w) and ignored pixels (B, 1, h, w), None where all are labelled."""
+        classes = len(self.class_names)
+        return planes[:, :classes], planes[:, classes:] if planes.shape[1] > classes else None
 
     def on_train_epoch_end(self) -> None:
         """Log the mean loss of the epoch for the history."""
@@ -111,11 +116,12 @@ class FoldModule(L.LightningModule):
         """Score whole images at their original size with the competition's metric at threshold 0.5."""
         outputs = self.model(batch.pixels.to(self.device, non_blocking=True))
         truths = [self.masks(image_id) for image_id in batch.image_ids]
-        padded = torch.from_numpy(_network_masks(truths, batch)).to(self.device)
-        self.valid_losses.append((self.loss(outputs, padded).item(), len(truths)))
+        ignored = [self.ignored_in(image_id) for image_id in batch.image_ids]
+        padded = torch.from_numpy(_network_masks(truths, ignored, batch)).to(self.device)
+        self.valid_losses.append((self.loss(outputs, *self._parts(padded)).item(), len(truths)))
         prob = outputs.mask_logits.float().sigmoid()
-        for prob_map, truth in zip(original_size_maps(prob, batch), truths, strict=True):
-            self.scores.add(prob_map, truth)
+        for prob_map, truth, out in zip(original_size_maps(prob, batch), truths, ignored, strict=True):
+            self.scores.add(prob_map, truth, out)
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation's losses and scores for the history, the checkpoints and early stopping."""
@@ -158,10 +164,13 @@ class FoldModule(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
-def _network_masks(truths: list[np.ndarray], batch: ImageBatch) -> np.ndarray:
-    """Truths (C, H, W) brought to the network's size: (B, C, h, w) uint8, padded as the images are."""
+def _network_masks(truths: list[np.ndarray], ignored: list[np.ndarray | None], batch: ImageBatch) -> np.ndarray:
+    """Truths (C, H, W) brought to the network's size, with the ignored pixels as one plane more, the last, if any.
+
+    (B, C or C + 1, h, w) uint8, padded as the images are.
+    """
     size = (batch.pixels.shape[2], batch.pixels.shape[3])
-    resized = [resize_masks(truth, inner) for truth, inner in zip(truths, batch.inner_sizes, strict=True)]
+    resized = [resize_labels(*each) for each in zip(truths, ignored, batch.inner_sizes, strict=True)]
     return np.stack([pad_to(mask.transpose(1, 2, 0), size).transpose(2, 0, 1) for mask in resized])
 
 

@@ -23,7 +23,7 @@ from maskfold.artefacts.paths import RunPaths, display
 from maskfold.artefacts.provenance import Provenance, contents_hash, record_path
 from maskfold.artefacts.step import Step
 from maskfold.config import Experiment, PseudoLabelsConfig
-from maskfold.data.competition import Competition, MaskSource
+from maskfold.data.competition import Competition, IgnoredSource, MaskSource
 from maskfold.data.formats.rle_csv import RleMasks
 from maskfold.errors import DataError, StaleError
 from maskfold.execution.progress import tracked
@@ -79,6 +79,20 @@ class JoinedMasks:
         """(C, H, W) uint8 in {0, 1}."""
         source = self.pseudo if image_id in self.pseudo.sizes else self.true
         return source(image_id)
+
+
+@dataclass(frozen=True)
+class JoinedIgnored:
+    """The ignored pixels of training images, none of pseudo-labelled test images; picklable."""
+
+    true: IgnoredSource
+    pseudo: RleMasks
+
+    def __call__(self, image_id: str) -> np.ndarray:
+        """(H, W) uint8 in {0, 1}."""
+        if image_id in self.pseudo.sizes:
+            return np.zeros(self.pseudo.sizes[image_id], dtype=np.uint8)
+        return self.true(image_id)
 
 
 def image_confidence(prob: np.ndarray, class_prob: np.ndarray | None = None) -> float:

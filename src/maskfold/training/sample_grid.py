@@ -30,13 +30,14 @@ def draw_samples(
 ) -> None:
     """Draw up to 16 samples as a grid, one colour a class; the same samples give the same bytes.
 
-    samples: (pixels (h, w, channels) uint8, masks (h, w, C) uint8 in {0, 1}), all of one size. One or two channels are
+    samples: (pixels (h, w, channels) uint8, masks (h, w, C) uint8 in {0, 1}), all of one size; a mask more than there
+    are classes is that of the ignored pixels, shown in grey. One or two channels are
     shown as grey (the first), more as RGB (the first three). `path` (PNG) is written whole or not at all.
     Raises ValueError when there is no sample.
     """
     if not samples:
         raise ValueError("draw_samples: expected at least one sample, found none")
-    grid = _grid([(pixels, masks) for pixels, masks in samples[:MOST_SAMPLES]])
+    grid = _grid(samples[:MOST_SAMPLES], len(class_names))
     legend_px = _LEGEND_ROW_PX * -(-len(class_names) // _LEGEND_COLUMNS)
     width, height = grid.shape[1], grid.shape[0] + _TITLE_PX + legend_px
     figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
@@ -60,7 +61,7 @@ def draw_samples(
         figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": None})
 
 
-def _grid(samples: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+def _grid(samples: Sequence[tuple[np.ndarray, np.ndarray]], classes: int) -> np.ndarray:
     """The painted samples in rows on white: (height, about _GRID_PX, 3) uint8."""
     h, w = samples[0][0].shape[:2]
     columns = _columns(len(samples), h / w)
@@ -71,7 +72,9 @@ def _grid(samples: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     for index, (pixels, masks) in enumerate(samples):
         row, column = divmod(index, columns)
         top, left = _GAP_PX + row * (height + _GAP_PX), _GAP_PX + column * (width + _GAP_PX)
-        grid[top : top + height, left : left + width] = painted(pixels, masks, (height, width))
+        grid[top : top + height, left : left + width] = painted(
+            pixels, masks[..., :classes], (height, width), masks[..., -1] if masks.shape[2] > classes else None
+        )
     return grid
 
 

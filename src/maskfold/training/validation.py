@@ -25,9 +25,9 @@ class ValidationScores:
         """Drop all images."""
         self.areas = []
 
-    def add(self, prob: np.ndarray, truth: np.ndarray) -> None:
-        """One image: prob (C, H, W) uint8 and truth (C, H, W) uint8 in {0, 1}."""
-        self.areas.append(np.array([mask_areas(p >= HALF, t) for p, t in zip(prob, truth, strict=True)]))
+    def add(self, prob: np.ndarray, truth: np.ndarray, ignored: np.ndarray | None = None) -> None:
+        """One image: prob (C, H, W) uint8, truth (C, H, W) uint8 in {0, 1}; ignored: (H, W), 1 where none is known."""
+        self.areas.append(np.array([mask_areas(p >= HALF, t, ignored) for p, t in zip(prob, truth, strict=True)]))
 
     def gather(self) -> None:
         """Add the images that other processes scored, if there are any."""

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from maskfold.config import ModelConfig, TrainConfig
-from maskfold.data.competition import MaskSource
+from maskfold.data.competition import IgnoredSource, MaskSource
 from maskfold.data.images.photo import photo_list
 from maskfold.network.model import STRIDE
 from maskfold.pixels.geometry import (
@@ -24,7 +24,7 @@ from maskfold.pixels.geometry import (
     network_size,
     pad_to,
     padded_size,
-    resize_masks,
+    resize_labels,
 )
 from maskfold.pixels.intensity import Intensity
 from maskfold.training.samples.augmentation import augment, augmentation
@@ -35,8 +35,9 @@ from maskfold.training.samples.sampling import ANY_CLASS, Draw, phase_at
 class Sample(NamedTuple):
     """One augmented crop, or a batch of them with a leading batch axis.
 
-    pixels: (h, w, in_channels) stored values, uint8 or float32; masks: (h, w, C) uint8 in {0, 1}; image: the row of its
-    training image. Channels come last, as in the files and in channels_last memory: nothing is transposed on the way.
+    pixels: (h, w, in_channels) stored values, uint8 or float32; masks: (h, w, C) uint8 in {0, 1}, in a competition with
+    ignored pixels (h, w, C + 1), the last 1 where a pixel is ignored; image: the row of its training image. Channels
+    come last, as in the files and in channels_last memory: nothing is transposed on the way.
     """
 
     pixels: Tensor
@@ -57,9 +58,12 @@ class TrainingDataset(Dataset[Sample]):
         fold: int,
         folder: Path | None = None,
         intensity: Intensity | None = None,
+        ignored: IgnoredSource | None = None,
     ) -> None:
-        """folder: for a cache on disk, None: the system's folder for temporary files; intensity: of the network."""
-        self.intensity = intensity
+        """folder: for a cache on disk, None: the system's folder for temporary files; intensity: of the network;
+        ignored: reads the pixels that are not labelled, None: all are.
+        """
+        self.intensity, self.ignored = intensity, ignored
         self.image_ids = images["image_id"].tolist()
         self.masks = masks
         sizes = list(zip(images["height"].tolist(), images["width"].tolist(), strict=True))
@@ -78,9 +82,13 @@ class TrainingDataset(Dataset[Sample]):
         rng = np.random.default_rng([self.seed, self.fold, draw.epoch, draw.number, draw.image])
         phase, _ = phase_at(self.phases, draw.epoch)
         image = self.cache.image(draw.image)
-        masks = resize_masks(self.masks(self.image_ids[draw.image]), (image.shape[0], image.shape[1]))
+        image_id = self.image_ids[draw.image]
+        ignored = None if self.ignored is None else self.ignored(image_id)
+        masks = resize_labels(self.masks(image_id), ignored, (image.shape[0], image.shape[1]))
         size = self.crop_sizes[phase]
-        shown = self._shown(masks, draw.target, self.phases[phase].sampling.defect_crop_share, rng)
+        shown = self._shown(
+            masks if ignored is None else masks[:-1], draw.target, self.phases[phase].sampling.defect_crop_share, rng
+        )
         top, left = crop_corner(masks.shape[1:], size, shown, rng)
         pixels = pad_to(image[top : top + size[0], left : left + size[1]], size)
         mask = pad_to(masks[:, top : top + size[0], left : left + size[1]].transpose(1, 2, 0), size)

@@ -23,8 +23,9 @@ def sorted_by_level(
 ) -> int:
     """Fill the buffers' entries (label << bits | truth) and pairs of labels to unite, highest level first.
 
-    prob, truth: (H, W) uint8; bits: that a pixel's truth takes; links: as `component_pass.link_tables` makes them; buffers: those of a `Scratch`;
-    level_ends: (2, 256) int64, on return where the entries and pairs of each level end. Returns the number of labels.
+    prob, truth: (H, W) uint8; bits: that a pixel's truth takes; links: as `component_pass.link_tables` makes them;
+    buffers: those of a `Scratch`; level_ends: (2, 256) int64, on return where the entries and pairs of each level end.
+    Returns the number of labels.
     """
     height, width = prob.shape
     padded, words, padded_truth, pattern, label, active, entries, pairs = buffers

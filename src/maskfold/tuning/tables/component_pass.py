@@ -143,7 +143,7 @@ class ComponentPass:
         if prob.size >= len(self._bin_of_area):
             raise ValueError(f"a map of {prob.shape} has more pixels than the area grid reaches")
         bits = 1 if ignored is None else 2
-        self._scratch.grow(*prob.shape, bits)
+        self._scratch.grow(prob.shape[0], prob.shape[1], bits)
         histogram = np.zeros((1 + bits, LEVELS), dtype=np.int32)
         add_map(
             np.ascontiguousarray(prob),

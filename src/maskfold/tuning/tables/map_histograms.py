@@ -23,7 +23,7 @@ CHUNK_MAPS = 256  # half a megabyte: few reads, and all that is computed from a 
 
 
 def record(rows: int) -> np.dtype:
-    """One map. true_area: px; histograms: how many pixels, true pixels and, of three rows, ignored ones are of a level."""
+    """One map. true_area: px; histograms: how many pixels, true ones and, in a third row, ignored ones a level has."""
     return np.dtype([("gate_level", np.int32), ("true_area", np.int32), ("histograms", np.int32, (rows, 256))])
 
 
