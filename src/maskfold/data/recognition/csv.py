@@ -6,18 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from maskfold.data.csv_files import CsvTable, read_csv
-from maskfold.data.images.headers import read_declared
-from maskfold.data.images.naming import name_in_folder
-from maskfold.data.images.suffixes import without_image_suffix
 from maskfold.data.recognition.csv_columns import (
     ClassColumn,
     ImageColumn,
     Runs,
     cells,
-    class_behind,
     class_columns,
     image_column,
     repeats,
@@ -25,12 +19,9 @@ from maskfold.data.recognition.csv_columns import (
     same_classes,
 )
 from maskfold.data.recognition.folders import Folder, split_of, test_images
+from maskfold.data.recognition.pixel_order import pixel_order
 from maskfold.data.recognition.proposal import Proposal, counted, listed
 from maskfold.errors import DataError
-from maskfold.pixels.rle import RleError, decode
-
-_DECODED = 60  # masks whose shape shows the pixel order
-_CLEARER = 1.3  # times as many edges in the wrong order
 
 
 def csvs_of_runs(root: Path, folders: Sequence[Folder], misses: list[str]) -> list[Proposal]:
@@ -110,7 +101,7 @@ def _proposal(
     elif role is not None:
         columns = {"image": image.column, "class_name": role.column, "rle": first.column}
         classes = role.classes
-    order = "relative" if first.relative else _pixel_order(table, runs, image)
+    order = "relative" if first.relative else pixel_order(table, runs, image)
     section: dict[str, object] = {"format": "rle_csv", "columns": columns, "class_names": classes, "train_csv": name}
     section |= {"train_images": image.folder.name, "order": order}
     test, test_note = test_images(folders, image.folder)
@@ -155,51 +146,3 @@ def _sample(root: Path) -> tuple[str | None, str]:
         return found[0], f"{found[0]}: the sample submission"
     several = f", as several files may be one ({listed(found)})" if found else ""
     return None, f"sample submission: none{several}"
-
-
-def _pixel_order(table: CsvTable, runs: Sequence[Runs], image: ImageColumn) -> str:
-    """The order in which the masks have clearly fewer edges.
-
-    Read in the wrong order, runs that lie side by side are torn apart, and every one of them has edges of its own.
-    Raises DataError where the masks differ by the order, but do not tell which is right.
-    """
-    edges, differ = {"column": 0, "row": 0}, False
-    for text, (height, width) in _masks_to_look_at(table, runs, image):
-        try:
-            masks = {order: decode(text, height, width, order) for order in ("column", "row")}
-        except RleError:
-            continue
-        differ = differ or not np.array_equal(masks["column"], masks["row"])
-        for order, mask in masks.items():
-            signed = mask.astype(np.int8)
-            edges[order] += int(np.abs(np.diff(signed, axis=0)).sum() + np.abs(np.diff(signed, axis=1)).sum())
-    if edges["column"] > _CLEARER * edges["row"]:
-        return "row"
-    if edges["row"] > _CLEARER * edges["column"] or not differ:
-        return "column"
-    raise DataError(
-        [
-            f"{table.path}: the masks do not show whether their run lengths go down the columns (as on Kaggle) or "
-            f"along the rows ({edges['column']} edges against {edges['row']}); write down data.format: rle_csv with "
-            "data.order"
-        ]
-    )
-
-
-def _masks_to_look_at(
-    table: CsvTable, runs: Sequence[Runs], image: ImageColumn
-) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Run lengths with the size of their image, evenly spread over the file."""
-    files = {without_image_suffix(name): image.folder.path / name for name in image.folder.images}
-    files |= {name: image.folder.path / name for name in image.folder.images}
-    known = set(files)
-    for found in runs:
-        rows = table.select([image.column, found.column])
-        shown = [fields for _, fields in rows if fields[1] and fields[1] != found.token]
-        for text, rle in shown[:: max(1, len(shown) // _DECODED)]:
-            own = name_in_folder(text, image.folder.name)
-            if image.classes:
-                own = own.removesuffix(f"_{class_behind(own, known)}")
-            declared = read_declared(files[own]) if own in files else None
-            if declared is not None:
-                yield rle, (declared.height, declared.width)

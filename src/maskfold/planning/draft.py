@@ -1,0 +1,90 @@
+"""A config under construction: values with their reasons, where what the user set always stays."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from maskfold.config.yaml_tree import apply_override
+
+GIVEN = "set with --set"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One value of a config. key: dotted, such as train.epochs; value: as YAML writes it; reason: in words."""
+
+    key: str
+    value: Any
+    reason: str
+
+
+class Draft:
+    """The choices so far, in order."""
+
+    def __init__(self, overrides: Sequence[str] = ()) -> None:
+        """overrides: `key=value` of the user, which no choice changes. Raises ConfigError for a malformed one."""
+        self.given: dict[str, Any] = {}
+        for override in overrides:
+            apply_override(self.given, override)
+        self.choices: list[Choice] = []
+        self._add_given(self.given, "")
+
+    def choose(self, key: str, value: Any, reason: str) -> Any:
+        """Add a choice unless the user set the key, a section that holds it, or a key in it; the value in force."""
+        if self._is_given(key):
+            return self.value(key)
+        self.choices = [choice for choice in self.choices if choice.key != key]
+        self.choices.append(Choice(key, _plain(value), reason))
+        return value
+
+    def value(self, key: str, default: Any = None) -> Any:
+        """The value in force of a key, or of the keys in it as a mapping."""
+        node: Any = self.tree()
+        for part in key.split("."):
+            if not isinstance(node, dict) or part not in node:
+                return default
+            node = node[part]
+        return node
+
+    def tree(self) -> dict[str, Any]:
+        """All choices as the nested mapping of a config file."""
+        tree: dict[str, Any] = {}
+        for choice in self.choices:
+            node = tree
+            *sections, last = choice.key.split(".")
+            for section in sections:
+                node = node.setdefault(section, {})
+            node[last] = copy.deepcopy(choice.value)
+        return tree
+
+    def reasons(self) -> dict[str, str]:
+        """Key -> reason."""
+        return {choice.key: choice.reason for choice in self.choices}
+
+    def _is_given(self, key: str) -> bool:
+        node: Any = self.given
+        for part in key.split("."):
+            if not isinstance(node, dict):
+                return True  # a whole section was set to a value, such as null
+            if part not in node:
+                return False
+            node = node[part]
+        return True
+
+    def _add_given(self, tree: dict[str, Any], prefix: str) -> None:
+        for name, value in tree.items():
+            key = f"{prefix}{name}"
+            if isinstance(value, dict) and key.count(".") < 1 and value:
+                self._add_given(value, f"{key}.")
+            else:
+                self.choices.append(Choice(key, value, GIVEN))
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, for YAML."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, tuple | list) else value

@@ -1,0 +1,121 @@
+"""How the labelled images are split, which views are predicted, how rules are tuned, and how the clock is divided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from maskfold.errors import DataError
+from maskfold.planning.clock import Clock, Work, divided
+from maskfold.planning.constants import (
+    FOLD_EPOCHS,
+    HELD_OUT,
+    HELD_OUT_SHARES,
+    PARTS_IMAGES,
+    REFIT_MODELS,
+    VIEW_SHARE,
+)
+from maskfold.planning.draft import Draft
+from maskfold.planning.fingerprint import Fingerprint
+from maskfold.planning.input_sizes import InputSize
+from maskfold.planning.machine import Machine
+from maskfold.planning.speed import Speed
+
+
+@dataclass(frozen=True)
+class Budget:
+    """seconds: of the whole run; spent: of them, on the plan so far."""
+
+    seconds: float
+    spent: float
+
+
+def choose_folds(
+    draft: Draft, facts: Fingerprint, size: InputSize, speed: Speed, machine: Machine, budget: Budget
+) -> Work:
+    """One hold-out for short budgets, three or five folds where each fold's model sees its images often enough."""
+    units = facts.groups or facts.images
+    for count in (5, 3):
+        work = Work(budget.seconds, budget.spent, count, facts.images, 1)
+        epochs = divided(work, facts, size, speed, machine).fold_draws / (facts.images * (1 - 1 / count))
+        if epochs >= FOLD_EPOCHS and units >= count:
+            draft.choose("folds.kind", "k_fold", f"time for {epochs:.0f} epochs of each of {count} folds")
+            draft.choose("folds.count", count, "each image is scored by a model that has not seen it")
+            return _work(draft, facts, budget)
+    least, most = HELD_OUT_SHARES
+    share = round(min(most, max(least, HELD_OUT / facts.images)), 3)
+    of_groups = f"; all images of a group stay on one side ({facts.groups} groups)" if facts.groups else ""
+    held = round(share * facts.images)
+    if min(units, held) < 2:
+        draft.choose("folds.kind", "k_fold", f"{facts.images} images are too few to hold some out")
+        draft.choose("folds.count", 2, "each half is scored by a model of the other")
+        return _work(draft, facts, budget)
+    draft.choose("folds.kind", "hold_out", f"three folds would have less than {FOLD_EPOCHS:.0f} epochs each{of_groups}")
+    draft.choose("folds.share", share, f"{held} images to tune and score on, of {facts.images:,}")
+    parts = max(2, min(5, held // PARTS_IMAGES, units))
+    draft.choose("folds.count", parts, "parts of the held-out images: rules are tuned on some and scored on the other")
+    return _work(draft, facts, budget)
+
+
+def _work(draft: Draft, facts: Fingerprint, budget: Budget) -> Work:
+    """What the folds in force mean."""
+    kind, count = draft.value("folds.kind", "k_fold"), int(draft.value("folds.count", 5))
+    if kind == "k_fold":
+        return Work(budget.seconds, budget.spent, count * int(draft.value("folds.repeats", 1)), facts.images, 1)
+    share = float(draft.value("folds.share", 0.2))
+    return Work(budget.seconds, budget.spent, 1, round(share * facts.images), 1)
+
+
+def choose_views(
+    draft: Draft,
+    work: Work,
+    facts: Fingerprint,
+    size: InputSize,
+    speed: Speed,
+    machine: Machine,
+    flips: tuple[str, ...],
+) -> tuple[Work, Clock]:
+    """Flips of test-time augmentation as far as prediction stays cheap; the work with them and its clock."""
+    views: list[str] = []
+    clock = divided(work, facts, size, speed, machine)
+    reason = "another view would take too much of the budget"
+    for flip in (flip for flip in ("horizontal", "vertical") if flip in flips):
+        more = Work(work.seconds, work.spent, work.folds, work.held_out, 2 ** (len(views) + 1))
+        slower = divided(more, facts, size, speed, machine)
+        if slower.predicting > VIEW_SHARE * work.seconds:
+            break
+        views.append(flip[0] + "flip")
+        work, clock = more, slower
+        reason = f"prediction takes {clock.predicting / work.seconds:.0%} of the budget with {work.views} views"
+    draft.choose("inference.tta", views, reason if flips else "flips are not plausible here")
+    return work, clock
+
+
+def choose_clock(draft: Draft, clock: Clock, work: Work, facts: Fingerprint, trained: int) -> None:
+    """The minutes of a fold's training, of so many images, and of the refit."""
+    share = clock.fold / clock.total
+    whole = (
+        "so that the first submission is there within a quarter of the budget" if work.folds == 1 else "of each fold"
+    )
+    draft.choose("train.minutes", round(clock.fold / 60, 2), f"{share:.0%} of the budget, {whole}")
+    most = int(draft.value("train.epochs")) * int(draft.value("train.sampling.draws_per_epoch") or trained)
+    models = max(1, min(REFIT_MODELS, int(clock.refit_draws // most)))
+    several = "longer trainings would only learn the images by heart" if models > 1 else "the longer, the better"
+    draft.choose("refit.models", models, several)
+    epochs = clock.refit_draws / models / facts.images
+    left = f"what is left: about {epochs:.1f} epochs of all {facts.images:,} images" + (" each" if models > 1 else "")
+    draft.choose("refit.minutes", round(clock.refit / models / 60, 2), left)
+
+
+def check_groups(facts: Fingerprint) -> None:
+    """Raise DataError for images that cannot be split."""
+    if facts.images < 2:
+        raise DataError(
+            [f"found {facts.images} labelled image; at least 2 are needed, one to train on and one to score"]
+        )
+    if facts.groups == 1:
+        raise DataError(
+            [
+                "all labelled images are of one group, so none can be held out; give other groups (data.groups_csv), "
+                "or --set data.groups_csv=null if the images are independent"
+            ]
+        )

@@ -1,0 +1,43 @@
+"""The competition's metric: named, asked for, or the default with a word about it; never guessed in silence."""
+
+from __future__ import annotations
+
+import sys
+from typing import get_args
+
+from maskfold.config import TuningConfig
+from maskfold.errors import UsageError
+
+METRICS = {
+    "dice": "mean Dice over images and classes (Severstal, Understanding Clouds, SIIM-ACR Pneumothorax)",
+    "iou": "mean IoU over images and classes",
+    "tgs_precision": "mean precision at IoU thresholds 0.5 to 0.95 (TGS Salt)",
+    "pooled_dice": "one Dice over the pixels of all images (HuBMAP Kidney)",
+}
+DEFAULT = "dice"
+
+
+def chosen_metric(named: str | None, on_terminal: bool | None = None) -> tuple[str, str]:
+    """The metric and where it comes from, in words: named by the user, asked for on a terminal, or the default.
+
+    on_terminal: whether somebody can answer, None: find out. Raises UsageError for an unknown name.
+    """
+    assert set(METRICS) == set(get_args(TuningConfig.model_fields["metric"].annotation))
+    if named is not None:
+        return _known(named), "named with --metric"
+    if sys.stdin.isatty() and sys.stdout.isatty() if on_terminal is None else on_terminal:
+        return _known(
+            input(f"{_choices()}\nWhich metric does the competition use? [{DEFAULT}] ").strip() or DEFAULT
+        ), "asked for"
+    print(f"plan: no --metric was given, so {DEFAULT} is used; name the competition's own:\n{_choices()}", flush=True)
+    return DEFAULT, "the default, as none was named: set the competition's own"
+
+
+def _known(name: str) -> str:
+    if name not in METRICS:
+        raise UsageError(f"--metric {name}: unknown; choose one of\n{_choices()}")
+    return name
+
+
+def _choices() -> str:
+    return "\n".join(f"  {name:14}{words}" for name, words in METRICS.items())

@@ -1,0 +1,140 @@
+"""From what was measured to all choices of a plan, in the order in which they depend on each other."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from maskfold.config import Experiment
+from maskfold.config.data.every_format import LabelledData
+from maskfold.data.competition import Competition
+from maskfold.errors import UsageError
+from maskfold.planning.clock import Clock, Work, divided
+from maskfold.planning.constants import (
+    ENOUGH_DRAWS,
+    ENOUGH_EPOCHS,
+    LEAST_DRAWS,
+    RESERVE,
+    SPEED_SECONDS,
+    SPEED_SHARE,
+    TILE,
+    TILE_FROM_PX,
+)
+from maskfold.planning.draft import Draft
+from maskfold.planning.fingerprint import Fingerprint
+from maskfold.planning.folds_choices import Budget, check_groups, choose_clock, choose_folds, choose_views
+from maskfold.planning.input_sizes import InputSize, input_sizes
+from maskfold.planning.machine import Machine
+from maskfold.planning.network_choices import choose_network
+from maskfold.planning.resources import check_resources
+from maskfold.planning.speed import Speed, measured_speed
+from maskfold.planning.training_choices import (
+    choose_augmentation,
+    choose_batch,
+    choose_epochs,
+    choose_loss,
+    choose_rates,
+    choose_sampling,
+)
+from maskfold.planning.weights_at_hand import Weights
+
+_MEASURED_PX = {"cpu": 192**2, "gpu": 384**2}
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What a plan is made for. started: time.monotonic() when the budget began."""
+
+    facts: Fingerprint
+    machine: Machine
+    weights: Mapping[str, Weights]
+    minutes: float
+    started: float
+
+    def budget(self) -> Budget:
+        """The budget, and what is spent of it by now."""
+        return Budget(60 * self.minutes, time.monotonic() - self.started)
+
+
+def plan_model(draft: Draft, situation: Situation) -> list[InputSize]:
+    """Choose the network, the loss and the sampling; the sizes to choose from, largest first."""
+    facts, machine = situation.facts, situation.machine
+    check_groups(facts)
+    choose_network(draft, facts, machine, situation.minutes, situation.weights)
+    sizes = input_sizes(facts, machine.kind)
+    choose_loss(draft, facts)
+    return sizes
+
+
+def measure(
+    draft: Draft, sizes: Sequence[InputSize], situation: Situation, competition: Competition, data: LabelledData
+) -> tuple[Speed, str]:
+    """The speed of the planned network at a size in the middle, from which that of the others follows by their area."""
+    wanted = _MEASURED_PX[situation.machine.kind]
+    size = min(sizes, key=lambda each: abs(each.px - wanted))
+    trial = Draft()
+    trial.choices = [*draft.choices]
+    trial.given = draft.given
+    _choose_size(trial, size)
+    tree = trial.tree() | {"name": "speed", "data": data.model_dump(mode="json")}
+    seconds = min(SPEED_SECONDS, SPEED_SHARE * 60 * situation.minutes)
+    return measured_speed(Experiment.model_validate_json(json.dumps(tree)), competition, situation.machine, seconds)
+
+
+def plan_rest(draft: Draft, sizes: Sequence[InputSize], speed: Speed, situation: Situation) -> Clock:
+    """Choose everything that depends on the speed; the clock of the plan. Raises UsageError for too short a budget."""
+    facts, machine, budget = situation.facts, situation.machine, situation.budget()
+    size = _enough(sizes, facts, speed, machine, budget)
+    _choose_size(draft, size)
+    work = choose_folds(draft, facts, size, speed, machine, budget)
+    clock = divided(work, facts, size, speed, machine)
+    _check_budget(clock, work, facts, budget)
+    flips = choose_augmentation(draft, facts, clock.refit_draws / facts.images)
+    work, clock = choose_views(draft, work, facts, size, speed, machine, flips)
+    batch = choose_batch(draft, clock, size, speed, machine)
+    trained = max(1, round(facts.images * (1 - 1 / work.folds))) if work.folds > 1 else facts.images - work.held_out
+    choose_sampling(draft, facts, size)
+    choose_epochs(draft, clock, trained, batch)
+    choose_rates(draft, batch)
+    choose_clock(draft, clock, work, facts, trained)
+    rule = "all" if draft.value("tuning.metric") != "pooled_dice" else "auto"
+    draft.choose("tuning.rule", rule, "honest on its own folds, and never worse than noise (docs/results.md)")
+    check_resources(facts, speed, size, machine, batch, work)
+    return clock
+
+
+def _choose_size(draft: Draft, size: InputSize) -> None:
+    if size.resize is not None:
+        draft.choose("model.resize", size.resize.model_dump(mode="json", exclude_none=True), size.reason)
+    if size.crop is not None:
+        draft.choose("train.crop_size", size.crop, size.reason if size.resize is None else "after the resize")
+    if size.predicted_px > TILE_FROM_PX:
+        draft.choose("inference.tile_size", (TILE, TILE), f"images of {size.predicted_px / 1e6:.0f} million pixels")
+
+
+def _enough(
+    sizes: Sequence[InputSize], facts: Fingerprint, speed: Speed, machine: Machine, budget: Budget
+) -> InputSize:
+    """The largest size at which the refit sees its images often enough; the smallest if none does."""
+    for size in sizes:
+        work = Work(budget.seconds, budget.spent, 1, round(0.15 * facts.images), 1)
+        draws = divided(work, facts, size, speed, machine).refit_draws
+        if draws >= min(ENOUGH_DRAWS, ENOUGH_EPOCHS * facts.images):
+            return size
+    return sizes[-1]
+
+
+def _check_budget(clock: Clock, work: Work, facts: Fingerprint, budget: Budget) -> None:
+    """Raise UsageError, with the least minutes that are needed, for a budget that leaves no time to train."""
+    least = min(LEAST_DRAWS, facts.images - work.held_out if work.folds == 1 else facts.images)
+    if clock.fold_draws >= least and clock.refit >= clock.fold:
+        return
+    fold = max(clock.fold, least * clock.draw)
+    needed = (clock.predicting + clock.rest - RESERVE * clock.total + 4 * fold * work.folds) / 60 / 0.95
+    raise UsageError(
+        f"--minutes {budget.seconds / 60:g} are too few: training on {least} images takes "
+        f"{least * clock.draw / 60:.1f} minutes here, prediction {clock.predicting / 60:.1f} and the rest "
+        f"{clock.rest / 60:.1f}; give at least --minutes {max(needed, budget.seconds / 60 + 1):.0f}"
+    )

@@ -1,0 +1,143 @@
+"""The plan stage: from a folder of data and a number of minutes to a config that is written with its reasons."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from maskfold.artefacts.paths import display, resolve
+from maskfold.config import REPOSITORY, load_experiment, parse_config
+from maskfold.errors import UsageError
+from maskfold.execution.console import print_table
+from maskfold.planning.checks import warnings_of
+from maskfold.planning.data_choices import choose_data
+from maskfold.planning.draft import GIVEN, Draft
+from maskfold.planning.fingerprint import fingerprint
+from maskfold.planning.machine import this_machine
+from maskfold.planning.metric import chosen_metric
+from maskfold.planning.network_choices import preferred
+from maskfold.planning.plan_file import in_order, is_plan_of, may_replace, plan_text, reasons_in, write_plan
+from maskfold.planning.planner import Situation, measure, plan_model, plan_rest
+from maskfold.planning.submission_choices import choose_submission
+from maskfold.planning.weights_at_hand import weights_at_hand
+from maskfold.planning.words import facts_in_words
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """What the user asks for. data: the folder; minutes: from the plan to the submission; name: of the run, None:
+    auto_<folder>; metric: of the competition, None: asked for or the default; weights: a file or folder of pretrained
+    weights; cores: use no more than these; overrides: `key=value` as with --set; explain: print where each value comes
+    from; configs: the folder to write to.
+    """
+
+    data: Path
+    minutes: float
+    name: str | None = None
+    metric: str | None = None
+    weights: Path | None = None
+    cores: int | None = None
+    overrides: tuple[str, ...] = ()
+    explain: bool = False
+    configs: Path = REPOSITORY / "configs"
+
+    @property
+    def run_name(self) -> str:
+        """The name of the run."""
+        return self.name or "auto_" + re.sub(r"[^A-Za-z0-9_-]+", "_", self.data.resolve().name).strip("_")
+
+    @property
+    def command(self) -> str:
+        """The command that plans it again."""
+        words = ["python", "src/plan.py", "--data", display(self.data.resolve()), "--minutes", f"{self.minutes:g}"]
+        words += ["--name", self.name] if self.name else []
+        words += ["--metric", self.metric] if self.metric else []
+        words += ["--weights", display(self.weights.resolve())] if self.weights else []
+        words += ["--cores", str(self.cores)] if self.cores else []
+        return shlex.join([*words, *(["--set", *self.overrides] if self.overrides else [])])
+
+
+def make_plan(request: PlanRequest) -> Path:
+    """Recognise, look at, measure and plan; the config file that is written. An unchanged plan of this request is kept.
+
+    Raises DataError for data that cannot be used, UsageError for a budget, memory or disk that is too small, and for a
+    file of the plan's name that was not planned, or was changed since.
+    """
+    started, path = time.monotonic(), request.configs / f"{request.run_name}.yaml"
+    if request.minutes <= 0:
+        raise UsageError(f"--minutes {request.minutes:g}: expected a number above 0")
+    may_replace(path)
+    if is_plan_of(path, request.command):
+        print(f"plan: {display(path)} is up to date (delete it to plan again)", flush=True)
+    else:
+        write_plan(path, _planned(request, started))
+    config = load_experiment(path)
+    if request.explain:
+        _explain(config.model_dump(mode="json"), path)
+    return path
+
+
+def _planned(request: PlanRequest, started: float) -> str:
+    """The text of the plan."""
+    draft = Draft(request.overrides)
+    draft.choose("name", request.run_name, "")
+    metric, origin = chosen_metric(request.metric)
+    draft.choose("tuning.metric", metric, origin)
+    data, competition, notes = choose_data(draft, request.data)
+    facts = fingerprint(competition)
+    machine = this_machine(request.cores, resolve(str(draft.value("output_root", "."))))
+    for line in (*facts_in_words(facts), machine.in_words):
+        print(f"plan: {line}", flush=True)
+    for line in warnings_of(facts):
+        print(f"plan: warning: {line}", flush=True)
+    encoders = preferred(machine, request.minutes)
+    weights = weights_at_hand(request.weights, request.data.resolve(), REPOSITORY, encoders)
+    situation = Situation(facts, machine, weights, request.minutes, started)
+    sizes = plan_model(draft, situation)
+    speed, how = measure(draft, sizes, situation, competition, data)
+    clock = plan_rest(draft, sizes, speed, situation)
+    choose_submission(draft, competition, data)
+    heading = [
+        f"{request.run_name}: planned for {request.minutes:g} minutes from a look at the data and the machine. Change "
+        f"what you like, and run it: bash run_all.sh configs/{request.run_name}.yaml",
+        *facts_in_words(facts),
+        f"Machine: {machine.in_words}; {1 / clock.draw:.1f} images a second in training ({how}).",
+    ]
+    tree = draft.tree()
+    config = parse_config(json.dumps(tree)).model_dump(mode="json")
+    return plan_text(in_order(tree, config), draft.reasons(), heading, request.command, notes)
+
+
+def _explain(config: dict[str, Any], path: Path) -> None:
+    """Print a table: every key of the config, its value, and where it comes from."""
+    reasons = reasons_in(path.read_text(encoding="utf-8"))
+    table = Table(title=f"{display(path)}: where every value comes from", title_justify="left")
+    for column in ("key", "value", "from"):
+        table.add_column(column, overflow="fold")
+    for key, value in _leaves(config, ""):
+        own = next((reasons[part] for part in _parents(key) if part in reasons), None)
+        origin = "default" if own is None else f"plan: {own}" if own and own != GIVEN else own or "plan"
+        table.add_row(key, str(value), origin)
+    print_table(table)
+
+
+def _leaves(tree: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _parents(key: str) -> list[str]:
+    """`a.b.c`, `a.b`: the key and those it is in, but for the section."""
+    parts = key.split(".")
+    return [".".join(parts[:end]) for end in range(len(parts), min(2, len(parts)) - 1, -1)]
