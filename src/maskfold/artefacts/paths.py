@@ -95,7 +95,9 @@ class RunPaths:
 
     def surface_png(self, class_name: str) -> Path:
         """The tuning surface of a class as a picture."""
-        return self.oof / f"surface_{re.sub('[^A-Za-z0-9_-]', '_', class_name)}.png"
+        plain = re.sub("[^A-Za-z0-9_-]", "_", class_name)
+        told_apart = "" if plain == class_name else f"-{hashlib.sha256(class_name.encode()).hexdigest()[:8]}"
+        return self.oof / f"surface_{plain}{told_apart}.png"
 
     @property
     def study_sqlite(self) -> Path:

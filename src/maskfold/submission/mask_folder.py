@@ -20,7 +20,7 @@ def mask_file(folder: Path, key: MaskKey, form: SubmissionForm) -> Path:
     image_id, class_index = key
     inside = folder if len(form.class_names) == 1 else folder / form.class_names[class_index]
     file = inside / f"{form.sample.names[image_id]}.png"
-    if ".." in file.relative_to(folder).parts or not file.is_relative_to(folder):
+    if not file.is_relative_to(folder) or ".." in file.relative_to(folder).parts:
         raise DataError([f"test image {image_id!r} or its class climbs out of the folder of masks"])
     return file
 
