@@ -230,6 +230,18 @@ def test_relative_run_lengths_are_suspected_and_read(tmp_path):
     np.testing.assert_array_equal(competition.masks("a01.jpg"), made_images()["a01.jpg"][1])
 
 
+def test_parquet_and_maps_in_one_folder_are_refused(tmp_path, labels):
+    source = tmp_path / "maps"
+    write_npy(source, np.uint8)
+    write_parquet(source / "mine.parquet")
+    with pytest.raises(DataError, match=r"holds .*\.parquet and a00\.npy, two kinds of predictions .*12 maps"):
+        labelled_competition(labels, source, RowRules())
+    for path in source.glob("*.npy"):
+        path.unlink()
+    (source / "surface_1.png").write_bytes(b"the tuner's picture")
+    assert len(labelled_competition(labels, source, RowRules())[0].train) == COUNT
+
+
 def test_maps_whose_names_are_unclear_are_refused(tmp_path):
     (tmp_path / "maps").mkdir()
     np.save(tmp_path / "maps/a.npy", np.zeros((4, 5), np.uint8))

@@ -121,6 +121,13 @@ def open_source(source: Path, class_names: Sequence[str], known_ids: Sequence[st
         raise DataError([f"{source}: expected a .parquet file or a folder; see docs/reference/formats.md"])
     parquet = sorted(source.glob("*.parquet"))
     if parquet:
+        if maps := _maps_beside(source, known_ids):
+            raise DataError(
+                [
+                    f"{source}: holds {parquet[0].name} and {maps[0].relative_to(source)}, two kinds of predictions "
+                    f"({len(parquet)} Parquet files, {len(maps)} maps); keep one kind in the folder"
+                ]
+            )
         return ParquetSource(parquet)
     folds = _listed_folds(source)
     by_image = _map_files(source, class_names, [*known_ids, *folds])
@@ -130,6 +137,14 @@ def open_source(source: Path, class_names: Sequence[str], known_ids: Sequence[st
         raise DataError([f"{source / _FOLDS_CSV}: no row for image {name}" for name in missing])
     files = sorted(path for paths in by_image.values() for path in paths)
     return MapFolder(files, by_image, len(class_names), folds or {name: _drawn_fold(name) for name in by_image})
+
+
+def _maps_beside(source: Path, known_ids: Sequence[str]) -> list[Path]:
+    """The maps in a folder and in those of classes: npy files, and png files of known images, not the tuner's own."""
+    known = {*known_ids, *map(without_image_suffix, known_ids)}
+    files = sorted((*source.iterdir(), *source.glob("*/*")))
+    maps = (path for path in files if path.suffix.lower() in MAP_SUFFIXES)
+    return [p for p in maps if p.suffix.lower() == ".npy" or known & {p.stem, without_image_suffix(p.stem)}]
 
 
 def _map_files(source: Path, class_names: Sequence[str], known_ids: Sequence[str]) -> dict[str, list[Path]]:
