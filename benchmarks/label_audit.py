@@ -60,13 +60,16 @@ def plant(data: MaskFoldersData, folder: Path, options: Options) -> pd.DataFrame
     """A copy of the labels with errors in the same folders, the photos linked; returns what was planted."""
     if len(data.class_names) > 1 or data.valid_images is not None or data.several_masks != "refuse":
         raise ValueError("label_audit needs mask_folders with one class, one mask a photo and no validation folders")
+    if len(data.train_folders) > 1:
+        raise ValueError("label_audit needs mask_folders with one folder of training photos")
     competition = open_competition(data)
-    for name, table in ((data.train_images, competition.train), (data.test_images, competition.test)):
+    [(train_images, train_masks)] = data.train_folders
+    for name, table in ((train_images, competition.train), (data.test_images, competition.test)):
         if name is not None:
             (folder / name).mkdir(parents=True, exist_ok=True)
             for path in map(Path, table["path"]):
                 (folder / name / path.name).symlink_to(path.resolve())
-    return plant_errors(competition, folder / data.train_masks, options.share, options.seed)
+    return plant_errors(competition, folder / train_masks, options.share, options.seed)
 
 
 def drawn_run(bench: Bench, options: Options) -> tuple[Config, pd.DataFrame]:

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from maskfold.config import REPOSITORY, MaskFoldersData, load_config
 from maskfold.data.opening import open_competition
@@ -286,3 +287,23 @@ def test_a_tiff_mask_of_several_pages_is_named(root):
     pages = [Image.fromarray(np.full((5, 5), 255, np.uint8))] * 2
     pages[0].save(root / "train_mask/2.tif", save_all=True, append_images=pages[1:])
     assert "2.tif: found 2 channels, expected 1 channel" in problems_of(root)
+
+
+def test_several_training_folders_are_joined_by_names_that_differ(root):
+    for folder in ("more", "more_mask"):
+        (root / folder).mkdir()
+    cv2.imwrite(str(root / "more/3.png"), np.full((3, 3, 3), 90, np.uint8))
+    cv2.imwrite(str(root / "more_mask/3.png"), np.full((3, 3), 255, np.uint8))
+    both = {"train_images": ("train", "more"), "train_masks": ("train_mask", "more_mask")}
+    competition = open_competition(data_of(root, **both))
+    assert competition.train["image_id"].tolist() == ["1", "2", "3"]
+    assert [int(competition.masks(name).sum()) for name in "123"] == [7, 0, 9]
+    for folder in ("more", "more_mask"):
+        (root / folder / "3.png").rename(root / folder / "2.png")
+    assert "more/2.png: '2' is an image of" in problems_of(root, **both)
+
+
+@pytest.mark.parametrize("folders", [{"train_images": ("a", "b")}, {"train_images": ("a", "b"), "train_masks": ("c",)}])
+def test_lists_of_training_folders_need_lists_of_masks(root, folders):
+    with pytest.raises(ValidationError, match=r"expected one folder each|expected 2 folders"):
+        data_of(root, **folders)

@@ -1,6 +1,7 @@
 """data.format: auto refuses what it cannot explain, and says what it took each folder, column and value for."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -69,15 +70,43 @@ def test_folders_of_splits_are_no_classes(tmp_path, capsys):
     assert "mask values 0, 255 in 6 files: on at 128 or above" in told
 
 
-@pytest.mark.parametrize("parts", [("fold0", "fold1"), ("part_1", "part_2")])
-def test_numbered_parts_are_refused(tmp_path, parts):
-    for part in parts:
+@pytest.mark.parametrize("layout", ["images/{0}:masks/{0}", "{0}/images:{0}/masks", "{0}:{0}"])
+@pytest.mark.parametrize("parts", [("fold0", "fold1"), ("part_1", "part_2", "part_3")])
+def test_numbered_parts_are_joined(tmp_path, parts, layout, capsys):
+    """Each image is read with the mask of its own part; the test images need no parts."""
+    images, masks = layout.split(":")
+    suffix = "_mask" if images == masks else ""
+    for number, part in enumerate(parts):
+        for name in (f"a{number}", f"b{number}"):
+            photos(tmp_path, images.format(part), [f"{name}.png"])
+            write(tmp_path / masks.format(part) / f"{name}{suffix}.png", (SQUARE if number else CORNER) * 255)
+    photos(tmp_path, "test", ["t.png"])
+    competition = open_competition(auto(tmp_path))
+    assert competition.train["image_id"].tolist() == [f"{a}{number}" for number in range(len(parts)) for a in "ab"]
+    assert areas(competition) == [[32]] * 2 + [[120]] * 2 * (len(parts) - 1)
+    assert competition.test["image_id"].tolist() == ["t"]
+    told = capsys.readouterr().out
+    assert all(f"{images.format(part)}: 2 training photos" in told for part in parts)
+    assert f"train_images: [{', '.join(images.format(part) for part in parts)}]" in told
+
+
+def test_numbered_parts_that_cannot_be_joined_are_refused(tmp_path):
+    for part in ("fold0", "fold1"):
         photos(tmp_path, f"images/{part}", ["0.png", "1.png"])
         for name in "01":
             write(tmp_path / f"masks/{part}/{name}.png", SQUARE * 255)
     text = refusal(tmp_path)
-    assert "the images are in several parts" in text
-    assert f"images/{parts[0]} with masks/{parts[0]}" in text
+    assert "in several parts (images/fold0 with masks/fold0, images/fold1 with masks/fold1)" in text
+    assert "2 image names (0, 1) in more than one" in text
+    for name in "01":
+        (tmp_path / f"images/fold1/{name}.png").rename(tmp_path / f"images/fold1/{name}b.png")
+        (tmp_path / f"masks/fold1/{name}.png").rename(tmp_path / f"masks/fold1/{name}b_mask.png")
+    assert "their masks are called differently" in refusal(tmp_path)
+    shutil.rmtree(tmp_path / "masks/fold1")
+    shutil.rmtree(tmp_path / "images/fold1")
+    photos(tmp_path, "images/train", ["t.png"])
+    write(tmp_path / "masks/train/t.png", SQUARE * 255)
+    assert "not clear which belong together" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -23,11 +23,11 @@ class MaskFoldersData(MaskImageData):
     class_names: tuple[str, ...] = Field(("mask",), min_length=1)
     """Names of the classes, in order."""
 
-    train_images: str = "train"
-    """Folder of the training photos."""
+    train_images: str | tuple[str, ...] = "train"
+    """Folder of the training photos, or a list of folders whose photos are joined."""
 
-    train_masks: str = "train_mask"
-    """Folder of their masks."""
+    train_masks: str | tuple[str, ...] = "train_mask"
+    """Folder of their masks, or a list with one folder for each in `train_images`, in the same order."""
 
     valid_images: str | None = None
     """Folder of the competition's validation photos. They join the training images, or are held out with
@@ -55,6 +55,16 @@ class MaskFoldersData(MaskImageData):
     several_masks: Literal["refuse", "union"] = "refuse"
     """Several mask files of one photo (and class): an error, or parts of one mask (one object a file)."""
 
+    @property
+    def train_folders(self) -> list[tuple[str, str]]:
+        """The folders of training photos, each with that of its masks. Raises ValueError for lists of two lengths."""
+        images, masks = self.train_images, self.train_masks
+        if isinstance(images, str) or isinstance(masks, str):
+            return [(str(images), str(masks))]
+        if len(images) != len(masks):
+            raise ValueError(f"train_masks: expected {len(images)} folders as in train_images, found {len(masks)}")
+        return list(zip(images, masks, strict=True))
+
     @model_validator(mode="after")
     def _patterns(self) -> MaskFoldersData:
         if "{stem}" not in self.image_name or "{class}" in self.image_name or "{name}" in self.image_name:
@@ -62,6 +72,8 @@ class MaskFoldersData(MaskImageData):
         if ("{stem}" in self.mask_name) == ("{name}" in self.mask_name) or self.mask_name.count("{class}") > 1:
             expected = "expected either {stem} or {name}, and {class} at most once"
             raise ValueError(f"mask_name: {expected}, found {self.mask_name!r}")
+        if not self.train_folders or isinstance(self.train_images, str) != isinstance(self.train_masks, str):
+            raise ValueError("train_images and train_masks: expected one folder each, or two lists of folders")
         if (self.valid_images is None) != (self.valid_masks is None):
             raise ValueError("valid_images and valid_masks: give both or neither")
         several = "{class}" in self.mask_name

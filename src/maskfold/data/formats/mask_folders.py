@@ -44,7 +44,7 @@ def open_mask_folders(
     class, and what is wrong with the groups and the sample file.
     """
     root, problems = data_root(data.root), Problems() if problems is None else problems
-    train, masks = _pairs(data, root / data.train_images, root / data.train_masks, problems)
+    train, masks = _joined_pairs(data, root, problems)
     valid: dict[str, Path] = {}
     if data.valid_images is not None and data.valid_masks is not None:
         valid, valid_masks = _pairs(data, root / data.valid_images, root / data.valid_masks, problems)
@@ -109,6 +109,22 @@ def _photos(data: MaskFoldersData, folder: Path | None, problems: Problems) -> d
         problems.append(f"{folder}: holds no image{named} ({', '.join(SUFFIXES)})")
     ids = ids_of([(photo.stem, path) for path, photo in photos.items()], data.image_id == "stem", problems)
     return {image_id: photos[path] for image_id, path in ids.items()}
+
+
+def _joined_pairs(data: MaskFoldersData, root: Path, problems: Problems) -> tuple[dict[str, Path], Masks]:
+    """The photos and masks of all training folders, each image by a name that no other folder has."""
+    train: dict[str, Path] = {}
+    masks: Masks = {}
+    for images, own_masks in data.train_folders:
+        found, own = _pairs(data, root / images, root / own_masks, problems)
+        problems += [
+            f"{path}: {image_id!r} is an image of {train[image_id].parent} too; rename one, with its mask"
+            for image_id, path in found.items()
+            if image_id in train
+        ]
+        train |= found
+        masks |= own
+    return train, masks
 
 
 def _pairs(

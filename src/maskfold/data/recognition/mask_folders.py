@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,14 @@ class Pair:
         """Whether both folders name the same split, or none."""
         return self.photos.split == self.masks.split
 
+    @property
+    def image_ids(self) -> list[str]:
+        """The stems of the photos, or the names of the images' folders."""
+        if "/" in self.image_name:
+            return [folder.path.name for folder in self.photos.inner]
+        masks = {file.name for file in self.files} if self.photos.path == self.masks.path else set()
+        return [without_image_suffix(name) for name in self.photos.images if name not in masks]
+
     def __str__(self) -> str:
         return f"{self.photos.name} with {self.masks.name}"
 
@@ -48,25 +57,36 @@ class Pair:
 def mask_folder_proposals(root: Path, folders: Sequence[Folder]) -> list[Proposal]:
     """A proposal for each folder of training photos that masks belong to; the validation folders join it.
 
-    Raises DataError where the data is cut into more parts than one of training and one of validation images.
+    Numbered parts (fold0, fold1, …) are joined. Raises DataError where it is not clear how.
     """
     pairs = [*_separate(folders), *_shared(folders), *_one_folder_an_image(folders)]
-    parts = {pair.split for pair in pairs} - {"train", "valid", "test"}
-    if parts:
-        shown = listed([str(pair) for pair in pairs])
-        raise DataError(
-            [
-                f"{root}: the images are in several parts ({shown}), but maskfold reads one "
-                "folder of training and one of validation images. Put the files of all parts into one folder, under "
-                "names that differ, or name one part in data.train_images and data.train_masks"
-            ]
-        )
     valid = [pair for pair in pairs if pair.split == "valid"]
     if len(valid) > 1:
         shown = listed([str(pair) for pair in valid])
         raise DataError([f"{root}: several folders may hold the validation images: {shown}; set data.valid_images"])
     train = [pair for pair in pairs if pair.split == "train"]
-    return [_proposal(pair, valid, folders) for pair in train] or [_proposal(pair, [], folders) for pair in valid]
+    parts = [pair for pair in pairs if pair.split not in ("train", "valid", "test")]
+    if parts:
+        problem = _parts_problem(parts, train)
+        if problem:
+            shown = listed([str(pair) for pair in (*train, *parts)])
+            raise DataError([f"{root}: the images are in several parts ({shown}), but {problem}"])
+        return [_proposal(parts, valid, folders)]
+    return [_proposal([pair], valid, folders) for pair in train] or [_proposal([pair], [], folders) for pair in valid]
+
+
+def _parts_problem(parts: Sequence[Pair], train: Sequence[Pair]) -> str:
+    """Why numbered parts are not joined; "" if they are."""
+    name_them = "name those to read in data.train_images and data.train_masks, as two lists in the same order"
+    if train or len({pair.split for pair in parts}) < len(parts):
+        return f"it is not clear which belong together; {name_them}"
+    if len({(pair.names, pair.image_name) for pair in parts}) > 1:
+        return "their masks are called differently; rename them, or name one part in data.train_images and train_masks"
+    counts = Counter(name for pair in parts for name in pair.image_ids)
+    twice = [name for name, count in counts.items() if count > 1]
+    if twice:
+        return f"{counted(len(twice), 'image name')} ({listed(twice, 3)}) in more than one; rename them, or {name_them}"
+    return ""
 
 
 def _separate(folders: Sequence[Folder]) -> list[Pair]:
@@ -143,17 +163,19 @@ def _only(folders: Sequence[Folder], masks: bool) -> Folder | None:
     return found[0] if len(found) == 1 else None
 
 
-def _proposal(pair: Pair, valid: Sequence[Pair], folders: Sequence[Folder]) -> Proposal:
+def _proposal(parts: Sequence[Pair], valid: Sequence[Pair], folders: Sequence[Folder]) -> Proposal:
+    """What to propose for the training photos and masks of some parts, one of them the usual case."""
+    pair, photos, masks = parts[0], tuple(part.photos.name for part in parts), tuple(part.masks.name for part in parts)
     inside = pair.image_name.split("/")[1] if "/" in pair.image_name else ""
     test, test_note = test_images(folders, pair.photos, inside)
     section: dict[str, object] = {
         "format": "mask_folders",
-        "train_images": pair.photos.name,
-        "train_masks": pair.masks.name,
+        "train_images": photos[0] if len(parts) == 1 else photos,
+        "train_masks": masks[0] if len(parts) == 1 else masks,
         "test_images": test,
     }
-    notes = [_pair_note(pair, "training")]
-    files = list(pair.files)
+    notes = [_pair_note(part, "training") for part in parts]
+    files = [file for part in parts for file in part.files]
     for other in valid:
         if (other.names.pattern, other.image_name) != (pair.names.pattern, pair.image_name):
             raise DataError([f"{pair.photos.root}: masks are called differently in {pair} and {other}"])
@@ -171,7 +193,7 @@ def _proposal(pair: Pair, valid: Sequence[Pair], folders: Sequence[Folder]) -> P
         threshold = {key: labels[key] for key in ("mask_threshold",) if key in labels}
         labels = {"class_names": pair.names.classes, "missing_masks": "empty", **threshold}
         notes.append(f"classes by name: {listed(list(pair.names.classes))}")
-    words = f"photos in {pair.photos.name} with masks in {pair.masks.name}"
+    words = f"photos in {listed([*photos])} with masks in {listed([*masks])}"
     return Proposal(words, {**section, **labels}, (*notes, *found))
 
 
