@@ -10,8 +10,11 @@ from maskfold.planning.constants import (
     FOLD_EPOCHS,
     HELD_OUT,
     HELD_OUT_SHARES,
+    LEAST_HELD_OUT,
     PARTS_IMAGES,
+    RAREST_HELD_OUT,
     REFIT_MODELS,
+    SMALL_SET_SHARE,
     VIEW_SHARE,
 )
 from maskfold.planning.draft import Draft
@@ -19,6 +22,8 @@ from maskfold.planning.fingerprint import Fingerprint
 from maskfold.planning.input_sizes import InputSize
 from maskfold.planning.machine import Machine
 from maskfold.planning.speed import Speed
+
+_PARTS = "parts of the held-out images: rules are tuned on some and scored on the other"
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ def choose_folds(
     draft: Draft, facts: Fingerprint, size: InputSize, speed: Speed, machine: Machine, budget: Budget
 ) -> Work:
     """One hold-out for short budgets, three or five folds where each fold's model sees its images often enough."""
+    if "kind" in (draft.given.get("folds") or {}):
+        return _work(draft, facts, budget)
     units = facts.groups or facts.images
     for count in (5, 3):
         work = Work(budget.seconds, budget.spent, count, facts.images, 1)
@@ -41,8 +48,15 @@ def choose_folds(
             draft.choose("folds.kind", "k_fold", f"time for {epochs:.0f} epochs of each of {count} folds")
             draft.choose("folds.count", count, "each image is scored by a model that has not seen it")
             return _work(draft, facts, budget)
+    if facts.valid:
+        reason = f"the competition's own {facts.valid:,} validation images; the refit learns from them, too"
+        draft.choose("folds.kind", "valid_folder", reason)
+        draft.choose("folds.count", _parts(facts.valid, units), _PARTS)
+        return _work(draft, facts, budget)
     least, most = HELD_OUT_SHARES
-    share = round(min(most, max(least, HELD_OUT / facts.images)), 3)
+    rarest = min((each.images for each in facts.classes if each.images), default=facts.images)
+    share = min(most, max(least, HELD_OUT / facts.images, RAREST_HELD_OUT / rarest))
+    share = round(max(share, min(SMALL_SET_SHARE, LEAST_HELD_OUT / facts.images)), 3)
     of_groups = f"; all images of a group stay on one side ({facts.groups} groups)" if facts.groups else ""
     held = round(share * facts.images)
     if min(units, held) < 2:
@@ -51,9 +65,13 @@ def choose_folds(
         return _work(draft, facts, budget)
     draft.choose("folds.kind", "hold_out", f"three folds would have less than {FOLD_EPOCHS:.0f} epochs each{of_groups}")
     draft.choose("folds.share", share, f"{held} images to tune and score on, of {facts.images:,}")
-    parts = max(2, min(5, held // PARTS_IMAGES, units))
-    draft.choose("folds.count", parts, "parts of the held-out images: rules are tuned on some and scored on the other")
+    draft.choose("folds.count", _parts(held, units), _PARTS)
     return _work(draft, facts, budget)
+
+
+def _parts(held: int, units: int) -> int:
+    """How many parts so many held-out images are cut into."""
+    return max(2, min(5, held // PARTS_IMAGES, units))
 
 
 def _work(draft: Draft, facts: Fingerprint, budget: Budget) -> Work:
@@ -61,6 +79,8 @@ def _work(draft: Draft, facts: Fingerprint, budget: Budget) -> Work:
     kind, count = draft.value("folds.kind", "k_fold"), int(draft.value("folds.count", 5))
     if kind == "k_fold":
         return Work(budget.seconds, budget.spent, count * int(draft.value("folds.repeats", 1)), facts.images, 1)
+    if kind == "valid_folder":
+        return Work(budget.seconds, budget.spent, 1, facts.valid, 1)
     share = float(draft.value("folds.share", 0.2))
     return Work(budget.seconds, budget.spent, 1, round(share * facts.images), 1)
 
