@@ -2,8 +2,10 @@
 # From a config to a submission and a report: set-up (.venv), then every stage. Starting it again skips what is fresh.
 #
 # usage: bash run_all.sh [CONFIG] [--set KEY=VALUE …] [--on-bad-image strict|empty] [--setup-only]
+#        bash run_all.sh --data FOLDER --minutes M [--metric NAME] [--name NAME] [--weights PATH] …
 #   bash run_all.sh                                                  the demo
 #   bash run_all.sh configs/severstal.yaml --set data.root=/data/severstal
+#   bash run_all.sh --data /data/salt --minutes 60 --metric tgs_precision   plan the config, and be done in an hour
 #   bash run_all.sh --setup-only                                     only make .venv
 set -euo pipefail
 
@@ -11,17 +13,39 @@ called_from=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source ./setup_venv.sh
 
+# The path of a file or folder as the caller means it.
+as_called() {
+  case $1 in
+    /*) printf '%s' "$1" ;;
+    *) printf '%s' "$called_from/$1" ;;
+  esac
+}
+
 config=configs/demo.yaml
+planned=()
+planned_now=false
 arguments=()
 setup_only=false
 while [ $# -gt 0 ]; do
   case $1 in
-    -h | --help) sed -n '2,7s/^# \{0,1\}//p' run_all.sh; exit ;;
+    -h | --help) sed -n '2,9s/^# \{0,1\}//p' run_all.sh; exit ;;
     --setup-only) setup_only=true ;;
     --set)
       [[ ${2:-} == *=* ]] || stop "--set needs KEY=VALUE, for example --set train.epochs=3"
       arguments+=("$1")
       ;;
+    --data | --weights)
+      [ -n "${2:-}" ] || stop "$1 needs a path; see bash run_all.sh --help"
+      [ "$1" = --weights ] || planned_now=true
+      planned+=("$1" "$(as_called "$2")")
+      shift
+      ;;
+    --minutes | --metric | --name | --cores)
+      [ -n "${2:-}" ] || stop "$1 needs a value; see bash run_all.sh --help"
+      planned+=("$1" "$2")
+      shift
+      ;;
+    --explain) planned+=("$1") ;;
     --accept-code-changes) arguments+=("$1") ;;
     --on-bad-image)
       [[ ${2:-} == strict || ${2:-} == empty ]] || stop "--on-bad-image needs strict or empty"
@@ -40,6 +64,11 @@ make_venv
 if $setup_only; then
   printf 'set-up: .venv is ready; enter it with: source %q/.venv/bin/activate\n' "$PWD"
   exit
+fi
+
+if [ ${#planned[@]} -gt 0 ]; then
+  $planned_now || planned+=(--config "$config")
+  exec .venv/bin/python src/run_plan.py "${planned[@]}" "${arguments[@]}"
 fi
 
 stages=(make_demo_data make_folds train predict_oof tune_thresholds make_submission make_report)

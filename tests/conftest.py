@@ -50,7 +50,7 @@ SLOW = (
     *("data/test_random_competitions.py", "export/test_onnx.py", "folds/test_kinds.py", "oof/test_imported.py"),
     *("report/test_browser.py", "speed/test_speed.py", "stages/test_audit_data.py", "stages/test_bad_images.py"),
     *("stages/test_blend_oof.py", "stages/test_damage.py", "stages/test_export_bundle.py"),
-    *("stages/test_make_report.py", "stages/test_predict.py", "stages/test_refit.py"),
+    *("stages/test_make_report.py", "stages/test_predict.py", "stages/test_refit.py", "stages/test_run_plan.py"),
     *("stages/test_tune_thresholds.py", "submission/test_checking.py", "training/test_pseudo_labels.py"),
     *("training/test_checkpoints.py", "training/test_clock.py", "training/test_fit.py", "training/test_image_cache.py"),
     *("tuning/test_choice.py",),

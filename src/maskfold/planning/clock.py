@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from maskfold.planning.constants import (
-    FOLD_SHARE,
-    FOLDS_SHARE,
+    FIRST_SHARE,
     PREDICTION_NS,
     QUARTER,
     REPORT_MS,
@@ -23,36 +22,38 @@ from maskfold.planning.speed import Speed
 
 @dataclass(frozen=True)
 class Clock:
-    """Seconds of the budget. fold: training of one fold's model (of the hold-out's); refit: of all models on all
-    images; predicting: OOF and test images, both times; rest: everything else; draw: to train on one image."""
+    """Seconds of the budget. first: training of the first run's model; main: of each model of the planned run;
+    predicting: OOF and test images of both runs; rest: everything else; draw: to train on one image."""
 
     total: float
-    fold: float
-    refit: float
+    first: float
+    main: float
     predicting: float
     rest: float
     draw: float
 
     @property
-    def fold_draws(self) -> float:
-        """Images that one fold's training draws."""
-        return max(0.0, self.fold) / self.draw
+    def first_draws(self) -> float:
+        """Images that the training of the first run draws."""
+        return max(0.0, self.first) / self.draw
 
     @property
-    def refit_draws(self) -> float:
-        """Images that the refit draws, of all its models."""
-        return max(0.0, self.refit) / self.draw
+    def main_draws(self) -> float:
+        """Images that the training of each model of the planned run draws."""
+        return max(0.0, self.main) / self.draw
 
 
 @dataclass(frozen=True)
 class Work:
-    """What there is to do. seconds: the whole budget; spent: of it, so far; folds: models; held_out: images that are
-    predicted out of fold; views: of test-time augmentation, the unchanged image included."""
+    """What there is to do. seconds: the whole budget; spent: of it, so far; folds: models; held_out, first_held_out:
+    images that are predicted out of fold, in the planned and in the first run; views: of test-time augmentation, the
+    unchanged image included."""
 
     seconds: float
     spent: float
     folds: int
     held_out: int
+    first_held_out: int
     views: int
 
 
@@ -62,19 +63,18 @@ def divided(work: Work, facts: Fingerprint, size: InputSize, speed: Speed, machi
     maps = height * width * len(facts.classes) * 1e-9
     view = speed.prediction(round(size.predicted_px))
     image = work.views * view + PREDICTION_NS * maps / machine.cores
-    oof, test = work.held_out * image, facts.test_images * image
-    tuning = TUNING_SECONDS + work.held_out * TUNING_NS * maps / machine.cores
+    test = facts.test_images * image
+
+    def tuning(images: int) -> float:
+        return TUNING_SECONDS + images * TUNING_NS * maps / machine.cores
+
     report = (work.held_out + facts.test_images) * REPORT_MS * 1e-3
-    rest = work.spent + START_SECONDS + tuning + report + RESERVE * work.seconds
     draw = speed.training(size.px, machine)
-    if work.folds == 1:
-        first = work.spent + START_SECONDS + oof + tuning + test
-        fold = min(FOLD_SHARE * work.seconds, QUARTER * work.seconds - first)
-        fold = max(fold, FOLD_SHARE * work.seconds / 2)  # where prediction takes long, the quarter cannot be kept
-        refit = work.seconds - rest - oof - 2 * test - fold
-    else:
-        # The first submission is that of the first fold alone; so test images are predicted three times.
-        training = work.seconds - rest - oof - test * (work.folds + 1)
-        fold, refit = FOLDS_SHARE * training / work.folds, (1 - FOLDS_SHARE) * training
-        test *= work.folds
-    return Clock(work.seconds, fold, refit, oof + 2 * test, rest, draw)
+    before = work.spent + START_SECONDS + tuning(work.first_held_out)
+    first_predicting = work.first_held_out * image + test
+    first = min(FIRST_SHARE * work.seconds, QUARTER * work.seconds - before - first_predicting)
+    first = max(first, FIRST_SHARE * work.seconds / 2)  # where prediction takes long, the quarter cannot be kept
+    predicting = first_predicting + work.held_out * image + test * work.folds
+    rest = before + tuning(work.held_out) + report + RESERVE * work.seconds
+    main = (work.seconds - rest - predicting - first) / work.folds
+    return Clock(work.seconds, first, main, predicting, rest, draw)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from maskfold.errors import DataError
 from maskfold.planning.clock import Clock, Work, divided
@@ -10,11 +10,7 @@ from maskfold.planning.constants import (
     FOLD_EPOCHS,
     HELD_OUT,
     HELD_OUT_SHARES,
-    LEAST_HELD_OUT,
     PARTS_IMAGES,
-    RAREST_HELD_OUT,
-    REFIT_MODELS,
-    SMALL_SET_SHARE,
     VIEW_SHARE,
 )
 from maskfold.planning.draft import Draft
@@ -22,8 +18,6 @@ from maskfold.planning.fingerprint import Fingerprint
 from maskfold.planning.input_sizes import InputSize
 from maskfold.planning.machine import Machine
 from maskfold.planning.speed import Speed
-
-_PARTS = "parts of the held-out images: rules are tuned on some and scored on the other"
 
 
 @dataclass(frozen=True)
@@ -38,25 +32,15 @@ def choose_folds(
     draft: Draft, facts: Fingerprint, size: InputSize, speed: Speed, machine: Machine, budget: Budget
 ) -> Work:
     """One hold-out for short budgets, three or five folds where each fold's model sees its images often enough."""
-    if "kind" in (draft.given.get("folds") or {}):
-        return _work(draft, facts, budget)
     units = facts.groups or facts.images
     for count in (5, 3):
-        work = Work(budget.seconds, budget.spent, count, facts.images, 1)
-        epochs = divided(work, facts, size, speed, machine).fold_draws / (facts.images * (1 - 1 / count))
+        work = Work(budget.seconds, budget.spent, count, facts.images, round(_share(facts) * facts.images), 1)
+        epochs = divided(work, facts, size, speed, machine).main_draws / (facts.images * (1 - 1 / count))
         if epochs >= FOLD_EPOCHS and units >= count:
             draft.choose("folds.kind", "k_fold", f"time for {epochs:.0f} epochs of each of {count} folds")
             draft.choose("folds.count", count, "each image is scored by a model that has not seen it")
             return _work(draft, facts, budget)
-    if facts.valid:
-        reason = f"the competition's own {facts.valid:,} validation images; the refit learns from them, too"
-        draft.choose("folds.kind", "valid_folder", reason)
-        draft.choose("folds.count", _parts(facts.valid, units), _PARTS)
-        return _work(draft, facts, budget)
-    least, most = HELD_OUT_SHARES
-    rarest = min((each.images for each in facts.classes if each.images), default=facts.images)
-    share = min(most, max(least, HELD_OUT / facts.images, RAREST_HELD_OUT / rarest))
-    share = round(max(share, min(SMALL_SET_SHARE, LEAST_HELD_OUT / facts.images)), 3)
+    share = _share(facts)
     of_groups = f"; all images of a group stay on one side ({facts.groups} groups)" if facts.groups else ""
     held = round(share * facts.images)
     if min(units, held) < 2:
@@ -65,24 +49,31 @@ def choose_folds(
         return _work(draft, facts, budget)
     draft.choose("folds.kind", "hold_out", f"three folds would have less than {FOLD_EPOCHS:.0f} epochs each{of_groups}")
     draft.choose("folds.share", share, f"{held} images to tune and score on, of {facts.images:,}")
-    draft.choose("folds.count", _parts(held, units), _PARTS)
+    draft.choose(
+        "folds.count", _parts(facts), "parts of the held-out images: rules are tuned on some and scored on the other"
+    )
     return _work(draft, facts, budget)
 
 
-def _parts(held: int, units: int) -> int:
-    """How many parts so many held-out images are cut into."""
-    return max(2, min(5, held // PARTS_IMAGES, units))
+def _share(facts: Fingerprint) -> float:
+    """The share of the images that a hold-out takes."""
+    least, most = HELD_OUT_SHARES
+    return round(min(most, max(least, HELD_OUT / facts.images)), 3)
+
+
+def _parts(facts: Fingerprint) -> int:
+    """The parts of a hold-out."""
+    return max(2, min(5, round(_share(facts) * facts.images) // PARTS_IMAGES, facts.groups or facts.images))
 
 
 def _work(draft: Draft, facts: Fingerprint, budget: Budget) -> Work:
     """What the folds in force mean."""
     kind, count = draft.value("folds.kind", "k_fold"), int(draft.value("folds.count", 5))
     if kind == "k_fold":
-        return Work(budget.seconds, budget.spent, count * int(draft.value("folds.repeats", 1)), facts.images, 1)
-    if kind == "valid_folder":
-        return Work(budget.seconds, budget.spent, 1, facts.valid, 1)
-    share = float(draft.value("folds.share", 0.2))
-    return Work(budget.seconds, budget.spent, 1, round(share * facts.images), 1)
+        models, first = count * int(draft.value("folds.repeats", 1)), round(_share(facts) * facts.images)
+        return Work(budget.seconds, budget.spent, models, facts.images, first, 1)
+    held = round(float(draft.value("folds.share", 0.2)) * facts.images)
+    return Work(budget.seconds, budget.spent, 1, held, held, 1)
 
 
 def choose_views(
@@ -99,7 +90,7 @@ def choose_views(
     clock = divided(work, facts, size, speed, machine)
     reason = "another view would take too much of the budget"
     for flip in (flip for flip in ("horizontal", "vertical") if flip in flips):
-        more = Work(work.seconds, work.spent, work.folds, work.held_out, 2 ** (len(views) + 1))
+        more = replace(work, views=2 ** (len(views) + 1))
         slower = divided(more, facts, size, speed, machine)
         if slower.predicting > VIEW_SHARE * work.seconds:
             break
@@ -110,20 +101,19 @@ def choose_views(
     return work, clock
 
 
-def choose_clock(draft: Draft, clock: Clock, work: Work, facts: Fingerprint, trained: int) -> None:
-    """The minutes of a fold's training, of so many images, and of the refit."""
-    share = clock.fold / clock.total
-    whole = (
-        "so that the first submission is there within a quarter of the budget" if work.folds == 1 else "of each fold"
-    )
-    draft.choose("train.minutes", round(clock.fold / 60, 2), f"{share:.0%} of the budget, {whole}")
-    most = int(draft.value("train.epochs")) * int(draft.value("train.sampling.draws_per_epoch") or trained)
-    models = max(1, min(REFIT_MODELS, int(clock.refit_draws // most)))
-    several = "longer trainings would only learn the images by heart" if models > 1 else "the longer, the better"
-    draft.choose("refit.models", models, several)
-    epochs = clock.refit_draws / models / facts.images
-    left = f"what is left: about {epochs:.1f} epochs of all {facts.images:,} images" + (" each" if models > 1 else "")
-    draft.choose("refit.minutes", round(clock.refit / models / 60, 2), left)
+def choose_clock(draft: Draft, clock: Clock, work: Work, trained: int) -> None:
+    """The minutes of the training of a model on so many images."""
+    each = "" if work.folds == 1 else " of each model"
+    epochs = clock.main_draws / trained
+    draft.choose("train.minutes", round(clock.main / 60, 2), f"what is left of the time{each}: {epochs:.1f} epochs")
+
+
+def first_run(draft: Draft, clock: Clock, facts: Fingerprint) -> dict[str, object]:
+    """What the config of the first run changes in that of the planned one."""
+    changes: dict[str, object] = {"name": f"{draft.value('name')}_first"}
+    if draft.value("folds.kind", "k_fold") == "k_fold":
+        changes["folds"] = {"kind": "hold_out", "share": _share(facts), "count": _parts(facts), "repeats": 1}
+    return changes | {"train": {"minutes": round(clock.first / 60, 2)}}
 
 
 def check_groups(facts: Fingerprint) -> None:

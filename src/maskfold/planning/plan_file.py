@@ -14,7 +14,7 @@ from maskfold.artefacts.files import whole_file
 from maskfold.artefacts.paths import display
 from maskfold.errors import UsageError
 
-_ORDER = ("name", "output_root", "data", "folds", "model", "train", "refit", "inference", "tuning", "submission")
+_ORDER = ("name", "output_root", "data", "folds", "model", "train", "inference", "tuning", "submission")
 _WIDTH = 118
 _MADE_BY = "# Planned by: "
 _CHECK = "# Unchanged since: "
@@ -47,6 +47,14 @@ def in_order(tree: Mapping[str, Any], like: Mapping[str, Any]) -> dict[str, Any]
         value, other = tree[name], like.get(name)
         found[name] = in_order(value, other) if isinstance(value, dict) and isinstance(other, dict) else value
     return found
+
+
+def first_run_text(changes: Mapping[str, Any], planned: str) -> str:
+    """The text of the first run's config, which changes a few values of the planned one; planned: its file name."""
+    comment = f"A short run for an early submission, before {planned}: bash run_all.sh configs/{changes['name']}.yaml"
+    lines = [*_comment(comment, 0), f"extends: {planned}", *(_flow({key: changes[key]}) for key in changes)]
+    body = "".join(f"{line}\n" for line in lines)
+    return f"{body}{_CHECK}{_digest(body)}\n"
 
 
 def _entry(name: str, value: Any, key: str, reasons: Mapping[str, str], depth: int) -> Iterator[str]:

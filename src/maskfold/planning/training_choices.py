@@ -13,7 +13,7 @@ from maskfold.planning.constants import (
     EMPTY_SHARE,
     ENCODER_RATE,
     EPOCH_STEPS,
-    EPOCHS_IN_FOLD,
+    EPOCHS_IN_TRAINING,
     HEAVY_EPOCHS,
     LEAST_STEPS,
     LIGHT_EPOCHS,
@@ -25,6 +25,7 @@ from maskfold.planning.constants import (
     RATE_BATCH,
     SMALL_COVERAGE,
     SMALL_SET_STEPS,
+    SPARE_EPOCHS,
     UNBALANCED,
 )
 from maskfold.planning.draft import Draft
@@ -41,9 +42,9 @@ def choose_batch(draft: Draft, clock: Clock, size: InputSize, speed: Speed, mach
     image = speed.step_bytes * size.px / speed.px
     sizes = BATCHES[machine.kind]
     fitting = [batch for batch in sizes if batch * image <= free] or [sizes[-1]]
-    enough = [batch for batch in fitting if clock.fold_draws / batch >= LEAST_STEPS]
+    enough = [batch for batch in fitting if clock.main_draws / batch >= LEAST_STEPS]
     batch = enough[0] if enough else fitting[-1]
-    steps = f"about {clock.fold_draws / batch:,.0f} steps in {clock.fold / 60:.1f} minutes"
+    steps = f"about {clock.main_draws / batch:,.0f} steps in {clock.main / 60:.1f} minutes"
     limit = "the largest that is useful here" if batch == sizes[0] else "larger ones would leave too few steps"
     if batch == fitting[0] != sizes[0]:
         limit = f"larger ones would not fit the memory ({image / 2**20:.0f} MB an image)"
@@ -53,20 +54,22 @@ def choose_batch(draft: Draft, clock: Clock, size: InputSize, speed: Speed, mach
 def choose_epochs(draft: Draft, clock: Clock, trained: int, batch: int) -> None:
     """The length of an epoch and the most epochs, which the clock may end earlier.
 
-    trained: images in the training of a fold.
+    trained: images in the training of a model.
     """
     draws = int(draft.value("train.sampling.draws_per_epoch") or trained)
     if trained < EPOCH_STEPS * batch:
         reason = f"{trained} images are few: an epoch draws them several times"
         draws = int(draft.choose("train.sampling.draws_per_epoch", EPOCH_STEPS * batch, reason))
-    elif clock.fold_draws < EPOCHS_IN_FOLD * trained:
-        reason = f"{trained:,} images are many for {clock.fold / 60:.1f} minutes: an epoch is a part of them"
-        part = max(batch, math.floor(clock.fold_draws / EPOCHS_IN_FOLD / batch) * batch)
+    elif clock.main_draws < EPOCHS_IN_TRAINING * trained:
+        reason = f"{trained:,} images are many for {clock.main / 60:.1f} minutes: an epoch is a part of them"
+        part = max(batch, math.floor(clock.main_draws / EPOCHS_IN_TRAINING / batch) * batch)
         draws = int(draft.choose("train.sampling.draws_per_epoch", part, reason))
-    expected = max(clock.fold_draws, clock.refit_draws)
+    expected = clock.main_draws
     most = max(MOST_EPOCHS * trained, SMALL_SET_STEPS * batch)
-    epochs = max(1, math.ceil(min(1.5 * expected, most) / draws))
-    ends = "the clock ends it earlier" if 1.5 * expected < most else "more would only learn the images by heart"
+    epochs = max(1, math.ceil(min(SPARE_EPOCHS * expected, most) / draws))
+    ends = (
+        "the clock ends it earlier" if SPARE_EPOCHS * expected < most else "more would only learn the images by heart"
+    )
     draft.choose("train.epochs", epochs, f"at most; {ends}")
     draft.choose("train.validate_every", None, "validation would take time from training; the OOF scores tell more")
     draft.choose("train.select", "last", "the schedule ends at its best, and no epoch is chosen on the held-out images")
@@ -88,7 +91,7 @@ def choose_rates(draft: Draft, batch: int) -> None:
 def choose_augmentation(draft: Draft, facts: Fingerprint, epochs: float) -> tuple[str, ...]:
     """The preset by the length of the training, the flips by the symmetry of the data; the flips."""
     preset = "light" if epochs < LIGHT_EPOCHS else "heavy" if epochs >= HEAVY_EPOCHS else "medium"
-    draft.choose("train.augmentation", preset, f"every image is seen about {epochs:.0f} times in the refit")
+    draft.choose("train.augmentation", preset, f"every image is seen about {epochs:.0f} times")
     kept, words = [], []
     for flip, (share, images) in facts.symmetry.items():
         fits = plausible(share, images, flip)

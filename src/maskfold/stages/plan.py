@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import time
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,19 @@ from maskfold.planning.checks import warnings_of
 from maskfold.planning.data_choices import choose_data
 from maskfold.planning.draft import GIVEN, Draft
 from maskfold.planning.fingerprint import fingerprint
+from maskfold.planning.folds_choices import first_run
 from maskfold.planning.machine import this_machine
-from maskfold.planning.metric import chosen_metric
+from maskfold.planning.metric import METRICS, chosen_metric
 from maskfold.planning.network_choices import preferred
-from maskfold.planning.plan_file import in_order, is_plan_of, may_replace, plan_text, reasons_in, write_plan
+from maskfold.planning.plan_file import (
+    first_run_text,
+    in_order,
+    is_plan_of,
+    may_replace,
+    plan_text,
+    reasons_in,
+    write_plan,
+)
 from maskfold.planning.planner import Situation, measure, plan_model, plan_rest
 from maskfold.planning.submission_choices import choose_submission
 from maskfold.planning.weights_at_hand import weights_at_hand
@@ -65,6 +75,26 @@ class PlanRequest:
         return shlex.join([*words, *(["--set", *self.overrides] if self.overrides else [])])
 
 
+def add_plan_arguments(parser: ArgumentParser, data_needed: bool = True) -> None:
+    """Add the options of a plan to a command's parser."""
+    add = parser.add_argument
+    add("--data", type=Path, required=data_needed, metavar="FOLDER", help="the competition's data, as it was unpacked")
+    add("--minutes", type=float, required=True, metavar="M", help="from the plan to the report, set-up apart")
+    add("--name", metavar="NAME", help="of the run (default: auto_<folder>)")
+    add("--metric", metavar="NAME", help=f"of the competition: {', '.join(METRICS)}")
+    add("--weights", type=Path, metavar="PATH", help="pretrained weights: <encoder>-imagenet.pth, or a folder of them")
+    add("--cores", type=int, metavar="N", help="use no more than these (default: all that this process may use)")
+    add("--explain", action="store_true", help="print where every value of the config comes from")
+
+
+def request_of(args: Namespace) -> PlanRequest:
+    """What the options ask for."""
+    overrides = tuple(override for group in args.overrides for override in group)
+    return PlanRequest(
+        args.data, args.minutes, args.name, args.metric, args.weights, args.cores, overrides, args.explain
+    )
+
+
 def make_plan(request: PlanRequest) -> Path:
     """Recognise, look at, measure and plan; the config file that is written. An unchanged plan of this request is kept.
 
@@ -72,21 +102,30 @@ def make_plan(request: PlanRequest) -> Path:
     file of the plan's name that was not planned, or was changed since.
     """
     started, path = time.monotonic(), request.configs / f"{request.run_name}.yaml"
+    first = first_run_of(path)
     if request.minutes <= 0:
         raise UsageError(f"--minutes {request.minutes:g}: expected a number above 0")
     may_replace(path)
-    if is_plan_of(path, request.command):
+    may_replace(first)
+    if first.is_file() and is_plan_of(path, request.command):
         print(f"plan: {display(path)} is up to date (delete it to plan again)", flush=True)
     else:
-        write_plan(path, _planned(request, started))
+        planned, early = _planned(request, started)
+        write_plan(path, planned)
+        write_plan(first, early)
     config = load_experiment(path)
     if request.explain:
         _explain(config.model_dump(mode="json"), path)
     return path
 
 
-def _planned(request: PlanRequest, started: float) -> str:
-    """The text of the plan."""
+def first_run_of(path: Path) -> Path:
+    """The config of the first, short run of a plan."""
+    return path.with_name(f"{path.stem}_first.yaml")
+
+
+def _planned(request: PlanRequest, started: float) -> tuple[str, str]:
+    """The text of the plan, and that of its first run."""
     draft = Draft(request.overrides)
     draft.choose("name", request.run_name, "")
     metric, origin = chosen_metric(request.metric)
@@ -113,7 +152,8 @@ def _planned(request: PlanRequest, started: float) -> str:
     ]
     tree = draft.tree()
     config = parse_config(json.dumps(tree)).model_dump(mode="json")
-    return plan_text(in_order(tree, config), draft.reasons(), heading, request.command, notes)
+    text = plan_text(in_order(tree, config), draft.reasons(), heading, request.command, notes)
+    return text, first_run_text(first_run(draft, clock, facts), f"{request.run_name}.yaml")
 
 
 def _explain(config: dict[str, Any], path: Path) -> None:

@@ -20,7 +20,10 @@ from maskfold.rules.rules import AnyRule, ComponentRule, MaskRule
 from maskfold.tuning.gates import SoftGateScores
 from maskfold.tuning.search import Candidate, ClassSearch
 
+Space = dict[str, optuna.distributions.BaseDistribution]
+
 _START_UP_TRIALS = 10
+_TRIALS_A_WRITE = 20  # that an interrupted search repeats at most
 
 
 def open_study(path: Path, name: str, made_from: Provenance) -> optuna.Study:
@@ -65,8 +68,14 @@ def sample_soft_gates(study: optuna.Study, scores: SoftGateScores, trials: int, 
     """
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)  # what a killed run left behind
-    while len(sampled := _sampled(study)) < trials:
-        _one_trial(study, scores, seed)
+    # In memory, because SQLite writes each parameter of each trial to the disk before it goes on.
+    quick, space, kept = memory_study(), _space(study), len(study.get_trials(deepcopy=False))
+    quick.add_trials(study.get_trials(deepcopy=False))
+    while len(sampled := _sampled(quick)) < trials:
+        _one_trial(quick, space, scores, seed)
+        if len(sampled) + 1 == trials or (len(sampled) + 1) % _TRIALS_A_WRITE == 0:
+            study.add_trials(quick.get_trials(deepcopy=False)[kept:])
+            kept = len(quick.get_trials(deepcopy=False))
     return max(sampled[:trials], key=lambda trial: (trial.value or 0.0, -trial.number), default=None)
 
 
@@ -108,7 +117,7 @@ def _peak_params(candidate: Candidate) -> dict[str, Any]:
     return {"rule": rule.rule, "threshold": threshold, "area_column": column, "confident_share": 1.0}
 
 
-def _space(study: optuna.Study) -> dict[str, optuna.distributions.BaseDistribution]:
+def _space(study: optuna.Study) -> Space:
     """The space of the sampled trials; its size is kept with the study."""
     return {
         "rule": optuna.distributions.CategoricalDistribution(study.user_attrs["rules"]),
@@ -124,10 +133,10 @@ def _sampled(study: optuna.Study) -> list[FrozenTrial]:
     return [trial for trial in trials if "how" not in trial.user_attrs]
 
 
-def _one_trial(study: optuna.Study, scores: SoftGateScores, seed: int) -> None:
+def _one_trial(study: optuna.Study, space: Space, scores: SoftGateScores, seed: int) -> None:
     """Sample one soft gate and record its score."""
     finished = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
     own_seed = int(np.random.SeedSequence([seed, finished]).generate_state(1)[0])
     study.sampler = optuna.samplers.TPESampler(seed=own_seed, n_startup_trials=_START_UP_TRIALS)
-    trial = study.ask(_space(study))
+    trial = study.ask(space)
     study.tell(trial, scores.score(**trial.params))
