@@ -42,10 +42,12 @@ CROP_SCALES = (1.0, 0.75, 0.5, 0.375, 0.25)
 LEAST_SIDE = 96
 ENOUGH_EPOCHS = 4.0  # of a model of the planned run: a smaller size is chosen until so many fit
 ENOUGH_DRAWS = 8000  # or so many crops
-TILE_FROM_PX, TILE = 2048**2, 1024
+LEAST_DRAWS_OF_SIZE = 2400  # however few images there are
+TILE_FROM_PX, TILE = 1536**2, 1024
+PREDICTED_PX = {"cpu": 2**21, "gpu": 2**23}  # in a batch of inference
 
 # Training.
-BATCHES = {"cpu": (16, 8, 4, 2), "gpu": (32, 16, 8, 4)}
+BATCHES = {"cpu": (16, 8, 4), "gpu": (32, 16, 8, 4)}
 LEAST_STEPS = 400  # in the training of a model: smaller batches until so many fit
 EPOCH_STEPS = 20  # an epoch of a small set draws its images several times
 EPOCHS_IN_TRAINING = 4.0  # of a large set: an epoch is at most a quarter of a model's training
@@ -71,8 +73,9 @@ EMA_DECAY = 0.99
 FIRST_SHARE = 0.1  # training of the first run (docs/results.md)
 QUARTER = 0.25  # until the first submission
 FOLD_EPOCHS = 40.0  # of each fold: below, one hold-out instead of three folds; as many of five: five folds
-HELD_OUT = 300  # images wanted in the hold-out
-HELD_OUT_SHARES = (0.1, 0.2)  # least and largest share
+HELD_OUT, RAREST_HELD_OUT = 300, 15  # images wanted in the hold-out, and of the rarest class
+HELD_OUT_SHARES = (0.05, 0.25)  # least and largest share, but for small sets:
+LEAST_HELD_OUT, SMALL_SET_SHARE = 16, 0.4  # so many images, up to this share
 PARTS_IMAGES = 40  # held-out images a part
 RESERVE = 0.03  # of the budget, for what nobody foresaw
 VIEW_SHARE = 0.1  # of the budget that prediction may take with one more view

@@ -36,13 +36,13 @@ def choose_data(draft: Draft, folder: Path) -> tuple[Found, Competition, list[st
         notes = told.split(f"\n{_SAME_IN_CONFIG}")[0].splitlines()
         print("\n".join(notes), flush=True)
         given.pop("format", None)
-        shown = found.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+        shown = found.model_dump(mode="json", exclude_unset=True)
         given = {"format": found.format} | shown | given
     section = _validated(given | {"root": root})
     section, competition = _with_sample(section, folder)
     values = section.model_dump(mode="json", exclude_unset=True)
-    for key in type(section).model_fields:
-        if key in values:
+    for key, field in type(section).model_fields.items():
+        if key in values and (values[key] is not None or field.default is not None):
             draft.choose(f"data.{key}", values[key], "")
     return section, competition, notes
 

@@ -24,6 +24,7 @@ from maskfold.planning.symmetry import asymmetry, mask_places
 
 Size = tuple[int, int]  # (height, width) in px
 _PERCENTILES = (10, 50, 90)
+_LOOKED_AT_PX = 128  # of the shorter side, for brightness
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class Fingerprint:
     colour images of the sample whose channels are equal, a share; labels_read: images whose masks were counted;
     empty_share: of them; coverage: covered share of a non-empty image, mean; together: pairs of classes -> share of the
     images of the rarer one that show the other too; symmetry: flip -> share of the asymmetry, images that have one;
-    brightness, test_brightness: mean and deviation over images of their mean grey, 0 to 255.
+    brightness, test_brightness: mean and deviation over images of their mean grey, 0 to 255;
+    valid: how many of the images are the competition's own validation images.
     """
 
     images: int
@@ -69,6 +71,7 @@ class Fingerprint:
     symmetry: dict[str, tuple[float, int]] = field(default_factory=dict)
     brightness: tuple[float, float] = (0.0, 0.0)
     test_brightness: tuple[float, float] | None = None
+    valid: int = 0
 
     @property
     def median_size(self) -> Size:
@@ -127,13 +130,15 @@ def fingerprint(competition: Competition, seed: int = 0) -> Fingerprint:
         symmetry={flip: asymmetry(stacked, flip) for flip in ("horizontal", "vertical")},
         brightness=_brightness([look[2] for look in looks]),
         test_brightness=_brightness([look[2] for look in test_looks]) if test_looks else None,
+        valid=int((train["split"] == "valid").sum()) if "split" in train else 0,
     )
 
 
 def _look(path: Path) -> tuple[int, bool, float]:
     """Channels of an image, whether it is grey whatever they are, and its mean brightness, 0 to 255."""
-    pixels = read_stored(path)
-    count = pixels.shape[2]
+    stored = read_stored(path)
+    step = max(1, min(stored.shape[:2]) // _LOOKED_AT_PX)
+    pixels, count = stored[::step, ::step], stored.shape[2]
     grey = count == 1 or (count == 3 and bool((pixels == pixels[:, :, :1]).all()))
     return count, grey, float(to_eight_bits(pixels)[:, :, : 3 if count == 4 else count].mean())
 
@@ -147,9 +152,11 @@ def _labels(
     """
     presence, coverage, places = [], [], []
     found: list[list[Objects]] = [[] for _ in competition.class_names]
-    end = time.monotonic() + LABEL_SECONDS
+    end = 0.0
     for number, image_id in enumerate(tracked(ids, len(ids), "labels")):
-        if number >= IMAGES_LOOKED_AT and time.monotonic() > end:
+        if number == IMAGES_LOOKED_AT:
+            end = time.monotonic() + LABEL_SECONDS
+        if number > IMAGES_LOOKED_AT and time.monotonic() > end:
             break
         try:
             masks = competition.masks(image_id)

@@ -10,7 +10,10 @@ from maskfold.planning.constants import (
     FOLD_EPOCHS,
     HELD_OUT,
     HELD_OUT_SHARES,
+    LEAST_HELD_OUT,
     PARTS_IMAGES,
+    RAREST_HELD_OUT,
+    SMALL_SET_SHARE,
     VIEW_SHARE,
 )
 from maskfold.planning.draft import Draft
@@ -18,6 +21,8 @@ from maskfold.planning.fingerprint import Fingerprint
 from maskfold.planning.input_sizes import InputSize
 from maskfold.planning.machine import Machine
 from maskfold.planning.speed import Speed
+
+_PARTS = "parts of the held-out images: rules are tuned on some and scored on the other"
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,8 @@ def choose_folds(
     draft: Draft, facts: Fingerprint, size: InputSize, speed: Speed, machine: Machine, budget: Budget
 ) -> Work:
     """One hold-out for short budgets, three or five folds where each fold's model sees its images often enough."""
+    if "kind" in (draft.given.get("folds") or {}):
+        return _work(draft, facts, budget)
     units = facts.groups or facts.images
     for count in (5, 3):
         work = Work(budget.seconds, budget.spent, count, facts.images, round(_share(facts) * facts.images), 1)
@@ -40,6 +47,11 @@ def choose_folds(
             draft.choose("folds.kind", "k_fold", f"time for {epochs:.0f} epochs of each of {count} folds")
             draft.choose("folds.count", count, "each image is scored by a model that has not seen it")
             return _work(draft, facts, budget)
+    if facts.valid:
+        reason = f"the competition's own {facts.valid:,} validation images"
+        draft.choose("folds.kind", "valid_folder", reason)
+        draft.choose("folds.count", _parts(facts.valid, units), _PARTS)
+        return _work(draft, facts, budget)
     share = _share(facts)
     of_groups = f"; all images of a group stay on one side ({facts.groups} groups)" if facts.groups else ""
     held = round(share * facts.images)
@@ -49,21 +61,21 @@ def choose_folds(
         return _work(draft, facts, budget)
     draft.choose("folds.kind", "hold_out", f"three folds would have less than {FOLD_EPOCHS:.0f} epochs each{of_groups}")
     draft.choose("folds.share", share, f"{held} images to tune and score on, of {facts.images:,}")
-    draft.choose(
-        "folds.count", _parts(facts), "parts of the held-out images: rules are tuned on some and scored on the other"
-    )
+    draft.choose("folds.count", _parts(held, units), _PARTS)
     return _work(draft, facts, budget)
 
 
 def _share(facts: Fingerprint) -> float:
     """The share of the images that a hold-out takes."""
     least, most = HELD_OUT_SHARES
-    return round(min(most, max(least, HELD_OUT / facts.images)), 3)
+    rarest = min((each.images for each in facts.classes if each.images), default=facts.images)
+    share = min(most, max(least, HELD_OUT / facts.images, RAREST_HELD_OUT / rarest))
+    return round(max(share, min(SMALL_SET_SHARE, LEAST_HELD_OUT / facts.images)), 3)
 
 
-def _parts(facts: Fingerprint) -> int:
-    """The parts of a hold-out."""
-    return max(2, min(5, round(_share(facts) * facts.images) // PARTS_IMAGES, facts.groups or facts.images))
+def _parts(held: int, units: int) -> int:
+    """How many parts so many held-out images are cut into."""
+    return max(2, min(5, held // PARTS_IMAGES, units))
 
 
 def _work(draft: Draft, facts: Fingerprint, budget: Budget) -> Work:
@@ -72,7 +84,8 @@ def _work(draft: Draft, facts: Fingerprint, budget: Budget) -> Work:
     if kind == "k_fold":
         models, first = count * int(draft.value("folds.repeats", 1)), round(_share(facts) * facts.images)
         return Work(budget.seconds, budget.spent, models, facts.images, first, 1)
-    held = round(float(draft.value("folds.share", 0.2)) * facts.images)
+    share = float(draft.value("folds.share", 0.2))
+    held = facts.valid if kind == "valid_folder" else round(share * facts.images)
     return Work(budget.seconds, budget.spent, 1, held, held, 1)
 
 
@@ -112,7 +125,8 @@ def first_run(draft: Draft, clock: Clock, facts: Fingerprint) -> dict[str, objec
     """What the config of the first run changes in that of the planned one."""
     changes: dict[str, object] = {"name": f"{draft.value('name')}_first"}
     if draft.value("folds.kind", "k_fold") == "k_fold":
-        changes["folds"] = {"kind": "hold_out", "share": _share(facts), "count": _parts(facts), "repeats": 1}
+        parts = _parts(round(_share(facts) * facts.images), facts.groups or facts.images)
+        changes["folds"] = {"kind": "hold_out", "share": _share(facts), "count": parts, "repeats": 1}
     return changes | {"train": {"minutes": round(clock.first / 60, 2)}}
 
 

@@ -47,6 +47,14 @@ def input_sizes(facts: Fingerprint, kind: str) -> list[InputSize]:
     return whole or _crops(facts, kind, least, why)
 
 
+def input_size(facts: Fingerprint, resize: Resize | None, crop: Size | None, reason: str) -> InputSize:
+    """The size that a resize and a crop make of the images."""
+    inner = [network_size(*size, resize) for size in facts.sizes]
+    heights, widths = zip(*inner, strict=True)
+    shape = crop or padded_size(max(heights), max(widths), STRIDE)
+    return InputSize(resize, crop, shape[0] * shape[1], _predicted_px(facts.sizes, resize), reason)
+
+
 def _least_scale(facts: Fingerprint) -> tuple[float, str]:
     """The smallest factor at which the smallest tenth of the objects keeps OBJECT_PX, and why."""
     narrow = facts.narrowest
@@ -74,13 +82,11 @@ def _resized(facts: Fingerprint, target: Size, why: str) -> InputSize:
     median = facts.median_size
     waste = filler(facts.sizes, None, None)
     if waste <= MOST_FILLER and padded_size(*median, STRIDE) == target:
-        return InputSize(
-            None, None, target[0] * target[1], _predicted_px(facts.sizes, None), "whole images as they are"
-        )
+        return input_size(facts, None, None, "whole images as they are")
     resize = Resize(size=target)
     saved = f"padding would waste {waste:.0%} of the pixels; " if waste > MOST_FILLER else ""
     reason = f"whole images at multiples of {STRIDE} px: {saved}{why}"
-    return InputSize(resize, None, target[0] * target[1], _predicted_px(facts.sizes, resize), reason)
+    return input_size(facts, resize, None, reason)
 
 
 def _crops(facts: Fingerprint, kind: str, least: float, why: str) -> list[InputSize]:
@@ -94,7 +100,7 @@ def _crops(facts: Fingerprint, kind: str, least: float, why: str) -> list[InputS
         size = f"scaled by {scale:g}" if resize else "at full size"
         forms = "of many forms" if facts.aspect_spread > ASPECT_SPREAD else "too large to be seen whole"
         reason = f"crops of images {forms}, {size}: {why}"
-        found.append(InputSize(resize, crop, crop[0] * crop[1], _predicted_px(facts.sizes, resize), reason))
+        found.append(input_size(facts, resize, crop, reason))
     return found
 
 

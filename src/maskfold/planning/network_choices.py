@@ -36,6 +36,7 @@ def choose_network(
         draft.choose("model.encoder", RANDOM_ENCODER, "small, as it starts from random weights")
         lacking = f"none at hand and no download possible; {file} next to the data or in the repository would help much"
         draft.choose("model.encoder_weights", None, lacking)
+        print(f"plan: warning: pretrained weights: {lacking}", flush=True)
     if not machine.gpus:
         draft.choose("model.decoder_channels", CPU_DECODER, "half of smp's: a light decoder for a CPU")
     if facts.empty_share >= EMPTY_SHARE:

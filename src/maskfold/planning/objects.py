@@ -33,16 +33,18 @@ def objects_of(mask: np.ndarray) -> Objects:
         return NO_OBJECTS
     # Pixels outside the image are no background: an object that is cut by the border is not narrower for it.
     distance = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
-    radius = np.zeros(count, dtype=np.float32)
-    np.maximum.at(radius, labels.ravel().astype(np.int64), distance.ravel())
-    width = 2 * radius[1:].astype(np.float64) - 1
-    left, top, wide, high, area = stats[1:].T
-    kept = area >= SPECK * area.max()
+    area = stats[1:, cv2.CC_STAT_AREA]
+    kept = 1 + np.flatnonzero(area >= SPECK * area.max())
+    left, top, wide, high, area = stats[kept].T
+    radius = []
+    for label, x, y, w, h in zip(kept, left, top, wide, high, strict=True):
+        place = slice(y, y + h), slice(x, x + w)
+        radius.append(distance[place][labels[place] == label].max())
+    width = 2 * np.array(radius, dtype=np.float64) - 1
     border = (left == 0) | (top == 0) | (left + wide == mask.shape[1]) | (top + high == mask.shape[0])
     longest = np.maximum(wide, high)
     width = np.minimum(width, longest)  # a mask that covers the image has no border to measure from
-    found = Objects(width, area.astype(np.float64), longest / np.maximum(width, 1), border)
-    return Objects(*(column[kept] for column in found))
+    return Objects(width, area.astype(np.float64), longest / np.maximum(width, 1), border)
 
 
 def joined(parts: Sequence[Objects]) -> Objects:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from maskfold.config import Experiment
+from maskfold.config import Experiment, Resize
 from maskfold.config.data.every_format import LabelledData
 from maskfold.data.competition import Competition
 from maskfold.errors import UsageError
@@ -16,6 +16,8 @@ from maskfold.planning.constants import (
     ENOUGH_DRAWS,
     ENOUGH_EPOCHS,
     LEAST_DRAWS,
+    LEAST_DRAWS_OF_SIZE,
+    PREDICTED_PX,
     RESERVE,
     SHORT_MINUTES,
     SHORT_TRIALS,
@@ -24,10 +26,10 @@ from maskfold.planning.constants import (
     TILE,
     TILE_FROM_PX,
 )
-from maskfold.planning.draft import Draft
+from maskfold.planning.draft import GIVEN, Draft
 from maskfold.planning.fingerprint import Fingerprint
 from maskfold.planning.folds_choices import Budget, check_groups, choose_clock, choose_folds, choose_views
-from maskfold.planning.input_sizes import InputSize, input_sizes
+from maskfold.planning.input_sizes import InputSize, input_size, input_sizes
 from maskfold.planning.machine import Machine
 from maskfold.planning.network_choices import choose_network
 from maskfold.planning.resources import check_resources
@@ -65,9 +67,17 @@ def plan_model(draft: Draft, situation: Situation) -> list[InputSize]:
     facts, machine = situation.facts, situation.machine
     check_groups(facts)
     choose_network(draft, facts, machine, situation.minutes, situation.weights)
-    sizes = input_sizes(facts, machine.kind)
     choose_loss(draft, facts)
-    return sizes
+    return _given_sizes(draft, facts) or input_sizes(facts, machine.kind)
+
+
+def _given_sizes(draft: Draft, facts: Fingerprint) -> list[InputSize]:
+    """The one size that the user set, by a resize, a crop or both; empty if the plan may choose."""
+    if "resize" not in (draft.given.get("model") or {}) and "crop_size" not in (draft.given.get("train") or {}):
+        return []
+    resize, crop = draft.value("model.resize"), draft.value("train.crop_size")
+    form = None if resize is None else Resize.model_validate_json(json.dumps(resize))
+    return [input_size(facts, form, None if crop is None else (crop[0], crop[1]), GIVEN)]
 
 
 def measure(
@@ -92,7 +102,7 @@ def plan_rest(draft: Draft, sizes: Sequence[InputSize], speed: Speed, situation:
     _choose_size(draft, size)
     work = choose_folds(draft, facts, size, speed, machine, budget)
     clock = divided(work, facts, size, speed, machine)
-    _check_budget(clock, work, facts, budget)
+    _check_budget(clock, work, facts, budget, speed)
     flips = choose_augmentation(draft, facts, clock.main_draws / facts.images)
     work, clock = choose_views(draft, work, facts, size, speed, machine, flips)
     batch = choose_batch(draft, clock, size, speed, machine)
@@ -101,6 +111,11 @@ def plan_rest(draft: Draft, sizes: Sequence[InputSize], speed: Speed, situation:
     choose_epochs(draft, clock, trained, batch)
     choose_rates(draft, batch)
     choose_clock(draft, clock, work, trained)
+    tiled = draft.value("inference.tile_size") is not None
+    px = TILE**2 if tiled else size.predicted_px
+    predicted = max(1, min(16, int(PREDICTED_PX[machine.kind] // px)))
+    if predicted < 16:
+        draft.choose("inference.batch_size", predicted, f"inputs of {px / 1e6:.1f} million pixels take much memory")
     rule = "all" if draft.value("tuning.metric") != "pooled_dice" else "auto"
     if situation.minutes < SHORT_MINUTES and draft.value("model.classification_head"):
         draft.choose("tuning.trials", SHORT_TRIALS, "more soft gates would take time from training")
@@ -126,20 +141,21 @@ def _enough(
         held = round(0.15 * facts.images)
         work = Work(budget.seconds, budget.spent, 1, held, held, 1)
         draws = divided(work, facts, size, speed, machine).main_draws
-        if draws >= min(ENOUGH_DRAWS, ENOUGH_EPOCHS * facts.images):
+        if draws >= min(ENOUGH_DRAWS, max(LEAST_DRAWS_OF_SIZE, ENOUGH_EPOCHS * facts.images)):
             return size
     return sizes[-1]
 
 
-def _check_budget(clock: Clock, work: Work, facts: Fingerprint, budget: Budget) -> None:
+def _check_budget(clock: Clock, work: Work, facts: Fingerprint, budget: Budget, speed: Speed) -> None:
     """Raise UsageError, with the least minutes that are needed, for a budget that leaves no time to train."""
     least = min(LEAST_DRAWS, facts.images - work.held_out if work.folds == 1 else facts.images)
     if clock.first_draws >= least and clock.main >= clock.first:
         return
     fold = max(clock.first, least * clock.draw)
     needed = (clock.predicting + clock.rest - RESERVE * clock.total + 4 * fold * work.folds) / 60 / 0.95
+    busy = " (other programs used the cores while this was measured)" if speed.busy else ""
     raise UsageError(
         f"--minutes {budget.seconds / 60:g} are too few: training on {least} images takes "
         f"{least * clock.draw / 60:.1f} minutes here, prediction {clock.predicting / 60:.1f} and the rest "
-        f"{clock.rest / 60:.1f}; give at least --minutes {max(needed, budget.seconds / 60 + 1):.0f}"
+        f"{clock.rest / 60:.1f}{busy}; give at least --minutes {max(needed, budget.seconds / 60 + 1):.0f}"
     )

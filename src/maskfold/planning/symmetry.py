@@ -13,8 +13,10 @@ _AXES = {"horizontal": 3, "vertical": 2}  # of (images, classes, rows, columns)
 
 def mask_places(masks: np.ndarray) -> np.ndarray:
     """(C, 12, 12) float32: the covered share of each cell of a grid; masks: (C, H, W) uint8 in {0, 1}."""
-    cells = [cv2.resize(mask.astype(np.float32), (_GRID, _GRID), interpolation=cv2.INTER_AREA) for mask in masks]
-    return np.stack(cells)
+    cells = np.zeros((len(masks), _GRID, _GRID), dtype=np.float32)
+    for index in np.flatnonzero(masks.any(axis=(1, 2))):
+        cells[index] = cv2.resize(masks[index].astype(np.float32), (_GRID, _GRID), interpolation=cv2.INTER_AREA)
+    return cells
 
 
 def asymmetry(places: np.ndarray, flip: str) -> tuple[float, int]:
