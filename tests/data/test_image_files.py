@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from maskfold.data.images.decoding import read_eight_bits, read_image, read_stored
-from maskfold.data.images.files import UNKNOWN_PEAK, check_channels, check_images, list_images
+from maskfold.data.images.files import UNKNOWN_PEAK, ImageHeader, check_channels, check_images, list_images
 from maskfold.data.images.headers import read_declared
 from maskfold.errors import DataError
 from maskfold.pixels.geometry import resize_image
@@ -56,7 +56,7 @@ def test_the_check_reports_every_bad_file_and_the_size_of_the_good(tmp_path):
     cv2.imwrite(str(tmp_path / "good.png"), COLOUR)
     (tmp_path / "bad.png").write_bytes((tmp_path / "good.png").read_bytes()[:-9])
     headers, problems = check_images([tmp_path / "good.png", tmp_path / "bad.png"])
-    assert headers == {tmp_path / "good.png": (2, 3, 60)}  # 0.299 * 200
+    assert headers == {tmp_path / "good.png": ImageHeader(2, 3, 60)}  # 0.299 * 200
     assert len(problems) == 1
     assert "bad.png" in problems[0]
 
@@ -82,7 +82,7 @@ def test_arrays_and_pages_keep_their_channels(tmp_path, channels):
         np.testing.assert_array_equal(read_stored(path), pixels)
     headers, problems = check_images([array, pages])
     assert problems == []
-    assert headers[array] == headers[pages] == (4, 5, pixels.max())
+    assert headers[array] == headers[pages] == ImageHeader(4, 5, int(pixels.max()))
     assert check_channels([array, pages], channels) == {}
     expected = f"found {channels} channels, expected 3 channels as in model.in_channels"
     assert check_channels([array, pages], 3) == {path: f"{path}: {expected}" for path in (array, pages)}
@@ -197,7 +197,7 @@ def test_a_header_check_decodes_only_where_the_end_is_missing(tmp_path):
         cv2.imwrite(str(tmp_path / f"{name}.png"), COLOUR)
     (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:-30])
     headers, problems = check_images([tmp_path / "good.png", tmp_path / "cut.png"], "header")
-    assert headers == {tmp_path / "good.png": (2, 3, UNKNOWN_PEAK)}
+    assert headers == {tmp_path / "good.png": ImageHeader(2, 3, UNKNOWN_PEAK)}
     assert "cut.png: cannot be decoded" in problems[0]
 
 

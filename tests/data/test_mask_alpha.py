@@ -82,7 +82,7 @@ def test_class_values_and_colours_with_alpha(tmp_path):
     assert read_values(path, "colour").max() == 2 * (65536 + 256 + 1)
     rgba(SHAPE * 2, 255 - ALPHA).save(path)
     for labels in ("class_index", "colour"):
-        with pytest.raises(DataError, match=r"transparent pixels \(alpha 0\) have values"):
+        with pytest.raises(DataError, match=r"pixels with values are transparent \(alpha\)"):
             read_values(path, labels)
     rgba(np.full_like(SHAPE, 7), ALPHA).save(path)
     with pytest.raises(DataError, match="is drawn in its transparency"):
@@ -90,3 +90,12 @@ def test_class_values_and_colours_with_alpha(tmp_path):
     np.save(tmp_path / "a.npy", np.dstack([SHAPE, SHAPE + 1]))
     with pytest.raises(DataError, match="a colour image"):
         read_values(tmp_path / "a.npy", "class_index")
+
+
+def test_an_alpha_that_varies_without_hiding_anything_is_refused(tmp_path):
+    half = rgba(ALPHA, np.broadcast_to(np.arange(100, 110, dtype=np.uint8), SHAPE.shape))
+    data = write_pair(tmp_path, half)
+    with pytest.raises(DataError, match="show different masks"):
+        open_competition(data)
+    with pytest.raises(DataError, match=r"transparent \(alpha\)"):
+        read_values(tmp_path / "train_mask" / "p0.png", "class_index")

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from pydantic import ValidationError
 
@@ -307,3 +308,12 @@ def test_several_training_folders_are_joined_by_names_that_differ(root):
 def test_lists_of_training_folders_need_lists_of_masks(root, folders):
     with pytest.raises(ValidationError, match=r"expected one folder each|expected 2 folders"):
         data_of(root, **folders)
+
+
+def test_a_mask_that_cannot_be_read_is_not_said_to_be_empty(root):
+    for name, size in (("1", (4, 6)), ("2", (5, 5))):
+        (root / f"train_mask/{name}.png").unlink()
+        tifffile.imwrite(root / f"train_mask/{name}.tif", np.ones(size, np.float32))
+    problems = problems_of(root).splitlines()
+    assert len(problems) == 2
+    assert all("found float32 values, expected whole numbers" in problem for problem in problems)

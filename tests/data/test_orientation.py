@@ -9,6 +9,7 @@ import tifffile
 from PIL import Image, ImageOps
 
 from maskfold.config import CocoData, MaskFoldersData, ModelConfig, RleCsvData
+from maskfold.data.formats.mask_files import read_grey, read_values
 from maskfold.data.images.decoding import read_image, read_stored
 from maskfold.data.images.orientation import exif_orientation
 from maskfold.data.images.photo import photos_of
@@ -17,8 +18,9 @@ from maskfold.data.problems import Problems
 from maskfold.errors import DataError
 from maskfold.inference.batches import BatchDataset
 from maskfold.media.photos import read_photo
-from maskfold.pixels.geometry import as_stored, upright
+from maskfold.pixels.geometry import upright
 
+INVERSE = {6: 8, 8: 6}  # orientations that are not their own
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
 
 
@@ -43,12 +45,29 @@ def test_tiffs_are_read_as_stored_and_shown_upright(tmp_path, orientation, kind)
     assert np.array_equal(read_photo(path, channels).seen, upright(stored, orientation))
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("labels", ["binary", "class_index", "colour", "alpha"])
+def test_tiff_masks_of_every_kind_are_read_as_stored(tmp_path, orientation, labels):
+    path, tags = tmp_path / "a.tif", [(274, "H", 1, orientation, True)]
+    shape = (PIXELS[:, :, 0] > 90).astype(np.uint8)
+    stored = {
+        "binary": shape * np.uint8(255),
+        "class_index": shape,
+        "colour": shape[:, :, None] * np.array([9, 90, 200], np.uint8),
+        "alpha": np.dstack([np.full((*shape.shape, 3), 255, np.uint8), shape * np.uint8(255)]),
+    }[labels]
+    extra = {"extrasamples": ["unassalpha"]} if labels == "alpha" else {}
+    tifffile.imwrite(path, stored, photometric="minisblack" if stored.ndim == 2 else "rgb", extratags=tags, **extra)
+    read = read_grey(path) if labels in ("binary", "alpha") else read_values(path, labels)
+    assert np.array_equal(read > 0, shape > 0)
+
+
 @pytest.mark.parametrize("orientation", range(9))
 def test_upright_is_what_pillow_shows_and_can_be_undone(orientation):
     image = Image.fromarray(PIXELS)
     image.getexif()[0x0112] = orientation
     assert np.array_equal(upright(PIXELS, orientation), np.asarray(ImageOps.exif_transpose(image)))
-    assert np.array_equal(as_stored(upright(PIXELS, orientation), orientation), PIXELS)
+    assert np.array_equal(upright(upright(PIXELS, orientation), INVERSE.get(orientation, orientation)), PIXELS)
 
 
 def write_photo(path, stored, orientation):
@@ -132,7 +151,7 @@ def test_upright_photos_have_upright_masks_and_sizes(tmp_path, orientation):
 def test_masks_with_an_orientation_are_turned_like_photos(tmp_path):
     data = write_photos(tmp_path, (1, 1)).model_copy(update={"orientation": "upright"})
     stored = cv2.imread(str(tmp_path / "train_mask/p1.png"), 0)
-    write_photo(tmp_path / "train_mask" / "p1.png", as_stored(stored[:, :, None], 8)[:, :, 0], 8)
+    write_photo(tmp_path / "train_mask" / "p1.png", upright(stored, INVERSE[8]), 8)
     assert np.array_equal(open_competition(data, 1).masks("p1")[0] * np.uint8(255), stored)
     with pytest.raises(DataError, match=r"train_mask/p1\.png: has the EXIF orientation 8.*1 of 2 masks"):
         write_photo(tmp_path / "train_mask" / "p1.png", stored, 8)

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from maskfold.config import AutoData, load_config
+from maskfold.data.images.photo import photo_list
 from maskfold.data.opening import open_competition
 from maskfold.errors import DataError
 from support.random_formats import random_competition
@@ -27,12 +28,23 @@ def section_of(drawn):
     return load_config(file).data
 
 
+def equal(first, second):
+    """Whether two arrays have one type and the same values."""
+    return first.dtype == second.dtype and np.array_equal(first, second)
+
+
 def differences(drawn, competition, class_names):
     """What was read differently from what was drawn, in words."""
     found = set(competition.train["image_id"])
     wrong = [f"images {sorted(found ^ set(drawn.masks))}"] if found != set(drawn.masks) else []
     tests = sorted(competition.test["image_id"])
     wrong += [f"test images {tests}"] if tests != sorted(drawn.test_ids) else []
+    photos = [*photo_list(competition.train), *photo_list(competition.test)]
+    wrong += [
+        f"{photo.path}: other pixels"
+        for photo in photos
+        if str(photo.path) in drawn.photos and not equal(photo.pixels(1)[:, :, 0], drawn.photos[str(photo.path)])
+    ]
     if sorted(competition.class_names) != sorted(class_names):
         return [*wrong, f"classes {competition.class_names}, expected {class_names}"]
     order = [competition.class_names.index(name) for name in class_names]

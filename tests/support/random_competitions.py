@@ -13,9 +13,17 @@ from typing import TypeVar
 
 import cv2
 import numpy as np
+import tifffile
 from PIL import Image
 
+from maskfold.pixels.geometry import upright
+
 T = TypeVar("T")
+
+_ORIENTATION = 274  # tag of EXIF and TIFF
+_DEEP = {"uint16": (".png", ".tif", ".npy"), "float32": (".tif", ".npy")}  # suffixes that hold such values
+_TURNED = (".png", ".tif", ".webp", ".jpg", ".jpeg", ".jfif")  # suffixes that hold an orientation
+_WITHOUT_LOSS = (".png", ".bmp", ".tif", ".gif", ".jp2", ".npy")
 
 STEMS: tuple[Callable[[int], str], ...] = (
     lambda n: f"{n:03d}",
@@ -34,8 +42,8 @@ class RandomCompetition:
     """A competition on disk and what is known of it.
 
     section: the data section that reads it; masks: image_id -> (C, H, W) uint8 in {0, 1}; test_ids: the test images;
-    auto_names: what `auto` calls each class; choices: what was drawn, for messages; fault: the name of a file that must
-    be refused, "" where all is well.
+    auto_names: what `auto` calls each class; photos: file -> (H, W) pixels as they must be read, of formats without
+    loss; choices: what was drawn, for messages; fault: the name of a file that must be refused, "" where all is well.
     """
 
     root: Path
@@ -43,6 +51,7 @@ class RandomCompetition:
     masks: dict[str, np.ndarray]
     test_ids: list[str]
     auto_names: list[str]
+    photos: dict[str, np.ndarray] = field(default_factory=dict)
     choices: dict[str, object] = field(default_factory=dict)
     fault: str = ""
 
@@ -51,7 +60,9 @@ class RandomCompetition:
 class Scene:
     """The images of a competition and the objects in them, before they are written.
 
-    sizes: stem -> (height, width) in px; objects: stem -> of each class a list of (height, width) uint8 in {0, 1}.
+    sizes: stem -> (height, width) in px; objects: stem -> of each class a list of (height, width) uint8 in {0, 1};
+    depth: of the values of photos; orientation: photos have one in their EXIF data, and labels belong to what a viewer
+    shows ("upright") or to the stored pixels, or they have none ("").
     """
 
     rng: np.random.Generator
@@ -62,6 +73,9 @@ class Scene:
     objects: dict[str, list[list[np.ndarray]]]
     test_stems: list[str]
     choices: dict[str, object]
+    depth: str = "uint8"
+    orientation: str = ""
+    photos: dict[str, np.ndarray] = field(default_factory=dict)
 
     def choose(self, key: str, options: Sequence[T]) -> T:
         """One of some options, noted down."""
@@ -78,8 +92,19 @@ class Scene:
         return masks
 
     def write_photo(self, path: Path, size: tuple[int, int]) -> None:
-        """A grey photo of noise, in the format of its suffix."""
-        write_image(path, self.rng.integers(60, 200, size, dtype=np.uint8))
+        """A grey photo of noise, in the format of its suffix, with the depth and orientation that this allows."""
+        pixels: np.ndarray = self.rng.integers(60, 200, size, dtype=np.uint8)
+        kind = path.suffix.lower()
+        if self.depth != "uint8" and kind in _DEEP[self.depth]:
+            pixels = (pixels * np.float32(20.5)).astype(self.depth)
+        turn = int(pixels[0, 0]) % 8 + 1 if self.orientation and kind in _TURNED else 1
+        if kind in _WITHOUT_LOSS:
+            self.photos[str(path)] = pixels
+        stored = upright(pixels, {6: 8, 8: 6}.get(turn, turn)) if self.orientation == "upright" else pixels
+        if turn == 1:
+            write_image(path, stored)
+        else:
+            _write_turned(path, stored, turn)
 
     def write_photos(self, folder: str, stems: Sequence[str]) -> None:
         """Photos of these stems right in a folder."""
@@ -100,6 +125,10 @@ def new_scene(seed: int, root: Path) -> Scene:
     scene.objects = {
         name: _objects(rng, len(scene.classes), number, scene.sizes[name]) for number, name in enumerate(stems)
     }
+    # Numbers of their own, so that a seed draws what it drew before these were varied.
+    more = np.random.default_rng([seed, 1])
+    scene.depth = choices["depth"] = str(more.choice(["uint8", "uint8", "uint16", "float32"]))
+    scene.orientation = choices["orientation"] = str(more.choice(["", "", "", "", "stored", "upright"]))
     scene.test_stems = [stem(number) for number in range(20, 20 + int(rng.integers(1, 4)))]
     return scene
 
@@ -136,6 +165,20 @@ def _box(size: tuple[int, int], top: int, left: int, height: int, width: int) ->
     box = np.zeros(size, np.uint8)
     box[top : top + height, left : left + width] = 1
     return box
+
+
+def _write_turned(path: Path, pixels: np.ndarray, orientation: int) -> None:
+    """Write (H, W) grey pixels with an orientation."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix.lower() == ".tif":
+        tags = [(_ORIENTATION, "H", 1, orientation, True)]
+        tifffile.imwrite(path, pixels, photometric="minisblack", extratags=tags)
+        return
+    exif = Image.Exif()
+    exif[_ORIENTATION] = orientation
+    form = {".png": "PNG", ".webp": "WEBP"}.get(path.suffix.lower(), "JPEG")
+    image = Image.fromarray(pixels)
+    (image.convert("RGB") if form == "WEBP" else image).save(path, form, exif=exif)
 
 
 def write_image(path: Path, pixels: np.ndarray) -> None:

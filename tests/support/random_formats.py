@@ -26,6 +26,8 @@ def random_competition(seed: int, root: Path) -> RandomCompetition:
     name = scene.choose("format", tuple(writers))
     found = writers[name](scene)
     found.section = {"format": name, "root": str(root), **found.section}
+    found.section |= {"orientation": scene.orientation} if scene.orientation else {}
+    found.photos = scene.photos
     _with_fault(scene, found)
     return found
 
@@ -51,7 +53,7 @@ def _found(
     masks = {f"{stem}{ending}": scene.mask(stem) for stem in scene.sizes}
     tests = [f"{stem}{ending}" for stem in scene.test_stems]
     names = list(auto_names or scene.classes)
-    return RandomCompetition(scene.root, section, masks, tests, names, scene.choices)
+    return RandomCompetition(scene.root, section, masks, tests, names, choices=scene.choices)
 
 
 def _rle_csv(scene: Scene) -> RandomCompetition:

@@ -80,17 +80,6 @@ def upright(image: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(image)
 
 
-def as_stored(image: np.ndarray, orientation: int) -> np.ndarray:
-    """(H, W, K) upright pixels back as they are stored: the inverse of `upright`."""
-    if orientation in (3, 4, 7, 8):
-        image = image[::-1]
-    if orientation in (2, 3, 6, 7):
-        image = image[:, ::-1]
-    if orientation in (5, 6, 7, 8):
-        image = image.transpose(1, 0, 2)
-    return np.ascontiguousarray(image)
-
-
 def crop_corner(
     shape: tuple[int, ...], size: tuple[int, int], shown: np.ndarray | None, rng: np.random.Generator
 ) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from maskfold.data.images.decoding import open_with_pillow
 from maskfold.data.images.headers import PNG
 from maskfold.data.images.suffixes import TIFF
 from maskfold.errors import DataError
@@ -33,7 +34,7 @@ def transparency(path: Path) -> np.ndarray | None:
     if not may_be_transparent(path):
         return None
     try:
-        with Image.open(path) as image:
+        with open_with_pillow(path) as image:
             if not image.mode.upper().endswith("A") and "transparency" not in image.info:
                 return None
             alpha = np.asarray(image.convert("RGBA"))[:, :, 3]
@@ -45,14 +46,15 @@ def transparency(path: Path) -> np.ndarray | None:
 def drawn_plane(path: Path, grey: np.ndarray) -> np.ndarray:
     """(H, W) uint8 of a binary mask: its grey values, or its alpha if all pixels have one colour.
 
-    Raises DataError if pixels that cannot be seen are bright: colours and alpha then show different masks.
+    Raises DataError if pixels that cannot be seen are bright, or all can be seen, some less than others: colours and
+    alpha then show different masks.
     """
     alpha = transparency(path)
     if alpha is None:
         return grey
     if grey.min() == grey.max():
         return alpha
-    if (grey[alpha == 0] > 0).any():
+    if alpha.min() > 0 or (grey[alpha == 0] > 0).any():
         raise DataError(
             [f"{path}: its colours and its transparency (alpha) show different masks; save the mask as a grey image"]
         )
@@ -66,5 +68,5 @@ def check_values(path: Path, values: np.ndarray) -> None:
         return
     if values.min() == values.max():
         raise DataError([f"{path}: is drawn in its transparency (alpha); set data.labels: binary"])
-    if values[alpha == 0].any():
-        raise DataError([f"{path}: transparent pixels (alpha 0) have values; save the mask without transparency"])
+    if alpha.min() > 0 or values[alpha == 0].any():
+        raise DataError([f"{path}: pixels with values are transparent (alpha); save the mask without transparency"])

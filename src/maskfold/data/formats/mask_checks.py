@@ -54,10 +54,12 @@ def check_mask_files(
     masks = [file for file in mask_files_of(pairs) if file in headers]
     exact = [path for path in masks if path.suffix.lower() not in JPEG and headers[path].peak != UNKNOWN_PEAK]
     if code.labels == "binary":
-        arrays = [path for path in exact if path.suffix.lower() in (ARRAY, *TIFF)]  # these may have several channels
-        problems += FileIndex(arrays, "binary").inspect_new(lambda path: str(read_grey(path).max()), "masks")
-        index = FileIndex(exact, "transparency")
+        arrays = FileIndex([path for path in exact if path.suffix.lower() in (ARRAY, *TIFF)], "binary")
+        problems += arrays.inspect_new(lambda path: str(read_grey(path).max()), "masks")  # of several channels, perhaps
+        index = FileIndex([path for path in exact if path not in arrays.failed], "transparency")
         problems += index.inspect_new(_transparent_peak, "transparency of masks")
+        unreadable = arrays.failed | index.failed  # of which the values are unknown
+        masks, exact = ([path for path in paths if path not in unreadable] for paths in (masks, exact))
         peaks = _peaks(masks, headers, code.threshold)
         peaks |= {path: int(peak) for path, peak in index.found.items() if peak != _OPAQUE}
         return sorted(problems) + (_blank_problem(masks, peaks, code) or _faint_problem(exact, peaks, code))

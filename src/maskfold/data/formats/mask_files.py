@@ -12,7 +12,7 @@ from PIL import Image
 
 from maskfold.config import MaskFoldersData, PathsCsvData
 from maskfold.data.formats.mask_alpha import check_values, drawn_plane
-from maskfold.data.images.decoding import read_eight_bits, read_stored
+from maskfold.data.images.decoding import open_with_pillow, read_eight_bits, read_stored
 from maskfold.data.images.files import ImageHeader
 from maskfold.data.images.headers import PNG
 from maskfold.data.images.suffixes import ARRAY, DEEP, JPEG
@@ -170,7 +170,7 @@ def read_values(path: Path, labels: str) -> np.ndarray:
             values = values.astype(np.int32)
     else:
         try:
-            with Image.open(path) as image:  # OpenCV turns palette indices into colours
+            with open_with_pillow(path) as image:  # OpenCV turns palette indices into colours
                 values = _gif_values(path, image) if image.format == "GIF" else np.asarray(image)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise DataError([f"{path}: cannot be decoded; the file is truncated or no image: {error}"]) from None

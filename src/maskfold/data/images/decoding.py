@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,16 +11,13 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from maskfold.data.images.orientation import exif_orientation
 from maskfold.data.images.suffixes import ANIMATED, ARRAY, DEEP, SUFFIXES, TIFF, is_unread_image
+from maskfold.data.images.tiff import DAMAGED_TIFF, without_orientation
 from maskfold.errors import DataError
-from maskfold.pixels.geometry import as_stored
 from maskfold.pixels.intensity import as_stored_type, to_eight_bits
 
 # How OpenCV is told to convert to this many channels.
 CONVERTED = {1: cv2.IMREAD_GRAYSCALE, 3: cv2.IMREAD_COLOR_RGB}
-
-DAMAGED_TIFF = (tifffile.TiffFileError, ValueError, IndexError, KeyError, TypeError, RuntimeError, OSError)
 
 
 def read_image(path: Path, channels: int) -> np.ndarray:
@@ -108,9 +106,7 @@ def _decoded(path: Path, flag: int) -> np.ndarray:
         image = None
     if image is None:
         raise DataError([undecodable(path)])
-    image = image.reshape(*image.shape[:2], -1)
-    # OpenCV turns TIFFs, whatever its flags say.
-    return as_stored(image, exif_orientation(path)) if path.suffix.lower() in TIFF else image
+    return image.reshape(*image.shape[:2], -1)
 
 
 def _converted(image: np.ndarray, channels: int) -> np.ndarray:
@@ -123,9 +119,15 @@ def _converted(image: np.ndarray, channels: int) -> np.ndarray:
     return np.ascontiguousarray(image[:, :, :channels])
 
 
+def open_with_pillow(path: Path) -> Image.Image:
+    """An image whose pixels Pillow gives as they are stored. Raises what Image.open raises, or DataError."""
+    return Image.open(io.BytesIO(_bytes(path).tobytes()) if path.suffix.lower() in TIFF else path)
+
+
 def _bytes(path: Path) -> np.ndarray:
+    """(N,) uint8: what an image file holds, without the orientation of a TIFF."""
     try:
-        return np.fromfile(path, dtype=np.uint8)
+        return without_orientation(np.fromfile(path, dtype=np.uint8))
     except OSError as error:
         raise DataError([f"{path}: cannot be read: {error.strerror}"]) from None
 
@@ -163,8 +165,7 @@ def _pages(path: Path) -> tuple[Sequence[np.ndarray], bool]:
             if len(file.pages) > 1 and first.samplesperpixel == 1 and first.dtype != np.float16:
                 pages = cv2.imdecodemulti(_bytes(path), cv2.IMREAD_UNCHANGED)[1]  # knows more compressions
                 if len(pages) == len(file.pages):
-                    orientation = exif_orientation(path)
-                    return [as_stored(page[:, :, None], orientation)[:, :, 0] for page in pages], False
+                    return pages, False
             bands_first = first.planarconfig == 2 and first.samplesperpixel > 1  # 2: SEPARATE
             return [page.asarray() for page in file.pages], bands_first
     except DAMAGED_TIFF as error:

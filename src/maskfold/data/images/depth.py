@@ -10,8 +10,9 @@ import tifffile
 from PIL import Image
 
 from maskfold.config import IntensityRule
-from maskfold.data.images.decoding import DAMAGED_TIFF, read_image
+from maskfold.data.images.decoding import read_image
 from maskfold.data.images.suffixes import ARRAY, DEEP, TIFF
+from maskfold.data.images.tiff import DAMAGED_TIFF
 from maskfold.errors import DataError
 from maskfold.execution.jobs import available_cores, map_threads
 from maskfold.execution.progress import tracked

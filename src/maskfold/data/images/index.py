@@ -25,12 +25,16 @@ Stamp = tuple[str, int, int]  # name, size in bytes, modification time in ns
 
 
 class FileIndex:
-    """Findings (one line of text each) about files, by folder; `kind` keeps those of different inspections apart."""
+    """Findings (one line of text each) about files, by folder; `kind` keeps those of different inspections apart.
+
+    found: file -> finding; new: files that are still to be inspected; failed: those whose inspection raised.
+    """
 
     def __init__(self, paths: Sequence[Path], kind: str) -> None:
         self.kind = kind
         self.found: dict[Path, str] = {}
         self.new: list[Path] = []
+        self.failed: set[Path] = set()
         self._stamps: dict[Path, Stamp] = {}
         self._folders: dict[str, list[Path]] = {}
         for path in paths:
@@ -55,6 +59,7 @@ class FileIndex:
         for path, finding in _inspected(self.new, inspect, title):
             if isinstance(finding, DataError):
                 problems += finding.problems
+                self.failed.add(path)
             else:
                 self.found[path] = finding
         changed = {os.path.dirname(path) for path in self.new}  # noqa: PTH120

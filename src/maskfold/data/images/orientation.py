@@ -14,6 +14,7 @@ from maskfold.config import Orientation
 from maskfold.data.images.headers import PNG
 from maskfold.data.images.index import FileIndex
 from maskfold.data.images.suffixes import ARRAY
+from maskfold.data.images.tiff import DAMAGED_TIFF, TIFF_STARTS, tiff_orientation
 
 SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange height and width
 _TAG = 0x0112  # of EXIF and TIFF
@@ -26,20 +27,22 @@ def exif_orientation(path: Path) -> int:
         return 1
     try:
         with path.open("rb") as file:
-            if not _png_may_turn(file.read(8), file):
+            start = file.read(8)
+            if start == PNG and not _png_may_turn(file):
                 return 1
-            file.seek(0)
-            with Image.open(file) as image:
-                found = int(image.getexif().get(_TAG, 1))
-    except (OSError, SyntaxError, ValueError, TypeError, struct.error, Image.DecompressionBombError):
+            if start[:4] in TIFF_STARTS:
+                found = tiff_orientation(path)
+            else:
+                file.seek(0)
+                with Image.open(file) as image:
+                    found = int(image.getexif().get(_TAG, 1))
+    except (*DAMAGED_TIFF, SyntaxError, struct.error, Image.DecompressionBombError):
         return 1
     return found if 1 <= found <= 8 else 1
 
 
-def _png_may_turn(start: bytes, file: BinaryIO) -> bool:
-    """False for a png without any chunk that may hold an orientation: Pillow would decode it to look for one."""
-    if start != PNG:
-        return True
+def _png_may_turn(file: BinaryIO) -> bool:
+    """Whether a chunk of a png, read up to its first chunk, may hold an orientation: Pillow decodes it to look."""
     while True:
         length, kind = struct.unpack(">I4s", file.read(8))
         if kind in _PNG_TEXT:
