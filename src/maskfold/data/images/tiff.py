@@ -31,10 +31,12 @@ def without_orientation(data: np.ndarray) -> np.ndarray:
         return data
     try:
         with tifffile.TiffFile(io.BytesIO(data.tobytes())) as file:
-            tags = [page.tags[_ORIENTATION] for page in file.pages if _ORIENTATION in page.tags]
+            pages = [page for page in file.pages if isinstance(page, tifffile.TiffPage)]
+            tags = [page.tags[_ORIENTATION] for page in pages if _ORIENTATION in page.tags]
             order = file.byteorder
     except DAMAGED_TIFF:
         return data
     for tag in tags:
-        struct.pack_into(f"{order}{'I' if tag.dtype == _LONG else 'H'}", data, tag.valueoffset, 1)
+        one = struct.pack(f"{order}{'I' if tag.dtype == _LONG else 'H'}", 1)
+        data[tag.valueoffset : tag.valueoffset + len(one)] = np.frombuffer(one, np.uint8)
     return data
