@@ -20,7 +20,7 @@ from maskfold.pixels.intensity import to_eight_bits
 from maskfold.pixels.rle import RleError
 from maskfold.planning.constants import IMAGES_LOOKED_AT, LABEL_SECONDS
 from maskfold.planning.objects import Objects, joined, objects_of
-from maskfold.planning.symmetry import asymmetry, mask_places
+from maskfold.planning.symmetry import asymmetry, group_means, mask_places
 
 Size = tuple[int, int]  # (height, width) in px
 _PERCENTILES = (10, 50, 90)
@@ -112,7 +112,8 @@ def fingerprint(competition: Competition, seed: int = 0) -> Fingerprint:
         _class_facts(name, scale * presence[:, index].sum(), found[index], int(presence[: len(sample), index].sum()))
         for index, name in enumerate(competition.class_names)
     ]
-    stacked = np.stack(places)
+    groups = sample["group"].iloc[: len(places)] if "group" in sample else None
+    stacked = group_means(np.stack(places), groups)
     return Fingerprint(
         images=len(train),
         test_images=len(test),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
+import pandas as pd
 
 from maskfold.planning.constants import FLIP_LIMIT, FLIP_TIMES_CHANCE
 
@@ -40,3 +43,11 @@ def plausible(share: float, images: int, flip: str) -> bool:
     """Whether flips make plausible images; share: see `asymmetry`, of so many images."""
     chance = 1 / max(1, images)
     return share - chance < FLIP_LIMIT[flip] or share < FLIP_TIMES_CHANCE * chance
+
+
+def group_means(places: np.ndarray, groups: Sequence[object] | pd.Series | None) -> np.ndarray:
+    """The mean places of each group, (groups, C, 12, 12): images of one group do not differ by chance."""
+    if groups is None:
+        return places
+    table = pd.DataFrame(places.reshape(len(places), -1)).groupby(list(groups), sort=False).mean()
+    return table.to_numpy().reshape(-1, *places.shape[1:])
