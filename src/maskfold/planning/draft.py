@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
+from maskfold.config import Experiment
+from maskfold.config.messages import problem_line
 from maskfold.config.yaml_tree import apply_override
+from maskfold.errors import ConfigError
 
 GIVEN = "set with --set"
+_SOME_DATA = {"format": "auto", "root": "."}
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,26 @@ class Draft:
         """Key -> reason."""
         return {choice.key: choice.reason for choice in self.choices}
 
+    def config(self, **more: Any) -> Experiment:
+        """The config of all choices. more: top-level keys instead of those of the choices.
+
+        Raises ConfigError with every value that does not fit, which a user has set.
+        """
+        try:
+            return Experiment.model_validate_json(json.dumps(self.tree() | more))
+        except ValidationError as error:
+            raise ConfigError(_refusal(error.errors())) from None
+
+    def check_given(self) -> None:
+        """Raise ConfigError for unknown keys and values of wrong types among those of the user."""
+        try:
+            Experiment.model_validate_json(json.dumps({"name": "plan"} | self.given | {"data": _SOME_DATA}))
+        except ValidationError as error:
+            # Whether values fit each other shows only once all are chosen.
+            wrong = [problem for problem in error.errors() if problem["type"] != "value_error"]
+            if wrong:
+                raise ConfigError(_refusal(wrong)) from None
+
     def _is_given(self, key: str) -> bool:
         node: Any = self.given
         for part in key.split("."):
@@ -81,6 +108,11 @@ class Draft:
                 self._add_given(value, f"{key}.")
             else:
                 self.choices.append(Choice(key, value, GIVEN))
+
+
+def _refusal(problems: Sequence[Any]) -> str:
+    lines = "\n".join(f"  {problem_line(problem)}" for problem in problems)
+    return f"a value of --set cannot be used:\n{lines}"
 
 
 def _plain(value: Any) -> Any:

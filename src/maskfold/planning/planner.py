@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from maskfold.config import Experiment, Resize
+from maskfold.config import Resize
 from maskfold.config.data.every_format import LabelledData
 from maskfold.data.competition import Competition
 from maskfold.errors import UsageError
@@ -90,9 +90,9 @@ def measure(
     trial.choices = [*draft.choices]
     trial.given = draft.given
     _choose_size(trial, size)
-    tree = trial.tree() | {"name": "speed", "data": data.model_dump(mode="json")}
+    config = trial.config(data=data.model_dump(mode="json"))
     seconds = min(SPEED_SECONDS, SPEED_SHARE * 60 * situation.minutes)
-    return measured_speed(Experiment.model_validate_json(json.dumps(tree)), competition, situation.machine, seconds)
+    return measured_speed(config, competition, situation.machine, seconds)
 
 
 def plan_rest(draft: Draft, sizes: Sequence[InputSize], speed: Speed, situation: Situation) -> Clock:

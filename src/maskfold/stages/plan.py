@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import time
@@ -12,12 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from maskfold.artefacts.paths import display, resolve
-from maskfold.config import REPOSITORY, load_experiment, parse_config
+from maskfold.config import REPOSITORY, load_experiment
 from maskfold.errors import UsageError
-from maskfold.execution.console import print_table
 from maskfold.planning.checks import warnings_of
 from maskfold.planning.data_choices import choose_data
 from maskfold.planning.draft import GIVEN, Draft
@@ -127,6 +123,7 @@ def first_run_of(path: Path) -> Path:
 def _planned(request: PlanRequest, started: float) -> tuple[str, str]:
     """The text of the plan, and that of its first run."""
     draft = Draft(request.overrides)
+    draft.check_given()
     draft.choose("name", request.run_name, "")
     metric, origin = chosen_metric(request.metric)
     draft.choose("tuning.metric", metric, origin)
@@ -150,23 +147,22 @@ def _planned(request: PlanRequest, started: float) -> tuple[str, str]:
         *facts_in_words(facts),
         f"Machine: {machine.in_words}; {1 / clock.draw:.1f} images a second in training ({how}).",
     ]
-    tree = draft.tree()
-    config = parse_config(json.dumps(tree)).model_dump(mode="json")
-    text = plan_text(in_order(tree, config), draft.reasons(), heading, request.command, notes)
+    tree = in_order(draft.tree(), draft.config().model_dump(mode="json"))
+    text = plan_text(tree, draft.reasons(), heading, request.command, notes)
     return text, first_run_text(first_run(draft, clock, facts), f"{request.run_name}.yaml")
 
 
 def _explain(config: dict[str, Any], path: Path) -> None:
-    """Print a table: every key of the config, its value, and where it comes from."""
+    """Print every key of the config, its value, and where it comes from, one key a line."""
     reasons = reasons_in(path.read_text(encoding="utf-8"))
-    table = Table(title=f"{display(path)}: where every value comes from", title_justify="left")
-    for column in ("key", "value", "from"):
-        table.add_column(column, overflow="fold")
+    rows = []
     for key, value in _leaves(config, ""):
         own = next((reasons[part] for part in _parents(key) if part in reasons), None)
-        origin = "default" if own is None else f"plan: {own}" if own and own != GIVEN else own or "plan"
-        table.add_row(key, str(value), origin)
-    print_table(table)
+        origin = "default" if own is None else own if own == GIVEN else f"plan: {own}" if own else "plan"
+        rows.append((key, str(value), origin))
+    keys, values = (max(len(row[column]) for row in rows) for column in (0, 1))
+    for key, value, origin in rows:
+        print(f"{key:{keys}}  {value:{min(values, 30)}}  {origin}")
 
 
 def _leaves(tree: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
