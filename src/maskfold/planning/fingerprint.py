@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from maskfold.data.competition import Competition
 from maskfold.data.images.decoding import read_stored
@@ -20,9 +19,9 @@ from maskfold.pixels.intensity import to_eight_bits
 from maskfold.pixels.rle import RleError
 from maskfold.planning.constants import IMAGES_LOOKED_AT, LABEL_SECONDS
 from maskfold.planning.objects import Objects, joined, objects_of
+from maskfold.planning.padding import Size, image_sizes
 from maskfold.planning.symmetry import asymmetry, group_means, mask_places
 
-Size = tuple[int, int]  # (height, width) in px
 _PERCENTILES = (10, 50, 90)
 _LOOKED_AT_PX = 128  # of the shorter side, for brightness
 
@@ -118,8 +117,8 @@ def fingerprint(competition: Competition, seed: int = 0) -> Fingerprint:
         images=len(train),
         test_images=len(test),
         groups=int(train["group"].nunique()) if "group" in train else None,
-        sizes=_sizes(train),
-        test_sizes=_sizes(test),
+        sizes=image_sizes(train),
+        test_sizes=image_sizes(test),
         channels=dict(Counter(look[0] for look in looks)),
         stored=stored_type(Path(sample["path"].iloc[0])),
         grey=float(np.mean([look[1] for look in looks])),
@@ -197,10 +196,6 @@ def _together(presence: np.ndarray, names: Sequence[str]) -> dict[tuple[str, str
         for other in range(one + 1, len(names))
         if both[one, other]
     }
-
-
-def _sizes(images: pd.DataFrame) -> dict[Size, int]:
-    return dict(Counter(zip(images["height"].tolist(), images["width"].tolist(), strict=True)).most_common())
 
 
 def _brightness(values: Sequence[float]) -> tuple[float, float]:

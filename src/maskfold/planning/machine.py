@@ -49,7 +49,7 @@ def this_machine(cores: int | None, folder: Path) -> Machine:
 
     cores: use no more than these; folder: on the disk where the run's files will be, or below a folder that exists.
     """
-    usable = min(available_cores(), _cgroup_cores(_CGROUP))
+    usable = min(available_cores(), cgroup_cores(_CGROUP))
     usable = max(1, usable if cores is None else min(cores, usable))
     while not folder.exists():
         folder = folder.parent
@@ -62,7 +62,7 @@ def this_machine(cores: int | None, folder: Path) -> Machine:
     return Machine(usable, _processor(), fast_bf16(torch.device("cpu")), ram, disk)
 
 
-def _cgroup_cores(root: Path) -> int:
+def cgroup_cores(root: Path) -> int:
     """Cores that a container's quota allows, rounded up; a large number where there is no quota."""
     unlimited = os.cpu_count() or 1
     try:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 
 from maskfold.config import Resize
 from maskfold.network.model import STRIDE
@@ -12,6 +14,11 @@ from maskfold.pixels.geometry import network_size, padded_size
 from maskfold.planning.constants import MOST_FILLER, MOST_STRETCH
 
 Size = tuple[int, int]  # (height, width) in px
+
+
+def image_sizes(images: pd.DataFrame) -> dict[Size, int]:
+    """(height, width) in px -> how many of the images have it, the most common first."""
+    return dict(Counter(zip(images["height"].tolist(), images["width"].tolist(), strict=True)).most_common())
 
 
 def filler(sizes: Mapping[Size, int], resize: Resize | None, crop: Size | None, multiple: int = STRIDE) -> float:

@@ -89,6 +89,8 @@ def _checked_intensity(config: Experiment, competition: Competition) -> Intensit
     """The range of stored values, once the loss and the augmentation are known to fit the competition."""
     from maskfold.training.fit import check_training
 
+    if is_first_process():
+        hint_at_filler(config, competition)
     intensity = _intensity(config, competition)
     check_training(config, competition, intensity)
     return intensity
@@ -108,6 +110,15 @@ def _settings_of(config: Experiment, number: int, minutes: float | None) -> Trai
         changes = {"minutes": refit.minutes or train.minutes, "epochs": refit.epochs or train.epochs} | changes
         changes |= {"select": "last", "validate_every": None, "early_stopping_patience": None}
     return train.model_copy(update=changes)
+
+
+def hint_at_filler(config: Experiment, competition: Competition) -> None:
+    """Say so if more than a tenth of the pixels in training only fill images up, and what avoids it."""
+    from maskfold.planning.padding import image_sizes, padding_hint  # with torch, as above
+
+    hint = padding_hint(image_sizes(competition.train), config.model.resize, config.train.crop_size)
+    if hint is not None:
+        print(f"train: hint: {hint}", flush=True)
 
 
 def _intensity(config: Experiment, competition: Competition) -> Intensity | None:
