@@ -10,7 +10,7 @@ import yaml
 from maskfold.config import load_config
 from maskfold.errors import ConfigError, DataError, UsageError
 from maskfold.pixels.rle import encode
-from maskfold.stages.plan import PlanRequest, make_plan
+from maskfold.stages.plan import PlanRequest, first_run_of, make_plan
 
 
 def draw(rng, size):
@@ -87,8 +87,10 @@ def test_a_plan_of_mask_folders(tmp_path, request_for):
     assert config.model.encoder == "mobilenet_v2"
     assert config.model.encoder_weights == str(tmp_path / "weights" / "mobilenet_v2-imagenet.pth")
     assert config.submission.layout == "image"
-    spent = config.folds.models * config.train.minutes + config.refit.models * config.refit.minutes
-    assert 5 < spent < 10
+    first = load_config(first_run_of(path))
+    assert first.name == "auto_cats_first"
+    assert 0.5 <= first.train.minutes <= 1
+    assert 5 < config.folds.models * config.train.minutes + first.train.minutes < 10
 
 
 def test_every_planned_line_has_a_reason_and_the_file_loads_as_it_was_planned(tmp_path, request_for):
