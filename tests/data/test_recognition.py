@@ -308,3 +308,35 @@ def test_a_folder_without_labels_says_what_it_holds(root):
     images(root, "train", ["a.png"])
     with pytest.raises(DataError, match=r"found no labels; .*The folder holds train/"):
         recognised(auto(root))
+
+
+def test_photos_and_masks_right_in_the_folder_itself(root):
+    images(root, ".", ["a.jpg", "b.jpg"])
+    images(root, ".", ["a_mask.png", "b_mask.png"], SQUARE * 255)
+    found = recognised(auto(root))
+    assert isinstance(found, MaskFoldersData)
+    assert (found.train_images, found.train_masks, found.mask_name) == (".", ".", "{stem}_mask")
+    competition = open_competition(found)
+    assert competition.train["image_id"].tolist() == ["a", "b"]
+    np.testing.assert_array_equal(competition.masks("a")[0], SQUARE)
+
+
+def test_photos_in_the_folder_itself_and_masks_in_one_below(root):
+    images(root, ".", ["a.jpg", "b.jpg"])
+    images(root, "masks", ["a.png", "b.png"], SQUARE * 255)
+    images(root, "test", ["t.jpg"])
+    found = recognised(auto(root))
+    assert (found.train_images, found.train_masks, found.test_images) == (".", "masks", "test")
+    np.testing.assert_array_equal(open_competition(found).masks("b")[0], SQUARE)
+
+
+def test_one_folder_an_image_right_in_the_folder_where_an_empty_one_means_no_object(root):
+    for name in "abcdefghij":
+        images(root, f"{name}/images", [f"{name}.png"])
+        (root / name / "masks").mkdir()
+    for name in "abcdefghi":
+        images(root, f"{name}/masks", ["1.png"], SQUARE * 255)
+    found = recognised(auto(root))
+    assert (found.train_images, found.mask_name) == (".", "{stem}/masks/*")
+    competition = open_competition(found)
+    assert [int(competition.masks(image_id).sum()) for image_id in competition.train["image_id"]] == [63] * 9 + [0]

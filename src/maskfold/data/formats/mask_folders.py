@@ -149,8 +149,10 @@ def _pairs(
         if image_id in more:
             del pairs[image_id]
             problems.append(more[image_id])
-        elif not any(pairs[image_id]) and data.missing_masks == "refuse":
-            wanted = data.mask_name.replace("{stem}", key).replace("{name}", key)
+        wanted = data.mask_name.replace("{stem}", key).replace("{name}", key)
+        if image_id in pairs and not any(pairs[image_id]) and data.missing_masks == "refuse":
+            if _is_empty_folder(mask_folder, wanted):
+                continue
             del pairs[image_id]
             problems.append(
                 f"{images[image_id]}: no mask of this name in the mask folder (expected {wanted}); "
@@ -158,6 +160,12 @@ def _pairs(
             )
     problems += _lonely_masks(found, pattern, keys)
     return images, pairs
+
+
+def _is_empty_folder(mask_folder: Path, wanted: str) -> bool:
+    """Whether the masks of an image have a folder of their own, <id>/masks/*, which is there and holds nothing."""
+    own = mask_folder / wanted.removesuffix("/*")
+    return wanted.endswith("/*") and own.is_dir() and not any(own.iterdir())
 
 
 def _keys(photos: Mapping[str, _Photo], pattern: NamePattern, problems: Problems) -> dict[str, str]:

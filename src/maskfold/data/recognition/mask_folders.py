@@ -59,7 +59,8 @@ def mask_folder_proposals(root: Path, folders: Sequence[Folder]) -> list[Proposa
 
     Numbered parts (fold0, fold1, …) are joined. Raises DataError where it is not clear how.
     """
-    pairs = [*_separate(folders), *_shared(folders), *_one_folder_an_image(folders)]
+    places = [Folder(root, root), *folders]
+    pairs = [*_separate(places), *_shared(places), *_one_folder_an_image(places)]
     valid = [pair for pair in pairs if pair.split == "valid"]
     if len(valid) > 1:
         shown = listed([str(pair) for pair in valid])
