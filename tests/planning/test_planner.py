@@ -59,6 +59,7 @@ def test_the_first_run_is_a_short_hold_out():
     _, long = plan(facts(images=300), minutes=600)
     folds = {"kind": "hold_out", "share": 0.25, "count": 2, "repeats": 1}  # 75 of 300 images
     assert first_run(long, clock, facts(images=300))["folds"] == folds
+    assert "folds" not in first_run(long, clock, facts(images=3))  # one image held out would leave a part without any
 
 
 def test_images_of_101_px_are_resized_to_96():

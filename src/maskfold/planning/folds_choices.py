@@ -124,8 +124,9 @@ def choose_clock(draft: Draft, clock: Clock, work: Work, trained: int) -> None:
 def first_run(draft: Draft, clock: Clock, facts: Fingerprint) -> dict[str, object]:
     """What the config of the first run changes in that of the planned one."""
     changes: dict[str, object] = {"name": f"{draft.value('name')}_first"}
-    if draft.value("folds.kind", "k_fold") == "k_fold":
-        parts = _parts(round(_share(facts) * facts.images), facts.groups or facts.images)
+    held, units = round(_share(facts) * facts.images), facts.groups or facts.images
+    if draft.value("folds.kind", "k_fold") == "k_fold" and min(held, units) >= 2:
+        parts = _parts(held, units)
         changes["folds"] = {"kind": "hold_out", "share": _share(facts), "count": parts, "repeats": 1}
     return changes | {"train": {"minutes": round(clock.first / 60, 2)}}
 
