@@ -13,6 +13,7 @@ from maskfold.planning.constants import (
     START_SECONDS,
     TUNING_NS,
     TUNING_SECONDS,
+    TUNING_SECONDS_CLASS,
 )
 from maskfold.planning.fingerprint import Fingerprint
 from maskfold.planning.input_sizes import InputSize
@@ -66,7 +67,7 @@ def divided(work: Work, facts: Fingerprint, size: InputSize, speed: Speed, machi
     test = facts.test_images * image
 
     def tuning(images: int) -> float:
-        return TUNING_SECONDS + images * TUNING_NS * maps / machine.cores
+        return TUNING_SECONDS + TUNING_SECONDS_CLASS * len(facts.classes) + images * TUNING_NS * maps / machine.cores
 
     report = (work.held_out + facts.test_images) * REPORT_MS * 1e-3
     draw = speed.training(size.px, machine)

@@ -79,8 +79,8 @@ LEAST_HELD_OUT, SMALL_SET_SHARE = 16, 0.4  # so many images, up to this share
 PARTS_IMAGES = 40  # held-out images a part
 RESERVE = 0.03  # of the budget, for what nobody foresaw
 VIEW_SHARE = 0.1  # of the budget that prediction may take with one more view
-START_SECONDS = 25.0  # of all stages: imports, opening the data, tables
-TUNING_SECONDS = 15.0  # and what follows for every pixel and class of the OOF
+START_SECONDS = 10.0  # opening the data, folds, the start of trainings
+TUNING_SECONDS, TUNING_SECONDS_CLASS = 7.0, 7.0  # of each run, of each class; and for every pixel and class of the OOF
 TUNING_NS, PREDICTION_NS, REPORT_MS = 12.0, 6.0, 4.0  # a pixel and class; a pixel and class; an image
 
 # Memory and disk.
