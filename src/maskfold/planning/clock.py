@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from maskfold.planning.constants import (
     FIRST_SHARE,
+    LEAST_DRAWS,
     PREDICTION_NS,
     QUARTER,
     REPORT_MS,
@@ -74,7 +75,8 @@ def divided(work: Work, facts: Fingerprint, size: InputSize, speed: Speed, machi
     before = work.spent + START_SECONDS + tuning(work.first_held_out)
     first_predicting = work.first_held_out * image + test
     first = min(FIRST_SHARE * work.seconds, QUARTER * work.seconds - before - first_predicting)
-    first = max(first, FIRST_SHARE * work.seconds / 2)  # where prediction takes long, the quarter cannot be kept
+    # Where tuning and prediction take long, the quarter cannot be kept.
+    first = max(first, FIRST_SHARE * work.seconds / 2, min(LEAST_DRAWS, facts.images - work.first_held_out) * draw)
     predicting = first_predicting + work.held_out * image + test * work.folds
     rest = before + tuning(work.held_out) + report + RESERVE * work.seconds
     main = (work.seconds - rest - predicting - first) / work.folds

@@ -15,7 +15,7 @@ from maskfold.planning.clock import Clock, Work, divided
 from maskfold.planning.constants import (
     ENOUGH_DRAWS,
     ENOUGH_EPOCHS,
-    LEAST_DRAWS,
+    FIRST_SHARE,
     LEAST_DRAWS_OF_SIZE,
     PREDICTED_PX,
     RESERVE,
@@ -102,7 +102,7 @@ def plan_rest(draft: Draft, sizes: Sequence[InputSize], speed: Speed, situation:
     _choose_size(draft, size)
     work = choose_folds(draft, facts, size, speed, machine, budget)
     clock = divided(work, facts, size, speed, machine)
-    _check_budget(clock, work, facts, budget, speed)
+    _check_budget(clock, work, budget, speed)
     flips = choose_augmentation(draft, facts, clock.main_draws / facts.images)
     work, clock = choose_views(draft, work, facts, size, speed, machine, flips)
     batch = choose_batch(draft, clock, size, speed, machine)
@@ -146,16 +146,16 @@ def _enough(
     return sizes[-1]
 
 
-def _check_budget(clock: Clock, work: Work, facts: Fingerprint, budget: Budget, speed: Speed) -> None:
+def _check_budget(clock: Clock, work: Work, budget: Budget, speed: Speed) -> None:
     """Raise UsageError, with the least minutes that are needed, for a budget that leaves no time to train."""
-    least = min(LEAST_DRAWS, facts.images - work.held_out if work.folds == 1 else facts.images)
-    if clock.first_draws >= least and clock.main >= clock.first:
+    if clock.main >= clock.first:
         return
-    fold = max(clock.first, least * clock.draw)
-    needed = (clock.predicting + clock.rest - RESERVE * clock.total + 4 * fold * work.folds) / 60 / 0.95
+    rest = clock.rest - RESERVE * clock.total
+    longest = max(clock.first * (1 + work.folds), FIRST_SHARE * clock.total * (1 + work.folds))
+    needed = 1.15 * (clock.predicting + rest + longest) / (1 - RESERVE) / 60
     busy = " (other programs used the cores while this was measured)" if speed.busy else ""
     raise UsageError(
-        f"--minutes {budget.seconds / 60:g} are too few: training on {least} images takes "
-        f"{least * clock.draw / 60:.1f} minutes here, prediction {clock.predicting / 60:.1f} and the rest "
+        f"--minutes {budget.seconds / 60:g} are too few: a first training takes "
+        f"{clock.first / 60:.1f} minutes here, prediction {clock.predicting / 60:.1f} and the rest "
         f"{clock.rest / 60:.1f}{busy}; give at least --minutes {max(needed, budget.seconds / 60 + 1):.0f}"
     )

@@ -71,8 +71,8 @@ def run_plan(
     _run(config, competition, deadline, expected)
     late = _result(config, deadline, "submission")
     if first is not None and early is not None and early.scores.honest > late.scores.honest:
-        better = display(RunPaths.of(first).submission(first.submission.layout))
-        deadline.say(f"the first run scored better, so submit {better}")
+        scores = f"{early.scores.honest:.4f} against {late.scores.honest:.4f}"
+        deadline.say(f"the first run scored better ({scores}): use {first.name} instead of {config.name}")
 
 
 def _run(config: Experiment, competition: Competition, deadline: Deadline, expected: Durations | None) -> Durations:
