@@ -34,7 +34,10 @@ class Run(NamedTuple):
     @property
     def arguments(self) -> list[str]:
         """The command line of its stages."""
-        return ["--config", self.config, *(["--set", *self.overrides] if self.overrides else [])]
+        return [
+            *(["--config", self.config] if self.config else []),
+            *(["--set", *self.overrides] if self.overrides else []),
+        ]
 
     def load(self) -> Experiment:
         """The config."""
