@@ -34,6 +34,8 @@ def test_file_holds_only_departures_from_the_defaults(write):
     [
         ("train: {epoch: 3}", "train.epoch: unknown key; did you mean train.epochs?"),
         ("trian: {epochs: 3}", "trian: unknown key; did you mean train?"),
+        ("metric: iou", "metric: unknown key; did you mean tuning.metric?"),
+        ("train: {metric: iou}", "train.metric: unknown key; did you mean tuning.metric?"),
         ("train: {loss: {dise: 1.0}}", "train.loss.dise: unknown key; did you mean train.loss.dice?"),
         ("train: {epochs: '3'}", "train.epochs: input should be a valid integer"),
         ("train: {epochs: 0}", "train.epochs: input should be greater than or equal to 1"),

@@ -23,7 +23,10 @@ def problem_line(problem: Any) -> str:  # pydantic's ErrorDetails
     key = ".".join(location) or "config"
     if problem["type"] == "extra_forbidden":
         valid = _valid_keys(location[:-1], problem["loc"])
-        hint = nearest_key(location[-1], valid, location[:-1]) or f"valid keys: {', '.join(valid)}"
+        # A key of `data` that the format lacks belongs to another format, not to another section.
+        elsewhere = [] if location[0] == "data" else _of_that_name(location[-1])
+        near = nearest_key(location[-1], valid, location[:-1])
+        hint = f"did you mean {' or '.join(elsewhere)}?" if elsewhere else near or f"valid keys: {', '.join(valid)}"
         return f"{key}: unknown key; {hint}"
     if problem["type"] == "missing":
         return f"{key}: required, but missing"
@@ -41,6 +44,16 @@ def nearest_key(name: str, valid: Sequence[str], section: Sequence[str] = ()) ->
     """`did you mean train.epochs?`; None if no valid key resembles the name. section: what the key is in."""
     near = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
     return f"did you mean {'.'.join([*section, near[0]])}?" if near else None
+
+
+def _of_that_name(name: str) -> list[str]:
+    """The keys of that very name in the sections of an experiment: tuning.metric of metric."""
+    found = []
+    for section, field in Experiment.model_fields.items():
+        model = field.annotation
+        if isinstance(model, type) and issubclass(model, BaseModel) and name in model.model_fields:
+            found.append(f"{section}.{name}")
+    return found
 
 
 def _without_format(location: tuple[int | str, ...]) -> list[str]:

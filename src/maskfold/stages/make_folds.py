@@ -41,7 +41,7 @@ def make_folds(config: Config, competition: Competition, accept_code_changes: bo
         folds = read_folds(config, competition)
         if given:
             step.say(f"{display(path)} has no record of this stage, so it was made by hand: checked and kept")
-    step.say(config.folds.title)
+    step.say(f"{config.folds.title}; metric: {config.tuning.metric} (tuning.metric)")
     show_balance(with_strata(folds, competition), config.folds, competition.class_names)
     if excluded:
         where = "training only" if config.data.exclude_from == "training" else "everything"
