@@ -1,4 +1,4 @@
-"""Choose thresholds and minimum areas on the OOF predictions: every setting scored exactly, the gain told honestly.
+"""Choose thresholds and minimum areas on the OOF predictions: every setting scored exactly, the gain honestly.
 
 Reads oof/<name>/fold<k>.parquet and the labels. Writes oof/<name>/postprocess.json (the rules test images use),
 image_scores.csv, surface_<class>.png, study.sqlite3 and tables/ (the exact score tables), and prints a score table.

@@ -7,9 +7,9 @@ from maskfold.artefacts.paths import RunPaths
 from maskfold.data.opening import open_competition
 from maskfold.data.validation import with_channels
 from maskfold.errors import DataError
-from maskfold.stages.answer_offline import answer_test_images
 from maskfold.stages.export_bundle import export_bundle
 from maskfold.stages.make_submission import make_submission
+from maskfold.stages.submit_offline import submit_test_images
 from support.bundled_run import inputs_of, write_run
 
 
@@ -65,7 +65,7 @@ def test_empty_answers_them_with_nothing_and_all_others_as_before(run, tmp_path,
     assert "up to date, skipped" in capsys.readouterr().out
     images = inputs_of(config)[0]
     bundle = export_bundle(config, tmp_path / "bundle")
-    answer_test_images(bundle, images, inputs_of(config)[1], tmp_path / "out.csv", on_bad_image="empty")
+    submit_test_images(bundle, images, inputs_of(config)[1], tmp_path / "out.csv", on_bad_image="empty")
     assert (tmp_path / "out.csv").read_text() == paths.submission("image").read_text()
     assert (tmp_path / "out.bad_images.csv").read_text() == paths.bad_images_csv.read_text()
 

@@ -17,9 +17,9 @@ from maskfold.data.opening import open_competition
 from maskfold.errors import DataError, StaleError, UsageError
 from maskfold.export.bundle import needed_versions
 from maskfold.export.manifest import CONFIG, Manifest
-from maskfold.stages.answer_offline import answer_test_images
 from maskfold.stages.export_bundle import export_bundle
 from maskfold.stages.make_submission import make_submission
+from maskfold.stages.submit_offline import submit_test_images
 from support.blends import as_blend
 from support.bundled_run import RULES, inputs_of, write_run
 from support.random_run import write_rules
@@ -127,7 +127,7 @@ def test_half_precision_halves_the_weights_and_says_so(run, bundle, tmp_path, ca
     file = "runs/tiny/fold0/model.pt"
     assert (half / file).stat().st_size < 0.6 * (bundle / file).stat().st_size
     assert Manifest.read(half).precision == "float16"
-    answer_test_images(half, *inputs_of(config), tmp_path / "half.csv")
+    submit_test_images(half, *inputs_of(config), tmp_path / "half.csv")
     rows = [text.decode().splitlines() for text in (answer, (tmp_path / "half.csv").read_bytes())]
     assert [row.rpartition(",")[0] for row in rows[0]] == [row.rpartition(",")[0] for row in rows[1]]
 
@@ -145,7 +145,7 @@ def test_a_blend_travels_with_the_weights_of_all_its_members(run, tmp_path):
     make_submission(blend, open_competition(blend.data))
     bundle = export_bundle(blend, tmp_path / "both")
     assert Manifest.read(bundle).weights.keys() == {"tiny/fold0", "tiny/fold1", "second/fold0", "second/fold1"}
-    answer_test_images(bundle, *inputs_of(blend), tmp_path / "both.csv")
+    submit_test_images(bundle, *inputs_of(blend), tmp_path / "both.csv")
     assert (tmp_path / "both.csv").read_bytes() == RunPaths.of(blend).submission("image").read_bytes()
 
 
@@ -205,7 +205,7 @@ def test_a_wrong_sample_file_is_refused_before_any_prediction(run, bundle, tmp_p
     rows = pd.read_csv(sample)
     rows.iloc[4:].to_csv(tmp_path / "sample.csv", index=False)
     with pytest.raises(ValueError, match="has no row"):
-        answer_test_images(bundle, images, tmp_path / "sample.csv", tmp_path / "out.csv")
+        submit_test_images(bundle, images, tmp_path / "sample.csv", tmp_path / "out.csv")
     assert not (tmp_path / "out.csv").exists()
 
 
@@ -219,9 +219,9 @@ def test_the_orientation_that_the_training_images_decide_travels_with_the_bundle
     with Image.open(first) as image:
         image.save(first, exif=exif)
     with pytest.raises(DataError, match=r"EXIF orientation 6.*data\.orientation: stored.*export the bundle again"):
-        answer_test_images(bundle, images, sample, tmp_path / "refused.csv")
+        submit_test_images(bundle, images, sample, tmp_path / "refused.csv")
     stored = run[0].model_copy(update={"data": run[0].data.model_copy(update={"orientation": "stored"})})
     exported = export_bundle(stored, tmp_path / "stored")
-    answer_test_images(exported, images, sample, tmp_path / "answered.csv")
+    submit_test_images(exported, images, sample, tmp_path / "answered.csv")
     assert json.loads((exported / CONFIG).read_text())["data"]["orientation"] == "stored"
     assert len(pd.read_csv(tmp_path / "answered.csv")) == len(pd.read_csv(sample))

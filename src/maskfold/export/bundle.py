@@ -119,7 +119,7 @@ def _image_ids(config: Config) -> Literal["name", "stem"]:
 
 def needed_versions() -> dict[str, str]:
     """Distribution -> version of all packages that a bundle needs to predict images, as installed here."""
-    packages = imported_packages("maskfold.stages.answer_offline") | imported_packages("maskfold.command_line")
+    packages = imported_packages("maskfold.stages.submit_offline") | imported_packages("maskfold.command_line")
     return with_requirements(distributions_of(packages))
 
 

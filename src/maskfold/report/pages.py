@@ -35,17 +35,17 @@ _PACKAGES = ("torch", "lightning", "segmentation-models-pytorch", "timm", "album
 
 
 def write_pages(
-    config: Config, competition: Competition, tuned: TunedArtefact, beside: Mapping[str, Path], folder: Path
+    config: Config, competition: Competition, tuned: TunedArtefact, other_pages: Mapping[str, Path], folder: Path
 ) -> None:
     """Write index.html, the galleries, their pictures and scripts into `folder`, which is there and empty.
 
-    beside: kind -> folder of other pages of this run, such as audits, which are copied so that the report travels as
+    other_pages: kind -> folder of other pages of this run, such as audits; they are copied, so that the report stays
     one folder. Raises DataError when the OOF does not fit the competition.
     """
-    without_test = _write_index(config, competition, tuned, list(beside), folder)
+    without_test = _write_index(config, competition, tuned, list(other_pages), folder)
     for script in _SCRIPTS:
         shutil.copyfile(script, folder / script.name)
-    for kind, source in beside.items():
+    for kind, source in other_pages.items():
         shutil.copytree(source, folder / kind)
     galleries = {"oof": config.report.oof_gallery, "test": not without_test}
     template = page_environment(_HERE).get_template(_GALLERY.name)
@@ -57,7 +57,7 @@ def write_pages(
 
 
 def _write_index(
-    config: Config, competition: Competition, tuned: TunedArtefact, beside: list[str], folder: Path
+    config: Config, competition: Competition, tuned: TunedArtefact, other_pages: list[str], folder: Path
 ) -> str:
     """Write index.html and all that it shows; returns why there is no gallery of test images, "" when there is one."""
     paths = RunPaths.of(config)
@@ -95,7 +95,7 @@ def _write_index(
         galleries=draw_galleries(oof_files, competition, tuned.rules, scores, config.report.examples, folder),
         oof_gallery=config.report.oof_gallery,
         without_test=without_test,
-        beside=beside,
+        other_pages=other_pages,
         config=yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False),
         versions={"maskfold": __version__} | {package: metadata.version(package) for package in _PACKAGES},
     )

@@ -28,13 +28,13 @@ def make_report(config: Config, competition: Competition, accept_code_changes: b
     """
     step, paths = Step("make_report", accept_code_changes), RunPaths.of(config)
     tuned = TunedArtefact.read(paths.postprocess_json)
-    beside = _pages_beside(paths)
+    other_pages = _other_pages(paths)
     submission = paths.submission(config.submission.layout)
     shown = submission_inputs(submission, competition, config.report.test_gallery)
     made_from = Provenance(
         "make_report",
         {"config": config.model_dump(mode="json", exclude=_WHERE)},
-        _inputs(config, paths, beside) | competition.train_inputs() | shown,
+        _inputs(config, paths, other_pages) | competition.train_inputs() | shown,
         code_version("report"),
     )
     page = paths.report / "index.html"
@@ -42,12 +42,12 @@ def make_report(config: Config, competition: Competition, accept_code_changes: b
         return
     _check_oof(config, paths, tuned)
     with whole_folder(paths.report) as part:
-        write_pages(config, competition, tuned, beside, part)
+        write_pages(config, competition, tuned, other_pages, part)
         made_from.write(part / page.name)
     step.wrote(page, "; open it in a browser")
 
 
-def _inputs(config: Config, paths: RunPaths, beside: dict[str, Path]) -> dict[str, str]:
+def _inputs(config: Config, paths: RunPaths, other_pages: dict[str, Path]) -> dict[str, str]:
     files = [paths.postprocess_json, paths.image_scores_csv]
     files += [RunPaths.of(run).history_csv(model) for run, model in trained_models(config)]
     files += [paths.bad_images_csv] if paths.bad_images_csv.is_file() else []
@@ -56,7 +56,7 @@ def _inputs(config: Config, paths: RunPaths, beside: dict[str, Path]) -> dict[st
         raise StaleError(f"no report without {', '.join(missing)}; run `bash run_all.sh configs/{config.name}.yaml`")
     names = {f"{file.parent.parent.name}/{file.parent.name}/{file.name}": file_hash(file) for file in files}
     # The page of an audit says all that its pictures and tables do, so it stands for its folder.
-    pages = {f"{kind} page": file_hash(folder / "index.html") for kind, folder in beside.items()}
+    pages = {f"{kind} page": file_hash(folder / "index.html") for kind, folder in other_pages.items()}
     return names | pages
 
 
@@ -70,7 +70,7 @@ def _check_oof(config: Config, paths: RunPaths, tuned: TunedArtefact) -> None:
         )
 
 
-def _pages_beside(paths: RunPaths) -> dict[str, Path]:
+def _other_pages(paths: RunPaths) -> dict[str, Path]:
     """Kind -> folder of the other pages of this run, such as audits: reports/<name>.<kind>/ with an index.html."""
     pages = sorted(paths.report.parent.glob(f"{paths.name}.*/index.html"))
     return {page.parent.name.removeprefix(f"{paths.name}."): page.parent for page in pages}

@@ -60,7 +60,7 @@ def recognise(data: AutoData) -> tuple[Found, str]:
         raise DataError(
             [
                 f"{root}: data.format: auto found no labels; it looks for COCO json, csv files of run lengths or of "
-                "paths, and folders of masks beside folders of photos, at most two folders deep. "
+                "paths, and folders of masks next to folders of photos, at most two folders deep. "
                 f"The folder holds {_content(root)}",
                 *misses,
             ]

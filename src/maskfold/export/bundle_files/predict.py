@@ -92,9 +92,9 @@ def check_bundle() -> None:
 def _predict(
     images: Path, sample: Path | None, out: Path | None, budget_minutes: float | None, on_bad_image: str
 ) -> None:
-    from maskfold.stages.answer_offline import answer_test_images
+    from maskfold.stages.submit_offline import submit_test_images
 
-    answer_test_images(BUNDLE, images, sample, out, budget_minutes, "empty" if on_bad_image == "empty" else "strict")
+    submit_test_images(BUNDLE, images, sample, out, budget_minutes, "empty" if on_bad_image == "empty" else "strict")
 
 
 def parse_args() -> argparse.Namespace:

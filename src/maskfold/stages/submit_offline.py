@@ -37,7 +37,7 @@ from maskfold.submission.usable_rules import checked_artefact
 TRIAL_IMAGES = 8  # timed for the estimate
 
 
-def answer_test_images(
+def submit_test_images(
     bundle: Path,
     images: Path,
     sample: Path | None,
