@@ -14,6 +14,8 @@ FLIP_TIMES_CHANCE = 2.0  # and so many times what images without any asymmetry s
 
 # Copies are looked for, to keep them in one fold, only if that takes no longer.
 COPIES_SECONDS, COPIES_SHARE = 40.0, 0.03  # share of the budget
+COPY_PAIR_SECONDS = 0.002  # to compare two images closely
+LARGEST_GROUP = 0.3  # of the images: larger ones are no copies, but images of one kind
 
 # Speed measurement.
 SPEED_SECONDS, SPEED_SHARE = 40.0, 0.05  # at most, and of the budget
@@ -67,7 +69,6 @@ UNBALANCED = 3.0  # times as many images of the most common class as of the rare
 CLASS_BALANCE = 0.8
 SMALL_COVERAGE = 0.02  # of a non-empty image: crops on objects
 DEFECT_CROPS = 0.8
-EMA_DECAY = 0.99
 
 # Folds and the clock: shares of the budget.
 FIRST_SHARE = 0.1  # training of the first run (docs/results.md)

@@ -7,14 +7,19 @@ import shlex
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from maskfold.artefacts.files import whole_file
 from maskfold.artefacts.paths import display, resolve
 from maskfold.config import REPOSITORY, load_experiment
+from maskfold.data.competition import Competition
+from maskfold.data.recognition.recognise import Found
 from maskfold.errors import UsageError
 from maskfold.planning.checks import warnings_of
+from maskfold.planning.constants import COPIES_SECONDS, COPIES_SHARE
+from maskfold.planning.copies import find_copies
 from maskfold.planning.data_choices import choose_data
 from maskfold.planning.draft import GIVEN, Draft
 from maskfold.planning.fingerprint import fingerprint
@@ -128,8 +133,10 @@ def _planned(request: PlanRequest, started: float) -> tuple[str, str]:
     metric, origin = chosen_metric(request.metric)
     draft.choose("tuning.metric", metric, origin)
     data, competition, notes = choose_data(draft, request.data)
+    root = resolve(str(draft.value("output_root", ".")))
+    machine = this_machine(request.cores, root)
+    data, competition = _with_groups(draft, data, competition, request, machine.cores)
     facts = fingerprint(competition)
-    machine = this_machine(request.cores, resolve(str(draft.value("output_root", "."))))
     for line in (*facts_in_words(facts), machine.in_words):
         print(f"plan: {line}", flush=True)
     for line in warnings_of(facts):
@@ -150,6 +157,25 @@ def _planned(request: PlanRequest, started: float) -> tuple[str, str]:
     tree = in_order(draft.tree(), draft.config().model_dump(mode="json"))
     text = plan_text(tree, draft.reasons(), heading, request.command, notes)
     return text, first_run_text(first_run(draft, clock, facts), f"{request.run_name}.yaml")
+
+
+def _with_groups(
+    draft: Draft, data: Found, competition: Competition, request: PlanRequest, cores: int
+) -> tuple[Found, Competition]:
+    """The data with groups of copies, written to folds/<name>.groups.csv, unless there are groups or no copies."""
+    if "group" in competition.train or "groups_csv" in (draft.given.get("data") or {}):
+        return data, competition
+    copies = find_copies(competition, min(COPIES_SECONDS, COPIES_SHARE * 60 * request.minutes), cores)
+    print(f"plan: {copies.words}", flush=True)
+    if copies.groups is None:
+        return data, competition
+    path = resolve(str(draft.value("output_root", "."))) / "folds" / f"{request.run_name}.groups.csv"
+    with whole_file(path) as temporary:
+        copies.groups.to_csv(temporary, index=False)
+    draft.choose("data.groups_csv", str(path), f"{copies.words}; each stays in one fold")
+    data = data.model_copy(update={"groups_csv": str(path)})
+    group = copies.groups["GroupId"].to_numpy()
+    return data, replace(competition, train=competition.train.assign(group=group))
 
 
 def _explain(config: dict[str, Any], path: Path) -> None:
