@@ -133,6 +133,7 @@ def _timed(config: Experiment, competition: Competition, seconds: float) -> Spee
     optimizer = torch.optim.AdamW(model.parameters())
 
     def train() -> None:
+        """One step."""
         with runtime.autocast():
             value = loss(model(pixels), masks)
         value.backward()
@@ -140,6 +141,7 @@ def _timed(config: Experiment, competition: Competition, seconds: float) -> Spee
         optimizer.zero_grad()
 
     def predict() -> None:
+        """One forward pass."""
         with torch.no_grad(), runtime.autocast():
             model(pixels)
 

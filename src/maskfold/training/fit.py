@@ -229,6 +229,7 @@ class _LastCheckpoint(ModelCheckpoint):
     saved = 0.0
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Save it, if it is time."""
         ends = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
         if ends or time.monotonic() - self.saved > _CHECKPOINT_SECONDS:
             super().on_train_epoch_end(trainer, pl_module)
