@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Hashable
 from pathlib import Path
@@ -18,6 +19,8 @@ from maskfold.execution.memory import peak_memory_mb, reset_peak_memory
 from maskfold.training.clock import TrainingClock
 from maskfold.training.module import FoldModule
 
+SILENCE_SECONDS = 30.0  # within an epoch, at most, in a log
+
 
 class HistoryCallback(Callback):
     """Writes history.csv whole after every epoch; a resumed training drops the rows of epochs that it repeats."""
@@ -25,7 +28,7 @@ class HistoryCallback(Callback):
     def __init__(self, history_csv: Path, title: str, clock: TrainingClock | None = None) -> None:
         self.history_csv, self.title, self.clock = history_csv, title, clock
         self.rows: list[dict[Hashable, Any]] = []
-        self.started = 0.0
+        self.started = self.said = 0.0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Keep the rows of the epochs before the first one that is trained."""
@@ -36,7 +39,33 @@ class HistoryCallback(Callback):
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the epoch's clock."""
-        self.started = time.monotonic()
+        self.started = self.said = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """In a log, where no progress bar shows, print a line now and then within a long epoch."""
+        now, steps = time.monotonic(), int(trainer.num_training_batches)
+        if now - self.said < SILENCE_SECONDS or sys.stdout.isatty() or batch_idx + 1 == steps:
+            return
+        if trainer.is_global_zero:
+            assert isinstance(pl_module, FoldModule)
+            self.said, done = now, batch_idx + 1
+            images = done * len(batch.pixels) * trainer.world_size / (now - self.started)
+            left = (
+                (now - self.started) / done * (steps * (trainer.max_epochs or 1) - trainer.current_epoch * steps - done)
+            )
+            print(
+                f"  {self.title} epoch {trainer.current_epoch + 1}/{trainer.max_epochs}, step {done}/{steps}: loss "
+                f"{pl_module.mean_train_loss():.3f}, {images:.0f} images a second, {self._left(left)}",
+                flush=True,
+            )
+
+    def _left(self, seconds: float) -> str:
+        """The time left in words: by the speed so far, or by the clock where that ends earlier."""
+        if self.clock is not None:
+            seconds = min(seconds, self.clock.seconds - self.clock.elapsed)
+        return f"{max(0.0, seconds) / 60:.0f} min left"
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the epoch's row; its validation, if any, has ended."""
@@ -63,15 +92,13 @@ class HistoryCallback(Callback):
 
     def _print(self, row: dict[Hashable, Any], epochs: int) -> None:
         seconds = sum(past["seconds"] for past in self.rows) / len(self.rows)
-        left = seconds * (epochs - 1 - row["epoch"])
-        if self.clock is not None:
-            left = min(left, self.clock.seconds - self.clock.elapsed)
+        left = self._left(seconds * (epochs - 1 - row["epoch"]))
         line = f"  {self.title} epoch {row['epoch'] + 1}/{epochs}: loss {row['train_loss']:.3f}"
         if not math.isnan(row["valid_metric"]):
             classes = " ".join(f"{value:.2f}" for key, value in row.items() if str(key).startswith("dice_"))
             line += f" (validation {row['valid_loss']:.3f}), metric {row['valid_metric']:.4f}"
             line += f", non-empty Dice {classes}"
-        print(f"{line}, {row['seconds']:.0f} s, {max(0, left) / 60:.0f} min left", flush=True)
+        print(f"{line}, {row['seconds']:.0f} s, {left}", flush=True)
 
 
 def _peak_memory_mb() -> float:
