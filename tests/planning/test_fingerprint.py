@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from maskfold.data.competition import Competition
-from maskfold.planning.checks import warnings_of
+from maskfold.planning.checks import draw_tests, rare_classes, unlike_tests
 from maskfold.planning.fingerprint import fingerprint
 from maskfold.planning.words import facts_in_words
 
@@ -81,14 +81,28 @@ def test_masks_below_are_asymmetric(tmp_path):
 def test_test_images_unlike_the_training_images_are_warned_of(tmp_path):
     masks = [squares((5, 5))[None]] * 6
     (tmp_path / "alike").mkdir()
-    assert warnings_of(fingerprint(competition(tmp_path / "alike", masks))) == []
-    [warning] = warnings_of(fingerprint(competition(tmp_path, masks, test_value=200)))
+    assert unlike_tests(fingerprint(competition(tmp_path / "alike", masks))) == []
+    bright = competition(tmp_path, masks, test_value=200)
+    [warning] = unlike_tests(fingerprint(bright))
     assert "brighter than the training images (mean grey 200 against 101" in warning
+    draw_tests(bright, tmp_path / "tests.png")
+    picture = cv2.imread(str(tmp_path / "tests.png"))
+    assert picture.shape == (400, 1200, 3)
+    assert picture[5, 5, 0] in (100, 101, 102)  # a training image above
+    assert picture[205, 5, 0] == 200  # a test image below
+
+
+def test_colours_that_only_the_training_images_have(tmp_path):
+    data = competition(tmp_path, [squares((5, 5))[None]] * 3)
+    for path in data.train["path"]:
+        cv2.imwrite(path, np.full((60, 80, 3), (90, 100, 110), np.uint8))
+    [warning] = unlike_tests(fingerprint(data))
+    assert "100% of them are grey, and 0% of the training images" in warning
 
 
 def test_classes_without_or_with_one_image_are_warned_of(tmp_path):
     masks = [np.stack([squares((5, 5)), BLANK])] + [np.stack([BLANK, BLANK])] * 3
-    one, none = warnings_of(fingerprint(competition(tmp_path, masks)))
+    one, none = rare_classes(fingerprint(competition(tmp_path, masks)))
     assert "one image shows class a" in one
     assert "shows class b" in none
 

@@ -130,6 +130,11 @@ class RunPaths:
         return self.run / "contents.csv"
 
     @property
+    def tests_png(self) -> Path:
+        """Some training images and test images, drawn where a plan found that they differ."""
+        return self.root / "reports" / f"{self.name}.tests.png"
+
+    @property
     def labels_png(self) -> Path:
         """Six images with their masks, as `data.format: auto` understands the labels."""
         return self.root / "reports" / f"{self.name}.labels.png"

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from maskfold.planning.constants import UNLIKE_DEVIATIONS
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from maskfold.artefacts.files import whole_file
+from maskfold.data.competition import Competition
+from maskfold.data.images.decoding import read_for_display
+from maskfold.planning.constants import UNLIKE_DEVIATIONS, UNLIKE_GREY
 from maskfold.planning.fingerprint import Fingerprint
 
+_COLUMNS, _CELL_PX = 6, 200  # of the picture
 
-def warnings_of(facts: Fingerprint) -> list[str]:
-    """One line for each class with hardly any image, and for each way in which test images differ from the training."""
+
+def rare_classes(facts: Fingerprint) -> list[str]:
+    """One line for each class with hardly any image."""
     lines = []
     for each in facts.classes:
         if each.images == 0:
             lines.append(f"no image whose masks were read shows class {each.name}; it cannot be learned from none")
         elif each.images == 1:
             lines.append(f"one image shows class {each.name}: it is either learned from or scored on, never both")
-    return lines + _unlike(facts)
+    return lines
 
 
-def _unlike(facts: Fingerprint) -> list[str]:
-    """How test images differ from the training images."""
+def unlike_tests(facts: Fingerprint) -> list[str]:
+    """One line for each way in which the test images differ from the training images."""
     if facts.test_brightness is None or not facts.test_sizes:
         return []
     lines = []
@@ -30,6 +40,9 @@ def _unlike(facts: Fingerprint) -> list[str]:
             f"the test images are {than} than the training images (mean grey {facts.test_brightness[0]:.0f} against "
             f"{mean:.0f} ± {deviation:.0f}): scores may not carry over"
         )
+    if facts.test_grey is not None and abs(facts.test_grey - facts.grey) > UNLIKE_GREY:
+        shares = f"{facts.test_grey:.0%} of them are grey, and {facts.grey:.0%} of the training images"
+        lines.append(f"the test images have other colours than the training images: {shares}")
     trained, tested = (_median_area(sizes) for sizes in (facts.sizes, facts.test_sizes))
     if not 0.5 < tested / trained < 2:
         lines.append(
@@ -37,6 +50,19 @@ def _unlike(facts: Fingerprint) -> list[str]:
             "another size there, and scores may not carry over"
         )
     return lines
+
+
+def draw_tests(competition: Competition, path: Path) -> None:
+    """Write a png of some training images, and below them as many test images, each spread over its table."""
+    sheet = Image.new("RGB", (_COLUMNS * _CELL_PX, 2 * _CELL_PX), "white")
+    for row, table in enumerate((competition.train, competition.readable_test)):
+        places = np.linspace(0, len(table) - 1, min(_COLUMNS, len(table))).round().astype(int)
+        for column, file in enumerate(table["path"].iloc[places]):
+            picture = Image.fromarray(read_for_display(Path(file)))
+            picture.thumbnail((_CELL_PX - 4, _CELL_PX - 4))
+            sheet.paste(picture, (column * _CELL_PX, row * _CELL_PX))
+    with whole_file(path) as temporary:
+        sheet.save(temporary, format="PNG")
 
 
 def _median_area(sizes: dict[tuple[int, int], int]) -> float:

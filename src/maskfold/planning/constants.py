@@ -8,6 +8,8 @@ SPECK = 0.005  # of the area of the largest object of a mask: smaller ones are s
 LABEL_SECONDS = 6.0  # of reading further masks, for the share of empty images and the images of each class
 UNLIKE_DEVIATIONS = 1.0  # between the mean brightness of training and test images, in deviations of the training images
 
+UNLIKE_GREY = 0.5  # between their shares of grey images
+
 # Symmetry: share of the variation of mask positions that is one same asymmetry of all images (docs/results.md).
 FLIP_LIMIT = {"horizontal": 0.2, "vertical": 0.0}
 FLIP_TIMES_CHANCE = 2.0  # and so many times what images without any asymmetry show by chance

@@ -51,7 +51,7 @@ class Fingerprint:
     empty_share: of them; coverage: covered share of a non-empty image, mean; together: pairs of classes -> share of the
     images of the rarer one that show the other too; symmetry: flip -> share of the asymmetry, images that have one;
     brightness, test_brightness: mean and deviation over images of their mean grey, 0 to 255;
-    valid: how many of the images are the competition's own validation images.
+    valid: how many of the images are the competition's own validation images; test_grey: as grey, of the test images.
     """
 
     images: int
@@ -71,6 +71,7 @@ class Fingerprint:
     brightness: tuple[float, float] = (0.0, 0.0)
     test_brightness: tuple[float, float] | None = None
     valid: int = 0
+    test_grey: float | None = None
 
     @property
     def median_size(self) -> Size:
@@ -130,6 +131,7 @@ def fingerprint(competition: Competition, seed: int = 0) -> Fingerprint:
         symmetry={flip: asymmetry(stacked, flip) for flip in ("horizontal", "vertical")},
         brightness=_brightness([look[2] for look in looks]),
         test_brightness=_brightness([look[2] for look in test_looks]) if test_looks else None,
+        test_grey=float(np.mean([look[1] for look in test_looks])) if test_looks else None,
         valid=int((train["split"] == "valid").sum()) if "split" in train else 0,
     )
 

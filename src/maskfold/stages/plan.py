@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from maskfold.artefacts.files import whole_file
-from maskfold.artefacts.paths import display, resolve
+from maskfold.artefacts.paths import RunPaths, display, resolve
 from maskfold.config import REPOSITORY, load_experiment
 from maskfold.data.competition import Competition
 from maskfold.data.recognition.recognise import Found
 from maskfold.errors import UsageError
-from maskfold.planning.checks import warnings_of
+from maskfold.planning.checks import draw_tests, rare_classes, unlike_tests
 from maskfold.planning.constants import COPIES_SECONDS, COPIES_SHARE
 from maskfold.planning.copies import find_copies
 from maskfold.planning.data_choices import choose_data
 from maskfold.planning.draft import GIVEN, Draft
-from maskfold.planning.fingerprint import fingerprint
+from maskfold.planning.fingerprint import Fingerprint, fingerprint
 from maskfold.planning.folds_choices import first_run
 from maskfold.planning.machine import this_machine
 from maskfold.planning.metric import METRICS, chosen_metric
@@ -139,8 +139,7 @@ def _planned(request: PlanRequest, started: float) -> tuple[str, str]:
     facts = fingerprint(competition)
     for line in (*facts_in_words(facts), machine.in_words):
         print(f"plan: {line}", flush=True)
-    for line in warnings_of(facts):
-        print(f"plan: warning: {line}", flush=True)
+    _warn(facts, competition, RunPaths(root, str(draft.value("name")), fold_models=0).tests_png)
     encoders = preferred(machine, request.minutes)
     weights = weights_at_hand(request.weights, request.data.resolve(), REPOSITORY, encoders)
     situation = Situation(facts, machine, weights, request.minutes, started)
@@ -157,6 +156,16 @@ def _planned(request: PlanRequest, started: float) -> tuple[str, str]:
     tree = in_order(draft.tree(), draft.config().model_dump(mode="json"))
     text = plan_text(tree, draft.reasons(), heading, request.command, notes)
     return text, first_run_text(first_run(draft, clock, facts), f"{request.run_name}.yaml")
+
+
+def _warn(facts: Fingerprint, competition: Competition, picture: Path) -> None:
+    """Print what is unusual about the data; test images unlike the training images are drawn."""
+    unlike = unlike_tests(facts)
+    for line in (*rare_classes(facts), *unlike):
+        print(f"plan: warning: {line}", flush=True)
+    if unlike:
+        draw_tests(competition, picture)
+        print(f"plan: look at {display(picture)}: training images above, test images below", flush=True)
 
 
 def _with_groups(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import yaml
@@ -15,9 +15,9 @@ from maskfold.data.problems import data_root
 from maskfold.data.recognition.coco import coco_proposals
 from maskfold.data.recognition.csv import csvs_of_runs
 from maskfold.data.recognition.csv_paths import csvs_of_paths
-from maskfold.data.recognition.folders import folders_below
+from maskfold.data.recognition.folders import Folder, folders_below
 from maskfold.data.recognition.mask_folders import mask_folder_proposals
-from maskfold.data.recognition.proposal import Proposal
+from maskfold.data.recognition.proposal import Proposal, counted, listed
 from maskfold.errors import DataError
 
 Found = RleCsvData | MaskFoldersData | PathsCsvData | CocoData
@@ -61,7 +61,7 @@ def recognise(data: AutoData) -> tuple[Found, str]:
             [
                 f"{root}: data.format: auto found no labels; it looks for COCO json, csv files of run lengths or of "
                 "paths, and folders of masks next to folders of photos, at most two folders deep. "
-                f"The folder holds {_content(root)}",
+                f"The folder holds {_content(root, folders)}",
                 *misses,
             ]
         )
@@ -121,6 +121,8 @@ def _plain(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _content(root: Path) -> str:
-    names = sorted(path.name + ("/" if path.is_dir() else "") for path in root.iterdir())
-    return ", ".join(names[:12]) + (", …" if len(names) > 12 else "") or "nothing"
+def _content(root: Path, folders: Sequence[Folder]) -> str:
+    """The first files of a folder, and the folders in it with their images."""
+    files = sorted(path.name for path in root.iterdir() if not path.is_dir())
+    inside = [f"{folder.name}/ ({counted(len(folder.images), 'image')})" for folder in folders]
+    return listed([*inside, *files], 20) or "nothing"
