@@ -52,9 +52,8 @@ class HistoryCallback(Callback):
             assert isinstance(pl_module, FoldModule)
             self.said, done = now, batch_idx + 1
             images = done * len(batch.pixels) * trainer.world_size / (now - self.started)
-            left = (
-                (now - self.started) / done * (steps * (trainer.max_epochs or 1) - trainer.current_epoch * steps - done)
-            )
+            ahead = steps * ((trainer.max_epochs or 1) - trainer.current_epoch) - done
+            left = (now - self.started) / done * ahead
             print(
                 f"  {self.title} epoch {trainer.current_epoch + 1}/{trainer.max_epochs}, step {done}/{steps}: loss "
                 f"{pl_module.mean_train_loss():.3f}, {images:.0f} images a second, {self._left(left)}",
