@@ -36,7 +36,7 @@ def curve_charts(histories: dict[str, pd.DataFrame]) -> list[tuple[str, Markup]]
             Marks(history["epoch"] + 1, history[column], number, f"{name}, {column}", dashed=dashed)
             for number, (name, history) in enumerate(histories.items())
             for column, dashed in columns.items()
-            if column in history
+            if column in history and history[column].notna().any()
         ]
         if marks:
             x = axis("epoch", *(each.x for each in marks), whole=True)

@@ -84,7 +84,7 @@ def _write_index(
         folds=fold_rows(oof),
         fold_classes={f"fold {fold}": values for fold, values in fold_class_scores(oof).items()},
         trainings=trainings,
-        training_dice={str(row["name"]): row["dice"] for row in trainings},
+        training_dice={str(row["name"]): row["dice"] for row in trainings if row["metric"] == row["metric"]},  # not NaN
         curves=curve_charts(found),
         surfaces=[write_surface(score_tables, index, entry, folder) for index, entry in enumerate(tuned.classes)],
         calibration=calibration_rows(oof, passed),
