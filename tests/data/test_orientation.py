@@ -158,6 +158,15 @@ def test_masks_with_an_orientation_are_turned_like_photos(tmp_path):
         open_competition(data.model_copy(update={"orientation": "auto"}), 1)
 
 
+def test_masks_with_an_orientation_decide_nothing(tmp_path):
+    """A photo and its mask may be turned alike, while other masks are of what a viewer shows."""
+    data = write_photos(tmp_path, (6, 3))
+    assert len(open_competition(data).train) == 2
+    write_photo(tmp_path / "train_mask" / "p0.png", cv2.imread(str(tmp_path / "train_mask/p0.png"), 0), 6)
+    with pytest.raises(DataError, match=r"2 of 2 training images, 1 of 2 masks have one"):
+        open_competition(data)
+
+
 def test_masks_of_the_other_size_name_the_setting_that_reads_them(tmp_path):
     data = write_photos(tmp_path / "shown", (6, 6), shown=(0, 1))
     with pytest.raises(DataError, match=r"sides are swapped.*set data\.orientation: upright"):

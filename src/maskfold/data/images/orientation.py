@@ -42,7 +42,7 @@ def exif_orientation(path: Path) -> int:
 
 
 def _png_may_turn(file: BinaryIO) -> bool:
-    """Whether a chunk of a png, read up to its first chunk, may hold an orientation: Pillow decodes it to look."""
+    """Whether a png, read up to its first chunk, has one that may hold an orientation; Pillow would decode it all."""
     while True:
         length, kind = struct.unpack(">I4s", file.read(8))
         if kind in _PNG_TEXT:
@@ -66,12 +66,13 @@ def undecided_orientation(
 
     train, test: image_id, path, height, width; masks: mask files; sized: training images whose labels state a size that
     was found to be that of the stored pixels: this decides it for all files as soon as one of these images would be
-    shown with its sides exchanged.
+    shown with its sides exchanged, unless masks have an orientation themselves.
     """
     tables = {"training images": train, "test images": test}
     files = {name: [Path(path) for path in table["path"]] for name, table in tables.items()} | {"masks": [*masks]}
     turned = orientations(path for paths in files.values() for path in paths)
-    if not turned or _as_stored(train, turned, sized):
+    plain_masks = not any(path in turned for path in files["masks"])
+    if not turned or (plain_masks and _as_stored(train, turned, sized)):
         return []
     counts = [
         f"{found} of {len(paths)} {name}"
