@@ -41,7 +41,9 @@ def choose_data(draft: Draft, folder: Path) -> tuple[Found, Competition, list[st
     section = _validated(given | {"root": root})
     section, competition = _with_sample(section, folder)
     values = section.model_dump(mode="json", exclude_unset=True)
-    for key, field in type(section).model_fields.items():
+    fields = type(section).model_fields
+    for key in ("format", *(name for name in fields if name != "format")):
+        field = fields[key]
         if key in values and (values[key] is not None or field.default is not None):
             draft.choose(f"data.{key}", values[key], "")
     return section, competition, notes

@@ -59,7 +59,9 @@ def choose_folds(
         draft.choose("folds.kind", "k_fold", f"{facts.images} images are too few to hold some out")
         draft.choose("folds.count", 2, "each half is scored by a model of the other")
         return _work(draft, facts, budget)
-    draft.choose("folds.kind", "hold_out", f"three folds would have less than {FOLD_EPOCHS:.0f} epochs each{of_groups}")
+    draft.choose(
+        "folds.kind", "hold_out", f"three folds would have fewer than {FOLD_EPOCHS:.0f} epochs each{of_groups}"
+    )
     draft.choose("folds.share", share, f"{held} images to tune and score on, of {facts.images:,}")
     draft.choose("folds.count", _parts(held, units), _PARTS)
     return _work(draft, facts, budget)

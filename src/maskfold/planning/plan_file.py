@@ -43,7 +43,8 @@ def plan_text(
 def in_order(tree: Mapping[str, Any], like: Mapping[str, Any]) -> dict[str, Any]:
     """The tree with its keys in the order of another one, section by section."""
     found: dict[str, Any] = {}
-    for name in [*(name for name in like if name in tree), *(name for name in tree if name not in like)]:
+    first = [name for name in ("format",) if name in tree]  # what kind of data the other keys belong to
+    for name in dict.fromkeys([*first, *(name for name in like if name in tree), *tree]):
         value, other = tree[name], like.get(name)
         found[name] = in_order(value, other) if isinstance(value, dict) and isinstance(other, dict) else value
     return found

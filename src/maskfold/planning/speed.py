@@ -153,7 +153,7 @@ def _timed(config: Experiment, competition: Competition, seconds: float) -> Spee
     model.eval()
     forward = _seconds(predict, runtime, 0.2 * seconds) / len(draws)
     weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
-    busy = runtime.device.type == "cpu" and used[0] < _BUSY * used[1] * min(torch.get_num_threads(), 1)
+    busy = runtime.device.type == "cpu" and used[0] < _BUSY * used[1]
     return Speed(pixels.shape[2] * pixels.shape[3], sample, step, forward, memory, weights, busy)
 
 
