@@ -100,7 +100,7 @@ def test_all_kinds_of_segmentation_give_their_masks(root):
 
 
 def test_crowds_can_be_left_out(root):
-    masks = open_competition(data_of(root, crowd="ignore")).masks
+    masks = open_competition(data_of(root, crowd="background")).masks
     assert masks("b.png")[0].sum() == 6
 
 

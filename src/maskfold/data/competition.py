@@ -69,6 +69,11 @@ class Competition:
         """The rows of `test` that can be predicted."""
         return self.test[~self.test["image_id"].isin(list(self.unreadable))]
 
+    @property
+    def label_images(self) -> tuple[Path, ...]:
+        """All files of masks and ignore masks."""
+        return (*self.mask_files, *self.ignore_files)
+
     def test_files(self) -> dict[str, Path]:
         """image_id -> file of every test image."""
         return dict(zip(self.test["image_id"].tolist(), map(Path, self.test["path"]), strict=True))

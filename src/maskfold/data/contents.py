@@ -29,7 +29,7 @@ def verify_contents(competition: Competition, record: Path) -> int:
     and modification time stayed the same; such files keep their entries.
     """
     paths = {Path(path) for table in (competition.train, competition.test) for path in table["path"]}
-    found = _hashes(sorted(paths | set(competition.mask_files)))
+    found = _hashes(sorted(paths | set(competition.label_images)))
     known = _known(record)
     both = found.merge(known, on=_STAMP, suffixes=("", "_before"))
     changed = both.loc[both["sha256"] != both["sha256_before"], "path"].tolist()

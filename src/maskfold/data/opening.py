@@ -6,12 +6,13 @@ from pathlib import Path
 
 from maskfold.config import CocoData, DataConfig, MaskFoldersData, Orientation, PathsCsvData
 from maskfold.data.competition import Competition, OnBadImage
+from maskfold.data.formats.ignore_masks import with_ignore_masks
 from maskfold.data.formats.mask_folders import open_mask_folders
 from maskfold.data.formats.paths_csv import open_paths_csv
 from maskfold.data.formats.rle_csv import open_rle_csv
 from maskfold.data.images.orientation import orientations, undecided_orientation
 from maskfold.data.problems import Problems, data_root
-from maskfold.data.recognition.recognise import explicit_data
+from maskfold.data.recognition.recognise import Found, explicit_data
 from maskfold.data.unused import report_unused
 from maskfold.data.validation import with_channels
 from maskfold.errors import DataError
@@ -34,7 +35,7 @@ def open_competition(
     report_unused(competition, problems.unused, data_root(data.root))
     if data.orientation == "auto":
         train, test = competition.train, competition.readable_test
-        undecided = undecided_orientation(train, test, competition.mask_files, competition.sized)
+        undecided = undecided_orientation(train, test, competition.label_images, competition.sized)
         problems += undecided
         if undecided and not tolerant:
             raise DataError(undecided)
@@ -50,13 +51,18 @@ def settled_orientation(data: DataConfig) -> Orientation:
     except DataError:  # the training data is no longer there
         return "auto"
     train = competition.train
-    undecided = undecided_orientation(train, competition.test, competition.mask_files, competition.sized)
+    undecided = undecided_orientation(train, competition.test, competition.label_images, competition.sized)
     return "stored" if orientations(map(Path, train["path"])) and not undecided else "auto"
 
 
 def read_competition(data: DataConfig, on_bad_image: OnBadImage, problems: Problems) -> Competition:
     """As `open_competition`, without a word about files that are not used."""
     data = explicit_data(data)
+    return with_ignore_masks(_read(data, on_bad_image, problems), data, problems)
+
+
+def _read(data: Found, on_bad_image: OnBadImage, problems: Problems) -> Competition:
+    """The competition without what `data.ignore_masks` names."""
     if isinstance(data, MaskFoldersData):
         return open_mask_folders(data, on_bad_image, problems)
     if isinstance(data, PathsCsvData):

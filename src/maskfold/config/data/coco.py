@@ -38,8 +38,9 @@ class CocoData(LabelledData):
     """Classes made of several categories, as `{vehicle: [car, bus]}`, or of all (`{object: all}`). A class that is not
     in it is the category of the same name."""
 
-    crowd: Literal["use", "ignore"] = "use"
-    """Annotations with iscrowd 1: part of the masks, or left out."""
+    crowd: Literal["use", "background", "ignore"] = "use"
+    """Annotations of classes with iscrowd 1. `use`: part of the masks. `background`: left out. `ignore`: their pixels,
+    unless another annotation shows them, count as not labelled (see `ignore_masks`)."""
 
     unlisted_images: Literal["refuse", "ignore", "empty"] = "refuse"
     """Files in the folder that the json does not list: an error, left out, or empty images."""

@@ -63,6 +63,11 @@ class LabelledData(AnyData):
     """A csv with the columns ImageId and GroupId: images of one group (of one object, say) stay in one fold. null:
     none."""
 
+    ignore_masks: str | None = None
+    """Masks of the pixels that nobody labelled, which losses, scores and the label audit leave out: a folder, or a
+    pattern such as `void/{stem}_ignore.png`, where `{stem}` is the image id without suffix. Pixels that are not 0 are
+    ignored; an image without such a file is labelled everywhere. null: none."""
+
     check: Literal["auto", "decode", "header"] = "auto"
     """How image files are checked before any work. `decode`: each is decoded once. `header`: only its size and its end
     are looked at. `auto`: `header` if more than 20,000 files are new, else `decode`."""
@@ -71,4 +76,6 @@ class LabelledData(AnyData):
     def _distinct_classes(self) -> LabelledData:
         if len(set(self.class_names)) != len(self.class_names):
             raise ValueError(f"class_names: each name once, found {list(self.class_names)}")
+        if self.ignore_masks is not None and "{" in self.ignore_masks and self.ignore_masks.count("{stem}") != 1:
+            raise ValueError(f"ignore_masks: expected a folder, or {{stem}} once, found {self.ignore_masks!r}")
         return self

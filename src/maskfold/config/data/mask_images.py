@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -39,6 +39,10 @@ class MaskImageData(LabelledData):
     background_colours: tuple[_Colour, ...] = ((0, 0, 0),)
     """With `colour`: colours of the background."""
 
+    ignore_value: Annotated[int, Field(ge=0)] | _Colour | None = None
+    """Value of pixels that nobody labelled (often 255), which losses, scores and the label audit leave out; with
+    `colour` a colour. A pixel is ignored if any mask file of its image has this value there. null: none."""
+
     resize_masks: bool = False
     """Resize a mask of another size than its photo (nearest pixel). Otherwise it is an error."""
 
@@ -52,12 +56,22 @@ class MaskImageData(LabelledData):
                 raise ValueError(f"{key}: must name each of class_names, {list(self.class_names)}")
         if self.labels == "colour" and self.class_colours is None:
             raise ValueError("labels: colour needs class_colours, for example {cat: [255, 0, 0]}")
+        if self.ignore_value is not None and isinstance(self.ignore_value, int) == (self.labels == "colour"):
+            expected = "a colour, [red, green, blue]" if self.labels == "colour" else "one number"
+            raise ValueError(f"ignore_value: expected {expected} with labels: {self.labels}, found {self.ignore_value}")
         values = [value for own in self.values_of() for value in own]
+        if self.ignore_number in values:
+            raise ValueError(f"ignore_value: {self.ignore_value} is a value of a class or of the background too")
         if self.labels != "binary" and len(set(values)) != len(values):
             raise ValueError(
                 "class_values or class_colours: two classes, or a class and the background, have one in common"
             )
         return self
+
+    @property
+    def ignore_number(self) -> int | None:
+        """The ignored value, a colour as one number."""
+        return _packed(self.ignore_value) if isinstance(self.ignore_value, tuple) else self.ignore_value
 
     def values_of(self) -> tuple[tuple[int, ...], ...]:
         """The values of the background, then of each class; a colour as one number, red * 65536 + green * 256 + blue.

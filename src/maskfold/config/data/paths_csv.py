@@ -26,6 +26,10 @@ class PathColumns(Section):
     id: str | None = None
     """Column of the image id. null: the file name without suffix."""
 
+    ignore: str | None = None
+    """Column of the path of a mask of ignored pixels (see `ignore_masks`); a blank field means that all are labelled.
+    null: none."""
+
     group: str | None = None
     """Column of the group; images of one group stay in one fold. null: none."""
 

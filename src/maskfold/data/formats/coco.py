@@ -30,8 +30,10 @@ from maskfold.data.validation import (
     readable,
 )
 from maskfold.errors import DataError
+from maskfold.pixels.metrics import without
 
-_NONE = -1  # the class of an annotation that is left out
+_NONE = -1  # the class of an annotation that is left out …
+_IGNORED = -2  # … and of one whose pixels count as not labelled
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class CocoMasks:
     """Draws the masks of an image from its annotations in the json when asked; picklable, and small.
 
     places: image_id -> (index of its json, row of the image in it); sizes: image_id -> (height, width) in px; classes:
-    of each json the class index of every annotation, (annotations,) int16, _NONE where it is left out.
+    of each json the class index of every annotation, (annotations,) int16, _NONE where it is left out, _IGNORED where
+    its pixels are not labelled.
     """
 
     indices: tuple[CocoIndex, ...]
@@ -52,8 +55,22 @@ class CocoMasks:
         """(C, H, W) uint8 in {0, 1} of a training image; KeyError for any other."""
         height, width = self.sizes[image_id]
         masks = np.zeros((self.class_count, height, width), dtype=np.uint8)
+        for class_index, parts in self._annotations(image_id).items():
+            if class_index != _IGNORED:
+                masks[class_index] = draw_segments(parts, height, width)
+        return masks
+
+    def ignored(self, image_id: str) -> np.ndarray:
+        """(H, W) uint8 in {0, 1}, 1 where only annotations are whose pixels are not labelled; KeyError as above."""
+        height, width = self.sizes[image_id]
+        parts = self._annotations(image_id).get(_IGNORED, [])
+        drawn = draw_segments(parts, height, width) if parts else np.zeros((height, width), dtype=np.uint8)
+        return without(drawn, self(image_id).max(axis=0)) if parts else drawn
+
+    def _annotations(self, image_id: str) -> dict[int, list[dict[str, object]]]:
+        """Class index or _IGNORED -> the annotations of an image."""
         if image_id not in self.places:
-            return masks
+            return {}
         number, row = self.places[image_id]
         index, classes = self.indices[number], self.classes[number]
         first, last = np.searchsorted(index.image, [row, row + 1]).tolist()
@@ -62,9 +79,7 @@ class CocoMasks:
             if classes[annotation] != _NONE:
                 found = read_item(index.path, int(index.offset[annotation]), int(index.length[annotation]))
                 shown.setdefault(int(classes[annotation]), []).append(found)
-        for class_index, parts in shown.items():
-            masks[class_index] = draw_segments(parts, height, width)
-        return masks
+        return shown
 
 
 def open_coco(data: CocoData, on_bad_image: OnBadImage = "strict", problems: Problems | None = None) -> Competition:
@@ -93,22 +108,24 @@ def open_coco(data: CocoData, on_bad_image: OnBadImage = "strict", problems: Pro
     problems.raise_any()
     train, test = readable(train, headers), readable(test, headers)
     group_files = () if data.groups_csv is None else (root / data.groups_csv,)
+    masks = CocoMasks(
+        tuple(split.index for split in splits),
+        tuple(split.classes for split in splits),
+        places,
+        {image_id: headers[path][:2] for image_id, path in train.items()},
+        len(data.class_names),
+    )
     return Competition(
         class_names=data.class_names,
         train=image_table(train, headers, groups or None, valid_ids),
         test=image_table(test, headers),
-        masks=CocoMasks(
-            tuple(split.index for split in splits),
-            tuple(split.classes for split in splits),
-            places,
-            {image_id: headers[path][:2] for image_id, path in train.items()},
-            len(data.class_names),
-        ),
+        masks=masks,
         label_files=(*(split.json for split in splits), *group_files),
         sized=frozenset(places),
         reading=reading_of(data),
         sample_submission=sample,
         unreadable=unreadable,
+        ignored=masks.ignored if data.crowd == "ignore" else None,
     )
 
 
@@ -205,7 +222,7 @@ def _inside(folder: Path, name: str, files: Mapping[str, Path], problems: Proble
 
 
 def class_of_annotation(index: CocoIndex, data: CocoData) -> np.ndarray:
-    """The class index of every annotation, (annotations,) int16; _NONE where it is left out.
+    """The class index of every annotation, (annotations,) int16; _NONE or _IGNORED where it is in no mask.
 
     Raises DataError for classes and merged categories that the json does not have, and categories of two classes.
     """
@@ -227,4 +244,7 @@ def class_of_annotation(index: CocoIndex, data: CocoData) -> np.ndarray:
     if problems:
         raise DataError(problems)
     classes: np.ndarray = class_of[index.category]
-    return np.where(index.crowd, np.int16(_NONE), classes) if data.crowd == "ignore" else classes
+    if data.crowd == "use":
+        return classes
+    crowd = np.where(classes == _NONE, np.int16(_NONE), np.int16(_IGNORED if data.crowd == "ignore" else _NONE))
+    return np.where(index.crowd, crowd, classes)

@@ -62,6 +62,9 @@ def check_mask_files(
         masks, exact = ([path for path in paths if path not in unreadable] for paths in (masks, exact))
         peaks = _peaks(masks, headers, code.threshold)
         peaks |= {path: int(peak) for path, peak in index.found.items() if peak != _OPAQUE}
+        if code.ignore is not None:
+            found, peaks = _without_ignored(masks, exact, peaks, code)
+            problems += found
         return sorted(problems) + (_blank_problem(masks, peaks, code) or _faint_problem(exact, peaks, code))
     if any(path.suffix.lower() in JPEG for path in masks):
         problems += _gap_problem(code)
@@ -106,6 +109,31 @@ def _peaks(masks: Sequence[Path], headers: Mapping[Path, ImageHeader], threshold
         path: int(read_grey(path).max()) if UNKNOWN_PEAK < peak < threshold and is_deep(path) else peak
         for path, peak in peaks.items()
     }
+
+
+def _without_ignored(
+    masks: Sequence[Path], exact: Sequence[Path], peaks: Mapping[Path, int], code: MaskCode
+) -> tuple[list[str], dict[Path, int]]:
+    """Problems of binary masks with an ignored value, and the brightest of the other values of each mask."""
+    lossy = [path for path in masks if path.suffix.lower() in JPEG]
+    if lossy:
+        return [
+            f"{lossy[0]}: a jpg mask blurs data.ignore_value={code.ignore} into the values around it; save the masks "
+            "as png, or the ignored pixels as masks of their own (data.ignore_masks)"
+        ], dict(peaks)
+
+    def other_peak(path: Path) -> str:
+        """The brightest other value, and whether the ignored one is there."""
+        grey = read_grey(path)
+        ignored = grey == code.ignore
+        return f"{grey[~ignored].max(initial=0)} {int(ignored.any())}"
+
+    index = FileIndex(exact, f"binary_without_{code.ignore}")
+    problems = index.inspect_new(other_peak, "ignored pixels of masks")
+    found = {path: [int(number) for number in text.split()] for path, text in index.found.items()}
+    if found and len(found) == len(masks) and not any(ignored for _, ignored in found.values()):
+        problems.append(f"{masks[0].parent}: no mask has data.ignore_value={code.ignore}; is it another value?")
+    return problems, {**peaks, **{path: peak for path, (peak, _) in found.items()}}
 
 
 def _transparent_peak(path: Path) -> str:

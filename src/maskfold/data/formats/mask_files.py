@@ -18,6 +18,7 @@ from maskfold.data.images.headers import PNG
 from maskfold.data.images.suffixes import ARRAY, DEEP, JPEG
 from maskfold.errors import DataError
 from maskfold.pixels.geometry import upright
+from maskfold.pixels.metrics import without
 
 _FAR = 64  # a lossy pixel farther than this from every known value or colour is none of them …
 _MAX_FAR_SHARE = 0.02  # … and edges alone never make so many
@@ -25,18 +26,24 @@ _MAX_FAR_SHARE = 0.02  # … and edges alone never make so many
 
 @dataclass(frozen=True)
 class MaskCode:
-    """What the pixels of mask files mean: see the config's _MaskImages; values of the background come first."""
+    """What the pixels of mask files mean: see the config's MaskImageData.
+
+    values: of the background, then of each class, and last the ignored one, if any; () of binary masks.
+    """
 
     labels: str
     class_count: int
     threshold: int
     values: tuple[tuple[int, ...], ...]
     resize: bool
+    ignore: int | None = None
 
     @classmethod
     def of(cls, data: MaskFoldersData | PathsCsvData) -> MaskCode:
         """The code a config's data section describes."""
-        return cls(data.labels, len(data.class_names), data.mask_threshold, data.values_of(), data.resize_masks)
+        values, ignore = data.values_of(), data.ignore_number
+        values += ((ignore,),) if values and ignore is not None else ()
+        return cls(data.labels, len(data.class_names), data.mask_threshold, values, data.resize_masks, ignore)
 
 
 Masks = dict[str, list[tuple[Path, ...]]]  # image_id -> the files of its one mask, or those of each class
@@ -91,18 +98,29 @@ class FileMasks:
 
     def __call__(self, image_id: str) -> np.ndarray:
         """(C, H, W) uint8 in {0, 1} of a training image; KeyError for any other, DataError for a bad mask file."""
-        size = self.sizes[image_id]
-        masks = np.zeros((self.code.class_count, *size), dtype=np.uint8)
+        masks, ignored = self._read(image_id)
+        return without(masks, None if self.code.ignore is None else ignored)
+
+    def ignored(self, image_id: str) -> np.ndarray:
+        """(H, W) uint8 in {0, 1}, 1 where a mask file has the ignored value; errors as for the masks."""
+        return self._read(image_id)[1]
+
+    def _read(self, image_id: str) -> tuple[np.ndarray, np.ndarray]:
+        """The masks (C, H, W) and the ignored pixels (H, W), in which masks may be on."""
+        size, code = self.sizes[image_id], self.code
+        masks, ignored = np.zeros((code.class_count, *size), dtype=np.uint8), np.zeros(size, dtype=np.uint8)
         for index, files in enumerate(self.files[image_id]):
             for path in map(Path, files):
-                binary = self.code.labels == "binary"
-                plane = read_grey(path) if binary else read_classes(path, self.code)
-                plane = _fitted(path, upright(plane, self.turned.get(str(path), 1)), size, self.code.resize)
+                binary = code.labels == "binary"
+                plane = read_grey(path) if binary else read_classes(path, code)
+                plane = fitted(path, upright(plane, self.turned.get(str(path), 1)), size, code.resize)
                 if binary:
-                    masks[index] |= plane >= self.code.threshold
+                    masks[index] |= plane >= code.threshold
                 else:
-                    masks |= plane == np.arange(1, self.code.class_count + 1, dtype=np.uint8)[:, None, None]
-        return masks
+                    masks |= plane == np.arange(1, code.class_count + 1, dtype=np.uint8)[:, None, None]
+                if code.ignore is not None:
+                    ignored |= plane == (code.ignore if binary else code.class_count + 1)
+        return masks, ignored
 
 
 def read_grey(path: Path) -> np.ndarray:
@@ -137,7 +155,7 @@ def is_deep(path: Path) -> bool:
 
 
 def read_classes(path: Path, code: MaskCode) -> np.ndarray:
-    """(H, W) uint8 of a class-index or colour mask: 0 for the background, 1, 2, … for the classes.
+    """(H, W) uint8 of a class-index or colour mask: 0 for the background, 1, 2, … for the classes, then for ignored.
 
     Raises DataError naming the file and a value that belongs to no class.
     """
@@ -196,7 +214,7 @@ def _gif_values(path: Path, image: Image.Image) -> np.ndarray:
     return rgb[:, :, 0]
 
 
-def _fitted(path: Path, plane: np.ndarray, size: tuple[int, int], resize: bool) -> np.ndarray:
+def fitted(path: Path, plane: np.ndarray, size: tuple[int, int], resize: bool) -> np.ndarray:
     """(H, W) at the photo's size, nearest pixel."""
     if plane.shape == size:
         return plane
@@ -231,4 +249,5 @@ def shown(value: int, labels: str) -> str:
 def fix_of(code: MaskCode) -> str:
     """What to do about a value or colour that belongs to no class."""
     what = "values" if code.labels == "class_index" else "colours"
-    return f"name it in data.class_{what}, or in data.background_{what} if it is none"
+    ignored = "" if code.ignore is not None else ", or in data.ignore_value if it marks pixels that nobody labelled"
+    return f"name it in data.class_{what}, in data.background_{what} if it is none{ignored}"

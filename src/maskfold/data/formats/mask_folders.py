@@ -72,6 +72,7 @@ def open_mask_folders(
         reading=reading_of(data),
         sample_submission=sample,
         unreadable=unreadable,
+        ignored=None if data.ignore_value is None else source.ignored,
     )
 
 

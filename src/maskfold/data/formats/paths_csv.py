@@ -10,6 +10,7 @@ from pathlib import Path
 from maskfold.config import PathsCsvData
 from maskfold.data.competition import Competition, OnBadImage
 from maskfold.data.csv_files import read_csv
+from maskfold.data.formats.ignore_masks import with_ignore_files
 from maskfold.data.formats.mask_checks import check_mask_files, spot_check
 from maskfold.data.formats.mask_files import (
     FileMasks,
@@ -39,9 +40,10 @@ _SEVERAL = "; if each row is an object, set data.several_rows: union"
 
 @dataclass
 class _Split:
-    """The images of one csv: image_id -> photo, its mask files and its group."""
+    """The images of one csv: image_id -> photo, its mask files, its ignore masks and its group."""
 
     images: dict[str, Path] = field(default_factory=dict)
+    ignored: dict[str, tuple[Path, ...]] = field(default_factory=dict)
     masks: Masks = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
 
@@ -57,24 +59,26 @@ def open_paths_csv(
     root, problems = data_root(data.root), Problems() if problems is None else problems
     csvs = [root / name for name in (data.train_csv, data.valid_csv) if name is not None]
     splits = [_read_split(path, root, data, True, problems) for path in csvs]
-    train, masks, groups = splits[0].images, splits[0].masks, splits[0].groups
+    train, masks, groups, ignored = splits[0].images, splits[0].masks, splits[0].groups, splits[0].ignored
     if data.valid_csv is not None:
         train, masks, valid_ids = with_validation(train, splits[1].images, masks, splits[1].masks)
         _, groups, _ = with_validation(splits[0].images, splits[1].images, groups, splits[1].groups)
+        _, ignored, _ = with_validation(splits[0].images, splits[1].images, ignored, splits[1].ignored)
     test = _test_images(data, root, problems)
     files = mask_files_of(masks)
     headers, unreadable = check_files([*train.values(), *files], test, data, on_bad_image, problems)
     problems += check_mask_files(data, train, masks, headers)
     own_groups = groups if data.columns.group is not None else checked_groups(root, data.groups_csv, train, problems)
     sample = check_sample(root, data.sample_submission, data.class_names, test, problems)
-    problems.unused += _others({path.parent for path in (*train.values(), *files, *test.values())})
+    voids = [path for own in ignored.values() for path in own]
+    problems.unused += _others({path.parent for path in (*train.values(), *files, *voids, *test.values())})
     problems.raise_any()
     train, test = readable(train, headers), readable(test, headers)
     source = FileMasks.of(data, train, masks, headers)
     if not problems.tolerated:
         problems += spot_check(source, list(train), [headers[file] for file in files])
     problems.raise_any()
-    return Competition(
+    competition = Competition(
         class_names=data.class_names,
         train=image_table(train, headers, own_groups or None, valid_ids if data.valid_csv is not None else None),
         test=image_table(test, headers),
@@ -85,7 +89,11 @@ def open_paths_csv(
         reading=reading_of(data),
         sample_submission=sample,
         unreadable=unreadable,
+        ignored=None if data.ignore_value is None else source.ignored,
     )
+    if data.columns.ignore is None:
+        return competition
+    return with_ignore_files(competition, {key: ignored[key] for key in train if key in ignored}, data, problems)
 
 
 def _read_split(path: Path, root: Path, data: PathsCsvData, labelled: bool, problems: Problems) -> _Split:
@@ -94,7 +102,8 @@ def _read_split(path: Path, root: Path, data: PathsCsvData, labelled: bool, prob
     ids = [] if columns.id is None else [columns.id]
     groups = [] if columns.group is None or not labelled else [columns.group]
     masks = _mask_columns(data) if labelled else []
-    wanted = [columns.image, *ids, *groups, *masks]
+    ignore = [columns.ignore] if columns.ignore is not None and labelled else []
+    wanted = [columns.image, *ids, *groups, *ignore, *masks]
     table = problems.attempt(lambda: read_csv(path, [wanted]), None)
     rows = _Rows()
     for number, fields in [] if table is None else table.select(wanted):
@@ -110,7 +119,9 @@ def _read_split(path: Path, root: Path, data: PathsCsvData, labelled: bool, prob
             problems.append(f"{place} {fault}{fix}")
             continue
         found_before = len(problems)
-        photo, *own = [_file(root, text, place, problems) for text in (image, *fields[len(fields) - len(masks) :])]
+        labels = fields[len(fields) - len(masks) - len(ignore) :]
+        photo, *own = [_file(root, text, place, problems) for text in (image, *labels)]
+        void, own = own[: len(ignore)], own[len(ignore) :]
         if groups:
             group = split.groups.setdefault(image_id, fields[1 + len(ids)])
             if not group:
@@ -120,6 +131,9 @@ def _read_split(path: Path, root: Path, data: PathsCsvData, labelled: bool, prob
         if photo is not None:
             split.images[image_id] = photo
             if len(problems) == found_before:
+                if any(void):
+                    more = tuple(path for path in void if path is not None)
+                    split.ignored[image_id] = (*split.ignored.get(image_id, ()), *more)
                 earlier = split.masks.get(image_id, [()] * len(masks))
                 split.masks[image_id] = [
                     files if file is None else (*files, file) for files, file in zip(earlier, own, strict=True)
