@@ -195,3 +195,44 @@ def test_only_labels_that_could_show_a_fault_set_its_limit():
     rare = strengths(stray=[0.0] * 90 + [0.95] * 10).assign(true_px=[0] * 90 + [100] * 10)
     assert class_limits(rare)["stray"] == pytest.approx(3 * 0.95)  # a hundred images, but ten that show the class
     assert class_limits(rare.iloc[:99])["stray"] == LIMITS["stray"]  # nine are too few to tell
+
+
+def evidence_of(label, seen, ignored=None):
+    prob = prob_of(seen)[None]
+    predicted = apply_rule(prob[0], DEFAULT_RULE)[None]
+    [found] = image_evidence(prob, label[None], predicted, ignored)
+    return found
+
+
+@pytest.mark.parametrize(
+    "fault", ["missing part", "missing object", "empty by mistake", "swollen edge", "shifted edge"]
+)
+def test_nothing_speaks_against_a_label_where_pixels_are_ignored(fault):
+    label, seen = faults()[fault]
+    ignored = (
+        (label != apply_rule(prob_of(seen), DEFAULT_RULE)) | (np.abs(prob_of(seen).astype(int) - 128) < 126)
+    ).astype(np.uint8)
+    label = label * (1 - ignored)
+    found = evidence_of(label, seen, ignored)
+    row = evidence_row(found, HEIGHT, CLASSES[:1])
+    assert found.damage == 0 and found.label_quality > 0.99
+    assert all(row[kind] == 0 for kind in LIMITS)
+    assert evidence_of(label, seen).damage > 0
+
+
+def test_areas_and_shares_are_those_of_labelled_pixels():
+    label, seen = faults()["missing object"]  # a second object of radius 14 at column 135
+    ignored = blank()
+    ignored[:, :80] = 1  # most of the first
+    found = evidence_of(label * (1 - ignored), seen, ignored)
+    predicted = apply_rule(prob_of(seen), DEFAULT_RULE)
+    assert found.true_px == int(label[:, 80:].sum()) and found.predicted_px == int(predicted[:, 80:].sum())
+    assert found.either_px == int((label | predicted)[:, 80:].sum())
+    assert found.missing.share > evidence_of(label, seen).missing.share  # the same object, of fewer pixels
+
+
+def test_an_image_in_which_only_ignored_pixels_are_predicted_is_blank():
+    ignored = disc(60, 60, 50)
+    assert evidence_of(blank(), disc(60, 60, 35), ignored).either_px == 0
+    quality = label_quality(prob_of(disc(60, 60, 35)), blank(), ignored)
+    assert quality == pytest.approx(1) and label_quality(prob_of(disc(60, 60, 35)), blank()) < 0.2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -102,6 +103,26 @@ def test_scores_are_those_of_the_rules_applied(metric):
     assert honest.score == pytest.approx(class_score(metric, *np.array(areas).T), abs=1e-12)
     by_fold = [class_score(metric, *np.array(areas[6 * fold : 6 * fold + 6]).T) for fold in range(3)]
     assert honest.by_fold == pytest.approx(by_fold, abs=1e-12)
+
+
+def test_weights_are_scored_without_ignored_pixels():
+    rng = np.random.default_rng(1)
+    images = []
+    for image in images_of(one_is_better):
+        ignored = (rng.random((SIDE, SIDE)) < 0.3).astype(np.uint8)
+        images.append(replace(image, truth=image.truth * (1 - ignored), ignored=ignored))
+    weights, grid = (0.75, 0.25), area_grid(SIDE * SIDE, 64, TuningConfig().area_growth)
+    best = 0.0
+    for threshold, area in product(range(60, 240, 10), grid[::8].tolist()):
+        rule, areas = ComponentRule(threshold=threshold, min_area_px=area), []
+        for image in images:
+            mask = apply_rule(combine_maps(list(image.members), weights, "mean")[0], rule)
+            areas.append(mask_areas(mask, image.truth[0], image.ignored))
+        best = max(best, class_score("dice", *np.array(areas).T))
+    found = blend_scores(images).of(weights)
+    assert best <= found.peaks[0] <= best + 0.05
+    [table] = [fold_tables(blend_scores(images)._combined(images, weights), "dice", grid, 8, 1, 1).table(0)]
+    assert found.peaks[0] == table.scores().max()
 
 
 @pytest.mark.parametrize("method", ["greedy", "optuna"])

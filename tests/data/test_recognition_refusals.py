@@ -131,18 +131,48 @@ def test_words_of_splits(name, split):
     assert split_of(name) == split
 
 
+def recognised_labels(root, capsys):
+    """The section that auto finds, and what it prints."""
+    section = recognised(auto(root))
+    return section, capsys.readouterr().out
+
+
 @pytest.mark.parametrize("classes", [1, 2, 3])
-def test_a_void_of_255_among_classes_is_refused(tmp_path, classes):
+def test_a_void_of_255_among_classes_is_ignored_and_said(tmp_path, capsys, classes):
     values = SQUARE.copy()
     values[4:14, 6:18] = np.arange(12)[None] % classes + 1
     masks_of(tmp_path, values + CORNER * 255)
+    section, told = recognised_labels(tmp_path, capsys)
+    named = {"mask": 1} if classes == 1 else {f"class_{value}": value for value in range(1, classes + 1)}
+    assert (section.labels, section.class_values, section.ignore_value) == ("class_index", named, 255)
+    assert (
+        "mask value 255: ignored, as pixels that nobody labelled (void) (3.3% of the pixels, in 4 of 4 files)" in told
+    )
+    assert "ignore_value: 255" in told
+    competition = open_competition(section)
+    name = competition.train["image_id"][0]
+    assert competition.ignored_in(name).tolist() == (CORNER > 0).astype(int).tolist()
+    assert competition.masks(name).sum() == np.count_nonzero(values)
+
+
+def test_masks_of_ones_beside_masks_of_255_are_no_void(tmp_path):
+    masks_of(tmp_path, SQUARE)
+    for path in sorted((tmp_path / "masks").iterdir())[:2]:
+        Image.fromarray((SQUARE > 0).astype(np.uint8) * 255).save(path)
     text = refusal(tmp_path)
-    assert "has the value 255 as well as 0, 1" in text
-    assert "(3.3% of the pixels, in 4 of 4 masks)" in text  # 32 of 960
-    assert "data.background_values: [0, 255]" in text
+    assert "has the value 255 as well as 0, 1" in text and "hardly in the same masks" in text
+    for setting in ("data.mask_threshold: 1", "data.ignore_value: 255", "data.background_values: [0, 255]"):
+        assert setting in text
 
 
-def test_void_in_palettes_is_refused(tmp_path):
+def test_instances_with_a_void_are_refused(tmp_path):
+    masks_of(tmp_path, grid(12).astype(np.uint8) + CORNER * 255)
+    for number, path in enumerate(sorted((tmp_path / "masks").iterdir())):
+        Image.fromarray(grid(6 + 3 * number).astype(np.uint8) + CORNER * 255).save(path)
+    assert "as in an instance map" in refusal(tmp_path)
+
+
+def test_void_in_palettes_and_their_colours_is_ignored(tmp_path, capsys):
     photos(tmp_path, "images", ["a.png", "b.png"])
     palette = [0, 0, 0, 128, 0, 0] + [0] * (3 * 253) + [224, 224, 192]
     (tmp_path / "masks").mkdir()
@@ -150,10 +180,14 @@ def test_void_in_palettes_is_refused(tmp_path):
         image = Image.fromarray(SQUARE + CORNER * 255, mode="P")
         image.putpalette(palette)
         image.save(tmp_path / f"masks/{name}.png")
-    assert "has the value 255 as well as 0, 1" in refusal(tmp_path)
+    section, _ = recognised_labels(tmp_path, capsys)
+    assert (section.class_values, section.ignore_value) == ({"mask": 1}, 255)
     for name in "ab":
         Image.open(tmp_path / f"masks/{name}.png").convert("RGB").save(tmp_path / f"masks/{name}.png")
-    assert "has the colour [224, 224, 192]" in refusal(tmp_path)
+    section, told = recognised_labels(tmp_path, capsys)
+    assert (section.class_colours, section.ignore_value) == ({"colour_800000": (128, 0, 0)}, (224, 224, 192))
+    assert "mask colour [224, 224, 192]: ignored, as pixels that nobody labelled (void, as in PASCAL VOC)" in told
+    assert open_competition(section).ignored_in("a").tolist() == (CORNER > 0).astype(int).tolist()
 
 
 def grid(count):

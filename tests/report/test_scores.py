@@ -81,6 +81,10 @@ def test_counts_say_how_many_pixels_of_each_probability_are_true():
     counts = prob_counts(prob, truth)
     assert {q: counts[:, q].tolist() for q in np.flatnonzero(counts[0])} == {0: [2, 1], 128: [1, 0], 255: [1, 1]}
     assert counts.sum(axis=1).tolist() == [4, 2]
+    ignored = np.array([[1, 0, 0, 1]], np.uint8)
+    labelled = prob_counts(prob, truth, ignored)
+    assert {q: labelled[:, q].tolist() for q in np.flatnonzero(labelled[0])} == {0: [1, 1], 255: [1, 1]}
+    assert np.array_equal(prob_counts(prob, truth, 0 * ignored), counts)
 
 
 def test_reliability_by_hand():

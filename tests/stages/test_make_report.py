@@ -40,6 +40,14 @@ def test_an_overlay_paints_truth_red_prediction_green_and_both_yellow():
     assert picture[100, 125].tolist() == list(TRUTH)
 
 
+def test_an_overlay_is_grey_where_pixels_are_ignored():
+    image, masks, ignored = np.zeros((400, 400, 3), np.uint8), *np.zeros((2, 400, 400), np.uint8)
+    ignored[:, 200:] = 1
+    picture = overlay(image, masks, masks, ignored)
+    assert not picture[:, :200].any()
+    assert (picture[:, 200:] == round(0.65 * 128)).all()
+
+
 @pytest.mark.parametrize(("shape", "expected"), [((256, 1600, 1), (128, 800)), ((32, 40, 3), (96, 120))])
 def test_an_overlay_fits_the_page(shape, expected):
     masks = np.zeros(shape[:2], np.uint8)

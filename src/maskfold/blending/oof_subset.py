@@ -18,12 +18,13 @@ _KEPT_BYTES = 2**28  # of all members' OOF files together, while images are pick
 
 @dataclass(frozen=True)
 class SampledImage:
-    """One image: members (M, C, H, W) uint8 maps, q stands for q/255; truth (C, H, W) uint8 in {0, 1}."""
+    """One image: members (M, C, H, W) uint8 maps, q stands for q/255; truth, ignored: as in LabelledOof."""
 
     image_id: str
     fold: int
     members: np.ndarray
     truth: np.ndarray
+    ignored: np.ndarray | None = None
 
 
 def sample_images(
@@ -62,4 +63,4 @@ def _sampled(image_id: str, fold: int, readers: Sequence[OofReader], competition
             raise DataError(
                 [f"{reader.path}: image {image_id}: maps of shape {prob.shape}, the truth has {truth.shape}"]
             )
-    return SampledImage(image_id, fold, np.stack(maps), truth)
+    return SampledImage(image_id, fold, np.stack(maps), truth, competition.ignored_in(image_id))

@@ -99,7 +99,7 @@ class BlendScores:
     def _combined(self, images: Sequence[SampledImage], weights: Weights) -> Iterator[LabelledOof]:
         for image in images:
             prob = combine_maps(list(image.members), weights, self._combine)
-            yield LabelledOof(OofImage(image.image_id, image.fold, prob, None), image.truth)
+            yield LabelledOof(OofImage(image.image_id, image.fold, prob, None), image.truth, image.ignored)
 
     def _scored(self, folds: Sequence[FoldTables]) -> VectorScores:
         peaks, held_out = [], []

@@ -31,7 +31,10 @@ def painted(
 
 
 def shade_ignored(picture: np.ndarray, ignored: np.ndarray | None) -> None:
-    """Cover ignored pixels with grey, in place; picture: (H, W, 3) uint8 RGB; ignored: of any size, None: none."""
+    """Cover ignored pixels with grey, in place.
+
+    picture: (H, W, 3) uint8 RGB; ignored: (h, w) uint8 of the same view, not 0 where a pixel is ignored; None: none is.
+    """
     if ignored is not None and ignored.any():
         mask = cv2.resize(np.ascontiguousarray(ignored), picture.shape[1::-1], interpolation=cv2.INTER_NEAREST)
         tint(picture, mask > 0, _IGNORED, _IGNORED_TINT)

@@ -25,11 +25,14 @@ class Reliability:
     error: float
 
 
-def prob_counts(prob: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """How many pixels have each probability, (2, 256) int64: all of them, and those that are true.
+def prob_counts(prob: np.ndarray, truth: np.ndarray, ignored: np.ndarray | None = None) -> np.ndarray:
+    """How many pixels have each probability, (2, 256) int64: all that are labelled, and those that are true.
 
-    prob: (H, W) uint8; truth: (H, W) uint8 in {0, 1}.
+    prob: (H, W) uint8; truth, ignored: (H, W) uint8 in {0, 1}.
     """
+    if ignored is not None:
+        labelled = (prob[ignored == 0], prob[(truth > 0) & (ignored == 0)])
+        return np.stack([np.bincount(levels, minlength=256) for levels in labelled])
     counts = np.zeros((2, 256), dtype=np.int64)
     rows = max(1, _EXACT_PX // prob.shape[1])
     for start in range(0, len(prob), rows):

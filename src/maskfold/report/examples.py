@@ -108,5 +108,5 @@ def _draw(competition: Competition, rules: Sequence[AnyRule], oof: OofImage, nam
     index = competition.class_names.index(name)
     image = photos_of(competition.train)[oof.image_id].for_display()
     prediction = apply_rules(oof.prob, rules, oof.class_prob)[index]
-    picture = overlay(image, competition.masks(oof.image_id)[index], prediction)
+    picture = overlay(image, competition.masks(oof.image_id)[index], prediction, competition.ignored_in(oof.image_id))
     write_jpeg(path, picture)

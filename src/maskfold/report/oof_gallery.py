@@ -14,6 +14,7 @@ from maskfold.config import ReportConfig
 from maskfold.data.competition import Competition
 from maskfold.data.images.photo import photos_of
 from maskfold.drawing.class_colours import class_colour
+from maskfold.drawing.painting import shade_ignored
 from maskfold.drawing.pictures import (
     CHUNK_IMAGES,
     FAINTEST,
@@ -29,6 +30,7 @@ from maskfold.drawing.script_data import write_script
 from maskfold.execution.jobs import available_cores, map_threads
 from maskfold.execution.progress import tracked
 from maskfold.oof.with_truth import LabelledOof, iter_with_truth
+from maskfold.pixels.metrics import without
 from maskfold.report.calibration import prob_counts
 from maskfold.report.oof_scores import OofScores
 from maskfold.rules.applying import apply_rules
@@ -40,8 +42,8 @@ class _Drawn:
     """What the pass found out about one image.
 
     size: (height, width) px of its picture; masks: for each class its runs, or 0 where truth and prediction are blank;
-    wrong: (classes,) pixels that differ; heat: the classes with a picture of their probabilities; counts: (classes, 2,
-    256) `prob_counts`.
+    wrong: (classes,) labelled pixels that differ; heat: the classes with a picture of their probabilities; counts:
+    (classes, 2, 256) `prob_counts`.
     """
 
     image_id: str
@@ -121,18 +123,20 @@ class _Artist:
         """Count one image's probabilities, and write its pictures where there is a gallery."""
         number, image = job
         oof, truth = image.oof, image.truth
-        counts = np.stack([prob_counts(*pair) for pair in zip(oof.prob, truth, strict=True)])
+        counts = np.stack([prob_counts(*pair, image.ignored) for pair in zip(oof.prob, truth, strict=True)])
         height, width = oof.prob.shape[1:]
         size = picture_size(height, width, self.settings.picture_px)
         masks: list[Any] = []
         wrong, heat = [], []
         if self.settings.oof_gallery:
-            write_photo(self.photos[oof.image_id].for_display(), size, self._file(number, ".jpg"))
+            photo = self.photos[oof.image_id].for_display()
+            shade_ignored(photo, image.ignored)
+            write_photo(photo, size, self._file(number, ".jpg"))
             masks_of = apply_rules(oof.prob, self.rules, oof.class_prob)
             for index, (prob, true, predicted) in enumerate(zip(oof.prob, truth, masks_of, strict=True)):
                 runs = [picture_runs(true, size), picture_runs(predicted, size)]
                 masks.append(runs if any(runs) else 0)
-                wrong.append(int(np.count_nonzero(true != predicted)))
+                wrong.append(int(np.count_nonzero(true != without(predicted, image.ignored))))
                 if prob.max(initial=0) >= FAINTEST:
                     heat.append(index)
                     write_heat(prob, size, self._file(number, f"-{index}.png"))

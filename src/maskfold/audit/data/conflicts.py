@@ -14,6 +14,7 @@ from maskfold.audit.data.fingerprint import THUMB_PX, flipped
 from maskfold.audit.data.label_facts import read_masks
 from maskfold.data.competition import Competition
 from maskfold.execution.progress import tracked
+from maskfold.pixels.metrics import without
 
 AGREEMENT = 0.5  # less is a conflict
 _EXACT_AGREEMENT = 0.9  # of copies of the same pixels
@@ -32,18 +33,26 @@ def label_conflicts(competition: Competition, pairs: Iterable[tuple[str, str, Pa
         masks = read_masks(competition, first), read_masks(competition, second)
         if isinstance(masks[0], str) or isinstance(masks[1], str):
             continue
+        ignored = competition.ignored_in(first), competition.ignored_in(second)
         shown = np.flatnonzero(masks[0].any(axis=(1, 2)) | masks[1].any(axis=(1, 2)))
         for index in shown.tolist():
-            found = _conflict(masks[0][index], masks[1][index], pair)
+            found = _conflict(masks[0][index], masks[1][index], pair, ignored)
             if found is not None:
                 rows.append((first, second, pair.kind, pair.fit.likeness, competition.class_names[index], *found))
     columns = ["first", "second", "kind", "likeness", "class_name", "first_px", "second_px", "agreement", "why"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _conflict(first: np.ndarray, second: np.ndarray, pair: Pair) -> tuple[int, int, float, str] | None:
-    """first_px, second_px, agreement and why, of two masks (H, W) uint8; None where they agree."""
+def _conflict(
+    first: np.ndarray, second: np.ndarray, pair: Pair, ignored: tuple[np.ndarray | None, np.ndarray | None]
+) -> tuple[int, int, float, str] | None:
+    """first_px, second_px, agreement and why, of two masks (H, W) uint8; None where they agree.
+
+    ignored: (H, W) of either image, pixels that are not compared.
+    """
     laid, seen = laid_over(second, pair.fit, first.shape)
+    if ignored[0] is not None and ignored[1] is not None:
+        seen = without(without(seen, ignored[0]), laid_over(ignored[1], pair.fit, first.shape)[0])
     one, other = first & seen, laid & seen
     areas = int(np.count_nonzero(one)), int(np.count_nonzero(other))
     exact = pair.kind == "exact" and not any(pair.fit.shift)

@@ -78,7 +78,8 @@ class Album:
         masks = None if of_test else read_masks(self.audit.competition, image_id)
         if masks is None or isinstance(masks, str):
             masks = np.zeros((0, *image.shape[:2]), np.uint8)
-        return painted(image, masks.transpose(1, 2, 0), size)
+            return painted(image, masks.transpose(1, 2, 0), size)
+        return painted(image, masks.transpose(1, 2, 0), size, self.audit.competition.ignored_in(image_id))
 
     def _save(self, picture: np.ndarray) -> str:
         file = f"images/{self._count:03d}.jpg"

@@ -20,6 +20,7 @@ from maskfold.audit.labels.edges import (
     translation,
 )
 from maskfold.audit.labels.quality import label_quality
+from maskfold.pixels.metrics import without
 from maskfold.rules.applying import active_window
 
 _SOLID_SHARE = 0.02  # of the shorter side: disagreement nowhere wider than twice that is an edge, not a region
@@ -70,13 +71,19 @@ class Evidence:
         return pixels / self.either_px if self.either_px else 0.0
 
 
-def image_evidence(prob: np.ndarray, truth: np.ndarray, predicted: np.ndarray) -> list[Evidence]:
+def image_evidence(
+    prob: np.ndarray, truth: np.ndarray, predicted: np.ndarray, ignored: np.ndarray | None = None
+) -> list[Evidence]:
     """The evidence on each class of one image.
 
     prob: (C, H, W) uint8, q stands for q/255; truth, predicted: (C, H, W) uint8 in {0, 1}, the latter by the rules in
-    use.
+    use; ignored: (H, W) uint8 in {0, 1}, pixels without a label, where nothing speaks against one: there the label is
+    taken for what is predicted, and no area counts them.
     """
-    quality = [label_quality(own, label) for own, label in zip(prob, truth, strict=True)]
+    quality = [label_quality(own, label, ignored) for own, label in zip(prob, truth, strict=True)]
+    if ignored is None:
+        ignored = np.zeros(truth.shape[1:], dtype=np.uint8)
+    truth = np.where(ignored, predicted, truth)
     blank = [Evidence(label_quality=value) for value in quality]
     either = (truth | predicted).max(axis=0)
     window = active_window(either, 1)
@@ -87,14 +94,15 @@ def image_evidence(prob: np.ndarray, truth: np.ndarray, predicted: np.ndarray) -
     short_side = min(either.shape)
     inside = np.s_[:, rows, columns]
     prob, truth, predicted = (np.ascontiguousarray(maps[inside]) for maps in (prob, truth, predicted))
+    ignored = ignored[rows, columns]
     weights = _weights(prob, truth, predicted)
     exchanged, others = _exchanges(weights, truth)
     found = []
     for index, label in enumerate(truth):
-        if not label.any() and not predicted[index].any():
+        if not without(label | predicted[index], ignored).any():
             found.append(blank[index])
             continue
-        own = _Planes(prob[index], label, predicted[index], weights[index], exchanged[index])
+        own = _Planes(prob[index], label, predicted[index], weights[index], exchanged[index], ignored)
         evidence = _class_evidence(own, short_side, (rows.start, columns.start))
         found.append(replace(evidence, label_quality=quality[index], other_class=others[index]))
     return found
@@ -103,7 +111,7 @@ def image_evidence(prob: np.ndarray, truth: np.ndarray, predicted: np.ndarray) -
 @dataclass(frozen=True)
 class _Planes:
     """One class inside the window: probabilities, label, prediction, and the weights of what speaks against the label,
-    all of it and what an exchange of classes explains; (H, W) each.
+    all of it and what an exchange of classes explains, and the pixels without a label; (H, W) each.
     """
 
     prob: np.ndarray
@@ -111,6 +119,7 @@ class _Planes:
     predicted: np.ndarray
     weights: np.ndarray
     exchanged: np.ndarray
+    ignored: np.ndarray
 
 
 def _weights(prob: np.ndarray, truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
@@ -140,7 +149,10 @@ def _exchanges(weights: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, list
 
 
 def _class_evidence(own: _Planes, short_side: int, corner: tuple[int, int]) -> Evidence:
-    either = int(np.count_nonzero(own.truth | own.predicted))
+    true_px, predicted_px, either = (
+        int(np.count_nonzero(without(mask, own.ignored)))
+        for mask in (own.truth, own.predicted, own.truth | own.predicted)
+    )
     swapped = (own.exchanged > 0).astype(np.uint8)  # another class accounts for these, so neither side lacks them
     radius = max(1, round(_SOLID_SHARE * short_side))
     missing = _region(own.predicted, own.truth | swapped, own, radius, corner)
@@ -151,8 +163,8 @@ def _class_evidence(own: _Planes, short_side: int, corner: tuple[int, int]) -> E
         edge = displacement(signed, own.truth, own.predicted, short_side)
         moved = translation(signed, own.truth, short_side)
     return Evidence(
-        true_px=int(np.count_nonzero(own.truth)),
-        predicted_px=int(np.count_nonzero(own.predicted)),
+        true_px=true_px,
+        predicted_px=predicted_px,
         either_px=either,
         damage=float(own.weights.sum()) / either,
         missing=replace(missing, share=missing.share / either),

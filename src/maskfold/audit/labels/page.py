@@ -85,5 +85,6 @@ def _draw(
                 image, index = oof.image(row["image_id"]), competition.class_names.index(row["class_name"])
                 predicted = apply_rules(image.prob, rules, image.class_prob)[index]
                 truth = competition.masks(row["image_id"])[index]
-                picture = overlay(photos[row["image_id"]].for_display(), truth, predicted)
+                ignored = competition.ignored_in(row["image_id"])
+                picture = overlay(photos[row["image_id"]].for_display(), truth, predicted, ignored)
                 write_jpeg(folder.parent / _file(int(str(number))), picture)

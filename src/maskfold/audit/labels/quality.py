@@ -5,18 +5,22 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from maskfold.pixels.metrics import without
+
 TEMPERATURE = 0.1  # cleanlab's default
 
 
-def label_quality(prob: np.ndarray, truth: np.ndarray) -> float:
+def label_quality(prob: np.ndarray, truth: np.ndarray, ignored: np.ndarray | None = None) -> float:
     """How likely the label is right, 0 to 1, by its worst pixels: the soft minimum over all pixels.
 
-    prob: (H, W) uint8, q stands for q/255; truth: (H, W) uint8 in {0, 1}. With s the probability of the given label at
+    prob: (H, W) uint8, q stands for q/255; truth: (H, W) uint8 in {0, 1}; ignored: (H, W) uint8, the pixels that are
+    left out where it is not 0; at least one must remain. With s the probability of the given label at
     a pixel, the score is the mean of s weighted by exp((1 - s) / 0.1). A pixel has one of 512 values, so they are
     counted first: the same number as cleanlab's get_label_quality_scores, without a float array the size of the image.
     Source: Lad and Mueller, Estimating label quality and errors in semantic segmentation data via any model, 2023.
     """
-    everywhere, on = _counts(prob, None), _counts(prob, truth)
+    labelled = None if ignored is None else (ignored == 0).astype(np.uint8)
+    everywhere, on = _counts(prob, labelled), _counts(prob, without(truth, ignored))
     agreement = np.arange(256) / 255
     counts = np.concatenate([everywhere - on, on])
     agreement = np.concatenate([1 - agreement, agreement])

@@ -41,7 +41,7 @@ def label_rows(oof_files: Sequence[Path], competition: Competition, rules: Seque
 def _image_rows(image: LabelledOof, class_names: Sequence[str], rules: Sequence[AnyRule]) -> list[dict[str, Any]]:
     """The rows of one image, a class each."""
     oof = image.oof
-    found = image_evidence(oof.prob, image.truth, apply_rules(oof.prob, rules, oof.class_prob))
+    found = image_evidence(oof.prob, image.truth, apply_rules(oof.prob, rules, oof.class_prob), image.ignored)
     head = {"image_id": oof.image_id, "fold": oof.fold}
     return [
         {**head, "class_name": name, **evidence_row(evidence, min(image.truth.shape[1:]), class_names)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -16,6 +16,7 @@ from maskfold.errors import DataError
 MOST_CLASSES = 40
 _VOID = 255
 _MOST_CLASS_VALUE = 100  # beside a void of 255; values above it are greys
+_TOGETHER_SHARE = 0.5  # of the masks with 255 that must show a class too, or some masks are 0/1 and others 0/255
 _SINGLE_SHARE = 0.95  # of the values in a file that are one connected region each: as in an instance map
 _SAME_SET_SHARE = 0.8  # of the files: with fewer, what values a file has changes from file to file
 _EDGE_PX = 3  # soft edges are next to white …
@@ -28,14 +29,14 @@ _FEW = 16  # greys
 class FileValues:
     """The values of one mask.
 
-    counts: value -> pixels; regions: how many of the values other than 0 are one connected region; interior: pixels of
-    greys between black and white with no other neighbours; apart: those that are not next to white; bits: of a value in
-    the file.
+    counts: value -> pixels; single: the values other than 0 that are one connected region; interior: pixels of greys
+    between black and white with no other neighbours; apart: those that are not next to white; bits: of a value in the
+    file.
     """
 
     path: Path
     counts: dict[int, int]
-    regions: int
+    single: frozenset[int]
     interior: int
     apart: int
     bits: int
@@ -47,18 +48,24 @@ class FileValues:
         labels = places.reshape(plane.shape) + 1
         shown = [number for number, value in enumerate(values.tolist()) if value != 0]
         boxes = ndimage.find_objects(labels) if len(shown) <= 2000 else []
-        regions = sum(_is_one_region(labels[boxes[n]] == n + 1) for n in shown) if boxes else len(shown)
+        single = [n for n in shown if not boxes or _is_one_region(labels[boxes[n]] == n + 1)]
         between = ((plane > 0) & (plane < plane.max())).astype(np.uint8)
         inside = cv2.erode(between, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
         white = ((plane > 0) & (plane >= int(plane.max()) - 16)).astype(np.uint8)
         near = cv2.dilate(white, np.ones((2 * _EDGE_PX + 1, 2 * _EDGE_PX + 1), np.uint8))
         found = dict(zip(values.tolist(), counts.tolist(), strict=True))
+        regions = frozenset(values[single].tolist())
         return cls(path, found, regions, int(inside.sum()), int((between & (1 - near)).sum()), bits)
 
     @property
     def shown(self) -> frozenset[int]:
         """All values but 0."""
         return frozenset(self.counts) - {0}
+
+    def without(self, value: int) -> FileValues:
+        """The same mask without the pixels of a value."""
+        counts = {other: pixels for other, pixels in self.counts.items() if other != value}
+        return replace(self, counts=counts, single=self.single - {value})
 
 
 def _is_one_region(mask: np.ndarray) -> bool:
@@ -78,9 +85,16 @@ def value_section(files: Sequence[FileValues], place: str) -> dict[str, object]:
         return _one_value(files, shown, place)
     others = [value for value in shown if value != _VOID]
     if _VOID in shown and max(others) <= _MOST_CLASS_VALUE:
-        raise DataError([_void_problem(files, total, others, place)])
+        if not _together(files):
+            raise DataError([_void_problem(files, total, others, place)])
+        return {**_classes([file.without(_VOID) for file in files], others, place), "ignore_value": _VOID}
     if _is_soft(files, total):
         return {"class_names": ("mask",)}
+    return _classes(files, shown, place)
+
+
+def _classes(files: Sequence[FileValues], shown: Sequence[int], place: str) -> dict[str, object]:
+    """The section of masks in which each value is a class; shown: all values but 0, sorted. Raises DataError."""
     problem = instance_problem(files, shown, place)
     if problem:
         raise DataError([problem])
@@ -92,7 +106,7 @@ def value_section(files: Sequence[FileValues], place: str) -> dict[str, object]:
                 "otherwise write down data.labels and data.class_values or data.mask_threshold"
             ]
         )
-    named = {f"class_{value}": value for value in shown}
+    named = {"mask" if len(shown) == 1 else f"class_{value}": value for value in shown}
     return {"labels": "class_index", "class_names": tuple(named), "class_values": named}
 
 
@@ -115,6 +129,8 @@ def value_notes(files: Sequence[FileValues], section: dict[str, object]) -> list
     for value, count in sorted(total.items()):
         holding = sum(value in file.counts for file in files)
         meaning = named.get(value, "background")
+        if value == section.get("ignore_value"):
+            meaning = "ignored, as pixels that nobody labelled (void)"
         lines.append(
             f"mask value {value}: {meaning} ({count / pixels:.1%} of the pixels, in {holding} of {len(files)} files)"
         )
@@ -132,15 +148,22 @@ def _one_value(files: Sequence[FileValues], shown: list[int], place: str) -> dic
     return {"class_names": ("mask",)} if value >= 128 else {"class_names": ("mask",), "mask_threshold": value}
 
 
+def _together(files: Sequence[FileValues]) -> bool:
+    """Whether most masks with the void value show a class too."""
+    holding = [file for file in files if _VOID in file.counts]
+    return sum(len(file.shown) > 1 for file in holding) >= _TOGETHER_SHARE * len(holding)
+
+
 def _void_problem(files: Sequence[FileValues], total: Counter[int], others: list[int], place: str) -> str:
     holding = sum(_VOID in file.counts for file in files)
     share = total[_VOID] / sum(total.values())
     names = ", ".join(f"class_{value}: {value}" for value in others)
     return (
         f"{place}: has the value 255 as well as {_shortened([0, *others])} ({share:.1%} of the pixels, in {holding} of "
-        f"{len(files)} masks). It usually marks pixels that nobody labelled (void), and `auto` does not guess. Set "
-        f"data.labels: class_index with data.class_values: {{{names}}}, and say what 255 is: background with "
-        "data.background_values: [0, 255], or one more class in data.class_values"
+        f"{len(files)} masks), but hardly in the same masks; `auto` does not guess. If some masks are of 0 and 1 and "
+        "others of 0 and 255, set data.mask_threshold: 1; else set data.labels: class_index with "
+        f"data.class_values: {{{names}}}, and say what 255 is: pixels that nobody labelled (data.ignore_value: 255), "
+        "background (data.background_values: [0, 255]) or one more class in data.class_values"
     )
 
 
@@ -161,7 +184,7 @@ def instance_problem(files: Sequence[FileValues], shown: Sequence[int], place: s
     """
     holding = [file for file in files if file.shown]
     values = sum(len(file.shown) for file in holding)
-    single = sum(file.regions for file in holding) >= _SINGLE_SHARE * values
+    single = sum(len(file.single) for file in holding) >= _SINGLE_SHARE * values
     most = max((len(file.shown) for file in holding), default=0)
     sets = Counter(file.shown for file in holding)
     changing = bool(sets) and sets.most_common(1)[0][1] < _SAME_SET_SHARE * len(holding)

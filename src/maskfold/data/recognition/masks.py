@@ -106,26 +106,23 @@ def _colour_section(files: Sequence[Path], place: str) -> tuple[dict[str, object
         raise DataError(
             [f"{place}: has {len(counts)} colours, more than {MOST_CLASSES}; these are no masks, or were jpg once"]
         )
-    if _VOC_VOID in counts:
-        raise DataError(
-            [
-                f"{place}: has the colour [224, 224, 192], with which PASCAL VOC marks borders that nobody labelled "
-                "(void); `auto` does not guess. Set data.labels: colour with data.class_colours, and name the colour "
-                "in data.background_colours if it is to count as background"
-            ]
-        )
-    problem = instance_problem(found, sorted(set(counts) - {0}), place, "colour")
+    shown = sorted(set(counts) - {0, _VOC_VOID})
+    problem = instance_problem([file.without(_VOC_VOID) for file in found], shown, place, "colour")
     if problem:
         raise DataError([problem])
-    named = {f"colour_{value:06x}": (value >> 16, value >> 8 & 255, value & 255) for value in sorted(counts) if value}
+    colours = {value: (value >> 16, value >> 8 & 255, value & 255) for value in (*shown, _VOC_VOID, 0)}
+    named = {f"colour_{value:06x}": colours[value] for value in shown}
+    section: dict[str, object] = {"labels": "colour", "class_names": tuple(named), "class_colours": named}
+    meanings = dict(zip(shown, named, strict=True))
+    if _VOC_VOID in counts:
+        section["ignore_value"] = colours[_VOC_VOID]
+        meanings[_VOC_VOID] = "ignored, as pixels that nobody labelled (void, as in PASCAL VOC)"
     total = sum(counts.values())
     notes = [
-        f"mask colour {list(colour)}: {name} ({counts[value] / total:.1%} of the pixels)"
-        for value, (name, colour) in zip((v for v in sorted(counts) if v), named.items(), strict=True)
+        f"mask colour {list(colours[value])}: {meaning} ({counts[value] / total:.1%} of the pixels)"
+        for value, meaning in {**meanings, 0: "background"}.items()
     ]
-    background = counts.get(0, 0) / total
-    notes.append(f"mask colour [0, 0, 0]: background ({background:.1%} of the pixels)")
-    return {"labels": "colour", "class_names": tuple(named), "class_colours": named}, notes
+    return section, notes
 
 
 def _lossy_section(files: Sequence[Path], lossy: Sequence[Path], place: str) -> tuple[dict[str, object], list[str]]:

@@ -37,7 +37,7 @@ def draw_overlays(competition: Competition, path: Path) -> None:
         masks = competition.masks(image_id)
         left = number % _COLUMNS * _CELL_PX[1]
         top = number // _COLUMNS * (_CELL_PX[0] + _LINE_PX)
-        picture = _picture(photos[image_id].for_display(), masks)
+        picture = _picture(photos[image_id].for_display(), masks, competition.ignored_in(image_id))
         sheet.paste(Image.fromarray(picture), (left, top))
         areas = ", ".join(f"{area:,}" for area in masks.sum(axis=(1, 2)).tolist())
         draw.text((left + 4, top + _CELL_PX[0] + 2), f"{image_id}: {areas} px"[:56], "black", font)
@@ -57,10 +57,10 @@ def _chosen(competition: Competition) -> list[str]:
     return sorted(shown, key=lambda image_id: -shown[image_id])[:_IMAGES]
 
 
-def _picture(image: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """(300, 400, 3) uint8 RGB: the image with its masks, as large as fits, on white."""
+def _picture(image: np.ndarray, masks: np.ndarray, ignored: np.ndarray | None) -> np.ndarray:
+    """(300, 400, 3) uint8 RGB: the image with its masks, grey where ignored, as large as fits, on white."""
     factor = min(side / own for side, own in zip(_CELL_PX, image.shape[:2], strict=True))
     size = (max(1, int(image.shape[0] * factor)), max(1, int(image.shape[1] * factor)))
     cell = np.full((*_CELL_PX, 3), 255, np.uint8)
-    cell[: size[0], : size[1]] = painted(image, masks.transpose(1, 2, 0), size)
+    cell[: size[0], : size[1]] = painted(image, masks.transpose(1, 2, 0), size, ignored)
     return cell
