@@ -53,6 +53,9 @@ def differences(drawn, competition, class_names):
         if not np.array_equal(masks, drawn.masks[image_id]):
             areas = [array.sum(axis=(1, 2)).tolist() for array in (masks, drawn.masks[image_id])]
             wrong.append(f"{image_id}: areas {areas[0]}, drawn {areas[1]}")
+        ignored = competition.ignored_in(image_id)
+        if not np.array_equal(0 if ignored is None else ignored, drawn.ignored.get(image_id, 0)):
+            wrong.append(f"{image_id}: other pixels are ignored than drawn")
     return wrong
 
 

@@ -43,7 +43,8 @@ class RandomCompetition:
 
     section: the data section that reads it; masks: image_id -> (C, H, W) uint8 in {0, 1}; test_ids: the test images;
     auto_names: what `auto` calls each class; photos: file -> (H, W) pixels as they must be read, of formats without
-    loss; choices: what was drawn, for messages; fault: the name of a file that must be refused, "" where all is well.
+    loss; choices: what was drawn, for messages; fault: the name of a file that must be refused, "" where all is well;
+    ignored: image_id -> (H, W) uint8 in {0, 1}, of images that have ignored pixels.
     """
 
     root: Path
@@ -54,6 +55,7 @@ class RandomCompetition:
     photos: dict[str, np.ndarray] = field(default_factory=dict)
     choices: dict[str, object] = field(default_factory=dict)
     fault: str = ""
+    ignored: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass

@@ -141,7 +141,10 @@ def _one_folder(scene: Scene, suffix: str) -> RandomCompetition:
     section: dict[str, object] = {"train_images": "images/train", "train_masks": "masks/train", "mask_name": name}
     section |= {"valid_images": "images/val", "valid_masks": "masks/val"} if valid else {}
     keys, auto_names = _coding(kind, scene.classes)
-    return _found(scene, {**section, "test_images": "images/test", **keys}, False, auto_names)
+    found = _found(scene, {**section, "test_images": "images/test", **keys}, False, auto_names)
+    if kind == "void":
+        found.ignored = {stem: _void(scene.mask(stem)) for stem in stems}
+    return found
 
 
 def _class_folders(scene: Scene, suffix: str) -> RandomCompetition:
@@ -195,7 +198,7 @@ def _coding(kind: str, classes: Sequence[str]) -> tuple[dict[str, object], list[
         colours = {name: list(_COLOURS[index]) for index, name in enumerate(classes)}
         names = [f"colour_{r:02x}{g:02x}{b:02x}" for r, g, b in _COLOURS[: len(classes)]]
         return {"labels": "colour", "class_colours": colours}, names
-    void: dict[str, object] = {"background_values": [0, 255]} if kind == "void" else {}
+    void: dict[str, object] = {"ignore_value": 255} if kind == "void" else {}
     return {"labels": "class_index", **void}, [f"class_{number}" for number in range(1, len(classes) + 1)]
 
 
@@ -205,7 +208,7 @@ def _write_coded(path: Path, masks: np.ndarray, kind: str) -> None:
     for index, mask in enumerate(masks):
         values[mask > 0] = index + 1
     if kind == "void":
-        values[:2] = np.where(values[:2] == 0, 255, values[:2])
+        values[_void(masks) > 0] = 255
     if kind == "colour":
         palette = np.array([(0, 0, 0), *_COLOURS], np.uint8)
         write_image(path, palette[values])
@@ -218,6 +221,13 @@ def _write_coded(path: Path, masks: np.ndarray, kind: str) -> None:
         write_image(path, values.astype(np.uint16) * np.uint16(255))
     else:
         _write_mask(path, values * np.uint8(255) if kind == "white" else values)
+
+
+def _void(masks: np.ndarray) -> np.ndarray:
+    """(H, W) uint8 in {0, 1}: the first two rows, but for what masks (C, H, W) show."""
+    void = np.zeros(masks.shape[1:], np.uint8)
+    void[:2] = 1 - masks[:, :2].max(axis=0)
+    return void
 
 
 def _write_mask(path: Path, values: np.ndarray) -> None:
