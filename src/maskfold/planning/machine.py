@@ -77,8 +77,9 @@ def cgroup_cores(root: Path) -> int:
 
 def free_memory(root: Path = _CGROUP) -> int:
     """Bytes of memory that are free, of the machine or of the container, whichever has less."""
-    pages: int = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    free = [_meminfo().get("MemAvailable", pages)]
+    available = _meminfo().get("MemAvailable")
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    free = [total // 2 if available is None else available]  # half where the system does not say
     for limit, used in (
         ("memory.max", "memory.current"),
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),

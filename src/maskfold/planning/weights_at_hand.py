@@ -80,7 +80,7 @@ def _cached(encoders: Sequence[str]) -> set[str]:
     """The encoders whose weights an earlier run has downloaded."""
     try:
         repositories = {each.repo_id for each in scan_cache_dir().repos if each.size_on_disk > 0}
-    except CacheNotFound:
+    except (CacheNotFound, OSError, ValueError):
         return set()
     return {name for name in encoders if any(one in repositories for one in _repositories(name))}
 
