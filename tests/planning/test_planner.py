@@ -9,9 +9,9 @@ import pytest
 
 from maskfold.config import Experiment, parse_config
 from maskfold.errors import DataError, UsageError
+from maskfold.planning.choices.folds import first_run
 from maskfold.planning.clock import Clock
 from maskfold.planning.draft import Draft
-from maskfold.planning.folds_choices import first_run
 from maskfold.planning.machine import Machine
 from maskfold.planning.planner import Situation, plan_model, plan_rest
 from maskfold.planning.weights_at_hand import Weights

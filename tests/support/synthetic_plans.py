@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from maskfold.planning.fingerprint import ClassFacts, Fingerprint
+from maskfold.planning.facts.fingerprint import ClassFacts, Fingerprint
 from maskfold.planning.machine import Machine
 from maskfold.planning.speed import Speed
 

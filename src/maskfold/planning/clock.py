@@ -16,7 +16,7 @@ from maskfold.planning.constants import (
     TUNING_SECONDS,
     TUNING_SECONDS_CLASS,
 )
-from maskfold.planning.fingerprint import Fingerprint
+from maskfold.planning.facts.fingerprint import Fingerprint
 from maskfold.planning.input_sizes import InputSize
 from maskfold.planning.machine import Machine
 from maskfold.planning.speed import Speed

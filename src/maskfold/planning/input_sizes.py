@@ -20,7 +20,7 @@ from maskfold.planning.constants import (
     OBJECT_PX,
     WHOLE_PX,
 )
-from maskfold.planning.fingerprint import Fingerprint
+from maskfold.planning.facts.fingerprint import Fingerprint
 from maskfold.planning.padding import Size, crop_that_fits, filler, fitting_size, stretch
 
 

@@ -11,6 +11,16 @@ from maskfold.config import Resize
 from maskfold.config.data.every_format import LabelledData
 from maskfold.data.competition import Competition
 from maskfold.errors import UsageError
+from maskfold.planning.choices.folds import Budget, check_groups, choose_clock, choose_folds, choose_views
+from maskfold.planning.choices.network import choose_network
+from maskfold.planning.choices.training import (
+    choose_augmentation,
+    choose_batch,
+    choose_epochs,
+    choose_loss,
+    choose_rates,
+    choose_sampling,
+)
 from maskfold.planning.clock import Clock, Work, divided
 from maskfold.planning.constants import (
     ENOUGH_DRAWS,
@@ -27,21 +37,11 @@ from maskfold.planning.constants import (
     TILE_FROM_PX,
 )
 from maskfold.planning.draft import GIVEN, Draft
-from maskfold.planning.fingerprint import Fingerprint
-from maskfold.planning.folds_choices import Budget, check_groups, choose_clock, choose_folds, choose_views
+from maskfold.planning.facts.fingerprint import Fingerprint
 from maskfold.planning.input_sizes import InputSize, input_size, input_sizes
 from maskfold.planning.machine import Machine
-from maskfold.planning.network_choices import choose_network
 from maskfold.planning.resources import check_resources
 from maskfold.planning.speed import Speed, measured_speed
-from maskfold.planning.training_choices import (
-    choose_augmentation,
-    choose_batch,
-    choose_epochs,
-    choose_loss,
-    choose_rates,
-    choose_sampling,
-)
 from maskfold.planning.weights_at_hand import Weights
 
 _MEASURED_PX = {"cpu": 192**2, "gpu": 384**2}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from maskfold.errors import UsageError
 from maskfold.planning.clock import Work
 from maskfold.planning.constants import MODEL_FILES, OOF_BYTES
-from maskfold.planning.fingerprint import Fingerprint
+from maskfold.planning.facts.fingerprint import Fingerprint
 from maskfold.planning.input_sizes import InputSize
 from maskfold.planning.machine import Machine
 from maskfold.planning.speed import Speed

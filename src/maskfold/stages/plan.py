@@ -17,16 +17,18 @@ from maskfold.config import REPOSITORY, load_experiment
 from maskfold.data.competition import Competition
 from maskfold.data.recognition.recognise import Found
 from maskfold.errors import UsageError
-from maskfold.planning.checks import draw_tests, rare_classes, unlike_tests
+from maskfold.planning.choices.data import choose_data
+from maskfold.planning.choices.folds import first_run
+from maskfold.planning.choices.metric import METRICS, chosen_metric
+from maskfold.planning.choices.network import preferred
+from maskfold.planning.choices.submission import choose_submission
 from maskfold.planning.constants import COPIES_SECONDS, COPIES_SHARE
-from maskfold.planning.copies import find_copies
-from maskfold.planning.data_choices import choose_data
 from maskfold.planning.draft import GIVEN, Draft
-from maskfold.planning.fingerprint import Fingerprint, fingerprint
-from maskfold.planning.folds_choices import first_run
+from maskfold.planning.facts.checks import draw_tests, rare_classes, unlike_tests
+from maskfold.planning.facts.copies import find_copies
+from maskfold.planning.facts.fingerprint import Fingerprint, fingerprint
+from maskfold.planning.facts.words import facts_in_words
 from maskfold.planning.machine import this_machine
-from maskfold.planning.metric import METRICS, chosen_metric
-from maskfold.planning.network_choices import preferred
 from maskfold.planning.plan_file import (
     first_run_text,
     in_order,
@@ -37,9 +39,7 @@ from maskfold.planning.plan_file import (
     write_plan,
 )
 from maskfold.planning.planner import Situation, measure, plan_model, plan_rest
-from maskfold.planning.submission_choices import choose_submission
 from maskfold.planning.weights_at_hand import weights_at_hand
-from maskfold.planning.words import facts_in_words
 
 
 @dataclass(frozen=True)

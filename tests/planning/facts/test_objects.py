@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from maskfold.planning.objects import joined, objects_of
+from maskfold.planning.facts.objects import joined, objects_of
 
 
 def test_a_bar():

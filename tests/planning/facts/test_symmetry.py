@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from maskfold.planning.symmetry import asymmetry, group_means, mask_places, plausible
+from maskfold.planning.facts.symmetry import asymmetry, group_means, mask_places, plausible
 
 
 def image(top, left, side=12, size=48):

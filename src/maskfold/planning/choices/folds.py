@@ -17,7 +17,7 @@ from maskfold.planning.constants import (
     VIEW_SHARE,
 )
 from maskfold.planning.draft import Draft
-from maskfold.planning.fingerprint import Fingerprint
+from maskfold.planning.facts.fingerprint import Fingerprint
 from maskfold.planning.input_sizes import InputSize
 from maskfold.planning.machine import Machine
 from maskfold.planning.speed import Speed

@@ -3,7 +3,7 @@
 import pytest
 
 from maskfold.errors import UsageError
-from maskfold.planning.metric import chosen_metric
+from maskfold.planning.choices.metric import chosen_metric
 
 
 def test_named():

@@ -7,8 +7,8 @@ import pytest
 
 from maskfold.config import MaskFoldersData, RleCsvData
 from maskfold.data.competition import Competition
+from maskfold.planning.choices.submission import choose_submission, sample_in
 from maskfold.planning.draft import Draft
-from maskfold.planning.submission_choices import choose_submission, sample_in
 
 
 def chosen(folder, data, sample=None, classes=("mask",), tests=("a", "b")):

@@ -11,7 +11,7 @@ from maskfold.artefacts.files import whole_file
 from maskfold.data.competition import Competition
 from maskfold.data.images.decoding import read_for_display
 from maskfold.planning.constants import UNLIKE_DEVIATIONS, UNLIKE_GREY
-from maskfold.planning.fingerprint import Fingerprint
+from maskfold.planning.facts.fingerprint import Fingerprint
 
 _COLUMNS, _CELL_PX = 6, 200  # of the picture
 

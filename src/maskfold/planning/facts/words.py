@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from maskfold.planning.fingerprint import ClassFacts, Fingerprint
+from maskfold.planning.facts.fingerprint import ClassFacts, Fingerprint
 
 
 def facts_in_words(facts: Fingerprint) -> list[str]:

@@ -17,8 +17,8 @@ from maskfold.data.opening import open_competition
 from maskfold.data.recognition.recognise import Found, recognise
 from maskfold.data.sample_submission import read_sample_file
 from maskfold.errors import ConfigError, DataError
+from maskfold.planning.choices.submission import sample_in
 from maskfold.planning.draft import Draft
-from maskfold.planning.submission_choices import sample_in
 
 _SAME_IN_CONFIG = "  the same in the config:"
 

@@ -18,9 +18,9 @@ from maskfold.execution.progress import tracked
 from maskfold.pixels.intensity import to_eight_bits
 from maskfold.pixels.rle import RleError
 from maskfold.planning.constants import IMAGES_LOOKED_AT, LABEL_SECONDS
-from maskfold.planning.objects import Objects, joined, objects_of
+from maskfold.planning.facts.objects import Objects, joined, objects_of
+from maskfold.planning.facts.symmetry import asymmetry, group_means, mask_places
 from maskfold.planning.padding import Size, image_sizes
-from maskfold.planning.symmetry import asymmetry, group_means, mask_places
 
 _PERCENTILES = (10, 50, 90)
 _LOOKED_AT_PX = 128  # of the shorter side, for brightness

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from maskfold.planning.constants import CPU_DECODER, CPU_ENCODERS, EMPTY_SHARE, GPU_ENCODERS, RANDOM_ENCODER
 from maskfold.planning.draft import Draft
-from maskfold.planning.fingerprint import Fingerprint
+from maskfold.planning.facts.fingerprint import Fingerprint
 from maskfold.planning.machine import Machine
 from maskfold.planning.weights_at_hand import FOLDER, Weights
 

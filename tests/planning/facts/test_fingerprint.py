@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from maskfold.data.competition import Competition
-from maskfold.planning.checks import draw_tests, rare_classes, unlike_tests
-from maskfold.planning.fingerprint import fingerprint
-from maskfold.planning.words import facts_in_words
+from maskfold.planning.facts.checks import draw_tests, rare_classes, unlike_tests
+from maskfold.planning.facts.fingerprint import fingerprint
+from maskfold.planning.facts.words import facts_in_words
 
 
 class Masks:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from maskfold.data.competition import Competition
-from maskfold.planning.copies import find_copies
+from maskfold.planning.facts.copies import find_copies
 
 
 def competition(folder, seeds, test_seeds=()):

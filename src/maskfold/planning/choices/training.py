@@ -29,11 +29,11 @@ from maskfold.planning.constants import (
     UNBALANCED,
 )
 from maskfold.planning.draft import Draft
-from maskfold.planning.fingerprint import Fingerprint
+from maskfold.planning.facts.fingerprint import Fingerprint
+from maskfold.planning.facts.symmetry import plausible
 from maskfold.planning.input_sizes import InputSize
 from maskfold.planning.machine import Machine
 from maskfold.planning.speed import Speed
-from maskfold.planning.symmetry import plausible
 
 
 def choose_batch(draft: Draft, clock: Clock, size: InputSize, speed: Speed, machine: Machine) -> int:
