@@ -1,5 +1,7 @@
 """The search for copies: alignment, fingerprints, conflicts and groups, against numbers worked out by hand."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -12,8 +14,8 @@ from maskfold.audit.data.alignment import (
     correlate,
 )
 from maskfold.audit.data.candidates import candidate_pairs
-from maskfold.audit.data.conflicts import agreement, laid_over
-from maskfold.audit.data.duplicates import exact_copies, find_pairs
+from maskfold.audit.data.conflicts import agreement, label_conflicts, laid_over
+from maskfold.audit.data.duplicates import Pair, exact_copies, find_pairs
 from maskfold.audit.data.fingerprint import (
     FINGERPRINT,
     FLIPS,
@@ -28,6 +30,7 @@ from maskfold.audit.data.fingerprint import (
 )
 from maskfold.audit.data.grouping import linked, proposed_groups
 from maskfold.audit.data.image_facts import ImageFacts, measure_image
+from maskfold.data.competition import Competition
 from maskfold.data.groups import read_groups
 from maskfold.data.images.photo import Photo
 from maskfold.errors import DataError
@@ -195,6 +198,22 @@ def test_a_mask_is_laid_over_as_its_image_is(flip):
     assert np.array_equal(laid, mask) and seen.sum() == 11 * 14
     laid, _ = laid_over(np.kron(mask, np.ones((2, 2), np.uint8)), Fit(1, FLIPS[0], (12, 16), (0, 0)), (12, 16))
     assert np.array_equal(laid, mask)
+
+
+@pytest.mark.parametrize("flip", FLIPS)
+def test_copies_are_not_compared_where_pixels_are_ignored(flip):
+    labelled, unknown = np.zeros((2, 20, 30), np.uint8)
+    labelled[3:9, 4:14] = 1
+    unknown[2:10, 3:15] = 1  # the copy's object, which nobody labelled
+    masks = {"a": labelled[None], "b": 0 * labelled[None]}
+    void = {"a": 0 * unknown, "b": np.ascontiguousarray(flipped(unknown, flip))}
+    table = pd.DataFrame({"image_id": ["a", "b"]})
+    competition = Competition(("x",), table, table.iloc[:0], masks.__getitem__)
+    pairs = [("a", "b", Pair(0, 1, "exact", Fit(1, flip, (20, 30), (0, 0))))]
+    assert label_conflicts(competition, pairs, 1)["first_px"].tolist() == [60]
+    assert label_conflicts(replace(competition, ignored=void.__getitem__), pairs, 1).empty
+    other = {name: np.roll(plane, 10, axis=1) for name, plane in void.items()}  # beside the object of a
+    assert len(label_conflicts(replace(competition, ignored=other.__getitem__), pairs, 1)) == 1
 
 
 def test_sets_and_given_groups_join_into_groups(tmp_path):
