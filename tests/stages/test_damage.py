@@ -7,6 +7,7 @@ import os
 import shutil
 
 import pytest
+import torch
 
 from maskfold.artefacts.paths import RunPaths
 from maskfold.artefacts.provenance import record_path
@@ -135,3 +136,54 @@ def test_tuning_for_another_metric_that_was_interrupted_vouches_for_nothing(conf
     assert not record_path(paths.postprocess_json).exists()
     run_stages(config, "tune_thresholds")
     assert hashes(config) == before
+
+
+@pytest.mark.parametrize("text", ["", "epoch,train_loss\n0,", "\0\0\0", None])
+def test_a_damaged_history_is_written_again_from_the_last_checkpoint(config, capsys, text):
+    before, history = hashes(config), RunPaths.of(config).history_csv(0)
+    history.unlink()
+    if text is not None:
+        history.write_text(text)
+    run_stages(config, "train", "make_report")
+    printed = capsys.readouterr().out
+    assert "written again from the last checkpoint" in printed and "fold 0 is up to date" in printed
+    assert hashes(config) == before
+
+
+def test_without_history_and_checkpoint_the_report_is_made_without_it(config, capsys):
+    paths = RunPaths.of(config)
+    os.truncate(paths.history_csv(0), 10)
+    flip(paths.training(0) / "last.ckpt")
+    run_stages(config, "train", "make_report")
+    assert "history.csv is damaged or missing, and last.ckpt cannot be read" in capsys.readouterr().out
+    page = (paths.report / "index.html").read_text()
+    assert "fold 1</span>" in page and "fold 0</span>" not in page
+
+
+@pytest.mark.parametrize("name", ["last.ckpt", "best-*.ckpt"])
+@pytest.mark.parametrize("how", ["flip", "cut", "empty", "exchange"])
+def test_a_training_whose_checkpoint_is_damaged_starts_again_and_says_why(config, capsys, name, how):
+    before, paths = hashes(config), RunPaths.of(config)
+    paths.model(0).unlink()
+    [path] = paths.training(0).glob(name)
+    if how == "flip":
+        flip(path)
+    elif how == "exchange":
+        shutil.copyfile(paths.training(1) / "last.ckpt", path)
+    else:
+        os.truncate(path, path.stat().st_size // 2 if how == "cut" else 0)
+    run_stages(config, "train")
+    printed = capsys.readouterr().out
+    assert f"fold0 starts again: {path.name}" in printed, printed
+    assert hashes(config)["runs/tiny/fold0/model.pt"] == before["runs/tiny/fold0/model.pt"]
+
+
+def test_a_checkpoint_is_replaced_whole_in_its_own_folder(tmp_path, monkeypatch):
+    from maskfold.training.checkpoint_files import WholeCheckpoints, read_checkpoint
+
+    path, files = tmp_path / "last.ckpt", WholeCheckpoints("fold0")
+    files.save_checkpoint({"epoch": 0}, path)
+    with pytest.raises(AttributeError):  # a lambda cannot be pickled: the write fails in its middle
+        files.save_checkpoint({"epoch": torch.ones(9), "more": lambda: 0}, path)
+    assert read_checkpoint(path, "fold0")["epoch"] == 0
+    assert list(tmp_path.iterdir()) == [path]

@@ -25,6 +25,6 @@ def test_one_row_a_fold_and_their_mean(tmp_path, capsys):
     assert table["metric"].tolist() == pytest.approx([0.7, 0.8, 0.75])
     assert table["dice a"].tolist() == pytest.approx([0.7, 0.8, 0.75])
     assert table["minutes"].tolist() == [3, 3, 3]
-    show_folds(config, write=True)
+    show_folds(config)
     assert "mean" in capsys.readouterr().out
     assert len(pd.read_csv(RunPaths.of(config).folds_summary_csv)) == 3

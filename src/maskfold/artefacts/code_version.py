@@ -42,7 +42,10 @@ _NETWORK = (
     "inference",
 )
 _SAMPLES = ("training/datamodule", "training/input_sizes", "training/losses", "training/samples")
-_FITTING = ("training/fit", "training/module", "training/schedule", "training/validation", "training/checkpoints")
+_FITTING = (
+    *("training/fit", "training/module", "training/schedule", "training/validation", "training/checkpoints"),
+    "training/checkpoint_files",
+)
 _RULES = ("rules/rules", "rules/applying", "rules/expected")
 _OOF = ("oof/store", "oof/with_truth")
 _TABLES = ("tuning/tables",)

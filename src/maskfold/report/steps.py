@@ -11,7 +11,7 @@ from maskfold.config import Config, Experiment
 from maskfold.errors import StaleError
 from maskfold.report.trainings import used_epoch
 from maskfold.rules.tuned import TunedArtefact
-from maskfold.training.history import read_history
+from maskfold.training.history import usable_history
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def _alone(run: Experiment) -> list[float]:
     """The validation metric of the weights in use, fold by fold, where training measured it."""
     scores = []
     for fold in range(run.folds.models):
-        used = used_epoch(read_history(RunPaths.of(run).history_csv(fold)), run.train.select)
+        history = usable_history(RunPaths.of(run).history_csv(fold))
+        used = None if history is None else used_epoch(history, run.train.select)
         if used is not None and np.isfinite(used["valid_metric"]):
             scores.append(float(used["valid_metric"]))
     return scores

@@ -8,7 +8,7 @@ import pandas as pd
 
 from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Blend, Config, Experiment
-from maskfold.training.history import best_row, read_history
+from maskfold.training.history import best_row, usable_history
 
 
 def trained_models(config: Config) -> list[tuple[Experiment, int]]:
@@ -17,14 +17,16 @@ def trained_models(config: Config) -> list[tuple[Experiment, int]]:
 
 
 def histories(config: Config) -> dict[str, pd.DataFrame]:
-    """The history of every trained network by its name: fold 0, of a blend <member> fold 0; columns as in
-    `read_history`.
-    """
-    found = {}
-    for run, model in trained_models(config):
-        name = f"{run.name} {run.model_title(model)}" if isinstance(config, Blend) else run.model_title(model)
-        found[name] = read_history(RunPaths.of(run).history_csv(model))
-    return found
+    """The usable histories of the trained networks by name: fold 0, of a blend <member> fold 0; see `read_history`."""
+    found = {name: usable_history(RunPaths.of(run).history_csv(model)) for name, (run, model) in _named(config).items()}
+    return {name: history for name, history in found.items() if history is not None}
+
+
+def _named(config: Config) -> dict[str, tuple[Experiment, int]]:
+    """Title -> every trained network."""
+    blend = isinstance(config, Blend)
+    pairs = trained_models(config)
+    return {(f"{run.name} " if blend else "") + run.model_title(model): (run, model) for run, model in pairs}
 
 
 def used_epoch(history: pd.DataFrame, select: str) -> pd.Series | None:
@@ -38,9 +40,11 @@ def training_rows(config: Config, found: dict[str, pd.DataFrame]) -> list[dict[s
     found: what `histories` returns. A value that was not measured is NaN.
     """
     rows: list[dict[str, object]] = []
-    for (name, history), (run, _) in zip(found.items(), trained_models(config), strict=True):
+    runs = _named(config)
+    for name, history in found.items():
+        run, _ = runs[name]
         used = used_epoch(history, run.train.select)
-        assert used is not None, "a history without a metric"
+        used = history.iloc[-1] if used is None else used  # a training without validation
         rows.append(
             {
                 "name": name,

@@ -49,8 +49,8 @@ def make_report(config: Config, competition: Competition, accept_code_changes: b
 
 def _inputs(config: Config, paths: RunPaths, other_pages: dict[str, Path]) -> dict[str, str]:
     files = [paths.postprocess_json, paths.image_scores_csv]
-    files += [RunPaths.of(run).history_csv(model) for run, model in trained_models(config)]
-    files += [paths.bad_images_csv] if paths.bad_images_csv.is_file() else []
+    optional = [RunPaths.of(run).history_csv(model) for run, model in trained_models(config)]
+    files += [file for file in (*optional, paths.bad_images_csv) if file.is_file()]
     missing = [display(file) for file in files if not file.is_file()]
     if missing:
         raise StaleError(f"no report without {', '.join(missing)}; run `bash run_all.sh configs/{config.name}.yaml`")

@@ -9,7 +9,7 @@ from pathlib import Path
 from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import file_hash
 from maskfold.artefacts.paths import RunPaths, display, resolve
-from maskfold.artefacts.provenance import Provenance
+from maskfold.artefacts.provenance import Provenance, contents_hash
 from maskfold.artefacts.step import Step
 from maskfold.config import Blend, Config, Experiment, TrainConfig
 from maskfold.data.competition import Competition
@@ -18,6 +18,7 @@ from maskfold.errors import StaleError, UsageError
 from maskfold.folds.table import folds_hash, read_folds
 from maskfold.folds.visibility import ids_hash, seen_by
 from maskfold.pixels.intensity import Intensity
+from maskfold.training.history import usable_history, write_history
 from maskfold.training.processes import is_first_process
 from maskfold.training.pseudo_labels import (
     check_labeller,
@@ -59,7 +60,6 @@ def train_models(
     if config.pseudo_labels is not None:
         check_labeller(config, competition, folds)
     intensity = cache(partial(_checked_intensity, config, competition))
-    trained = False
     for number in numbers:
         images = seen_by(config, competition, folds, number)
         made_from = training_provenance(config, competition, number, images.left_out)
@@ -67,6 +67,7 @@ def train_models(
         reasons = step.reasons(model, made_from)
         if is_first_process() and not reasons:
             step.skip(model, name)
+            _heal_history(config, number, step)
         if not reasons:
             continue
         scaled = intensity()
@@ -80,9 +81,8 @@ def train_models(
         pseudo = read_pseudo_labels(config, competition, number, step)
         settings = config.model_copy(update={"train": _settings_of(config, number, minutes)})
         train_fold(settings, images.competition, images.folds, number, made_from, step, pseudo, scaled)
-        trained = True
     if is_first_process():
-        show_folds(config, write=trained)
+        show_folds(config)
 
 
 def _checked_intensity(config: Experiment, competition: Competition) -> Intensity | None:
@@ -119,6 +119,21 @@ def hint_at_filler(config: Experiment, competition: Competition) -> None:
     hint = padding_hint(image_sizes(competition.train), config.model.resize, config.train.crop_size)
     if hint is not None:
         print(f"train: hint: {hint}", flush=True)
+
+
+def _heal_history(config: Experiment, number: int, step: Step) -> None:
+    """Write the history of a trained model again from its last checkpoint, where the csv is damaged or missing."""
+    history_csv = RunPaths.of(config).history_csv(number)
+    if usable_history(history_csv) is not None:
+        return
+    from maskfold.training.checkpoint_files import stored_history
+
+    try:
+        write_history(history_csv, stored_history(history_csv.parent, config.model_name(number)))
+    except ValueError as error:
+        step.say(f"warning: {display(history_csv)} is damaged or missing, and {error}; tables and report leave it out")
+    else:
+        step.say(f"{display(history_csv)} was damaged or missing: written again from the last checkpoint")
 
 
 def _intensity(config: Experiment, competition: Competition) -> Intensity | None:
@@ -166,8 +181,8 @@ def training_provenance(
         settings["refit"] = config.refit.model_dump(exclude={"models"})
         if config.refit.start == "fold0":
             start = RunPaths.of(config).model(0)
+            command = f"python src/train.py --config configs/{config.name}.yaml"
             if not start.is_file():
-                command = f"python src/train.py --config configs/{config.name}.yaml"
                 raise StaleError(f"{display(start)}: the refit starts from it; run `{command}`")
-            inputs["weights of fold 0"] = file_hash(start)
+            inputs["weights of fold 0"] = contents_hash(start, command, "fold0")
     return Provenance("train", settings, inputs, code_version("model"), config.model_name(number), config.name)

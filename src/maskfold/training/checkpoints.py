@@ -9,6 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from maskfold.training.checkpoint_files import LAST, kept_names, read_checkpoint
+
 Select = Literal["best", "last", "top", "ensemble"]
 
 _PREFIX = "model."
@@ -18,21 +20,14 @@ def chosen_weights(folder: Path, select: Select) -> dict[str, Tensor] | list[dic
     """The network's state dict (EMA weights if EMA is on): the best checkpoint, the last, or the mean of the top ones.
 
     For `ensemble` a list of the top ones, best first, of which `network.model.load_model` makes one network.
-    folder: of one fold, with last.ckpt and the best-*.ckpt that are still kept.
+    folder: of one fold, with last.ckpt and the best-*.ckpt that are still kept. Raises ValueError when one is damaged.
     """
-    last = torch.load(folder / "last.ckpt", map_location="cpu", weights_only=True)
+    last = read_checkpoint(folder / LAST)
     if select == "last":
         return _network(last)
-    ranked = _ranked_names(last)[: 1 if select == "best" else None]
-    states = [_network(torch.load(folder / name, map_location="cpu", weights_only=True)) for name in ranked]
+    ranked = kept_names(last)[: 1 if select == "best" else None]
+    states = [_network(read_checkpoint(folder / name)) for name in ranked]
     return states if select == "ensemble" else mean_weights(states)
-
-
-def _ranked_names(checkpoint: dict[str, dict[str, dict[str, dict[str, Tensor]]]]) -> list[str]:
-    """File names of the best checkpoints that are kept, best first, the earlier of equals first, from last.ckpt."""
-    scores = next(state["best_k_models"] for state in checkpoint["callbacks"].values() if state.get("best_k_models"))
-    # sorted() keeps the order of equals, and the scores are kept in the order of the epochs.
-    return [Path(path).name for path in sorted(scores, key=lambda path: -float(scores[path]))]
 
 
 def _network(checkpoint: dict[str, dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -27,6 +27,7 @@ from maskfold.inference.runtime import Runtime, out_of_memory
 from maskfold.network.model import build_model, load_model
 from maskfold.network.normalisation import IMAGENET, normalisation_of
 from maskfold.pixels.intensity import Intensity
+from maskfold.training.checkpoint_files import LAST, WholeCheckpoints, finished_epochs
 from maskfold.training.checkpoints import chosen_weights
 from maskfold.training.clock import TrainingClock
 from maskfold.training.datamodule import FoldData
@@ -78,17 +79,17 @@ def train_fold(
     check_network_sizes(model, config, [phase.crop_size for phase in config.train.phases() if phase.crop_size])
     paths, name = RunPaths.of(config), config.model_title(fold)
     folder = paths.training(fold)
-    resume_from = _prepare_folder(folder, made_from, step)
+    first_epoch = _prepare_folder(folder, made_from, step)
     if config.train.compile:
         model.network.compile()  # in place, so that the weights keep their names
-    data = FoldData(config, competition, folds, fold, _first_epoch(resume_from), folder, pseudo, intensity)
+    data = FoldData(config, competition, folds, fold, first_epoch, folder, pseudo, intensity)
     if is_first_process():
         _show_data(data, config, pseudo, fold, folder)
     clock = None if config.train.minutes is None else TrainingClock(config.train.minutes)
     module = FoldModule(model, config, fold, competition, data.dataset.image_ids, clock)
     history = HistoryCallback(paths.history_csv(fold), name, clock)
     trainer = _trainer(config, folder, [history, *([] if clock is None else [clock])])
-    _fit(trainer, module, data, resume_from)
+    _fit(trainer, module, data, folder / LAST if first_epoch else None)
     if trainer.is_global_zero:
         weights = chosen_weights(folder, config.train.select)
         with whole_file(paths.model(fold)) as temporary, temporary.open("wb") as file:
@@ -145,18 +146,24 @@ def _show_pseudo_labels(data: FoldData, pseudo: PseudoLabels, fold: int) -> None
         print(f"train: warning: no test image reaches pseudo_labels.min_confidence, {pseudo.config.min_confidence:g}")
 
 
-def _prepare_folder(folder: Path, made_from: Provenance, step: Step) -> Path | None:
-    """Keep an interrupted training of the same provenance and return its last checkpoint; clear the folder otherwise.
+def _prepare_folder(folder: Path, made_from: Provenance, step: Step) -> int:
+    """Keep an interrupted training of the same provenance and return the epochs it has finished; else clear the folder.
 
-    A finished training is not deleted but moved to <folder>.previous.
+    A training whose checkpoints are damaged starts again. A finished one is not deleted but moved to <folder>.previous.
     """
-    marker, last = folder / "training_started", folder / "last.ckpt"
-    if last.is_file() and not step.reasons(marker, made_from):
-        if is_first_process():
-            print(f"train: continuing {display(folder)} after its last finished epoch", flush=True)
-        return last
+    marker = folder / "training_started"
+    if (folder / LAST).is_file() and not step.reasons(marker, made_from):
+        try:
+            epochs = finished_epochs(folder, made_from.part)
+        except ValueError as error:
+            if is_first_process():
+                print(f"train: {display(folder)} starts again: {error}", flush=True)
+        else:
+            if is_first_process():
+                print(f"train: continuing {display(folder)} after its last finished epoch", flush=True)
+            return epochs
     if not is_first_process():
-        return None  # the first process clears the folder for all
+        return 0  # the first process clears the folder for all
     if (folder / "model.pt").is_file():
         previous = folder.with_name(f"{folder.name}.previous")
         shutil.rmtree(previous, ignore_errors=True)
@@ -167,14 +174,7 @@ def _prepare_folder(folder: Path, made_from: Provenance, step: Step) -> Path | N
     folder.mkdir(parents=True)
     marker.touch()
     made_from.write(marker)
-    return None
-
-
-def _first_epoch(resume_from: Path | None) -> int:
-    """The first epoch after those that a checkpoint has finished; 0 without a checkpoint."""
-    if resume_from is None:
-        return 0
-    return int(torch.load(resume_from, map_location="cpu", weights_only=True)["epoch"]) + 1
+    return 0
 
 
 def _trainer(config: Experiment, folder: Path, own: list[Callback]) -> L.Trainer:
@@ -195,6 +195,7 @@ def _trainer(config: Experiment, folder: Path, own: list[Callback]) -> L.Trainer
         limit_val_batches=None if train.validate_every else 0,
         reload_dataloaders_every_n_epochs=1 if train.then else 0,  # a phase may change the batch size
         callbacks=[*own, *_averaging(config), *_early_stopping(config), *_checkpoints(config, folder), *progress],
+        plugins=[WholeCheckpoints(folder.name)],
         logger=TensorBoardLogger(folder, name="tensorboard", version=""),
         log_every_n_steps=1,
         num_sanity_val_steps=0,

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from maskfold.artefacts.files import whole_file
+from maskfold.artefacts.provenance import Provenance, damage
+
+COLUMNS = ("epoch", "train_loss", "valid_loss", "valid_metric", "learning_rate", "seconds", "peak_memory_mb")
+
+
+def write_history(history_csv: Path, rows: Sequence[Mapping[Hashable, Any]]) -> None:
+    """Write the history of one fold, one row an epoch, and record what was written."""
+    with whole_file(history_csv) as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False)
+    Provenance("history", {}).write(history_csv)
 
 
 def read_history(history_csv: Path) -> pd.DataFrame:
@@ -21,6 +35,17 @@ def read_history(history_csv: Path) -> pd.DataFrame:
     history[measured] = history[measured].astype("float64")
     # A resumed training may have logged its last epoch twice; the later row is the one the weights came from.
     return history.drop_duplicates("epoch", keep="last").sort_values("epoch", ignore_index=True)
+
+
+def usable_history(history_csv: Path) -> pd.DataFrame | None:
+    """What `read_history` returns; None for a file that is missing or damaged."""
+    if not history_csv.is_file() or damage(history_csv):
+        return None
+    try:
+        history = read_history(history_csv)
+    except (ValueError, OSError):
+        return None
+    return history if len(history) and set(COLUMNS) <= set(history.columns) else None
 
 
 def best_row(history: pd.DataFrame) -> pd.Series | None:

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from maskfold.artefacts.files import whole_file
 from maskfold.execution.memory import peak_memory_mb, reset_peak_memory
 from maskfold.training.clock import TrainingClock
+from maskfold.training.history import read_history, write_history
 from maskfold.training.module import FoldModule
 
 SILENCE_SECONDS = 30.0  # within an epoch, at most, in a log
@@ -30,12 +29,20 @@ class HistoryCallback(Callback):
         self.rows: list[dict[Hashable, Any]] = []
         self.started = self.said = 0.0
 
+    def state_dict(self) -> dict[str, Any]:
+        """The rows so far: each checkpoint holds the history, so that a damaged csv costs nothing."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the rows of a checkpoint."""
+        self.rows = list(state_dict["rows"])
+
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Keep the rows of the epochs before the first one that is trained."""
         _reset_peak_memory()
-        if self.history_csv.is_file():
-            known = pd.read_csv(self.history_csv)
-            self.rows = known[known["epoch"] < trainer.current_epoch].to_dict("records")
+        if not self.rows and self.history_csv.is_file():  # a checkpoint of an earlier version
+            self.rows = read_history(self.history_csv).to_dict("records")
+        self.rows = [row for row in self.rows if row["epoch"] < trainer.current_epoch]
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the epoch's clock."""
@@ -85,8 +92,7 @@ class HistoryCallback(Callback):
             figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
             row |= {name: value for name, value in figures.items() if name.startswith(("valid_", "dice_"))}
         self.rows.append(row)
-        with whole_file(self.history_csv) as temporary:
-            pd.DataFrame(self.rows).to_csv(temporary, index=False)
+        write_history(self.history_csv, self.rows)
         self._print(row, trainer.max_epochs or 0)
 
     def _print(self, row: dict[Hashable, Any], epochs: int) -> None:

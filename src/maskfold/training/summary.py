@@ -9,7 +9,7 @@ from maskfold.artefacts.files import whole_file
 from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config
 from maskfold.execution.console import print_table
-from maskfold.training.history import best_row, read_history
+from maskfold.training.history import best_row, usable_history
 
 
 def fold_summary(config: Config) -> pd.DataFrame:
@@ -20,12 +20,11 @@ def fold_summary(config: Config) -> pd.DataFrame:
     """
     paths, rows = RunPaths.of(config), []
     for fold in range(config.folds.models):
-        if not paths.history_csv(fold).is_file():
+        history = usable_history(paths.history_csv(fold))
+        best = None if history is None else best_row(history)
+        if history is None or best is None:
             continue
-        history = read_history(paths.history_csv(fold))
-        best, validated = best_row(history), history[history["valid_metric"].notna()]
-        if best is None:
-            continue
+        validated = history[history["valid_metric"].notna()]
         last = validated.iloc[-1]
         rows.append(
             {
@@ -48,8 +47,8 @@ def fold_summary(config: Config) -> pd.DataFrame:
     return table
 
 
-def show_folds(config: Config, write: bool) -> None:
-    """Print a table of the trained folds; with `write` also write it to runs/<name>/folds.csv."""
+def show_folds(config: Config) -> None:
+    """Print a table of the trained folds, and write it to runs/<name>/folds.csv unless that holds the same."""
     summary = fold_summary(config)
     if summary.empty:
         return
@@ -59,9 +58,10 @@ def show_folds(config: Config, write: bool) -> None:
     for row in summary.itertuples(index=False):
         table.add_row(*(value if isinstance(value, str) else _short(value) for value in row))
     print_table(table)
-    if write:
-        with whole_file(RunPaths.of(config).folds_summary_csv) as temporary:
-            summary.to_csv(temporary, index=False, float_format="%.6g")
+    path, text = RunPaths.of(config).folds_summary_csv, summary.to_csv(index=False, float_format="%.6g")
+    if not (path.is_file() and path.read_bytes() == text.encode()):
+        with whole_file(path) as temporary:
+            temporary.write_bytes(text.encode())
 
 
 def _short(value: float) -> str:
