@@ -56,7 +56,6 @@ NOT_DECIDING = {
     "training/clock": "how long a training may take, which no record of code can repeat",
     "training/history": "the log of a training",
     "training/history_callback": "the same",
-    "training/processes": "which process prints",
     "training/sample_grid": "only seen",
     "training/summary": "only printed",
     "tuning/tables/map_histograms": "drawn by the report; the tables that hold it are hashed",

@@ -1,7 +1,10 @@
 """The config: strictness, nearest keys, extends, overrides, and every shipped file."""
 
+from itertools import pairwise
+
 import pytest
 
+from maskfold.artefacts.paths import resolve
 from maskfold.config import REPOSITORY, load_config
 from maskfold.errors import ConfigError
 
@@ -146,3 +149,51 @@ def test_a_missing_file_is_answered_with_the_nearest_name(write):
 def test_a_key_given_twice_is_refused(write):
     with pytest.raises(ConfigError, match="duplicate key: name"):
         load_config(write(MINIMAL + "name: y\n"))
+
+
+def alias_bomb(levels):
+    """Each level names the one before ten times."""
+    names = "abcdefghij"[:levels]
+    lines = [f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]" for old, new in pairwise(names)]
+    return "\n".join(["a: &a [" + ", ".join("x" * 10) + "]", *lines])
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (alias_bomb(8), "with its aliases .* it has 1[0-9,]+ values; at most 100,000"),
+        ("a: " + "[" * 60 + "]" * 60, "more than 50 deep"),
+        ("a: " + "[" * 5000 + "]" * 5000, "more than 50 deep"),
+        ("a: &a [*a]", "more than 50 deep"),
+        ("a: 2001-99-99", "month must be in 1..12"),
+        ("a: \0", "special characters are not allowed"),
+    ],
+)
+def test_what_would_fill_the_memory_or_is_no_value_is_refused(tmp_path, text, reason):
+    path = tmp_path / "bomb.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=rf"(?s)bomb\.yaml: not a YAML file: .*{reason}"):
+        load_config(path)
+
+
+def test_aliases_in_number_are_read(write):
+    text = MINIMAL.replace("['1']", "&names ['1']") + "model: {encoder: resnet18}\n"
+    assert load_config(write(text)).data.class_names == ("1",)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        *("train.learning_rate=.inf", "train.learning_rate=.nan", "train.learning_rate=1e30", "train.workers=5000"),
+        *("train.weight_decay=.inf", "train.gradient_clip=.nan", "tuning.area_growth=.inf", f"name={'x' * 300}"),
+    ],
+)
+def test_numbers_without_sense_are_refused_with_their_key(override):
+    with pytest.raises(ConfigError, match=override.partition("=")[0].replace(".", r"\.")):
+        load_config(REPOSITORY / "configs/demo.yaml", [override])
+
+
+@pytest.mark.parametrize("path", ["a\0b", "~nobody-there/x"])
+def test_what_is_no_path_is_refused(path):
+    with pytest.raises(ConfigError, match="is no usable path"):
+        resolve(path)

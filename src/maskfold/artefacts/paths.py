@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maskfold.config import REPOSITORY, Config, Layout
+from maskfold.errors import ConfigError
 
 
 def resolve(path: str | Path) -> Path:
-    """A config path as an absolute one; relative paths start at the repository."""
-    return (REPOSITORY / Path(path).expanduser()).resolve()
+    """A config path as an absolute one; relative ones start at the repository. Raises ConfigError for no path."""
+    try:
+        return (REPOSITORY / Path(path).expanduser()).resolve()
+    except (ValueError, RuntimeError, OSError) as error:  # NUL characters, ~nobody, links in a circle
+        raise ConfigError(f"{str(path)!r} is no usable path: {error}") from None
 
 
 def display(path: Path) -> str:
@@ -108,6 +112,10 @@ class RunPaths:
         """The submission: a csv, a json, or a folder of masks."""
         suffix = {"coco_json": ".json", "mask_folder": ""}.get(layout, ".csv")
         return self.root / "submissions" / f"{self.name}{suffix}"
+
+    def lock(self, stage: str) -> Path:
+        """The lock of a stage; outside of the run's folder, which may be copied or removed."""
+        return self.root / "runs" / ".locks" / f"{self.name}.{stage}.lock"
 
     @property
     def bad_images_csv(self) -> Path:

@@ -71,7 +71,7 @@ class Run(Section):
     """A run on one competition: an Experiment or a Blend. A config file may start from another one: `extends:
     other.yaml`."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=100)
     """Name of the run and of its files: letters, digits, _ and -."""
 
     seed: int = Field(0, ge=0, lt=2**31)

@@ -45,10 +45,10 @@ class TrainPhase(Section):
     batch_size: int | None = Field(None, ge=1)
     """Images a batch."""
 
-    learning_rate: float | None = Field(None, gt=0)
+    learning_rate: float | None = Field(None, gt=0, le=10)
     """Peak learning rate."""
 
-    encoder_learning_rate: float | None = Field(None, gt=0)
+    encoder_learning_rate: float | None = Field(None, gt=0, le=10)
     """Peak learning rate of the encoder."""
 
     augmentation: Augmentation | tuple[dict[str, Any], ...] | None = None
@@ -81,10 +81,10 @@ class TrainConfig(Section):
     """(height, width) of random crops in pixels, after `model.resize`; multiples of 32. null: whole images, padded to
     the largest."""
 
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(1e-3, gt=0, le=10)
     """Peak learning rate."""
 
-    encoder_learning_rate: float | None = Field(None, gt=0)
+    encoder_learning_rate: float | None = Field(None, gt=0, le=10)
     """Peak learning rate of the encoder; a pretrained one often needs less. null: `learning_rate`."""
 
     weight_decay: float = Field(1e-4, ge=0)
@@ -151,8 +151,9 @@ class TrainConfig(Section):
     compile: bool = False
     """Compile the network (torch.compile): a minute or more at the start, then often faster steps."""
 
-    workers: int | None = Field(None, ge=0)
-    """Processes that load images, for training and prediction. null: up to four with a GPU, one on a CPU. 0: none."""
+    workers: int | None = Field(None, ge=0, le=512)
+    """Processes that load images, for training and prediction. null: up to four with a GPU, one on a CPU. 0: none. At
+    most four for each core of the machine are started."""
 
     cache: Literal["auto", "ram", "disk", "none"] = "auto"
     """Where decoded images are kept: `ram`, `disk` (a memory-mapped temporary file), `none`. `auto`: RAM if they need

@@ -31,6 +31,38 @@ _Loader.add_implicit_resolver(
 )
 
 
+_MOST_VALUES, _DEEPEST = 100_000, 50
+
+
+def _loaded(text: str) -> Any:
+    """The value of a YAML text. Raises ValueError, saying why, for no YAML, and for too many or too deep values."""
+    try:
+        value = yaml.load(text, Loader=_Loader)  # a SafeLoader
+        count = _values(value, {}, 0)
+    except ConfigError:
+        raise
+    except RecursionError:
+        raise ValueError(f"values lie in each other more than {_DEEPEST} deep") from None
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, OverflowError) as error:
+        raise ValueError(str(error)) from None
+    if count > _MOST_VALUES:
+        raise ValueError(f"with its aliases (*name) it has {count:,} values; at most {_MOST_VALUES:,} are read")
+    return value
+
+
+def _values(value: Any, known: dict[int, int], depth: int) -> int:
+    """How many values there would be without aliases, each of which is one object here; known: id -> its count."""
+    if depth > _DEEPEST or known.get(id(value)) == 0:
+        raise RecursionError
+    if not isinstance(value, dict | list | tuple | set):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = 0  # until it is counted: what holds itself is found by that
+        inner = [*value, *value.values()] if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_values(each, known, depth + 1) for each in inner)
+    return known[id(value)]
+
+
 def read_tree(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The keys and values of a config file over those of what it extends.
 
@@ -44,8 +76,8 @@ def read_tree(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
         hint = f"; did you mean {path.parent / near[0]}?" if near else ""
         raise ConfigError(f"{path}: no such config file{hint}")
     try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # a SafeLoader
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        tree = _loaded(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise ConfigError(f"{path}: not a YAML file: {error}") from None
     if tree is None:
         tree = {}
@@ -79,8 +111,8 @@ def apply_override(tree: dict[str, Any], override: str) -> None:
     if not equals or not all(parts):
         raise ConfigError(f"--set {override}: expected key=value, for example --set train.epochs=3")
     try:
-        value = yaml.load(text, Loader=_Loader)  # a SafeLoader
-    except yaml.YAMLError as error:
+        value = _loaded(text)
+    except ValueError as error:
         raise ConfigError(f"--set {override}: the value is not YAML: {error}") from None
     node = tree
     for part in parts[:-1]:

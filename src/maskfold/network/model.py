@@ -220,6 +220,7 @@ def load_model(path: Path, config: ModelConfig, class_count: int, sha256: str | 
         for model, state in zip(models, states, strict=True):
             model.normalise_as(state)
             model.load_state_dict(state)
+            check_finite(state)
         if any(not torch.equal(getattr(model, name), getattr(models[0], name)) for model in models for name in _OWN):
             raise ValueError("its checkpoints have different normalisations")
         if len({model.intensity for model in models}) > 1:
@@ -233,6 +234,13 @@ def load_model(path: Path, config: ModelConfig, class_count: int, sha256: str | 
             f"{display(path)}: not the weights of this config's network ({reason}); run src/train.py with this config"
         ) from None
     return models[0] if len(models) == 1 else _mean_model(models)
+
+
+def check_finite(state: Mapping[str, Tensor]) -> None:
+    """Raise ValueError for weights that are NaN or infinite: every prediction with them would be nonsense."""
+    broken = [name for name, value in state.items() if value.is_floating_point() and not bool(value.isfinite().all())]
+    if broken:
+        raise ValueError(f"{len(broken)} of {len(state)} tensors hold NaN or infinite values, {broken[0]} first")
 
 
 def _mean_model(models: Sequence[SegmentationModel]) -> SegmentationModel:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import file_hash
+from maskfold.artefacts.lock import one_writer
 from maskfold.artefacts.paths import RunPaths, display, resolve
 from maskfold.artefacts.provenance import Provenance, contents_hash
 from maskfold.artefacts.step import Step
@@ -15,11 +16,11 @@ from maskfold.config import Blend, Config, Experiment, TrainConfig
 from maskfold.data.competition import Competition
 from maskfold.data.images.depth import training_intensity
 from maskfold.errors import StaleError, UsageError
+from maskfold.execution.processes import is_first_process
 from maskfold.folds.table import folds_hash, read_folds
 from maskfold.folds.visibility import ids_hash, seen_by
 from maskfold.pixels.intensity import Intensity
 from maskfold.training.history import usable_history, write_history
-from maskfold.training.processes import is_first_process
 from maskfold.training.pseudo_labels import (
     check_labeller,
     pseudo_label_inputs,
@@ -40,6 +41,7 @@ def models_asked_for(config: Config, fold: int | None, refit: bool) -> list[int]
     return [*asked, *config.refit_numbers] if refit and isinstance(config, Experiment) else asked or None
 
 
+@one_writer("train")
 def train_models(
     config: Config,
     competition: Competition,

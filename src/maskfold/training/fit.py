@@ -23,8 +23,9 @@ from maskfold.artefacts.step import Step
 from maskfold.config import Experiment
 from maskfold.data.competition import Competition
 from maskfold.errors import TrainingError
+from maskfold.execution.processes import is_first_process
 from maskfold.inference.runtime import Runtime, out_of_memory
-from maskfold.network.model import build_model, load_model
+from maskfold.network.model import build_model, check_finite, load_model
 from maskfold.network.normalisation import IMAGENET, normalisation_of
 from maskfold.pixels.intensity import Intensity
 from maskfold.training.checkpoint_files import LAST, WholeCheckpoints, finished_epochs
@@ -35,7 +36,6 @@ from maskfold.training.history_callback import HistoryCallback
 from maskfold.training.input_sizes import check_network_sizes
 from maskfold.training.losses import check_loss
 from maskfold.training.module import MONITOR, FoldModule, epoch_seed
-from maskfold.training.processes import is_first_process
 from maskfold.training.pseudo_labels import PseudoLabels
 from maskfold.training.sample_grid import MOST_SAMPLES, draw_samples
 from maskfold.training.samples.augmentation import check_augmentation
@@ -91,11 +91,24 @@ def train_fold(
     trainer = _trainer(config, folder, [history, *([] if clock is None else [clock])])
     _fit(trainer, module, data, folder / LAST if first_epoch else None)
     if trainer.is_global_zero:
-        weights = chosen_weights(folder, config.train.select)
+        weights = _usable_weights(folder, config, name)
         with whole_file(paths.model(fold)) as temporary, temporary.open("wb") as file:
             torch.save(weights, file)  # not a path: torch would not report a full disk
         made_from.write(paths.model(fold))
         print(f"train: {name} done: {display(paths.model(fold))} ({config.train.select} weights)", flush=True)
+
+
+def _usable_weights(folder: Path, config: Experiment, name: str) -> dict[str, Tensor] | list[dict[str, Tensor]]:
+    """The selected weights. Raises TrainingError when they are NaN or infinite."""
+    weights = chosen_weights(folder, config.train.select)
+    try:
+        for state in weights if isinstance(weights, list) else [weights]:
+            check_finite(state)
+    except ValueError as error:
+        raise TrainingError(
+            f"{name}: the trained weights cannot be used: {error}; lower train.learning_rate or train.gradient_clip"
+        ) from None
+    return weights
 
 
 def _fit(trainer: L.Trainer, module: FoldModule, data: FoldData, resume_from: Path | None) -> None:

@@ -1,0 +1,73 @@
+"""One writer at a time: a lock for each run and stage, which goes with the process that holds it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
+
+from filelock import FileLock, Timeout
+
+from maskfold.artefacts.paths import RunPaths
+from maskfold.config import Config
+from maskfold.errors import UsageError
+from maskfold.execution.processes import is_first_process
+
+NO_WAIT = "MASKFOLD_NO_WAIT"  # in the environment: refuse instead of waiting, as --no-wait asks
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def one_writer(
+    stage: str,
+) -> Callable[[Callable[Concatenate[Config, Arguments], Result]], Callable[Concatenate[Config, Arguments], Result]]:
+    """Let one process at a time run a stage of a run; others wait, and say for whom, or are refused with UsageError."""
+
+    def decorated(
+        function: Callable[Concatenate[Config, Arguments], Result],
+    ) -> Callable[Concatenate[Config, Arguments], Result]:
+        @wraps(function)
+        def alone(config: Config, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+            if not is_first_process():  # it works for the first one, which holds the lock
+                return function(config, *args, **kwargs)
+            with _held(RunPaths.of(config), stage):
+                return function(config, *args, **kwargs)
+
+        return alone
+
+    return decorated
+
+
+@contextmanager
+def _held(paths: RunPaths, stage: str) -> Iterator[None]:
+    """Hold the lock of a stage; the system gives it back when the process ends, however it ends."""
+    path = paths.lock(stage)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock, holder = FileLock(path), path.with_suffix(".holder")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        who = holder.read_text(encoding="utf-8") if holder.is_file() else "an unknown process"
+        if os.environ.get(NO_WAIT):
+            raise UsageError(
+                f"{stage} of the run {paths.name} is already at work: {who}; start this command again when it has "
+                "ended, or without --no-wait"
+            ) from None
+        print(f"{stage}: waiting for {who}, which is at work on the run {paths.name}", flush=True)
+        lock.acquire()
+    except NotImplementedError:
+        print(f"{stage}: warning: no locks in {path.parent}; do not start a stage of this run twice", flush=True)
+        yield
+        return
+    try:
+        since = time.strftime("%Y-%m-%d %H:%M:%S")
+        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}, since {since}", encoding="utf-8")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
