@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
 import shutil
 import sqlite3
 import sys
@@ -19,6 +20,7 @@ if find_spec("pydantic") is None or find_spec("torch") is None:
     )
 
 from maskfold import __version__
+from maskfold.artefacts.lock import NO_WAIT
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.artefacts.provenance import Provenance, recheck_contents
 from maskfold.config import REPOSITORY, AutoData, Config, load_config
@@ -86,6 +88,11 @@ def stage_parser(description: str, examples: str) -> argparse.ArgumentParser:
         help="treat artefacts made by another version of the code as up to date",
     )
     parser.add_argument(
+        "--no-wait",
+        action="store_true",
+        help="stop, instead of waiting, when another process is at work on the same stage of the same run",
+    )
+    parser.add_argument(
         "--verify",
         action="store_true",
         help="read all images, masks and artefacts: stop if an image or mask changed since the last --verify without a "
@@ -116,6 +123,8 @@ def config_of(args: argparse.Namespace) -> Config:
     """The config the parsed arguments ask for."""
     path = args.config if args.config.exists() else REPOSITORY / args.config
     config = load_config(path, [override for group in args.overrides for override in group])
+    if getattr(args, "no_wait", False):
+        os.environ[NO_WAIT] = "1"
     config = with_recognised_data(config)
     if getattr(args, "verify", False):
         _verify(config)

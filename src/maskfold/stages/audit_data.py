@@ -8,6 +8,7 @@ import pandas as pd
 
 from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import file_hash, whole_folder
+from maskfold.artefacts.lock import one_writer
 from maskfold.artefacts.paths import RunPaths
 from maskfold.artefacts.provenance import Provenance
 from maskfold.artefacts.step import Step
@@ -19,6 +20,7 @@ from maskfold.config import Config
 from maskfold.execution.jobs import available_cores
 
 
+@one_writer("audit_data")
 def audit_data(config: Config, accept_code_changes: bool = False) -> None:
     """Write reports/<name>.data_audit/ unless it is up to date: index.html, pictures, csv files, whole or not at all.
 

@@ -6,6 +6,7 @@ import pandas as pd
 
 from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import whole_folder
+from maskfold.artefacts.lock import one_writer
 from maskfold.artefacts.paths import RunPaths, display, resolve
 from maskfold.artefacts.provenance import Provenance
 from maskfold.artefacts.step import Step
@@ -21,6 +22,7 @@ from maskfold.folds.visibility import scored_competition
 from maskfold.oof.origin import oof_hashes
 
 
+@one_writer("audit_labels")
 def audit_labels(
     config: Config, competition: Competition, accept_code_changes: bool = False, pictures: int = 400
 ) -> None:

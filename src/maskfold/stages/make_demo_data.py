@@ -9,6 +9,7 @@ import cv2
 
 from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import whole_folder
+from maskfold.artefacts.lock import one_writer
 from maskfold.artefacts.paths import display, resolve
 from maskfold.artefacts.provenance import Provenance
 from maskfold.artefacts.step import Step
@@ -23,6 +24,7 @@ COLUMNS = ("ImageId", "ClassId", "EncodedPixels")
 TRUTH_CSV = "truth/test.csv"  # only score_submission.py reads it
 
 
+@one_writer("make_demo_data")
 def make_demo_data(config: Config, accept_code_changes: bool = False) -> None:
     """Draw the demo competition into data.root unless it is up to date; a config without a demo section has its own.
 

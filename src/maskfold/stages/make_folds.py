@@ -7,6 +7,7 @@ from pathlib import Path
 
 from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import file_hash, whole_file
+from maskfold.artefacts.lock import one_writer
 from maskfold.artefacts.paths import RunPaths, display, resolve
 from maskfold.artefacts.provenance import Provenance, damage, record_path
 from maskfold.artefacts.step import Step
@@ -19,6 +20,7 @@ from maskfold.folds.table import check_folds, is_given, read_folds, shared_folds
 from maskfold.folds.visibility import excluded_ids
 
 
+@one_writer("make_folds")
 def make_folds(config: Config, competition: Competition, accept_code_changes: bool = False) -> None:
     """Write folds/<name>.csv unless it is up to date, and show how even the folds are.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from maskfold.artefacts.lock import one_writer
 from maskfold.artefacts.paths import RunPaths
 from maskfold.artefacts.step import Step
 from maskfold.config import Blend, Config, Experiment
@@ -16,6 +17,7 @@ from maskfold.oof.parts import OofPart, oof_parts
 from maskfold.oof.store import OofWriter
 
 
+@one_writer("predict_oof")
 def predict_oof(config: Config, competition: Competition, accept_code_changes: bool = False) -> None:
     """Predict the images of each part with the models that have not seen them, into the OOF store.
 
