@@ -56,14 +56,19 @@ def test_the_honest_score_adopts_for_each_fold_on_the_others():
     assert adoption.honest[20:].tolist() == [list(MISSED)] * 20
 
 
-def test_the_default_stays_where_nothing_is_better_and_where_no_image_shows_the_class():
+def test_the_default_stays_where_nothing_is_better():
     folds = np.array([0, 1])
     rows = areas_of([HALF, HALF])
     assert adopt("dice", rows, rows, rows, folds).used == "default"
-    never = areas_of([FALSE, FALSE])
-    adoption = adopt("dice", never, areas_of([RIGHT, RIGHT]), areas_of([RIGHT, RIGHT]), folds)
-    assert adoption.used == "default" and "no image shows this class" in adoption.reason
-    assert adoption.honest.tolist() == never.tolist()
+
+
+def test_masks_are_empty_where_no_image_shows_the_class_and_the_default_would_see_it():
+    folds, right = np.array([0, 1]), areas_of([RIGHT, RIGHT])
+    adoption = adopt("dice", areas_of([FALSE, FALSE]), right, right, folds)
+    assert adoption.used == "empty" and "no image shows this class" in adoption.reason
+    assert class_score("dice", *adoption.areas.T) == class_score("dice", *adoption.honest.T) == 1
+    adoption = adopt("dice", right, right, right, folds)
+    assert adoption.used == "default" and "as good" in adoption.reason
 
 
 def test_the_empty_rule_is_always_empty():

@@ -29,8 +29,8 @@ def adopt(metric: str, default: np.ndarray, tuned: np.ndarray, honest: np.ndarra
     """The rule with the best score, the tuned one with its score on folds it was not tuned on.
 
     default, tuned, honest: (images, 3) int64 areas (intersection, predicted, true) in px under the default, the rule
-    tuned on all folds, and that tuned without the image's own; folds: (images,). With equal scores the default stays,
-    as it does if no image shows the class. Always empty must be clearly better, or chance would give up classes.
+    tuned on all folds, and that tuned without the image's own; folds: (images,). With equal scores the default stays.
+    Always empty must be clearly better, or chance would give up classes; better is enough if no image shows the class.
     """
     areas: dict[Adopted, np.ndarray] = {"default": default, "tuned": honest, "empty": _blank(default)}
     used, of_rules = _best(metric, areas)
@@ -51,9 +51,9 @@ def _blank(areas: np.ndarray) -> np.ndarray:
 
 def _best(metric: str, areas: dict[Adopted, np.ndarray]) -> tuple[Adopted, dict[Adopted, float]]:
     """The best rule on some images, the first of equal ones, and the score of each; {} for an absent class."""
-    if not areas["default"][:, 2].any():
-        return "default", {}
     of_rules = {name: class_score(metric, *rows.T) for name, rows in areas.items()}
+    if not areas["default"][:, 2].any():
+        return "empty" if of_rules["empty"] > of_rules["default"] else "default", {}
     rule: Adopted = "tuned" if of_rules["tuned"] > of_rules["default"] else "default"
     gains = scores(metric, *areas["empty"].T) - scores(metric, *areas[rule].T)
     noise = _NOISE_ERRORS * float(gains.std()) / np.sqrt(len(gains))
@@ -62,7 +62,8 @@ def _best(metric: str, areas: dict[Adopted, np.ndarray]) -> tuple[Adopted, dict[
 
 def _reason(used: Adopted, of_rules: dict[Adopted, float]) -> str:
     if not of_rules:
-        return "no image shows this class, so there is nothing to tune on; the default stays"
+        what = "every mask of this class will be empty" if used == "empty" else "the default stays, which is as good"
+        return f"warning: no image shows this class, so there is nothing to tune on; {what}"
     gain = of_rules["tuned"] - of_rules["default"]
     if used == "empty":
         best = max(of_rules["tuned"], of_rules["default"])
