@@ -2,14 +2,15 @@
 
 Reads runs/<name>/fold<k>/model.pt, oof/<name>/postprocess.json and the competition's sample file. Writes
 submissions/<name>.csv, whole or not at all, after decoding every mask back. Refuses a postprocess.json that was tuned
-on other models or another test-time augmentation. A killed run continues at the last finished shard of images. With
---on-bad-image empty, test images that cannot be read get empty masks; submissions/<name>.bad_images.csv
-names them.
+on other models or another test-time augmentation, or that was changed since; --rules takes an edited copy. A killed run
+continues at the last finished shard of images. With --on-bad-image empty, test images that cannot be read get empty
+masks; submissions/<name>.bad_images.csv names them.
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from maskfold.command_line import config_of, run_stage, stage_parser
 from maskfold.data.opening import open_competition
@@ -23,7 +24,14 @@ EXAMPLES = """\
 
 def parse_args() -> argparse.Namespace:
     """The command line."""
-    return stage_parser("Predict the test images with all folds and write the submission.", EXAMPLES).parse_args()
+    parser = stage_parser("Predict the test images with all folds and write the submission.", EXAMPLES)
+    parser.add_argument(
+        "--rules",
+        type=Path,
+        metavar="FILE",
+        help="an edited copy of postprocess.json, to be used instead of it",
+    )
+    return parser.parse_args()
 
 
 def main() -> None:
@@ -31,7 +39,10 @@ def main() -> None:
     args = parse_args()
     config = config_of(args)
     make_submission(
-        config, open_competition(config.data, config.in_channels, args.on_bad_image), args.accept_code_changes
+        config,
+        open_competition(config.data, config.in_channels, args.on_bad_image),
+        args.accept_code_changes,
+        args.rules,
     )
 
 

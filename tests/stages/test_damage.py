@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import os
 import shutil
 
@@ -11,7 +13,9 @@ import torch
 
 from maskfold.artefacts.paths import RunPaths
 from maskfold.artefacts.provenance import record_path
-from maskfold.errors import StaleError
+from maskfold.data.opening import open_competition
+from maskfold.errors import StaleError, UsageError
+from maskfold.stages.make_submission import make_submission
 from support.finished_run import run_stages, tiny_config
 
 
@@ -187,3 +191,98 @@ def test_a_checkpoint_is_replaced_whole_in_its_own_folder(tmp_path, monkeypatch)
         files.save_checkpoint({"epoch": torch.ones(9), "more": lambda: 0}, path)
     assert read_checkpoint(path, "fold0")["epoch"] == 0
     assert list(tmp_path.iterdir()) == [path]
+
+
+def edited(path, change, target=None):
+    """postprocess.json with `change` made to its values, over itself or at `target`."""
+    values = json.loads(path.read_text())
+    change(values)
+    (target or path).write_text(json.dumps(values, indent=1) + "\n")
+
+
+def cut_at_200(values):
+    values["classes"][0]["rule"] = {"rule": "component", "threshold": 200, "min_area_px": 3}
+
+
+def test_rules_edited_by_hand_are_refused_in_place_and_marked_where_they_are_asked_for(config, tmp_path, capsys):
+    before, paths = hashes(config), RunPaths.of(config)
+    edited(paths.postprocess_json, cut_at_200)
+    for stage in ("make_submission", "make_report"):
+        with pytest.raises(StaleError, match=r"postprocess\.json.* damaged or replaced.*run `python src/tune_thr"):
+            run_stages(config, stage)
+    own = tmp_path / "own.json"
+    shutil.copyfile(paths.postprocess_json, own)
+    run_stages(config, "tune_thresholds")
+    assert hashes(config) == before
+    competition = open_competition(config.data)
+    make_submission(config, competition, rules=own)
+    assert "edited by hand, are used" in capsys.readouterr().out
+    assert "edited by hand" in record_path(paths.submission("rle")).read_text()
+    run_stages(config, "make_report")
+    assert "made with rules edited by hand" in (paths.report / "index.html").read_text()
+    run_stages(config, "make_submission", "make_report")
+    assert hashes(config) == before and "by hand" not in (paths.report / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda values: values["ensemble_weights"].update(fold0=math.nan), r"ensemble_weights\.fold0"),
+        (lambda values: values["ensemble_weights"].update(fold0=0.9), "ensemble_weights: .*sum must be 1"),
+        (lambda values: values["ensemble_weights"].update(fold0=-0.5, fold1=1.5), "ensemble_weights: none may be neg"),
+        (lambda values: values["ensemble_weights"].update(fold7=0.0), "ensemble_weights: of fold0, fold1, fold7"),
+        (lambda values: values["ensemble_weights"].pop("fold0"), "ensemble_weights: of fold1, expected fold0, fold1"),
+        (lambda values: values["scores"].update(tuned=math.inf), r"scores\.tuned"),
+        (lambda values: values["classes"][1]["rule"].update(min_area_px=-1), r"classes\.1\.rule"),
+        (lambda values: values["classes"].pop(), "it is for the classes"),
+        (lambda values: values["checkpoints"].update(fold0="abc"), r"other models than the trained ones \(fold0\)"),
+        (lambda values: values.update(spam=1), "spam"),
+    ],
+)
+def test_edited_rules_that_cannot_be_used_name_the_key(config, tmp_path, change, reason):
+    edited(RunPaths.of(config).postprocess_json, change, tmp_path / "own.json")
+    with pytest.raises(UsageError, match=rf"own\.json.*{reason}"):
+        make_submission(config, open_competition(config.data), rules=tmp_path / "own.json")
+
+
+def test_a_report_of_other_labels_than_those_tuned_on_is_refused(config, tmp_path):
+    shutil.copytree(config.data.root, tmp_path / "data")
+    data = config.data.model_copy(update={"root": str(tmp_path / "data")})
+    config = config.model_copy(update={"data": data, "demo": None})
+    labels = tmp_path / "data" / "train.csv"
+    lines = labels.read_text().splitlines(keepends=True)
+    labels.write_text("".join(lines[:-1]))
+    with pytest.raises(StaleError, match=r"labels changed; run `python src/tune_thresholds\.py --config configs/tiny"):
+        run_stages(config, "make_report")
+
+
+@pytest.mark.parametrize("name", ["tables/fold0.npz", "study.sqlite3", "postprocess.json.made.json"])
+@pytest.mark.parametrize("how", ["flip", "cut", "garbage"])
+def test_damaged_by_products_of_tuning_are_made_again(config, capsys, name, how):
+    before, paths = hashes(config), RunPaths.of(config)
+    damaged = paths.oof / name
+    if how == "flip":
+        flip(damaged)
+    elif how == "cut":
+        os.truncate(damaged, damaged.stat().st_size // 2)
+    else:
+        damaged.write_bytes(b"[1, 2" * 50)
+    paths.postprocess_json.unlink()
+    run_stages(config, "tune_thresholds")
+    assert hashes(config) == before
+    printed = capsys.readouterr().out
+    assert name.endswith("made.json") or f"{name} will be recomputed: " in printed
+
+
+def test_damaged_and_exchanged_shards_are_made_again(config, capsys):
+    before, paths = hashes(config), RunPaths.of(config)
+    first, second = sorted(paths.submission_shards.glob("*.parquet"))
+    paths.submission("rle").unlink()
+    flip(first)
+    run_stages(config, "make_submission")
+    assert hashes(config) == before
+    paths.submission("rle").unlink()
+    for path in (first, record_path(first)):
+        shutil.copyfile(path.with_name(path.name.replace(first.name, second.name)), path)
+    run_stages(config, "make_submission")
+    assert hashes(config) == before

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from maskfold.artefacts.paths import RunPaths
+from maskfold.artefacts.provenance import Provenance
 from maskfold.config import Config, Experiment
 from maskfold.network.model import build_model
 from maskfold.network.trained import equal_weights, model_hashes, tta_of
@@ -55,4 +56,6 @@ def write_rules(config: Config, rules: Sequence[Rule], **changes: Any) -> None:
         )
         for name, rule in zip(config.data.class_names or (), rules, strict=True)
     )
-    TunedArtefact(classes=classes, **values).write(RunPaths.of(config).postprocess_json)
+    path = RunPaths.of(config).postprocess_json
+    TunedArtefact(classes=classes, **values).write(path)
+    Provenance("random rules", {}).write(path)

@@ -93,6 +93,24 @@ def damage(artefact: Path) -> list[str]:
     return [] if record is None else _damage(artefact, record)
 
 
+def unvouched(artefact: Path) -> list[str]:
+    """Why no record vouches for an artefact: there is none, it is damaged, or the artefact is not what it says."""
+    record = _read_record(artefact)
+    return ["it has no readable record of what it was made from"] if record is None else _damage(artefact, record)
+
+
+def changed_inputs(artefact: Path, inputs: Mapping[str, str]) -> list[str]:
+    """`labels changed` for each of these inputs (label -> hash) that is not the one an artefact was made from."""
+    old = recorded_inputs(artefact)
+    return [f"{label} changed" for label, digest in inputs.items() if old.get(label) != digest]
+
+
+def recorded_inputs(artefact: Path) -> dict[str, str]:
+    """What an artefact was made from, label -> hash; empty where no record says."""
+    record = _read_record(artefact)
+    return {} if record is None else dict(record["inputs"])
+
+
 def contents_hash(artefact: Path, command: str, part: str = "") -> str:
     """SHA-256 of an artefact, from its record while size and times are those recorded, else from its contents.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import cast
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.artefacts.provenance import contents_hash
 from maskfold.config import Blend, Combine, Config
+from maskfold.data.competition import Competition
 from maskfold.errors import StaleError
 from maskfold.network.trained import equal_weights, network_settings, tta_of
 from maskfold.oof.store import read_metadata
@@ -25,6 +27,13 @@ def oof_hashes(config: Config) -> dict[str, str]:
         f"fold{fold}": contents_hash(paths.oof_parquet(fold), command, f"fold{fold}")
         for fold in range(config.folds.count)
     }
+
+
+def label_hashes(competition: Competition) -> dict[str, str]:
+    """The hash of all labels and of how they are read; tuning never looks at the images themselves."""
+    labels = json.dumps(competition.label_inputs(), sort_keys=True)
+    order = getattr(competition.masks, "order", None)  # of foreign labels, which no config describes
+    return {"labels": hashlib.sha256(labels.encode()).hexdigest(), "labels' reading": json.dumps({"order": order})}
 
 
 _SAME_IN_ALL_PARTS = {

@@ -35,14 +35,20 @@ _PACKAGES = ("torch", "lightning", "segmentation-models-pytorch", "timm", "album
 
 
 def write_pages(
-    config: Config, competition: Competition, tuned: TunedArtefact, other_pages: Mapping[str, Path], folder: Path
+    config: Config,
+    competition: Competition,
+    tuned: TunedArtefact,
+    other_pages: Mapping[str, Path],
+    folder: Path,
+    edited_rules: bool = False,
 ) -> None:
     """Write index.html, the galleries, their pictures and scripts into `folder`, which is there and empty.
 
     other_pages: kind -> folder of other pages of this run, such as audits; they are copied, so that the report stays
-    one folder. Raises DataError when the OOF does not fit the competition.
+    one folder; edited_rules: whether the submission was made with rules edited by hand. Raises DataError when the OOF
+    does not fit the competition.
     """
-    without_test = _write_index(config, competition, tuned, list(other_pages), folder)
+    without_test = _write_index(config, competition, tuned, list(other_pages), folder, edited_rules)
     for script in _SCRIPTS:
         shutil.copyfile(script, folder / script.name)
     for kind, source in other_pages.items():
@@ -57,7 +63,12 @@ def write_pages(
 
 
 def _write_index(
-    config: Config, competition: Competition, tuned: TunedArtefact, other_pages: list[str], folder: Path
+    config: Config,
+    competition: Competition,
+    tuned: TunedArtefact,
+    other_pages: list[str],
+    folder: Path,
+    edited_rules: bool,
 ) -> str:
     """Write index.html and all that it shows; returns why there is no gallery of test images, "" when there is one."""
     paths = RunPaths.of(config)
@@ -96,6 +107,7 @@ def _write_index(
         oof_gallery=config.report.oof_gallery,
         without_test=without_test,
         other_pages=other_pages,
+        edited_rules=edited_rules,
         config=yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False),
         versions={"maskfold": __version__} | {package: metadata.version(package) for package in _PACKAGES},
     )

@@ -21,7 +21,7 @@ GATE_STEPS = 32  # gates see the classification probability rounded to a whole n
 
 
 class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class HardGate(Strict):

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from maskfold.artefacts.files import whole_file
 from maskfold.artefacts.paths import display
 from maskfold.config import Combine
-from maskfold.errors import StaleError
+from maskfold.errors import StaleError, UsageError
 from maskfold.rules.rules import DEFAULT_RULE, EMPTY_RULE, AnyRule, Rule, Strict
 
 Adopted = Literal["default", "tuned", "empty"]
@@ -109,11 +109,29 @@ class TunedArtefact(Strict):
     def read(cls, path: Path) -> TunedArtefact:
         """Read an artefact. Raises StaleError when it is missing, damaged or of another version."""
         try:
-            return cls.model_validate_json(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, ValidationError) as error:
-            reason = _first_problem(error) if isinstance(error, ValidationError) else str(error)
+            return cls._read(path)
+        except ValueError as error:
+            reason = str(error)
             command = f"python src/tune_thresholds.py --config configs/{path.parent.name}.yaml"
             raise StaleError(f"{display(path)}: no usable tuned rules ({reason}); run `{command}`") from None
+
+    @classmethod
+    def read_edited(cls, path: Path) -> TunedArtefact:
+        """Read a file that was edited by hand. Raises UsageError that names the first key that cannot be used."""
+        try:
+            return cls._read(path)
+        except ValueError as error:
+            raise UsageError(f"{display(path)}: not usable as rules: {error}") from None
+
+    @classmethod
+    def _read(cls, path: Path) -> TunedArtefact:
+        """Read a file. Raises ValueError with the first reason why it cannot be used."""
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise ValueError(_first_problem(error)) from None
+        except OSError as error:
+            raise ValueError(str(error)) from None
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
 from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import file_hash, whole_file
-from maskfold.artefacts.paths import RunPaths
+from maskfold.artefacts.lock import one_writer
+from maskfold.artefacts.paths import RunPaths, display
 from maskfold.artefacts.provenance import Provenance
 from maskfold.artefacts.step import Step
 from maskfold.config import Config
@@ -29,15 +30,18 @@ from maskfold.rules.tuned import TunedArtefact
 from maskfold.submission.form import submission_form
 from maskfold.submission.predicting import predict_rows
 from maskfold.submission.shards import read_shard, write_shard
-from maskfold.submission.usable_rules import checked_artefact
+from maskfold.submission.usable_rules import EDITED_RULES, checked_artefact
 from maskfold.submission.writing import SubmissionRow, write_submission
 
-if TYPE_CHECKING:
-    pass
 
+@one_writer("make_submission")
+def make_submission(
+    config: Config, competition: Competition, accept_code_changes: bool = False, rules: Path | None = None
+) -> None:
+    """Predict the test images shard by shard with all folds, post-process, and write the submission whole.
 
-def make_submission(config: Config, competition: Competition, accept_code_changes: bool = False) -> None:
-    """Predict the test images shard by shard with all folds, post-process, and write the submission whole."""
+    rules: a file like postprocess.json that was edited by hand, to be used instead of it.
+    """
     step = Step("make_submission", accept_code_changes)
     if competition.test.empty:
         step.say("nothing to do: the config names no test images (data.test_images), skipped")
@@ -45,12 +49,15 @@ def make_submission(config: Config, competition: Competition, accept_code_change
     paths = RunPaths.of(config)
     submission = paths.submission(config.submission.layout)
     submission_form(competition, config.submission)  # what does not fit is better known before hours of prediction
-    tuned = checked_artefact(config)
+    tuned = checked_artefact(config, rules)
+    rules_json, label = (paths.postprocess_json, "postprocess.json") if rules is None else (rules, EDITED_RULES)
+    if rules is not None:
+        step.say(f"warning: the rules of {display(rules)}, {EDITED_RULES}, are used; no score was measured for them")
     models = model_hashes(config, refit=True)
     made_from = Provenance(
         "make_submission",
         {**inference_settings(config), "submission": config.submission.model_dump()},
-        {**competition.test_inputs(), **models, "postprocess.json": file_hash(paths.postprocess_json)},
+        {**competition.test_inputs(), **models, label: file_hash(rules_json)},
         code_version("submission"),
     )
     if not step.due(submission, made_from):
@@ -131,5 +138,5 @@ class ShardJob(NamedTuple):
 
 def _predict_shard(job: ShardJob) -> None:
     """Make one shard of rows."""
-    write_shard(job.path, predict_rows(job.config, job.tuned, job.images, job.title))
+    write_shard(job.path, predict_rows(job.config, job.tuned, job.images, job.title, job.made_from.inputs))
     job.made_from.write(job.path)

@@ -16,6 +16,7 @@ import pandas as pd
 
 from maskfold.artefacts.files import whole_file, whole_folder
 from maskfold.artefacts.paths import RunPaths, display
+from maskfold.artefacts.provenance import Provenance
 from maskfold.config import Config, MaskFoldersData, parse_config
 from maskfold.data.competition import Competition, OnBadImage
 from maskfold.data.formats.mask_folders import photos_in
@@ -107,6 +108,7 @@ def _laid_out(bundle: Path, manifest: Manifest, config: Config, work: Path) -> C
     assert tuned.checkpoints == {name: each.trained for name, each in weights.items()}
     bundled = {name: manifest.files[each.file] for name, each in weights.items()}
     tuned.model_copy(update={"checkpoints": bundled}).write(RunPaths.of(config, work).postprocess_json)
+    Provenance("bundle", {}).write(RunPaths.of(config, work).postprocess_json)
     return config.with_changes(lambda _: {"output_root": str(work)})
 
 

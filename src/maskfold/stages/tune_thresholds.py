@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,15 +10,17 @@ from optuna import Study
 
 from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import whole_file
+from maskfold.artefacts.lock import one_writer
 from maskfold.artefacts.paths import RunPaths
 from maskfold.artefacts.provenance import Provenance
 from maskfold.artefacts.step import Step
 from maskfold.config import Config
 from maskfold.data.competition import Competition
+from maskfold.errors import StaleError
 from maskfold.execution.jobs import available_cores
 from maskfold.execution.progress import tracked
 from maskfold.folds.visibility import scored_competition
-from maskfold.oof.origin import oof_hashes, oof_origin
+from maskfold.oof.origin import label_hashes, oof_hashes, oof_origin
 from maskfold.oof.store import read_image_ids
 from maskfold.oof.with_truth import check_complete, iter_with_truth, largest_map_px
 from maskfold.rules.tuned import RuleScores, TunedArtefact, TunedClass
@@ -29,7 +29,7 @@ from maskfold.tuning.evaluation import evaluate_rules, image_table, tuned_class
 from maskfold.tuning.finishes import choose_finishes
 from maskfold.tuning.kinds import choose_kinds
 from maskfold.tuning.printing import print_scores
-from maskfold.tuning.study import open_study, record_finishes
+from maskfold.tuning.study import open_study, record_finishes, remove_storage, usable_storage
 from maskfold.tuning.surface_picture import plot_surface
 from maskfold.tuning.tables.score_tables import (
     LAYOUT,
@@ -42,13 +42,14 @@ from maskfold.tuning.tables.table_filling import fold_tables
 _TABLE_SETTINGS = {"metric", "connectivity", "dense_areas", "area_growth"}
 
 
+@one_writer("tune_thresholds")
 def tune(config: Config, competition: Competition, accept_code_changes: bool = False) -> TunedArtefact:
     """Choose each class's rule on the OOF predictions; write postprocess.json, image_scores.csv and the tables.
 
     Raises StaleError when a fold's OOF is missing and DataError when the OOF does not fit the competition.
     """
     step, paths = Step("tune_thresholds", accept_code_changes), RunPaths.of(config)
-    inputs = {**oof_hashes(config), **_label_hashes(competition)}
+    inputs = {**oof_hashes(config), **label_hashes(competition)}
     competition = scored_competition(config, competition)
     made_from = Provenance(
         "tune_thresholds",
@@ -58,7 +59,7 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
     )
     scores = paths.image_scores_csv
     missing = [] if scores.exists() else [f"{scores.name} does not exist"]
-    if not step.due(paths.postprocess_json, made_from, more=missing):
+    if not step.due(paths.postprocess_json, made_from, more=missing or _unreadable(paths.postprocess_json)):
         artefact = TunedArtefact.read(paths.postprocess_json)
         print_scores(artefact)
         return artefact
@@ -67,7 +68,7 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
     check_complete({fold: read_image_ids(path) for fold, path in enumerate(oof_files)}, competition)
     for fold in range(config.folds.count):
         _make_tables(config, competition, fold, inputs, step)
-    chosen = _choose(config, competition, oof_files, inputs)
+    chosen = _choose(config, competition, oof_files, inputs, step)
     images = evaluate_rules(oof_files, competition, chosen)
     classes = [
         tuned_class(config.tuning, config.seed, name, index, choice, images)
@@ -77,17 +78,32 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
         image_table(config.tuning.metric, classes, images).to_csv(temporary, index=False, float_format="%.9g")
     surfaces = _draw_surfaces(config, classes)
     artefact = _artefact(config, classes)
+    if any(inputs[fold] != digest for fold, digest in artefact.oof.items()):
+        raise StaleError(f"{config.name}: its OOF was replaced during the tuning; start the same command again")
     artefact.write(paths.postprocess_json)
     print_scores(artefact)
     step.done(paths.postprocess_json, made_from, also=[scores, *surfaces])
     return artefact
 
 
+def _unreadable(postprocess_json: Path) -> list[str]:
+    try:
+        if postprocess_json.exists():
+            TunedArtefact.read(postprocess_json)
+    except StaleError:
+        return [f"{postprocess_json.name} cannot be read"]
+    return []
+
+
 def _choose(
-    config: Config, competition: Competition, oof_files: Sequence[Path], inputs: Mapping[str, str]
+    config: Config, competition: Competition, oof_files: Sequence[Path], inputs: Mapping[str, str], step: Step
 ) -> list[ClassChoice]:
     """The rule of each class, and those chosen without each fold; the studies remember what was tried."""
     path = RunPaths.of(config).study_sqlite
+    if reasons := usable_storage(path):
+        step.announce(path, reasons)
+        remove_storage(path)
+    step.begin(path)  # trials are added one by one; it is recorded when all are there
     made = Provenance("study", _choice_settings(config), inputs, code_version("study"))
     studies = [open_study(path, f"class {name}", made) for name in competition.class_names]
     if config.tuning.rule == "all":
@@ -102,6 +118,7 @@ def _choose(
         chosen, finishes = choose_finishes(oof_files, competition, config.tuning.metric, chosen)
         for study, tried in zip(studies, finishes, strict=True):
             record_finishes(study, [(each.rule, each.score) for each in tried])
+    made.write(path)
     return chosen
 
 
@@ -133,13 +150,6 @@ def _draw_surfaces(config: Config, classes: Sequence[TunedClass]) -> list[Path]:
             picture.replace(temporary)
         pictures.append(paths.surface_png(entry.class_name))
     return pictures
-
-
-def _label_hashes(competition: Competition) -> dict[str, str]:
-    """The hash of all labels and of how they are read; tuning never looks at the images themselves."""
-    labels = json.dumps(competition.label_inputs(), sort_keys=True)
-    order = getattr(competition.masks, "order", None)  # of foreign labels, which no config describes
-    return {"labels": hashlib.sha256(labels.encode()).hexdigest(), "labels' reading": json.dumps({"order": order})}
 
 
 def _class_tables(config: Config, class_index: int) -> list[FoldTables]:

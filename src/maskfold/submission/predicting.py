@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import cv2
@@ -20,15 +20,20 @@ if TYPE_CHECKING:
     from maskfold.inference.predict import Prediction
 
 
-def predict_rows(config: Config, tuned: TunedArtefact, images: pd.DataFrame, title: str) -> Iterator[SubmissionRow]:
+def predict_rows(
+    config: Config, tuned: TunedArtefact, images: pd.DataFrame, title: str, digests: Mapping[str, str] | None = None
+) -> Iterator[SubmissionRow]:
     """From image files to run lengths, with all folds (and all members of a blend), in batches, as rows are asked for.
 
-    images: image_id, path, height, width. The models stay loaded for the next call in this process.
+    images: image_id, path, height, width; digests: fold0, of a blend <member>/fold0 -> SHA-256 of the weights, where
+    they are recorded. The models stay loaded for the next call in this process.
     """
     # torch takes seconds to import, and a fresh stage does not need it.
     from maskfold.blending.ensemble import trained_ensemble
 
-    predictions = trained_ensemble(config, tuned.ensemble_weights, digests=tuned.checkpoints).predict_images(images)
+    predictions = trained_ensemble(config, tuned.ensemble_weights, digests=digests or tuned.checkpoints).predict_images(
+        images
+    )
     return submission_rows(tracked(predictions, len(images), title), tuned.rules, config.submission)
 
 

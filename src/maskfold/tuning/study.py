@@ -6,7 +6,9 @@ finished trials), so an interrupted study continues as if it had never stopped.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL
 
-from maskfold.artefacts.provenance import Provenance
+from maskfold.artefacts.provenance import Provenance, damage
 from maskfold.rules.rules import AnyRule, ComponentRule, MaskRule
 from maskfold.tuning.gates import SoftGateScores
 from maskfold.tuning.search import Candidate, ClassSearch
@@ -24,6 +26,26 @@ Space = dict[str, optuna.distributions.BaseDistribution]
 
 _START_UP_TRIALS = 10
 _TRIALS_A_WRITE = 20  # that an interrupted search repeats at most
+
+
+def usable_storage(path: Path) -> list[str]:
+    """Why the file of the studies must be made again; empty for one that can be continued, or that is not there."""
+    if not path.exists():
+        return []
+    if reasons := damage(path):
+        return reasons
+    try:
+        with closing(sqlite3.connect(path)) as connection:  # takes back what a killed process had begun to write
+            [(found,)] = connection.execute("PRAGMA quick_check(1)").fetchall()
+    except (sqlite3.Error, ValueError) as error:
+        found = str(error)
+    return [] if found == "ok" else [f"{path.name} is damaged ({found})"]
+
+
+def remove_storage(path: Path) -> None:
+    """Remove the file of the studies, and what SQLite would write back into a new one."""
+    for each in (path, path.with_name(f"{path.name}-journal")):
+        each.unlink(missing_ok=True)
 
 
 def open_study(path: Path, name: str, made_from: Provenance) -> optuna.Study:
