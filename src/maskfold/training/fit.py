@@ -115,6 +115,13 @@ def _fit(trainer: L.Trainer, module: FoldModule, data: FoldData, resume_from: Pa
     """Run lightning, with the exceptions that train_fold documents."""
     try:
         trainer.fit(module, data, ckpt_path=resume_from)
+    except ValueError as error:
+        if "Expected more than 1 value per channel" not in str(error):  # torch's batch norm
+            raise
+        raise TrainingError(
+            f"{module.name}: this network's batch norm cannot learn from a batch of one value per channel; raise "
+            f"train.batch_size (now {module.config.train.batch_size}), give more training images, or larger ones"
+        ) from None
     except (SystemExit, RuntimeError) as error:
         # Lightning exits after either signal; torch may first report loader processes that the signal ended too.
         if trainer.received_sigterm or isinstance(error.__context__, KeyboardInterrupt):
