@@ -29,7 +29,7 @@ from maskfold.audit.data.fingerprint import (
     unpacked,
 )
 from maskfold.audit.data.grouping import linked, proposed_groups
-from maskfold.audit.data.image_facts import ImageFacts, measure_image
+from maskfold.audit.data.image_facts import STATISTICS, ImageFacts, measure_image
 from maskfold.data.competition import Competition
 from maskfold.data.groups import read_groups
 from maskfold.data.images.photo import Photo
@@ -226,3 +226,11 @@ def test_sets_and_given_groups_join_into_groups(tmp_path):
     assert read_groups(tmp_path / "groups.csv", list("abcd")) == dict(zip("abcd", groups["GroupId"], strict=True))
     alone = proposed_groups(train[["image_id"]], np.arange(4))
     assert alone["GroupId"].tolist() == ["g1", "g2", "g3", "g4"]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1)])
+def test_an_image_one_pixel_wide_has_facts(tmp_path, size):
+    cv2.imwrite(str(tmp_path / "a.png"), np.arange(size[0] * size[1], dtype=np.uint8).reshape(size))
+    fact = measure_image(Photo(tmp_path / "a.png"), *size)
+    gradient = fact.statistics[STATISTICS.index("gradient")]
+    assert gradient == (0 if size == (1, 1) else 1)

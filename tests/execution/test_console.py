@@ -59,10 +59,10 @@ def test_a_log_has_room_for_160_columns(capsys, monkeypatch):
     assert any(re.search("column0.*column13", line) for line in lines)
 
 
-def test_a_class_name_is_no_markup(capsys, monkeypatch):
+def test_a_class_name_is_no_markup_and_no_emoji(capsys, monkeypatch):
     table = Table("class")
-    table.add_row("[/red]")
-    assert "[/red]" in printed(capsys, monkeypatch, table)
+    table.add_row("[/red] :car:")
+    assert "[/red] :car:" in printed(capsys, monkeypatch, table)
 
 
 def test_a_markdown_table_aligns_numbers_right_and_escapes_bars():

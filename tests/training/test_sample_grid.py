@@ -31,6 +31,12 @@ def test_any_number_of_channels_is_drawn_and_equal_samples_give_equal_bytes(tmp_
     assert cv2.imread(str(tmp_path / "a.png")).shape[1] == 1200
 
 
+@pytest.mark.parametrize("name", [r"$\frac{$", "$", "_", "a" * 500, "[/b]"])
+def test_a_class_name_is_no_formula(tmp_path, name):
+    draw_samples([sample()], [name, "two"], tmp_path / "a.png", "title")
+    assert (tmp_path / "a.png").is_file()
+
+
 def test_nothing_to_draw_is_refused(tmp_path):
     with pytest.raises(ValueError, match="expected at least one sample"):
         draw_samples([], ["one"], tmp_path / "a.png", "title")

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 _LOG_WIDTH = 160  # columns of a file or pipe, where nothing wraps lines
-_UNBOUNDED = Console(width=10**6, markup=False)  # to measure how wide a table is when nothing is wrapped
+_UNBOUNDED = Console(width=10**6, markup=False, emoji=False)  # to measure how wide a table is when nothing is wrapped
 
 
 def print_table(table: Table) -> None:
@@ -18,9 +18,9 @@ def print_table(table: Table) -> None:
     One that is too wide for the terminal is turned (a row becomes a column), and where that does not fit either,
     printed row by row. Into a file or pipe tables may take 160 columns, or what the variable COLUMNS says.
     """
-    console = Console(markup=False)  # a class may be called [red]
+    console = Console(markup=False, emoji=False)  # a class may be called [red] or :car:
     wide = not console.is_terminal and "COLUMNS" not in os.environ
-    console = Console(width=_LOG_WIDTH, markup=False) if wide else console
+    console = Console(width=_LOG_WIDTH, markup=False, emoji=False) if wide else console
     for form in (table, _turned(table)):
         if _UNBOUNDED.measure(form).maximum <= console.width:
             console.print(form)

@@ -152,7 +152,8 @@ def _statistics(
     mean = float(counts @ values / counts.sum())
     std = math.sqrt(float(counts @ (values - mean) ** 2 / counts.sum()))
     laplacian = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))[1].item()
-    gradient = [cv2.absdiff(grey[:, 1:], grey[:, :-1]), cv2.absdiff(grey[1:], grey[:-1])]
+    pairs = ((grey[:, 1:], grey[:, :-1]), (grey[1:], grey[:-1]))
+    gradient = [cv2.absdiff(one, other) for one, other in pairs if one.size]  # none where an image is one pixel wide
     h, w = thumb.shape[0] // 2, thumb.shape[1] // 2
     found = {
         "height": height,
@@ -162,7 +163,7 @@ def _statistics(
         "mean": mean,
         "std": std,
         "sharpness": math.log1p(laplacian**2),
-        "gradient": sum(part.mean() for part in gradient if part.size),
+        "gradient": sum((part.mean() for part in gradient), 0.0),
         "dark_share": shares[5],
         "bright_share": 1 - shares[249],
         "light_left_right": thumb[:, w:].mean() - thumb[:, :w].mean() if w else 0.0,
