@@ -84,6 +84,6 @@ def _columns(count: int, aspect: float) -> int:
 
 
 def _short(name: str) -> str:
-    """A class name that fits the legend; for matplotlib `$` starts a formula, and it leaves out names that begin with _."""
+    """A class name that fits the legend; in matplotlib `$` starts a formula, and names with _ in front are left out."""
     shown = (name if len(name) <= 16 else f"{name[:15]}…").replace("$", r"\$")
     return f" {shown}" if shown.startswith("_") else shown
