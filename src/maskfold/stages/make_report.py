@@ -36,10 +36,11 @@ def make_report(config: Config, competition: Competition, accept_code_changes: b
     _check_submission(config, submission)
     tuned = TunedArtefact.read(paths.postprocess_json)
     other_pages = _other_pages(paths)
+    edited = EDITED_RULES in recorded_inputs(submission)
     shown = submission_inputs(submission, competition, config.report.test_gallery)
     made_from = Provenance(
         "make_report",
-        {"config": config.model_dump(mode="json", exclude=_WHERE)},
+        {"config": config.model_dump(mode="json", exclude=_WHERE)} | ({"rules": EDITED_RULES} if edited else {}),
         _inputs(config, paths, other_pages) | competition.train_inputs() | shown,
         code_version("report"),
     )
@@ -48,7 +49,6 @@ def make_report(config: Config, competition: Competition, accept_code_changes: b
         return
     _check_oof(config, paths, tuned)
     with whole_folder(paths.report) as part:
-        edited = EDITED_RULES in recorded_inputs(submission)
         write_pages(config, competition, tuned, other_pages, part, edited)
         made_from.write(part / page.name)
     step.wrote(page, "; open it in a browser")
