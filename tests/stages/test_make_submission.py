@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from maskfold.artefacts.paths import RunPaths
+from maskfold.artefacts.provenance import Provenance, record_path
 from maskfold.blending.ensemble import trained_ensemble
 from maskfold.data.opening import open_competition
 from maskfold.errors import DataError, StaleError
@@ -35,7 +36,13 @@ def run(tmp_path):
 def replaced(paths, old, new):
     text = paths.postprocess_json.read_text()
     assert old in text
-    paths.postprocess_json.write_text(text.replace(old, new, 1))
+    written(paths, text.replace(old, new, 1))
+
+
+def written(paths, text):
+    """postprocess.json with this text, as if it had been tuned so."""
+    paths.postprocess_json.write_text(text)
+    Provenance("rules", {}).write(paths.postprocess_json)
 
 
 def other_weights(paths):
@@ -46,13 +53,24 @@ def other_weights(paths):
     ("harm", "answer"),
     [
         (lambda paths: paths.postprocess_json.unlink(), f"not there yet; run `{TUNE}`"),
-        (lambda paths: paths.postprocess_json.write_text('{"name": "tiny"'), f"no usable tuned rules .*EOF.*`{TUNE}`"),
+        (lambda paths: paths.postprocess_json.write_text("{}"), f"damaged or replaced; run `{TUNE}`.*--rules FILE"),
+        (lambda paths: record_path(paths.postprocess_json).unlink(), f"no readable record .*; run `{TUNE}`"),
+        (lambda paths: written(paths, '{"name": "tiny"'), f"no usable tuned rules .*EOF.*`{TUNE}`"),
         (lambda paths: replaced(paths, '"threshold": 126', '"threshold": 300'), f"classes.0.rule.*255.*`{TUNE}`"),
         (lambda paths: replaced(paths, '"class_name": "4"', '"class_name": "5"'), "is for the classes .*'5'.*`" + TUNE),
         (lambda paths: paths.model(1).unlink(), r"not trained yet: fold1; run `python src/train.py"),
         (other_weights, r"tuned on other models than the trained ones \(fold1\); run `python src/predict_oof.py"),
     ],
-    ids=["missing", "cut off", "impossible", "other classes", "missing fold", "other checkpoint"],
+    ids=[
+        "missing",
+        "edited",
+        "no record",
+        "cut off",
+        "impossible",
+        "other classes",
+        "missing fold",
+        "other checkpoint",
+    ],
 )
 def test_rules_and_models_that_do_not_belong_together(run, harm, answer):
     config, paths = run
@@ -91,7 +109,7 @@ def test_only_what_the_answers_depend_on_is_predicted_anew(run, monkeypatch):
     config, paths = run
     predicted = []
 
-    def answers(_config, _tuned, images, title):
+    def answers(_config, _tuned, images, title, _digests):
         predicted.append(title)
         return five_pixels(images)
 
@@ -134,7 +152,7 @@ def test_weights_that_change_within_a_process_are_loaded_again(run):
 def test_a_disk_that_fills_while_the_answer_is_written(run, monkeypatch):
     config, paths = run
     competition = open_competition(config.data, config.model.in_channels)
-    monkeypatch.setattr(final_prediction, "predict_rows", lambda _c, _t, images, _x: five_pixels(images))
+    monkeypatch.setattr(final_prediction, "predict_rows", lambda _c, _t, images, *_: five_pixels(images))
     sync = os.fsync
 
     def full(descriptor):
