@@ -15,7 +15,7 @@ from maskfold.errors import DataError, StaleError
 from maskfold.oof.store import OofWriter
 from maskfold.pixels.metrics import class_score, mask_areas
 from maskfold.rules.applying import apply_rule
-from maskfold.rules.rules import DEFAULT_RULE, ExpectedRule
+from maskfold.rules.rules import DEFAULT_RULE, EMPTY_RULE, ExpectedRule
 from maskfold.rules.tuned import TunedArtefact
 from maskfold.stages.tune_thresholds import tune
 from maskfold.tuning.bootstrap import gain_interval
@@ -153,11 +153,11 @@ class OneClass:
         return truth
 
 
-def test_a_class_never_shown_keeps_the_default(config, tiny_competition):
+def test_masks_of_a_class_never_shown_stay_empty(config, tiny_competition):
     write_oof(config, tiny_competition)
     artefact = tune(config, replace(tiny_competition, masks=OneClass(tiny_competition.masks)))
     never = artefact.classes[1]
-    assert not never.adopted and never.rule == DEFAULT_RULE and "no image shows this class" in never.reason
+    assert not never.adopted and never.rule == EMPTY_RULE and "no image shows this class" in never.reason
     assert never.true_share == 0 and never.non_empty_dice.tuned is None
 
 

@@ -95,3 +95,8 @@ def crop_corner(
     top = int(rng.integers(max(0, row - size[0] + 1), min(row, room[0]) + 1))
     left = int(rng.integers(max(0, column - size[1] + 1), min(column, room[1]) + 1))
     return top, left
+
+
+def without(mask: np.ndarray, ignored: np.ndarray | None) -> np.ndarray:
+    """A mask, (H, W) or (C, H, W) of zeros and ones, with 0 where (H, W) `ignored` is not 0; as it is for None."""
+    return mask if ignored is None else np.asarray(mask * (ignored == 0), dtype=mask.dtype)

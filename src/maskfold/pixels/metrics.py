@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from maskfold.execution.compiled import compiled
+from maskfold.pixels.geometry import without
 
 FIXED_ONE = 2**40  # a score of 1 in fixed point; eight million images fit in 64 bits
 
@@ -144,8 +145,3 @@ def mask_areas(pred: np.ndarray, truth: np.ndarray, ignored: np.ndarray | None =
     if ignored is not None:
         pred, truth = without(pred, ignored), without(truth, ignored)
     return int(np.count_nonzero((pred != 0) & (truth != 0))), int(np.count_nonzero(pred)), int(np.count_nonzero(truth))
-
-
-def without(mask: np.ndarray, ignored: np.ndarray | None) -> np.ndarray:
-    """A mask, (H, W) or (C, H, W) of zeros and ones, with 0 where (H, W) `ignored` is not 0; as it is for None."""
-    return mask if ignored is None else np.asarray(mask * (ignored == 0), dtype=mask.dtype)

@@ -30,7 +30,7 @@ from maskfold.drawing.script_data import write_script
 from maskfold.execution.jobs import available_cores, map_threads
 from maskfold.execution.progress import tracked
 from maskfold.oof.with_truth import LabelledOof, iter_with_truth
-from maskfold.pixels.metrics import without
+from maskfold.pixels.geometry import without
 from maskfold.report.calibration import prob_counts
 from maskfold.report.oof_scores import OofScores
 from maskfold.rules.applying import apply_rules

@@ -10,7 +10,7 @@ import numpy as np
 
 from maskfold.execution.jobs import map_threads
 from maskfold.oof.with_truth import LabelledOof
-from maskfold.pixels.metrics import without
+from maskfold.pixels.geometry import without
 from maskfold.rules.applying import active_window, apply_rule, lowest_threshold
 from maskfold.rules.rules import AnyRule, ComponentRule
 from maskfold.tuning.tables.component_pass import ComponentAreas, Scratch

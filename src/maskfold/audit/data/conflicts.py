@@ -14,7 +14,7 @@ from maskfold.audit.data.fingerprint import THUMB_PX, flipped
 from maskfold.audit.data.label_facts import read_masks
 from maskfold.data.competition import Competition
 from maskfold.execution.progress import tracked
-from maskfold.pixels.metrics import without
+from maskfold.pixels.geometry import without
 
 AGREEMENT = 0.5  # less is a conflict
 _EXACT_AGREEMENT = 0.9  # of copies of the same pixels

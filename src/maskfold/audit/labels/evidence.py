@@ -20,7 +20,7 @@ from maskfold.audit.labels.edges import (
     translation,
 )
 from maskfold.audit.labels.quality import label_quality
-from maskfold.pixels.metrics import without
+from maskfold.pixels.geometry import without
 from maskfold.rules.applying import active_window
 
 _SOLID_SHARE = 0.02  # of the shorter side: disagreement nowhere wider than twice that is an edge, not a region

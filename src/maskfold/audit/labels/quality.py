@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from maskfold.pixels.metrics import without
+from maskfold.pixels.geometry import without
 
 TEMPERATURE = 0.1  # cleanlab's default
 

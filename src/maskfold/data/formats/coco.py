@@ -30,7 +30,7 @@ from maskfold.data.validation import (
     readable,
 )
 from maskfold.errors import DataError
-from maskfold.pixels.metrics import without
+from maskfold.pixels.geometry import without
 
 _NONE = -1  # the class of an annotation that is left out …
 _IGNORED = -2  # … and of one whose pixels count as not labelled

@@ -19,8 +19,7 @@ from maskfold.data.images.index import FileIndex
 from maskfold.data.images.suffixes import JPEG, is_image, without_image_suffix
 from maskfold.data.problems import Problems, data_root
 from maskfold.data.validation import check_files
-from maskfold.pixels.geometry import upright
-from maskfold.pixels.metrics import without
+from maskfold.pixels.geometry import upright, without
 
 _MOST_VALUES = 64  # in an ignore mask; a file with more is a photo
 _JPEG_THRESHOLD = 128

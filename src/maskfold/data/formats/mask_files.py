@@ -17,8 +17,7 @@ from maskfold.data.images.files import ImageHeader
 from maskfold.data.images.headers import PNG
 from maskfold.data.images.suffixes import ARRAY, DEEP, JPEG
 from maskfold.errors import DataError
-from maskfold.pixels.geometry import upright
-from maskfold.pixels.metrics import without
+from maskfold.pixels.geometry import upright, without
 
 _FAR = 64  # a lossy pixel farther than this from every known value or colour is none of them …
 _MAX_FAR_SHARE = 0.02  # … and edges alone never make so many
