@@ -31,8 +31,11 @@ def one_writer(
     def decorated(
         function: Callable[Concatenate[Config, Arguments], Result],
     ) -> Callable[Concatenate[Config, Arguments], Result]:
+        """The stage under its lock."""
+
         @wraps(function)
         def alone(config: Config, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+            """Run the stage while this process holds its lock."""
             if not is_first_process():  # it works for the first one, which holds the lock
                 return function(config, *args, **kwargs)
             with _held(RunPaths.of(config), stage):

@@ -151,7 +151,7 @@ def _check_budget(clock: Clock, work: Work, budget: Budget, speed: Speed) -> Non
     if clock.main >= clock.first:
         return
     rest = clock.rest - RESERVE * clock.total
-    longest = max(clock.first * (1 + work.folds), FIRST_SHARE * clock.total * (1 + work.folds))
+    longest = max(clock.first, FIRST_SHARE * clock.total) * (1 + work.folds)
     needed = 1.15 * (clock.predicting + rest + longest) / (1 - RESERVE) / 60
     busy = " (other programs used the cores while this was measured)" if speed.busy else ""
     raise UsageError(
