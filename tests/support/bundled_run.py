@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from maskfold.artefacts.paths import RunPaths
-from maskfold.config import Experiment
 from maskfold.rules.rules import ComponentRule
 from maskfold.stages.make_demo_data import make_demo_data
+from support.finished_run import tiny_config
 from support.random_run import write_rules, write_weights
 
 NAMES = ("1", "2", "3", "4")
@@ -18,23 +18,8 @@ RULES = [ComponentRule(threshold=126, min_area_px=9)] * len(NAMES)
 
 def write_run(folder):
     """A demo competition, and two random networks with rules as if they had been trained and tuned on it."""
-    config = Experiment.model_validate(
-        {
-            "name": "tiny",
-            "output_root": str(folder),
-            "data": {"format": "rle_csv", "root": str(folder / "data"), "class_names": NAMES},
-            "demo": {"train_images": 8, "test_images": 12, "width": 128},
-            "folds": {"count": 2},
-            "model": {
-                "encoder": "tu-mobilenetv3_small_050",
-                "encoder_weights": None,
-                "decoder_channels": (32, 24, 16, 8, 8),
-                "classification_head": True,
-            },
-            "train": {"accelerator": "cpu"},
-            "inference": {"shard_images": 5, "batch_size": 4},
-        }
-    )
+    demo = {"train_images": 8, "test_images": 12, "width": 128}
+    config = tiny_config(folder, demo=demo, inference={"shard_images": 5, "batch_size": 4})
     make_demo_data(config)
     paths = RunPaths.of(config)
     write_weights(config)
