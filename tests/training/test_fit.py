@@ -10,13 +10,14 @@ import torch
 from maskfold.artefacts.paths import RunPaths
 from maskfold.artefacts.provenance import Provenance
 from maskfold.config import (
+    LossConfig,
     Resize,
     SamplingConfig,
     ScheduleConfig,
     TrainPhase,
 )
 from maskfold.errors import ConfigError, TrainingError
-from maskfold.training.fit import train_fold
+from maskfold.training.fit import check_training, train_fold
 from maskfold.training.history_callback import HistoryCallback
 from maskfold.training.module import FoldModule
 from maskfold.training.validation import ValidationScores
@@ -124,6 +125,23 @@ def test_phases_change_crops_batches_and_rates_and_resume_to_the_same_weights(
     assert shapes[0] == [(2, 32, 64)] * 3
     assert shapes[2] == [(3, 64, 96)] * 2
     assert shapes[3] == [(3, 64, 96)] * 2
+
+
+def test_a_phase_may_have_another_loss(tmp_path, tiny_competition, folds):
+    losses = {"loss": LossConfig(dice=0), "then": (TrainPhase(epochs=2, loss=LossConfig(bce=1000, dice=0)),)}
+    config = config_of(tmp_path, epochs=1, **losses)
+    train(config, tiny_competition, folds)
+    trained = pd.read_csv(RunPaths.of(config).history_csv(0))["train_loss"]
+    assert 200 < trained[1] / trained[0] < 5000
+    assert trained[2] > 200 * trained[0]
+
+
+def test_the_loss_of_a_phase_must_fit_the_classes(tmp_path, tiny_competition):
+    config = config_of(
+        tmp_path, then=(TrainPhase(epochs=1), TrainPhase(epochs=1, loss=LossConfig(class_weights=(1,) * 9)))
+    )
+    with pytest.raises(ConfigError, match=r"train\.then\[1\]\.loss\.class_weights"):
+        check_training(config, tiny_competition, None)
 
 
 def test_an_ensemble_keeps_the_best_checkpoints_of_a_fold(tmp_path, tiny_competition, folds):

@@ -58,6 +58,10 @@ class TrainPhase(Section):
     """Which images are drawn: keys as in `train.sampling`. Those that are left out have their defaults, not the values
     of the phase before."""
 
+    loss: LossConfig | None = None
+    """The training loss: keys as in `train.loss`. Those that are left out have their defaults, not the values of the
+    phase before."""
+
     schedule: ScheduleConfig | None = None
     """The schedule of the learning rate: keys as in `train.schedule`. Those that are left out have their defaults, not
     the values of the phase before."""
@@ -182,6 +186,9 @@ class TrainConfig(Section):
     def settings(self) -> dict[str, Any]:
         """What decides the weights; keys that came later are left out at their defaults, so that older runs fit."""
         found = self.model_dump(exclude={"workers", "accelerator", "cache"})
+        for phase in found["then"]:
+            if phase["loss"] is None:
+                del phase["loss"]
         return {name: value for name, value in found.items() if name != "minutes" or value is not None}
 
     @model_validator(mode="after")

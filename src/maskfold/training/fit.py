@@ -43,7 +43,9 @@ from maskfold.training.samples.augmentation import check_augmentation
 
 def check_training(config: Experiment, competition: Competition, intensity: Intensity | None) -> None:
     """Raise ConfigError for a loss or an augmentation that does not fit the competition."""
-    check_loss(config.train.loss, len(competition.class_names))
+    for number, phase in enumerate(config.train.phases()):
+        key = f"train.then[{number - 1}].loss" if number else "train.loss"
+        check_loss(phase.loss, len(competition.class_names), key)
     check_augmentation(config.train, config.model.in_channels, intensity is not None and intensity.stored != "uint8")
 
 

@@ -93,11 +93,11 @@ class SegmentationLoss(nn.Module):
         return (losses * self.class_weights).sum() / self.class_weights.sum()
 
 
-def check_loss(config: LossConfig, class_count: int) -> None:
-    """Raise ConfigError with all problems unless the weights of a LossConfig fit the number of classes."""
+def check_loss(config: LossConfig, class_count: int, key: str = "train.loss") -> None:
+    """Raise ConfigError with all problems, named by the key of the config, unless its weights fit the classes."""
     problems = [
-        f"train.loss.{key}: {problem}"
-        for key, value in (("class_weights", config.class_weights), ("positive_weight", config.positive_weight))
+        f"{key}.{name}: {problem}"
+        for name, value in (("class_weights", config.class_weights), ("positive_weight", config.positive_weight))
         if (problem := _weights_problem(value, class_count))
     ]
     if problems:

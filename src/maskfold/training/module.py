@@ -17,11 +17,12 @@ from maskfold.data.competition import Competition
 from maskfold.errors import TrainingError
 from maskfold.inference.batches import ImageBatch
 from maskfold.inference.predict import original_size_maps
-from maskfold.network.model import SegmentationModel
+from maskfold.network.model import Outputs, SegmentationModel
 from maskfold.pixels.geometry import pad_to, resize_labels
 from maskfold.training.clock import TrainingClock
 from maskfold.training.losses import SegmentationLoss
 from maskfold.training.samples.dataset import Sample
+from maskfold.training.samples.sampling import phase_at
 from maskfold.training.schedule import decoder_rate, encoder_rate, rate_over_training
 from maskfold.training.validation import ValidationScores, gathered
 
@@ -48,11 +49,20 @@ class FoldModule(L.LightningModule):
         self.masks, self.ignored_in = competition.masks, competition.ignored_in
         self.class_names = competition.class_names
         self.train_image_ids = train_image_ids
-        self.loss = SegmentationLoss(config.train.loss)
+        self.phases = config.train.phases()
+        self.losses = nn.ModuleList([SegmentationLoss(phase.loss) for phase in self.phases])
         self.scores = ValidationScores(config.tuning.metric)
         self.valid_losses: list[tuple[float, int]] = []
         self.train_losses: list[Tensor] = []
         self.last_images: Tensor | None = None
+
+    def loss(self, outputs: Outputs, planes: Tensor) -> Tensor:
+        """The loss of the current phase; planes: masks (B, C, h, w), then ignored pixels (B, 1, h, w) if any."""
+        classes = len(self.class_names)
+        ignored = planes[:, classes:] if planes.shape[1] > classes else None
+        phase, _ = phase_at(self.phases, self.current_epoch)
+        loss: Tensor = self.losses[phase](outputs, planes[:, :classes], ignored)
+        return loss
 
     def on_train_epoch_start(self) -> None:
         """Seed dropout and the like, so that a resumed epoch draws the same numbers as an uninterrupted one."""
@@ -69,16 +79,11 @@ class FoldModule(L.LightningModule):
         """The loss of a batch of crops: pixels (B, h, w, in_channels) uint8 and masks as in `Sample`."""
         self._stop_on_broken_loss(index)
         pixels, masks = batch.pixels.permute(0, 3, 1, 2), batch.masks.permute(0, 3, 1, 2)
-        loss: Tensor = self.loss(self.model(pixels), *self._parts(masks))
+        loss = self.loss(self.model(pixels), masks)
         self.train_losses.append(loss.detach())
         assert isinstance(batch.image, Tensor)
         self.last_images = batch.image
         return loss
-
-    def _parts(self, planes: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Masks (B, C, h, w) and ignored pixels (B, 1, h, w), None where all are labelled."""
-        classes = len(self.class_names)
-        return planes[:, :classes], planes[:, classes:] if planes.shape[1] > classes else None
 
     def on_train_epoch_end(self) -> None:
         """Log the mean loss of the epoch for the history."""
@@ -118,7 +123,7 @@ class FoldModule(L.LightningModule):
         truths = [self.masks(image_id) for image_id in batch.image_ids]
         ignored = [self.ignored_in(image_id) for image_id in batch.image_ids]
         padded = torch.from_numpy(_network_masks(truths, ignored, batch)).to(self.device)
-        self.valid_losses.append((self.loss(outputs, *self._parts(padded)).item(), len(truths)))
+        self.valid_losses.append((self.loss(outputs, padded).item(), len(truths)))
         prob = outputs.mask_logits.float().sigmoid()
         for prob_map, truth, out in zip(original_size_maps(prob, batch), truths, ignored, strict=True):
             self.scores.add(prob_map, truth, out)
@@ -153,12 +158,11 @@ class FoldModule(L.LightningModule):
             )
             every = {"interval": "epoch", "frequency": train.validate_every or 1, "monitor": MONITOR}
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, **every}}
-        phases = train.phases()
         steps = self.trainer.datamodule.steps_per_epoch()  # type: ignore[attr-defined]
         clock = self.clock
         elapsed = None if clock is None else lambda: clock.share
         factors: list[Callable[[int], float]] = [
-            rate_over_training(phases, steps, rate, elapsed) for rate in (decoder_rate, encoder_rate)
+            rate_over_training(self.phases, steps, rate, elapsed) for rate in (decoder_rate, encoder_rate)
         ]
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factors)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
