@@ -46,10 +46,18 @@ def test_a_short_budget_holds_out_and_gives_one_model_most_of_the_time():
 
 
 def test_a_long_budget_trains_several_folds():
-    config, _ = plan(facts(images=300), minutes=600)
+    config, _ = plan(facts(images=300), minutes=240)
     assert config.folds.kind == "k_fold"
-    assert config.folds.count == 5
-    assert 0.7 * 600 < 5 * config.train.minutes < 0.9 * 600
+    assert (config.folds.count, config.folds.repeats) == (5, 1)
+    assert 0.7 * 240 < 5 * config.train.minutes < 0.9 * 240
+
+
+def test_time_that_five_models_cannot_use_buys_further_splits():
+    config, draft = plan(facts(images=100), minutes=1200)
+    assert (config.folds.count, config.folds.repeats) == (5, 5)
+    assert draft.reasons()["folds.repeats"].startswith("time for 25 models")
+    assert 26 * config.train.minutes == pytest.approx(0.9 * 1200, rel=0.1)  # the first run trains as long as each
+    assert plan(facts(images=40), minutes=1200)[0].folds.repeats == 1  # too few for several balanced splits
 
 
 def test_the_first_run_is_a_short_hold_out():

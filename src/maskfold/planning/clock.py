@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from maskfold.planning.constants import (
     FIRST_SHARE,
     LEAST_DRAWS,
+    MOST_EPOCHS,
     PREDICTION_NS,
     QUARTER,
     REPORT_MS,
     RESERVE,
+    SMALL_SET_STEPS,
     START_SECONDS,
     TUNING_NS,
     TUNING_SECONDS,
@@ -74,10 +76,18 @@ def divided(work: Work, facts: Fingerprint, size: InputSize, speed: Speed, machi
     draw = speed.training(size.px, machine)
     before = work.spent + START_SECONDS + tuning(work.first_held_out)
     first_predicting = work.first_held_out * image + test
-    first = min(FIRST_SHARE * work.seconds, QUARTER * work.seconds - before - first_predicting)
-    # Where tuning and prediction take long, the quarter cannot be kept.
-    first = max(first, FIRST_SHARE * work.seconds / 2, min(LEAST_DRAWS, facts.images - work.first_held_out) * draw)
     predicting = first_predicting + work.held_out * image + test * work.folds
     rest = before + tuning(work.held_out) + report + RESERVE * work.seconds
-    main = (work.seconds - rest - predicting - first) / work.folds
+    trainings = work.seconds - rest - predicting
+    first = min(FIRST_SHARE * work.seconds, QUARTER * work.seconds - before - first_predicting)
+    # Where tuning and prediction take long, the quarter cannot be kept.
+    first = max(first, FIRST_SHARE * work.seconds / 2)
+    # No longer than a training of the planned run, of which there may be many.
+    first = max(min(first, trainings / (work.folds + 1)), min(LEAST_DRAWS, facts.images - work.first_held_out) * draw)
+    main = (trainings - first) / work.folds
     return Clock(work.seconds, first, main, predicting, rest, draw)
+
+
+def most_draws(trained: int, batch: int) -> int:
+    """Images that a training on so many different ones draws at most; more would only learn them by heart."""
+    return max(MOST_EPOCHS * trained, SMALL_SET_STEPS * batch)

@@ -106,7 +106,8 @@ def plan_rest(draft: Draft, sizes: Sequence[InputSize], speed: Speed, situation:
     flips = choose_augmentation(draft, facts, clock.main_draws / facts.images)
     work, clock = choose_views(draft, work, facts, size, speed, machine, flips)
     batch = choose_batch(draft, clock, size, speed, machine)
-    trained = max(1, round(facts.images * (1 - 1 / work.folds))) if work.folds > 1 else facts.images - work.held_out
+    of_each = 1 - 1 / int(draft.value("folds.count", 5))
+    trained = max(1, round(facts.images * of_each)) if work.folds > 1 else facts.images - work.held_out
     choose_sampling(draft, facts, size)
     choose_epochs(draft, clock, trained, batch)
     choose_rates(draft, batch)
@@ -148,7 +149,7 @@ def _enough(
 
 def _check_budget(clock: Clock, work: Work, budget: Budget, speed: Speed) -> None:
     """Raise UsageError, with the least minutes that are needed, for a budget that leaves no time to train."""
-    if clock.main >= clock.first:
+    if clock.main >= (1 - 1e-6) * clock.first:  # they may be equal
         return
     rest = clock.rest - RESERVE * clock.total
     longest = max(clock.first, FIRST_SHARE * clock.total) * (1 + work.folds)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from maskfold.errors import DataError
-from maskfold.planning.clock import Clock, Work, divided
+from maskfold.planning.clock import Clock, Work, divided, most_draws
 from maskfold.planning.constants import (
     FOLD_EPOCHS,
     HELD_OUT,
     HELD_OUT_SHARES,
     LEAST_HELD_OUT,
+    MOST_REPEATS,
     PARTS_IMAGES,
     RAREST_HELD_OUT,
+    RATE_BATCH,
+    REPEAT_UNITS,
     SMALL_SET_SHARE,
     VIEW_SHARE,
 )
@@ -46,6 +49,7 @@ def choose_folds(
         if epochs >= FOLD_EPOCHS and units >= count:
             draft.choose("folds.kind", "k_fold", f"time for {epochs:.0f} epochs of each of {count} folds")
             draft.choose("folds.count", count, "each image is scored by a model that has not seen it")
+            _choose_repeats(draft, facts, size, speed, machine, budget, count)
             return _work(draft, facts, budget)
     if facts.valid:
         reason = f"the competition's own {facts.valid:,} validation images"
@@ -67,6 +71,22 @@ def choose_folds(
     return _work(draft, facts, budget)
 
 
+def _choose_repeats(
+    draft: Draft, facts: Fingerprint, size: InputSize, speed: Speed, machine: Machine, budget: Budget, count: int
+) -> None:
+    """Further splits, where one would leave time because its trainings are at their longest."""
+    trained = facts.images * (1 - 1 / count)
+    if (facts.groups or facts.images) < REPEAT_UNITS * count:
+        return
+    for repeats in range(MOST_REPEATS, 1, -1):
+        models, predicted = repeats * count, repeats * facts.images
+        work = Work(budget.seconds, budget.spent, models, predicted, round(_share(facts) * facts.images), 1)
+        if divided(work, facts, size, speed, machine).main_draws >= most_draws(round(trained), RATE_BATCH):
+            reason = f"time for {models} models: longer trainings would only learn the images by heart"
+            draft.choose("folds.repeats", repeats, reason)
+            return
+
+
 def _share(facts: Fingerprint) -> float:
     """The share of the images that a hold-out takes."""
     least, most = HELD_OUT_SHARES
@@ -84,8 +104,8 @@ def _work(draft: Draft, facts: Fingerprint, budget: Budget) -> Work:
     """What the folds in force mean."""
     kind, count = draft.value("folds.kind", "k_fold"), int(draft.value("folds.count", 5))
     if kind == "k_fold":
-        models, first = count * int(draft.value("folds.repeats", 1)), round(_share(facts) * facts.images)
-        return Work(budget.seconds, budget.spent, models, facts.images, first, 1)
+        repeats, first = int(draft.value("folds.repeats", 1)), round(_share(facts) * facts.images)
+        return Work(budget.seconds, budget.spent, count * repeats, repeats * facts.images, first, 1)
     share = float(draft.value("folds.share", 0.2))
     held = facts.valid if kind == "valid_folder" else round(share * facts.images)
     return Work(budget.seconds, budget.spent, 1, held, held, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from maskfold.planning.clock import Clock
+from maskfold.planning.clock import Clock, most_draws
 from maskfold.planning.constants import (
     BATCHES,
     CLASS_BALANCE,
@@ -18,13 +18,11 @@ from maskfold.planning.constants import (
     LEAST_STEPS,
     LIGHT_EPOCHS,
     MEMORY_SHARE,
-    MOST_EPOCHS,
     NON_EMPTY_DRAWN,
     RANDOM_RATE,
     RARE_SHARE,
     RATE_BATCH,
     SMALL_COVERAGE,
-    SMALL_SET_STEPS,
     SPARE_EPOCHS,
     UNBALANCED,
 )
@@ -65,7 +63,7 @@ def choose_epochs(draft: Draft, clock: Clock, trained: int, batch: int) -> None:
         part = max(batch, math.floor(clock.main_draws / EPOCHS_IN_TRAINING / batch) * batch)
         draws = int(draft.choose("train.sampling.draws_per_epoch", part, reason))
     expected = clock.main_draws
-    most = max(MOST_EPOCHS * trained, SMALL_SET_STEPS * batch)
+    most = most_draws(trained, batch)
     epochs = max(1, math.ceil(min(SPARE_EPOCHS * expected, most) / draws))
     ends = (
         "the clock ends it earlier" if SPARE_EPOCHS * expected < most else "more would only learn the images by heart"
