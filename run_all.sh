@@ -6,6 +6,7 @@
 #   bash run_all.sh                                                  the demo
 #   bash run_all.sh configs/severstal.yaml --set data.root=/data/severstal
 #   bash run_all.sh --data /data/salt --minutes 60 --metric tgs_precision   plan the config, and be done in an hour
+#   bash run_all.sh --keep configs/mine.yaml --minutes 60             plan what the config leaves out
 #   bash run_all.sh --setup-only                                     only make .venv
 set -euo pipefail
 
@@ -28,13 +29,13 @@ arguments=()
 setup_only=false
 while [ $# -gt 0 ]; do
   case $1 in
-    -h | --help) sed -n '2,9s/^# \{0,1\}//p' run_all.sh; exit ;;
+    -h | --help) sed -n '2,10s/^# \{0,1\}//p' run_all.sh; exit ;;
     --setup-only) setup_only=true ;;
     --set)
       [[ ${2:-} == *=* ]] || stop "--set needs KEY=VALUE, for example --set train.epochs=3"
       arguments+=("$1")
       ;;
-    --data | --weights)
+    --data | --weights | --keep)
       [ -n "${2:-}" ] || stop "$1 needs a path; see bash run_all.sh --help"
       [ "$1" = --weights ] || planned_now=true
       planned+=("$1" "$(as_called "$2")")

@@ -17,6 +17,7 @@ EXAMPLES = """\
   python src/plan.py --data /data/salt --minutes 60 --metric tgs_precision
   python src/plan.py --data data/demo --minutes 5 --name quick
   python src/plan.py --data /data/salt --minutes 600 --weights /data/weights --set folds.count=5
+  python src/plan.py --keep configs/mine.yaml --minutes 60         plans what the config leaves out
   python src/plan.py --data /data/salt --minutes 60 --explain      where every value of the config comes from"""
 
 

@@ -24,14 +24,15 @@ EXAMPLES = """\
   python src/run_plan.py --data /data/salt --minutes 60 --metric tgs_precision
   python src/run_plan.py --data /data/tiles --minutes 5 --name quick          a rough first result
   python src/run_plan.py --data /data/tiles --minutes 600 --set folds.count=5
+  python src/run_plan.py --keep configs/mine.yaml --minutes 60               plans what the config leaves out
   python src/run_plan.py --config configs/auto_tiles.yaml --minutes 60        a plan that was changed by hand"""
 
 
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = command_parser("From a folder of data and a number of minutes to a submission and a report.", EXAMPLES)
-    add_plan_arguments(parser, data_needed=False)
-    parser.add_argument("--config", type=Path, metavar="FILE", help="a plan that is there, instead of --data")
+    add_plan_arguments(parser)
+    parser.add_argument("--config", type=Path, metavar="FILE", help="a plan that is there, run again as it is")
     parser.add_argument(
         "--on-bad-image",
         choices=("strict", "empty"),
@@ -44,13 +45,16 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Plan and run."""
     args = parse_args()
-    if (args.data is None) == (args.config is None):
-        raise UsageError("give either --data FOLDER, to plan and run, or --config FILE, a plan to run")
+    planned = args.config is None
+    if planned == (args.data is None and args.keep is None):
+        raise UsageError(
+            "give --data FOLDER or --keep CONFIG, to plan and run, or --config FILE alone, a plan to run as it is"
+        )
     overrides = [override for group in args.overrides for override in group]
-    path = args.config.resolve() if args.data is None else make_plan(request_of(args))
+    path = make_plan(request_of(args)) if planned else args.config.resolve()
     if not path.is_file():
         raise UsageError(f"--config: {display(path)} does not exist")
-    given = overrides if args.data is None else []  # in the plan otherwise
+    given = [] if planned else overrides  # in the plan
     first = first_run_of(path)
     run_plan(
         load_experiment(first, given) if first.is_file() else None,

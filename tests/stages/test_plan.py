@@ -124,6 +124,37 @@ def test_run_lengths_with_a_sample_submission(tmp_path, request_for, capsys):
     assert "'1 1' in sample_submission.csv is a placeholder" in path.read_text(encoding="utf-8")
 
 
+def test_a_config_keeps_its_values_and_the_rest_is_planned(tmp_path, request_for, capsys):
+    data = write_masks(tmp_path / "cats")
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(
+        "name: mine\ndata: {format: mask_folders, root: cats, class_names: [cat], train_images: images, "
+        "train_masks: masks, test_images: test}\n"
+        "train: {learning_rate: 0.002, flips: []}\ntuning: {metric: iou}\n"
+    )
+    request = request_for(data, keep=mine, metric=None, overrides=("train.flips=[vertical]",), explain=True)
+    path = make_plan(request)
+    assert path.name == "mine_planned.yaml"
+    config = load_config(path)
+    assert config.name == "mine_planned"
+    assert (config.train.learning_rate, config.train.flips, config.tuning.metric) == (0.002, ("vertical",), "iou")
+    assert config.model.encoder == "mobilenet_v2"  # planned
+    told = capsys.readouterr().out
+    assert "no --metric was given" not in told
+    origins = {line.split()[0]: line.rsplit("  ", 1)[1] for line in told.splitlines() if line.startswith("train.")}
+    assert origins["train.learning_rate"].startswith("kept from")
+    assert origins["train.flips"] == "set with --set"
+    assert origins["train.batch_size"].startswith("plan: ")
+    mine.write_text(mine.read_text().replace("0.002", "0.003"))
+    assert load_config(make_plan(request)).train.learning_rate == 0.003
+
+
+def test_a_blend_cannot_be_kept(tmp_path, request_for):
+    (tmp_path / "both.yaml").write_text("name: both\nblend: {members: [a.yaml, b.yaml]}\n")
+    with pytest.raises(UsageError, match="is a blend"):
+        make_plan(request_for(write_masks(tmp_path / "cats"), keep=tmp_path / "both.yaml"))
+
+
 def test_the_same_request_keeps_the_plan_and_another_replaces_it(tmp_path, request_for, capsys):
     request = request_for(write_masks(tmp_path / "cats"))
     path = make_plan(request)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from maskfold.config.yaml_tree import apply_override
 from maskfold.errors import ConfigError
 
 GIVEN = "set with --set"
+KEPT = "kept from"  # followed by the config's path
 _SOME_DATA = {"format": "auto", "root": "."}
 
 
@@ -31,13 +32,18 @@ class Choice:
 class Draft:
     """The choices so far, in order."""
 
-    def __init__(self, overrides: Sequence[str] = ()) -> None:
-        """overrides: `key=value` of the user, which no choice changes. Raises ConfigError for a malformed one."""
-        self.given: dict[str, Any] = {}
+    def __init__(
+        self, overrides: Sequence[str] = (), kept: Mapping[str, Any] | None = None, origin: str | None = None
+    ) -> None:
+        """overrides, kept: `key=value` and the tree of a config, both of the user, which no choice changes; an override
+        goes before the config. origin: where `kept` is from, in words. Raises ConfigError for a malformed override."""
+        self.given: dict[str, Any] = copy.deepcopy(dict(kept or {}))
+        now: dict[str, Any] = {}
         for override in overrides:
             apply_override(self.given, override)
+            apply_override(now, override)
         self.choices: list[Choice] = []
-        self._add_given(self.given, "")
+        self._add_given(self.given, "", now, origin or GIVEN)
 
     def choose(self, key: str, value: Any, reason: str) -> Any:
         """Add a choice unless the user set the key, a section that holds it, or a key in it; the value in force."""
@@ -101,13 +107,14 @@ class Draft:
             node = node[part]
         return True
 
-    def _add_given(self, tree: dict[str, Any], prefix: str) -> None:
+    def _add_given(self, tree: dict[str, Any], prefix: str, now: dict[str, Any], origin: str) -> None:
+        """Add what the user gave. now: what of it the overrides set."""
         for name, value in tree.items():
             key = f"{prefix}{name}"
             if isinstance(value, dict) and key.count(".") < 1 and value:
-                self._add_given(value, f"{key}.")
+                self._add_given(value, f"{key}.", dict(now.get(name) or {}), origin)
             else:
-                self.choices.append(Choice(key, value, GIVEN))
+                self.choices.append(Choice(key, value, GIVEN if name in now else origin))
 
 
 def _refusal(problems: Sequence[Any]) -> str:

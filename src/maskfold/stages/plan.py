@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import shlex
 import time
@@ -14,6 +16,7 @@ from typing import Any
 from maskfold.artefacts.files import whole_file
 from maskfold.artefacts.paths import RunPaths, display, resolve
 from maskfold.config import REPOSITORY, load_experiment
+from maskfold.config.yaml_tree import read_tree
 from maskfold.data.competition import Competition
 from maskfold.data.recognition.recognise import Found
 from maskfold.errors import UsageError
@@ -23,7 +26,7 @@ from maskfold.planning.choices.metric import METRICS, chosen_metric
 from maskfold.planning.choices.network import preferred
 from maskfold.planning.choices.submission import choose_submission
 from maskfold.planning.constants import COPIES_SECONDS, COPIES_SHARE
-from maskfold.planning.draft import GIVEN, Draft
+from maskfold.planning.draft import GIVEN, KEPT, Draft
 from maskfold.planning.facts.checks import draw_tests, rare_classes, unlike_tests
 from maskfold.planning.facts.copies import find_copies
 from maskfold.planning.facts.fingerprint import Fingerprint, fingerprint
@@ -44,14 +47,16 @@ from maskfold.planning.weights_at_hand import weights_at_hand
 
 @dataclass(frozen=True)
 class PlanRequest:
-    """What the user asks for. data: the folder; minutes: from the plan to the submission; name: of the run, None:
-    auto_<folder>; metric: of the competition, None: asked for or the default; weights: a file or folder of pretrained
-    weights; cores: use no more than these; overrides: `key=value` as with --set; explain: print where each value comes
-    from; configs: the folder to write to.
+    """What the user asks for. data: the folder; minutes: from the plan to the submission; keep: a config whose values
+    stay as they are, None: nothing is fixed; name: of the run, None: auto_<folder> or <config>_planned; metric: of the
+    competition, None: asked for or the default; weights: a file or folder of pretrained weights; cores: use no more
+    than these; overrides: `key=value` as with --set; explain: print where each value comes from; configs: the folder to
+    write to.
     """
 
     data: Path
     minutes: float
+    keep: Path | None = None
     name: str | None = None
     metric: str | None = None
     weights: Path | None = None
@@ -63,25 +68,33 @@ class PlanRequest:
     @property
     def run_name(self) -> str:
         """The name of the run."""
+        if self.name is None and self.keep is not None:
+            return f"{self.keep.stem}_planned"
         return self.name or "auto_" + re.sub(r"[^A-Za-z0-9_-]+", "_", self.data.resolve().name).strip("_")
 
     @property
     def command(self) -> str:
-        """The command that plans it again."""
+        """The command that plans it again; a comment names the contents of the config whose values it keeps."""
         words = ["python", "src/plan.py", "--data", display(self.data.resolve()), "--minutes", f"{self.minutes:g}"]
+        words += ["--keep", display(self.keep.resolve())] if self.keep else []
         words += ["--name", self.name] if self.name else []
         words += ["--metric", self.metric] if self.metric else []
         words += ["--weights", display(self.weights.resolve())] if self.weights else []
         words += ["--cores", str(self.cores)] if self.cores else []
-        return shlex.join([*words, *(["--set", *self.overrides] if self.overrides else [])])
+        line = shlex.join([*words, *(["--set", *self.overrides] if self.overrides else [])])
+        if self.keep is None:
+            return line
+        kept = json.dumps(read_tree(self.keep), sort_keys=True, default=str)
+        return f"{line}  # {self.keep.name} {hashlib.sha256(kept.encode()).hexdigest()[:12]}"
 
 
-def add_plan_arguments(parser: ArgumentParser, data_needed: bool = True) -> None:
+def add_plan_arguments(parser: ArgumentParser) -> None:
     """Add the options of a plan to a command's parser."""
     add = parser.add_argument
-    add("--data", type=Path, required=data_needed, metavar="FOLDER", help="the competition's data, as it was unpacked")
+    add("--data", type=Path, metavar="FOLDER", help="the competition's data, as it was unpacked")
+    add("--keep", type=Path, metavar="CONFIG", help="a config whose values stay as they are; the rest is planned")
     add("--minutes", type=float, required=True, metavar="M", help="from the plan to the report, set-up apart")
-    add("--name", metavar="NAME", help="of the run (default: auto_<folder>)")
+    add("--name", metavar="NAME", help="of the run (default: auto_<folder>, or <config>_planned)")
     add("--metric", metavar="NAME", help=f"of the competition: {', '.join(METRICS)}")
     add("--weights", type=Path, metavar="PATH", help="pretrained weights: <encoder>-imagenet.pth, or a folder of them")
     add("--cores", type=int, metavar="N", help="use no more than these (default: all that this process may use)")
@@ -89,11 +102,28 @@ def add_plan_arguments(parser: ArgumentParser, data_needed: bool = True) -> None
 
 
 def request_of(args: Namespace) -> PlanRequest:
-    """What the options ask for."""
+    """What the options ask for. Raises UsageError if no folder of data is named."""
     overrides = tuple(override for group in args.overrides for override in group)
+    data = args.data or (args.keep and _root_of(args.keep))
+    if data is None:
+        raise UsageError("no data: give --data FOLDER, or --keep CONFIG with a data.root")
     return PlanRequest(
-        args.data, args.minutes, args.name, args.metric, args.weights, args.cores, overrides, args.explain
+        data, args.minutes, args.keep, args.name, args.metric, args.weights, args.cores, overrides, args.explain
     )
+
+
+def _root_of(keep: Path) -> Path | None:
+    """The folder of data that a config names."""
+    root = (read_tree(keep).get("data") or {}).get("root")
+    return None if root is None else resolve(str(root))
+
+
+def _kept(request: PlanRequest) -> dict[str, Any]:
+    """What the config sets that the plan keeps, but for its name. Raises UsageError for a blend."""
+    tree = {} if request.keep is None else read_tree(request.keep)
+    if tree.get("blend") is not None:
+        raise UsageError(f"--keep {request.keep}: is a blend, which trains nothing that could be planned")
+    return {name: value for name, value in tree.items() if name != "name"}
 
 
 def make_plan(request: PlanRequest) -> Path:
@@ -127,11 +157,11 @@ def first_run_of(path: Path) -> Path:
 
 def _planned(request: PlanRequest, started: float) -> tuple[str, str]:
     """The text of the plan, and that of its first run."""
-    draft = Draft(request.overrides)
+    draft = Draft(request.overrides, _kept(request), request.keep and f"{KEPT} {display(request.keep.resolve())}")
     draft.check_given()
     draft.choose("name", request.run_name, "")
-    metric, origin = chosen_metric(request.metric)
-    draft.choose("tuning.metric", metric, origin)
+    if request.metric is not None or draft.value("tuning.metric") is None:
+        draft.choose("tuning.metric", *chosen_metric(request.metric))
     data, competition, notes = choose_data(draft, request.data)
     root = resolve(str(draft.value("output_root", ".")))
     machine = this_machine(request.cores, root)
@@ -193,7 +223,8 @@ def _explain(config: dict[str, Any], path: Path) -> None:
     rows = []
     for key, value in _leaves(config, ""):
         own = next((reasons[part] for part in _parents(key) if part in reasons), None)
-        origin = "default" if own is None else own if own == GIVEN else f"plan: {own}" if own else "plan"
+        of_user = own is not None and own.startswith((GIVEN, KEPT))
+        origin = "default" if own is None else own if of_user else f"plan: {own}" if own else "plan"
         rows.append((key, str(value), origin))
     keys, values = (max(len(row[column]) for row in rows) for column in (0, 1))
     for key, value, origin in rows:
