@@ -157,7 +157,8 @@ def first_run_of(path: Path) -> Path:
 
 def _planned(request: PlanRequest, started: float) -> tuple[str, str]:
     """The text of the plan, and that of its first run."""
-    draft = Draft(request.overrides, _kept(request), request.keep and f"{KEPT} {display(request.keep.resolve())}")
+    origin = None if request.keep is None else f"{KEPT} {display(request.keep.resolve())}"
+    draft = Draft(request.overrides, _kept(request), origin)
     draft.check_given()
     draft.choose("name", request.run_name, "")
     if request.metric is not None or draft.value("tuning.metric") is None:
