@@ -2,8 +2,9 @@
 
 The demo data, in which no two images are alike: nothing may be found. Strips of 256x1600 px, one in a hundred saved
 again as a changed copy: which copies are found, what else, in how many processor seconds and how much memory, each
-audit in a process of its own. With --tiles the magnetic tiles without their groups.csv: how well the proposed groups
-match it.
+audit in a process of its own. Tiles of photos that overlap by 20 to 90 %, turned by quarters and saved again: which
+pairs are found. Pairs of photos in which a defect was pasted or a label is wrong: which are called contradictions. With
+--tiles the magnetic tiles without their groups.csv: how well the proposed groups match it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.metrics.cluster import pair_confusion_matrix
 
 import maskfold.artefacts.paths
+from benchmarks.drawn import overlapping_tiles, pasted_defects
 from benchmarks.drawn.steel_strips import CLASSES, draw_strips
 from benchmarks.measuring.alone import alone
 from benchmarks.measuring.benchmark import Bench, Settings, say
@@ -36,9 +38,13 @@ class Options(Settings):
     """What to audit."""
 
     minutes: ClassVar[tuple[float, float]] = (0.3, 3)
-    quick: ClassVar[dict[str, object]] = {"images": 300}
+    quick: ClassVar[dict[str, object]] = {"images": 300, "photos": 60, "defects": 60}
     images: int = 3000
     """Strips to draw."""
+    photos: int = 500
+    """Photos of which two overlapping tiles each are cut."""
+    defects: int = 600
+    """Pairs of photos with pasted defects or wrong labels."""
     tiles: Path | None = None
     """Folder of the magnetic tiles with their groups.csv."""
 
@@ -65,6 +71,49 @@ def audit_tiles(root: Path, bench: Bench) -> None:
     bench.claim("tiles: pairs in one proposed group that are in one given group", right / (right + wrong), "≥", 0.95)
     bench.claim("tiles: pairs in one given group that are in one proposed group", right / (right + missed), "≥", 0.6)
     bench.claim("tiles: adjusted Rand index", adjusted_rand_score(true, proposed), "≥", 0.7)
+
+
+def _audited(root: Path, class_names: tuple[str, ...]) -> Path:
+    """The folder of the audit of a drawn competition of train_images and train.csv."""
+    data = RleCsvData(root=str(root), class_names=class_names, test_images=None, sample_submission=None)
+    config = Experiment(name="drawn", output_root=str(root / "out"), data=data)
+    audit_data(config)
+    return RunPaths.of(config).data_audit
+
+
+def _pairs(path: Path) -> set[frozenset[str]]:
+    """The pairs of a csv of the audit."""
+    table = pd.read_csv(path, dtype=str)
+    return {frozenset(pair) for pair in zip(table["first"], table["second"], strict=True)}
+
+
+def audit_overlaps(photos: int, bench: Bench) -> None:
+    """Which tiles of one photo are found, by how much they overlap."""
+    root = bench.folder / "overlaps"
+    made = overlapping_tiles.draw_tiles(root, photos)
+    started = time.process_time()
+    found = _pairs(_audited(root, overlapping_tiles.CLASSES) / "pairs.csv")
+    say(f"{2 * photos} tiles: {time.process_time() - started:.1f} processor seconds")
+    for least, most in ((0.2, 0.3), (0.3, 0.4), (0.4, 0.6), (0.6, 0.9)):
+        own = [names for names, overlap in made.items() if least <= overlap < most]
+        say(f"overlap from {least} to {most}: {sum(names in found for names in own)} of {len(own)} found")
+    large = [names for names, overlap in made.items() if overlap >= 0.4]
+    share = sum(names in found for names in large) / len(large)
+    bench.claim(f"{photos} photos: share found of tiles that share 0.4 and more", share, "≥", 0.98)
+    bench.claim(f"{photos} photos: pairs found of different photos", len(found - set(made)), "=", 0)
+
+
+def audit_defects(pairs: int, bench: Bench) -> None:
+    """Which differing labels are called contradictions, where some images differ as well."""
+    root = bench.folder / "defects"
+    made = pasted_defects.draw_pairs(root, pairs)
+    found = _pairs(_audited(root, pasted_defects.CLASSES) / "conflicts.csv")
+    wrong = {names for names, case in made.items() if case in pasted_defects.WRONG}
+    for case in pasted_defects.CASES:
+        own = {names for names, other in made.items() if other == case}
+        say(f"{case}: {len(own & found)} of {len(own)} pairs called contradictions")
+    bench.claim(f"{pairs} pairs: contradictions that are wrong labels", len(found & wrong) / len(found), "≥", 0.9)
+    bench.claim(f"{pairs} pairs: wrong labels called contradictions", len(found & wrong) / len(wrong), "≥", 0.9)
 
 
 def strips_config(root: Path) -> Experiment:
@@ -102,8 +151,10 @@ def audit_strips(images: int, bench: Bench) -> None:
 
 
 def run(options: Options, bench: Bench) -> None:
-    """Audit the demo, the strips, and the tiles if they are given."""
+    """Audit the demo, drawn tiles, defects and strips, and the magnetic tiles if they are given."""
     audit_demo(bench)
+    audit_overlaps(options.photos, bench)
+    audit_defects(options.defects, bench)
     audit_strips(options.images, bench)
     if options.tiles is not None:
         audit_tiles(options.tiles, bench)

@@ -87,7 +87,7 @@ def test_every_named_room_exists():
 # those follows, because every artefact records the hashes of its inputs.
 STALE = {
     "artefacts/files": set(),
-    "audit/data/duplicates": {"data audit"},
+    "audit/images/duplicates": {"data audit"},
     "audit/labels/ranking": {"label audit"},
     "blending/combining": {"blend weights", "blended oof", "submission"},
     "config/train": set(),

@@ -7,29 +7,28 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maskfold.audit.data.alignment import (
+from maskfold.audit.data.conflicts import agreement, compare_labels, laid_over
+from maskfold.audit.images.alignment import (
     Fit,
     Small,
     best_fit,
     correlate,
 )
-from maskfold.audit.data.candidates import candidate_pairs
-from maskfold.audit.data.conflicts import agreement, label_conflicts, laid_over
-from maskfold.audit.data.duplicates import Pair, exact_copies, find_pairs
-from maskfold.audit.data.fingerprint import (
+from maskfold.audit.images.candidates import candidate_pairs
+from maskfold.audit.images.duplicates import Pair, exact_copies, find_pairs
+from maskfold.audit.images.fingerprint import (
     FINGERPRINT,
-    FLIPS,
     THUMB_PX,
     fingerprint,
     flip_signs,
-    flipped,
     normalised,
     packed,
     thumbnail,
     unpacked,
 )
-from maskfold.audit.data.grouping import linked, proposed_groups
-from maskfold.audit.data.image_facts import STATISTICS, ImageFacts, measure_image
+from maskfold.audit.images.grouping import linked, proposed_groups
+from maskfold.audit.images.image_facts import STATISTICS, ImageFacts, measure_image
+from maskfold.audit.images.turns import FLIPS, Turn, turned
 from maskfold.data.competition import Competition
 from maskfold.data.groups import read_groups
 from maskfold.data.images.photo import Photo
@@ -78,9 +77,9 @@ def test_a_blank_image_is_like_nothing():
 @pytest.mark.parametrize("flip", FLIPS)
 def test_signs_turn_a_fingerprint_into_that_of_the_flipped_image(flip):
     image = texture(6)
-    turned = fingerprint(np.ascontiguousarray(flipped(image, flip)))
-    assert np.allclose(turned, fingerprint(image) * flip_signs(flip), atol=1e-4)
-    assert np.array_equal(flipped(flipped(image, flip), flip), image)
+    other = fingerprint(np.ascontiguousarray(turned(image, flip)))
+    assert np.allclose(other, fingerprint(image) * flip_signs(flip), atol=1e-4)
+    assert np.array_equal(turned(turned(image, flip), flip), image)
 
 
 def test_light_and_contrast_do_not_change_a_fingerprint():
@@ -108,7 +107,7 @@ def test_candidates_are_the_near_ones_under_their_flip():
     vectors = np.zeros((4, FINGERPRINT), np.float32)
     vectors[0, [1, 5]] = 0.6, 0.8
     vectors[1] = vectors[0]
-    vectors[2] = vectors[0] * flip_signs((False, True))  # odd frequencies along the width change sign
+    vectors[2] = vectors[0] * flip_signs(Turn(False, False, True))  # odd frequencies along the width change sign
     vectors[3, 30] = 1
     found = {pair for block in candidate_pairs(vectors) for pair in block}
     assert found == {(0, 1, 0), (0, 2, 1), (1, 2, 1), (0, 1, 2), (0, 2, 3), (1, 2, 3)}
@@ -192,7 +191,7 @@ def test_agreement_is_dice_with_slack():
 def test_a_mask_is_laid_over_as_its_image_is(flip):
     mask = np.zeros((12, 16), np.uint8)
     mask[2:5, 3:9] = 1
-    laid, seen = laid_over(np.ascontiguousarray(flipped(mask, flip)), Fit(1, flip, (12, 16), (0, 0)), (12, 16))
+    laid, seen = laid_over(np.ascontiguousarray(turned(mask, flip)), Fit(1, flip, (12, 16), (0, 0)), (12, 16))
     assert np.array_equal(laid, mask) and seen.all()
     laid, seen = laid_over(mask[1:, 2:], Fit(1, FLIPS[0], (11, 14), (1, 2)), (12, 16))
     assert np.array_equal(laid, mask) and seen.sum() == 11 * 14
@@ -206,14 +205,15 @@ def test_copies_are_not_compared_where_pixels_are_ignored(flip):
     labelled[3:9, 4:14] = 1
     unknown[2:10, 3:15] = 1  # the copy's object, which nobody labelled
     masks = {"a": labelled[None], "b": 0 * labelled[None]}
-    void = {"a": 0 * unknown, "b": np.ascontiguousarray(flipped(unknown, flip))}
+    void = {"a": 0 * unknown, "b": np.ascontiguousarray(turned(unknown, flip))}
     table = pd.DataFrame({"image_id": ["a", "b"]})
     competition = Competition(("x",), table, table.iloc[:0], masks.__getitem__)
     pairs = [("a", "b", Pair(0, 1, "exact", Fit(1, flip, (20, 30), (0, 0))))]
-    assert label_conflicts(competition, pairs, 1)["first_px"].tolist() == [60]
-    assert label_conflicts(replace(competition, ignored=void.__getitem__), pairs, 1).empty
+    grey = {name: plane[0] for name, plane in masks.items()}.__getitem__
+    assert compare_labels(competition, pairs, 1, grey).conflicts["first_px"].tolist() == [60]
+    assert compare_labels(replace(competition, ignored=void.__getitem__), pairs, 1, grey).conflicts.empty
     other = {name: np.roll(plane, 10, axis=1) for name, plane in void.items()}  # beside the object of a
-    assert len(label_conflicts(replace(competition, ignored=other.__getitem__), pairs, 1)) == 1
+    assert len(compare_labels(replace(competition, ignored=other.__getitem__), pairs, 1, grey).conflicts) == 1
 
 
 def test_sets_and_given_groups_join_into_groups(tmp_path):

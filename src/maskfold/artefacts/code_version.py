@@ -90,7 +90,7 @@ DECIDED_BY: dict[str, tuple[str, ...]] = {
         *(*_READING, *_RULES, *_OOF, "report/calibration", "report/examples", "report/oof_gallery"),
         *("report/oof_scores", "report/steps", "report/surface_data", "report/test_gallery", "report/trainings"),
     ),
-    "data audit": (*_READING, "audit/data"),
+    "data audit": (*_READING, "audit/data", "audit/images"),
     "label audit": (*_READING, *_RULES, *_OOF, "oof/origin", "folds/visibility", "audit/labels"),
 }
 

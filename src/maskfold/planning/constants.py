@@ -17,6 +17,7 @@ FLIP_TIMES_CHANCE = 2.0  # and so many times what images without any asymmetry s
 # Copies are looked for, to keep them in one fold, only if that takes no longer.
 COPIES_SECONDS, COPIES_SHARE = 40.0, 0.03  # share of the budget
 COPY_PAIR_SECONDS = 0.002  # to compare two images closely
+TILE_IMAGE_SECONDS = 0.01  # an image, to look for others that show a part of it
 LARGEST_GROUP = 0.3  # of the images: larger ones are no copies, but images of one kind
 
 # Speed measurement.

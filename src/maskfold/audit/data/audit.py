@@ -6,18 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 
-from maskfold.audit.data.conflicts import label_conflicts
-from maskfold.audit.data.duplicates import Pair, find_pairs
-from maskfold.audit.data.grouping import linked, proposed_groups
-from maskfold.audit.data.image_facts import STATISTICS, ImageFacts, measure_image
+from maskfold.audit.data.conflicts import compare_labels
 from maskfold.audit.data.label_facts import NO_LABELS, LabelFacts, measure_labels
+from maskfold.audit.data.name_groups import NameGroups, groups_by_name
 from maskfold.audit.data.separability import Separability, separability
+from maskfold.audit.images.duplicates import Pair, find_pairs
+from maskfold.audit.images.grouping import linked, proposed_groups
+from maskfold.audit.images.image_facts import STATISTICS, ImageFacts, measure_image
+from maskfold.audit.images.turns import in_words
 from maskfold.config import DataConfig
 from maskfold.data.competition import Competition
-from maskfold.data.images.photo import photo_list
+from maskfold.data.images.photo import photo_list, photos_of
 from maskfold.data.opening import open_competition
 from maskfold.data.problems import Problems
 from maskfold.errors import DataError
@@ -34,7 +37,8 @@ class Audit:
     competition: of the images that could be read; problems: what the reader and the decoder complained about; images:
     one row an image (training images first): image_id, split (train, valid or test), path, height, width, channels,
     form, mode, bits, file_bytes, turned, and STATISTICS; pairs: see `_pair_table`; found_pairs: the same as objects;
-    groups: ImageId, GroupId; conflicts: see `label_conflicts`; separability: None with too few images.
+    groups: ImageId, GroupId; name_groups: what names suggest on top; conflicts, changed: see `compare_labels`;
+    separability: None with too few images.
     """
 
     competition: Competition
@@ -44,7 +48,9 @@ class Audit:
     found_pairs: tuple[Pair, ...]
     pairs: pd.DataFrame
     groups: pd.DataFrame
+    name_groups: NameGroups | None
     conflicts: pd.DataFrame
+    changed: pd.DataFrame
     separability: Separability | None
 
 
@@ -77,6 +83,11 @@ def audit_competition(
     names = images["image_id"].tolist()
     named = [(names[pair.first], names[pair.second], pair) for pair in in_train]
     is_test = (images["split"] == TEST).to_numpy()
+    photos = photos_of(competition.train)
+    compared = compare_labels(
+        competition, named, len(named), lambda name: cv2.cvtColor(photos[name].for_display(), cv2.COLOR_RGB2GRAY)
+    )
+    own_sets = sets[: len(competition.train)]
     return Audit(
         competition,
         (*problems, *undecodable, *_unnamed(labels.problems, problems)),
@@ -84,8 +95,10 @@ def audit_competition(
         labels,
         tuple(pairs),
         table,
-        proposed_groups(competition.train, sets[: len(competition.train)]),
-        label_conflicts(competition, named, len(named)),
+        proposed_groups(competition.train, own_sets),
+        groups_by_name(competition.train, own_sets),
+        compared.conflicts,
+        compared.changed,
         separability(images[list(STATISTICS)], is_test, sets, seed),
     )
 
@@ -129,8 +142,9 @@ def _measure(competition: Competition, threads: int) -> tuple[Competition, pd.Da
 def _pair_table(pairs: Sequence[Pair], images: pd.DataFrame, folds: pd.Series | None) -> pd.DataFrame:
     """One row a pair: first, first_split, second, second_split, kind, likeness, flip, down_px, right_px, folds.
 
-    kind: exact, near (a copy that was saved again or changed a little) or scene (another shot of the same view). folds:
-    "0|2" where the two lie in different folds, "" where not, or where there are no folds yet.
+    kind: exact, near (a copy that was saved again or changed a little), tile (overlapping parts of one photo) or scene
+    (another shot of the same view). flip: how the second is turned, see `in_words`. folds: "0|2" where the two lie in
+    different folds, "" where not, or where there are no folds yet.
     """
     names, splits = images["image_id"].tolist(), images["split"].tolist()
     fold_of = {} if folds is None else folds.to_dict()
@@ -138,13 +152,12 @@ def _pair_table(pairs: Sequence[Pair], images: pd.DataFrame, folds: pd.Series | 
     for pair in pairs:
         both = [None if splits[end] == TEST else fold_of.get(names[end]) for end in (pair.first, pair.second)]
         apart = both[0] is not None and both[1] is not None and both[0] != both[1]
-        flip = "".join(word for word, on in zip("|-", pair.fit.flip[::-1], strict=True) if on)
         rows.append(
             (
                 *(value for end in (pair.first, pair.second) for value in (names[end], splits[end])),
                 pair.kind,
                 round(pair.fit.likeness, 4),
-                {"": "", "|": "left-right", "-": "top-bottom", "|-": "both"}[flip],
+                in_words(pair.fit.turn),
                 round(pair.fit.shift[0]),
                 round(pair.fit.shift[1]),
                 f"{both[0]}|{both[1]}" if apart else "",

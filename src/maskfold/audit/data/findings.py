@@ -8,6 +8,7 @@ from typing import Literal
 import pandas as pd
 
 from maskfold.audit.data.audit import TEST, Audit
+from maskfold.audit.data.conflicts import EXCHANGED
 from maskfold.audit.data.label_facts import class_table
 
 
@@ -21,9 +22,17 @@ class Finding:
     section: str  # the page's anchor
 
 
+_KINDS = {
+    "exact": "exact",
+    "near": "near copies",
+    "tile": "overlapping parts of one photo",
+    "scene": "further shots of a scene",
+}
+
+
 def findings(audit: Audit) -> list[Finding]:
     """All findings, grave ones first."""
-    found = [*_files(audit), *_copies(audit), *_labels(audit), *_splits(audit)]
+    found = [*_files(audit), *_copies(audit), *_names(audit), *_conflicts(audit), *_labels(audit), *_splits(audit)]
     return sorted(found, key=lambda finding: finding.weight != "grave")
 
 
@@ -69,11 +78,7 @@ def _copies(audit: Audit) -> list[Finding]:
     grouped = int(audit.groups["GroupId"].duplicated(keep=False).sum())
     if len(own):
         kinds = own["kind"].value_counts()
-        listed = ", ".join(
-            f"{kinds[kind]} {words}"
-            for kind, words in (("exact", "exact"), ("near", "near copies"), ("scene", "further shots of a scene"))
-            if kind in kinds
-        )
+        listed = ", ".join(f"{kinds[kind]} {words}" for kind, words in _KINDS.items() if kind in kinds)
         what = f"{_count(len(own), 'pair')} of training images show the same ({listed}); {grouped} images are in groups"
         found.append(Finding("grave", what, "set data.groups_csv to groups.csv, so that no group is split", "copies"))
     if "folds" in own and (own["folds"] != "").any():
@@ -86,10 +91,35 @@ def _copies(audit: Audit) -> list[Finding]:
     if len(crossing):
         what = f"{_count(len(crossing), 'pair')} of a training and a test image"
         found.append(Finding("note", what, "the public score may be better than that of new images", "crossing"))
-    if len(audit.conflicts):
-        pairs = len(audit.conflicts.drop_duplicates(["first", "second"]))
-        what = f"{_count(pairs, 'pair')} of copies whose labels contradict each other"
+    return found
+
+
+def _names(audit: Audit) -> list[Finding]:
+    named = audit.name_groups
+    if named is None:
+        return []
+    what = (
+        f"names alone suggest {_count(named.count, 'group')} of {named.images} training images ({named.sign}: "
+        f"{named.example[0]} and {named.example[1]}); in {named.seen} of them images look alike"
+    )
+    cure = "if they are parts of one photo or film, set data.groups_csv to groups_by_name.csv instead of groups.csv"
+    return [Finding("note", what, cure, "groups")]
+
+
+def _conflicts(audit: Audit) -> list[Finding]:
+    found = []
+    pairs = audit.conflicts.drop_duplicates(["first", "second"])
+    if len(pairs):
+        exchanged = audit.conflicts["why"].str.startswith(EXCHANGED)
+        swaps = len(audit.conflicts[exchanged].drop_duplicates(["first", "second"]))
+        words = f", {swaps} of them by an exchange of classes" if swaps else ""
+        what = f"{_count(len(pairs), 'pair')} of copies whose labels contradict each other{words}"
         found.append(Finding("grave", what, "check them: one of the two labels is wrong", "conflicts"))
+    changed = len(audit.changed.drop_duplicates(["first", "second"]))
+    if changed:
+        what = f"{_count(changed, 'pair')} of copies differ in the image where their labels do: no contradiction"
+        cure = "nothing: something was pasted in or removed, and the labels say so; changed.csv lists them"
+        found.append(Finding("note", what, cure, "conflicts"))
     return found
 
 

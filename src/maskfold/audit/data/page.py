@@ -10,12 +10,12 @@ import pandas as pd
 
 from maskfold.audit.data import charts
 from maskfold.audit.data.audit import TEST, Audit
-from maskfold.audit.data.duplicates import NEAR, SCENE
 from maskfold.audit.data.findings import across, findings, within_train
 from maskfold.audit.data.label_facts import class_table, overlap_table
 from maskfold.audit.data.pictures import Album, Picture
 from maskfold.audit.data.separability import LEAST_IMAGES
 from maskfold.audit.data.tables import FILES, problem_rows
+from maskfold.audit.images.duplicates import KINDS, NEAR, SCENE, TILE
 from maskfold.drawing.class_colours import hex_colour
 from maskfold.drawing.html import page_environment
 
@@ -42,9 +42,11 @@ def write_page(audit: Audit, name: str, examples: int, groups_csv: str, has_fold
         "colours": [(name, hex_colour(index)) for index, name in enumerate(audit.competition.class_names)],
         "near": NEAR,
         "scene": SCENE,
+        "tile": TILE,
         "has_folds": has_folds,
         "given_groups": "group" in audit.competition.train,
         "groups_csv": groups_csv,
+        "named": audit.name_groups,
         "split": found,
         "least_images": LEAST_IMAGES,
         "statistics": [] if found is None else found.statistics.to_dict("records"),
@@ -66,6 +68,7 @@ def _counts(audit: Audit) -> dict[str, int]:
         "pairs": len(audit.pairs),
         "exact": int((audit.pairs["kind"] == "exact").sum()),
         "conflicts": len(audit.conflicts.drop_duplicates(["first", "second"])),
+        "changed": len(audit.changed.drop_duplicates(["first", "second"])),
         "groups": len(sizes),
         "largest": int(sizes.max()),
     }
@@ -106,7 +109,8 @@ def _galleries(audit: Audit, examples: int, folder: Path) -> dict[str, list[Pict
             (image_id, "empty", image_id) for image_id in audit.labels.empty[: min(_EMPTIES, examples)]
         ),
         "overlapping": album.images(_overlapping(audit, examples)),
-        "copies": album.pairs(own[own["kind"] != "scene"], examples),
+        "copies": album.pairs(own[own["kind"].isin(("exact", "near"))], examples),
+        "tiles": album.pairs(own[own["kind"] == "tile"].sort_values("likeness", kind="stable"), examples),
         "scenes": album.pairs(scenes, examples),
         "crossing": album.pairs(across(audit.pairs), examples),
         "folds": album.pairs(own[own["folds"] != ""], examples),
@@ -137,7 +141,7 @@ def _overlapping(audit: Audit, examples: int) -> Iterator[tuple[str, str, str]]:
 def _conflicts(audit: Audit, album: Album, examples: int) -> list[Picture]:
     """The pairs whose labels agree least, exact copies first."""
     rows = audit.conflicts.sort_values("agreement", kind="stable").drop_duplicates(["first", "second"])
-    rows = pd.concat([rows[rows["kind"] == kind] for kind in ("exact", "near", "scene")])
+    rows = pd.concat([rows[rows["kind"] == kind] for kind in KINDS])
     train = audit.images[audit.images["split"] != TEST]
     split = dict(zip(train["image_id"], train["split"], strict=True))
     table = rows.assign(first_split=rows["first"].map(split), second_split=rows["second"].map(split))

@@ -50,10 +50,10 @@ class Album:
         found = []
         for number, row in enumerate(table.head(count).to_dict("records")):
             sides = [self._drawn(str(row[end]), row[f"{end}_split"] == TEST) for end in ("first", "second")]
-            moved = [str(row[key]) for key in ("flip",) if row.get(key)]
+            moved = [str(row["flip"])] if row.get("flip") else []
             folds = [f"folds {row['folds'].replace('|', ' and ')}"] if row.get("folds") else []
             caption = [f"{row['first']} ({row['first_split']}) and {row['second']} ({row['second_split']})"]
-            caption += [f"flipped {moved[0]}"] if moved else []
+            caption += [f"flipped or turned: {moved[0]}"] if moved else []
             caption += [*folds, *captions[number : number + 1]]
             strong = "exact copy" if row["kind"] == "exact" else f"{row['likeness']:.2f}"
             found.append(Picture(self._save(_side_by_side(sides)), strong, " · ".join(caption)))

@@ -22,9 +22,11 @@ FILES = {
     "areas.csv": "every non-empty mask: area, coverage, objects, how many touch the border",
     "classes.csv": "every class: images, percentiles of its areas, natural minimum",
     "overlaps.csv": "classes that overlap",
-    "pairs.csv": "copies and further shots: kind, likeness, flip, shift, folds",
+    "pairs.csv": "copies, overlapping parts and further shots: kind, likeness, flip or turn, shift, folds",
     "conflicts.csv": "copies whose labels contradict each other",
+    "changed.csv": "copies that differ in the image where their labels do: no contradiction",
     "groups.csv": "ImageId,GroupId of every training image, in the form of data.groups_csv",
+    "groups_by_name.csv": "groups.csv joined with the groups that file names suggest, if they suggest more",
     "statistics.csv": "the statistics that best separate test from training images",
 }
 
@@ -41,7 +43,9 @@ def write_tables(audit: Audit, folder: Path) -> None:
         "overlaps.csv": overlap_table(audit.labels),
         "pairs.csv": audit.pairs,
         "conflicts.csv": audit.conflicts,
+        "changed.csv": audit.changed,
         "groups.csv": audit.groups,
+        "groups_by_name.csv": audit.groups.head(0) if audit.name_groups is None else audit.name_groups.groups,
         "statistics.csv": statistics if found is None else found.statistics,
     }
     for name in FILES:

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from maskfold.audit.data.candidates import candidate_pairs
-from maskfold.audit.data.duplicates import exact_copies, find_pairs
-from maskfold.audit.data.grouping import linked, proposed_groups
-from maskfold.audit.data.image_facts import ImageFacts, measure_image
+from maskfold.audit.images.candidates import candidate_pairs
+from maskfold.audit.images.duplicates import exact_copies, find_pairs
+from maskfold.audit.images.grouping import linked, proposed_groups
+from maskfold.audit.images.image_facts import ImageFacts, measure_image
 from maskfold.data.competition import Competition
 from maskfold.data.images.photo import photo_list
 from maskfold.execution.jobs import map_threads
 from maskfold.execution.progress import tracked
-from maskfold.planning.constants import COPY_PAIR_SECONDS, LARGEST_GROUP
+from maskfold.planning.constants import COPY_PAIR_SECONDS, LARGEST_GROUP, TILE_IMAGE_SECONDS
 
 _TRIED = 16  # images whose time tells that of all
 
@@ -60,10 +60,13 @@ def _pairs(
 ) -> tuple[list[tuple[int, int]], str]:
     """The pairs of copies, and which kind was looked for."""
     candidates = sum(len(block) for block in candidate_pairs(np.stack([fact.fingerprint for fact in facts])))
-    if candidates * COPY_PAIR_SECONDS / threads > seconds:
+    needed = candidates * COPY_PAIR_SECONDS / threads
+    if needed > seconds:
         members = exact_copies(paths, facts).values()
         return [(own[0], other) for own in members for other in own[1:]], "exact copies"
-    return [(pair.first, pair.second) for pair in find_pairs(paths, facts, threads)], "copies and shots of one scene"
+    tiles = needed + len(facts) * TILE_IMAGE_SECONDS <= seconds
+    kind = "copies, overlapping parts and shots of one scene" if tiles else "copies and shots of one scene"
+    return [(pair.first, pair.second) for pair in find_pairs(paths, facts, threads, tiles)], kind
 
 
 def _found(competition: Competition, pairs: list[tuple[int, int]], train: int, images: int, kind: str) -> Copies:

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from maskfold.audit.data.fingerprint import fingerprint, packed, thumbnail
+from maskfold.audit.images.fingerprint import fingerprint, packed, thumbnail, unpacked
+from maskfold.audit.images.local_features import LocalFeatures, local_features
 from maskfold.data.images.decoding import read_stored
 from maskfold.data.images.orientation import exif_orientation
 from maskfold.data.images.photo import Photo
@@ -55,7 +56,7 @@ class ImageFacts:
     height, width: px; mode: as Pillow calls it (npy and pages for arrays and TIFFs of several pages); bits: a value;
     turned: its EXIF orientation asks for a turn or a flip; statistics: (STATISTICS,) float64, NaN
     where one does not apply, grey values in 0..255 (see to_eight_bits); digest: of the decoded pixels; small: (h, w)
-    int8, see `packed`; fingerprint: see `fingerprint`.
+    int8, see `packed`; fingerprint: see `fingerprint`; local: see `local_features`.
     """
 
     height: int
@@ -70,6 +71,7 @@ class ImageFacts:
     digest: bytes
     small: np.ndarray
     fingerprint: np.ndarray
+    local: LocalFeatures
 
 
 def measure_image(photo: Photo, height: int, width: int) -> ImageFacts | DataError:
@@ -88,6 +90,7 @@ def measure_image(photo: Photo, height: int, width: int) -> ImageFacts | DataErr
     pixels = upright(pixels, photo.orientation)
     grey = _grey(pixels)
     thumb = thumbnail(grey)
+    small = packed(thumb)
     return ImageFacts(
         height=height,
         width=width,
@@ -99,8 +102,9 @@ def measure_image(photo: Photo, height: int, width: int) -> ImageFacts | DataErr
         turned=exif_orientation(path) != 1,
         statistics=_statistics(pixels, grey, thumb, height, width, len(data)),
         digest=hashlib.blake2b(pixels.tobytes() + repr((height, width)).encode(), digest_size=16).digest(),
-        small=packed(thumb),
+        small=small,
         fingerprint=fingerprint(thumb),
+        local=local_features(unpacked(small)),
     )
 
 

@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from scipy.fft import dctn
 
+from maskfold.audit.images.turns import Turn
+
 THUMB_PX = 12_288  # px of a thumbnail, 111 x 111 of a square: below, the detail that tells shots apart is gone
 _SQUARE_PX = 64
 _FREQUENCIES = 12
@@ -20,8 +22,6 @@ _STEPS = 32
 _FLOOR = 2.0  # grey values; weaker contrast is noise and not to be blown up
 
 FINGERPRINT = _FREQUENCIES**2
-# The signs that turn a fingerprint into that of the flipped image: no flip, left-right, top-bottom, both.
-FLIPS: tuple[tuple[bool, bool], ...] = ((False, False), (False, True), (True, False), (True, True))
 
 
 def thumbnail(grey: np.ndarray) -> np.ndarray:
@@ -60,13 +60,8 @@ def fingerprint(thumb: np.ndarray) -> np.ndarray:
     return low.ravel() / length if length > 1e-3 else np.zeros(FINGERPRINT, np.float32)
 
 
-def flip_signs(flip: tuple[bool, bool]) -> np.ndarray:
-    """(FINGERPRINT,) float32 of -1 and 1; flip: (top-bottom, left-right)."""
+def flip_signs(flip: Turn) -> np.ndarray:
+    """(FINGERPRINT,) float32 of -1 and 1: what turns a fingerprint into that of the flipped image; not transposed."""
     odd = np.where(np.arange(_FREQUENCIES) % 2 == 1, -1, 1).astype(np.float32)
     one = np.ones(_FREQUENCIES, np.float32)
-    return np.outer(odd if flip[0] else one, odd if flip[1] else one).ravel()
-
-
-def flipped(image: np.ndarray, flip: tuple[bool, bool]) -> np.ndarray:
-    """An array (h, w, …) turned over; flip: (top-bottom, left-right)."""
-    return image[:: -1 if flip[0] else 1, :: -1 if flip[1] else 1]
+    return np.outer(odd if flip.top_bottom else one, odd if flip.left_right else one).ravel()

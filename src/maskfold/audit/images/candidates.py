@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from maskfold.audit.data.fingerprint import FLIPS, flip_signs
+from maskfold.audit.images.fingerprint import flip_signs
+from maskfold.audit.images.turns import FLIPS
 
 NEAREST = 10  # of each image and flip
 LEAST_PRODUCT = 0.6  # of two fingerprints; few pairs that turn out to fit lie below
 BLOCK = 1024  # images; memory is BLOCK x images x 4 bytes
 
-Candidate = tuple[int, int, int]  # first < second, index into FLIPS
+Candidate = tuple[int, int, int]  # first < second, index into TURNS, of which FLIPS are the first
 
 
 def candidate_pairs(fingerprints: np.ndarray) -> Iterator[list[Candidate]]:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from scipy.fft import irfft2, next_fast_len, rfft2
 
-from maskfold.audit.data.fingerprint import flipped
+from maskfold.audit.images.turns import Turn, turned
 
 MOST_SHIFT = 0.15  # of a side; what is further apart is another view
 _LEAST_OVERLAP_PX = 256
@@ -29,28 +29,31 @@ class Small:
 
 @dataclass(frozen=True)
 class Fit:
-    """The second image, flipped, resized to `frame` and moved by `shift`, over the first.
+    """The second image, turned, resized to `frame` and moved by `shift`, over the first.
 
-    likeness: correlation of the two where they overlap, -1..1, light and contrast taken out; flip: (top-bottom,
-    left-right); frame: (height, width) and shift: (down, right), both in px of the first image.
+    likeness: correlation of the two where they overlap, -1..1, light and contrast taken out; frame: (height, width) of
+    the turned image and shift: (down, right), both in px of the first image.
     """
 
     likeness: float
-    flip: tuple[bool, bool]
+    turn: Turn
     frame: tuple[float, float]
     shift: tuple[float, float]
 
 
-def best_fit(first: Small, second: Small, flip: tuple[bool, bool]) -> Fit:
-    """The better fit of two ways to lay `second` over `first`: stretched to its size, or at the same scale of px."""
+def best_fit(first: Small, second: Small, flip: Turn) -> Fit:
+    """The better fit of two ways to lay `second` over `first`: stretched to its size, or at the same scale of px.
+
+    flip: one that does not transpose.
+    """
     scale = first.small.shape[0] / first.size[0], first.small.shape[1] / first.size[1]
     fits = []
     for frame in _frames(first.size, second.size):
         height, width = (max(1, round(side * factor)) for side, factor in zip(frame, scale, strict=True))
-        turned = np.ascontiguousarray(flipped(second.small, flip))
-        if turned.shape != (height, width):
-            turned = cv2.resize(turned, (width, height), interpolation=cv2.INTER_LINEAR)
-        likeness, down, right = correlate(first.small, turned)
+        other = np.ascontiguousarray(turned(second.small, flip))
+        if other.shape != (height, width):
+            other = cv2.resize(other, (width, height), interpolation=cv2.INTER_LINEAR)
+        likeness, down, right = correlate(first.small, other)
         fits.append(Fit(likeness, flip, frame, (down / scale[0], right / scale[1])))
     return max(fits, key=lambda fit: fit.likeness)
 
@@ -79,7 +82,7 @@ def correlate(first: np.ndarray, second: np.ndarray) -> tuple[float, int, int]:
     near = peaks[rows[:, None], columns]
     row, column = divmod(int(near.argmax()), near.shape[1])
     down, right = int(rows[row]), int(columns[column])
-    return _correlation(first, second, down, right), down, right
+    return likeness_at(first, second, down, right), down, right
 
 
 def _shifts(padded: int, first: int, second: int) -> np.ndarray:
@@ -89,12 +92,19 @@ def _shifts(padded: int, first: int, second: int) -> np.ndarray:
     return np.arange(max(low, first - padded), min(high, padded - second) + 1)
 
 
-def _correlation(first: np.ndarray, second: np.ndarray, down: int, right: int) -> float:
+def shared(first: Size, second: Size, down: int, right: int) -> tuple[slice, slice]:
+    """The rows and columns of the first that the second covers once it is moved; sizes: (height, width)."""
+    return tuple(  # type: ignore[return-value]
+        slice(max(0, moved), max(0, min(one, other + moved)))
+        for one, other, moved in zip(first, second, (down, right), strict=True)
+    )
+
+
+def likeness_at(first: np.ndarray, second: np.ndarray, down: int, right: int) -> float:
     """Pearson's correlation where they overlap; 0 where that is too little or blank."""
-    top, left = max(0, down), max(0, right)
-    bottom, end = min(first.shape[0], second.shape[0] + down), min(first.shape[1], second.shape[1] + right)
-    one = first[top:bottom, left:end]
-    other = second[top - down : bottom - down, left - right : end - right]
+    rows, columns = shared(first.shape, second.shape, down, right)
+    one = first[rows, columns]
+    other = second[rows.start - down : rows.stop - down, columns.start - right : columns.stop - right]
     if one.size < _LEAST_OVERLAP_PX:
         return 0.0
     one, other = one - one.mean(), other - other.mean()

@@ -1,0 +1,1 @@
+"""What each image holds, and which images show the same: copies, further shots of a scene, tiles that overlap."""
