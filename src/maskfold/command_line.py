@@ -32,6 +32,7 @@ from maskfold.data.problems import Problems
 from maskfold.data.recognition.overlays import draw_overlays
 from maskfold.data.recognition.recognise import recognise
 from maskfold.errors import ConfigError, DataError, InferenceError, StaleError, TrainingError, UsageError
+from maskfold.execution.cores import limit_cores
 
 DEFAULT_CONFIG = REPOSITORY / "configs" / "demo.yaml"
 
@@ -125,6 +126,7 @@ def config_of(args: argparse.Namespace) -> Config:
     config = load_config(path, [override for group in args.overrides for override in group])
     if getattr(args, "no_wait", False):
         os.environ[NO_WAIT] = "1"
+    limit_cores(config.run.cores)
     config = with_recognised_data(config)
     if getattr(args, "verify", False):
         _verify(config)

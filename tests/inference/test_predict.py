@@ -151,11 +151,11 @@ def test_every_process_takes_its_share_of_the_batches(tiny_competition, images, 
         ("cpu", None, 16, 1),
         ("cpu", 0, 16, 0),
         ("cuda", 7, 2, 7),
-        ("cuda", None, None, 1),
+        ("cuda", None, 1, 1),
     ],
 )
 def test_processes_that_load_images(monkeypatch, device, workers, cores, expected):
-    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    monkeypatch.setattr("maskfold.inference.batches.available_cores", lambda: cores)
     assert loader_workers(workers, torch.device(device)) == expected
 
 

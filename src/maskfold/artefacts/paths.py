@@ -117,6 +117,15 @@ class RunPaths:
         """The lock of a stage; outside of the run's folder, which may be copied or removed."""
         return self.root / "runs" / ".locks" / f"{self.name}.{stage}.lock"
 
+    def job_log(self, stage: str, job: str) -> Path:
+        """All output of a job that a worker process did; `stage` as in `train`, `job` as in `fold0`."""
+        return self.run / "logs" / f"{stage}.{job}.log"
+
+    @property
+    def workers_json(self) -> Path:
+        """How many models `run.workers: auto` trains side by side, so that a resumed run keeps to it."""
+        return self.run / "workers.json"
+
     @property
     def bad_images_csv(self) -> Path:
         """image_id, reason: the test images that could not be read and got empty masks; missing if there are none."""

@@ -18,6 +18,7 @@ from maskfold.config.loss import LossConfig
 from maskfold.config.model import ModelConfig, Resize
 from maskfold.config.refit import RefitConfig
 from maskfold.config.report import ReportConfig
+from maskfold.config.run import RunConfig
 from maskfold.config.sampling import SamplingConfig, SubsetConfig
 from maskfold.config.section import Section
 from maskfold.config.submission import ImageNames, Layout, SubmissionConfig
@@ -54,6 +55,7 @@ __all__ = [
     "Resize",
     "RleColumns",
     "RleCsvData",
+    "RunConfig",
     "SamplingConfig",
     "ScheduleConfig",
     "Section",

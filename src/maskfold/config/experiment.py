@@ -16,6 +16,7 @@ from maskfold.config.inference import InferenceConfig
 from maskfold.config.model import ModelConfig
 from maskfold.config.refit import RefitConfig
 from maskfold.config.report import ReportConfig
+from maskfold.config.run import RunConfig
 from maskfold.config.section import Section
 from maskfold.config.submission import SubmissionConfig
 from maskfold.config.train import TrainConfig
@@ -24,7 +25,7 @@ from maskfold.config.tuning import TuningConfig
 Combine = Literal["mean", "geometric", "vote"]
 
 # An override of one of these that is given to a blend also applies to its members: where files are, and the machine.
-SHARED_KEYS = ("output_root", "data", "demo", "folds", "train.accelerator", "train.workers")
+SHARED_KEYS = ("output_root", "data", "demo", "folds", "train.accelerator", "train.workers", "run")
 
 TRAINING = ("model", "train", "refit", "pseudo_labels")  # the sections of an experiment that a blend does not have
 
@@ -101,6 +102,9 @@ class Run(Section):
 
     report: ReportConfig = ReportConfig()
     """The HTML pages of a run."""
+
+    run: RunConfig = RunConfig()
+    """How a run uses the machine."""
 
     @property
     @abstractmethod

@@ -157,7 +157,7 @@ class TrainConfig(Section):
 
     workers: int | None = Field(None, ge=0, le=512)
     """Processes that load images, for training and prediction. null: up to four with a GPU, one on a CPU. 0: none. At
-    most four for each core of the machine are started."""
+    most four for each core that the run may use are started."""
 
     cache: Literal["auto", "ram", "disk", "none"] = "auto"
     """Where decoded images are kept: `ram`, `disk` (a memory-mapped temporary file), `none`. `auto`: RAM if they need

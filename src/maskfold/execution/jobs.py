@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar, cast
+
+from maskfold.execution.cores import usable_cores
 
 Item = TypeVar("Item")
 Job = TypeVar("Job")
@@ -14,8 +15,8 @@ Result = TypeVar("Result")
 
 
 def available_cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores this process may use: of its affinity, of its container's quota and of `run.cores`."""
+    return usable_cores()
 
 
 def map_threads(function: Callable[[Job], Result], jobs: Iterable[Job], threads: int) -> Iterator[Result]:

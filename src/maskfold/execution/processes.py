@@ -1,4 +1,4 @@
-"""Whether this is the first of several training processes, known before lightning has connected them."""
+"""What a process knows of those that work with it: whether it is the first, and how many work side by side."""
 
 from __future__ import annotations
 
@@ -8,3 +8,11 @@ import os
 def is_first_process() -> bool:
     """Whether this process prints and writes files; lightning and cluster launchers set these variables."""
     return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
+
+
+SIDE_BY_SIDE = "MASKFOLD_SIDE_BY_SIDE"  # in the environment of a worker process: how many workers there are
+
+
+def side_by_side() -> int:
+    """How many worker processes share this machine's memory, 1 where this is no worker."""
+    return int(os.environ.get(SIDE_BY_SIDE, "1"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from maskfold.config import InferenceConfig, ModelConfig
 from maskfold.data.images.photo import photo_list
 from maskfold.errors import DataError
+from maskfold.execution.jobs import available_cores
 from maskfold.pixels.geometry import (
     network_size,
     pad_to,
@@ -133,8 +133,8 @@ def batch_loader(
 def loader_workers(workers: int | None, device: torch.device) -> int:
     """Number of loader processes: as configured, else up to four with a GPU and one with a network on the CPU."""
     if workers is not None:
-        return min(workers, 4 * (os.cpu_count() or 1))  # more only fill the memory
-    return min(4, os.cpu_count() or 1) if device.type == "cuda" else 1
+        return min(workers, 4 * available_cores())  # more only fill the memory
+    return min(4, available_cores()) if device.type == "cuda" else 1
 
 
 def single_threaded(_worker: int) -> None:

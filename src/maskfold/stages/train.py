@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
 
+import pandas as pd
+
 from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import file_hash
 from maskfold.artefacts.lock import one_writer
@@ -15,11 +17,14 @@ from maskfold.artefacts.step import Step
 from maskfold.config import Blend, Config, Experiment, TrainConfig
 from maskfold.data.competition import Competition
 from maskfold.data.images.depth import training_intensity
+from maskfold.data.opening import open_competition
 from maskfold.errors import StaleError, UsageError
+from maskfold.execution.job import Job, Needs
 from maskfold.execution.processes import is_first_process
 from maskfold.folds.table import folds_hash, read_folds
 from maskfold.folds.visibility import ids_hash, seen_by
 from maskfold.pixels.intensity import Intensity
+from maskfold.stages.side_by_side import do_jobs, gpus_of, workers_of
 from maskfold.training.history import usable_history, write_history
 from maskfold.training.pseudo_labels import (
     check_labeller,
@@ -62,29 +67,90 @@ def train_models(
     if config.pseudo_labels is not None:
         check_labeller(config, competition, folds)
     intensity = cache(partial(_checked_intensity, config, competition))
-    for number in numbers:
-        images = seen_by(config, competition, folds, number)
-        made_from = training_provenance(config, competition, number, images.left_out)
-        model, name = RunPaths.of(config).model(number), config.model_title(number)
-        reasons = step.reasons(model, made_from)
-        if is_first_process() and not reasons:
-            step.skip(model, name)
-            _heal_history(config, number, step)
-        if not reasons:
+    for group in _independent(config, numbers):
+        due = [number for number in group if _is_due(config, competition, folds, number, step)]
+        if not due:
             continue
-        scaled = intensity()
-        # torch and lightning take seconds to import, and a fresh stage needs neither.
-        from maskfold.training.fit import train_fold
-
-        if is_first_process():
-            left_out = f"{len(images.left_out)} images of data.exclude are left out"
-            more = [left_out] if images.left_out else []
-            step.announce(model, [*reasons, *more], f"{name} of {len(_alike(config, number))}")
-        pseudo = read_pseudo_labels(config, competition, number, step)
-        settings = config.model_copy(update={"train": _settings_of(config, number, minutes)})
-        train_fold(settings, images.competition, images.folds, number, made_from, step, pseudo, scaled)
+        scaled, workers = intensity(), workers_of(config, competition)
+        if workers == 1:
+            for number in due:
+                _train_model(config, competition, folds, number, step, minutes, scaled)
+        else:
+            jobs = [_job(config, number, accept_code_changes, minutes, scaled) for number in due]
+            do_jobs(step.name, jobs, workers, gpus_of(config))
     if is_first_process():
         show_folds(config)
+
+
+def _independent(config: Experiment, numbers: Sequence[int]) -> list[list[int]]:
+    """The models in groups: those of a group need none of each other, only those of the groups before."""
+    if config.refit is None or config.refit.start != "fold0":
+        return [[*numbers]]
+    return [[each for each in numbers if (each in config.refit_numbers) == refit] for refit in (False, True)]
+
+
+def _is_due(config: Experiment, competition: Competition, folds: pd.DataFrame, number: int, step: Step) -> bool:
+    """Whether a model must be trained; says so if not, and heals its history."""
+    left_out = seen_by(config, competition, folds, number).left_out
+    model = RunPaths.of(config).model(number)
+    if step.reasons(model, training_provenance(config, competition, number, left_out)):
+        return True
+    if is_first_process():
+        step.skip(model, config.model_title(number))
+        _heal_history(config, number, step)
+    return False
+
+
+def _job(
+    config: Experiment, number: int, accept_code_changes: bool, minutes: float | None, intensity: Intensity | None
+) -> Job:
+    """The training of one model for a worker."""
+    paths, name = RunPaths.of(config), config.model_name(number)
+    inputs = (config, number, accept_code_changes, minutes, intensity)
+    gpus = int(gpus_of(config) > 0)
+    log = paths.job_log("train", name)
+    return Job(config.model_title(number), train_in_worker, inputs, paths.model(number), log, Needs(gpus=gpus))
+
+
+def train_in_worker(
+    config: Experiment, number: int, accept_code_changes: bool, minutes: float | None, intensity: Intensity | None
+) -> None:
+    """Train one model, unless it is up to date, in a process that knows nothing but these inputs.
+
+    Test images are not read; those that cannot be were judged before.
+    """
+    competition = open_competition(config.data, config.in_channels, "empty")
+    step, folds = Step("train", accept_code_changes), read_folds(config, competition)
+    left_out = seen_by(config, competition, folds, number).left_out
+    model = RunPaths.of(config).model(number)
+    if step.reasons(model, training_provenance(config, competition, number, left_out)):
+        _train_model(config, competition, folds, number, step, minutes, intensity)
+
+
+def _train_model(
+    config: Experiment,
+    competition: Competition,
+    folds: pd.DataFrame,
+    number: int,
+    step: Step,
+    minutes: float | None,
+    intensity: Intensity | None,
+) -> None:
+    """Say why a model is trained, and train it in this process."""
+    # torch and lightning take seconds to import, and a fresh stage needs neither.
+    from maskfold.training.fit import train_fold
+
+    images = seen_by(config, competition, folds, number)
+    made_from = training_provenance(config, competition, number, images.left_out)
+    if is_first_process():
+        model, name = RunPaths.of(config).model(number), config.model_title(number)
+        left_out = f"{len(images.left_out)} images of data.exclude are left out"
+        more = [left_out] if images.left_out else []
+        reasons = [*step.reasons(model, made_from), *more]
+        step.announce(model, reasons, f"{name} of {len(_alike(config, number))}")
+    pseudo = read_pseudo_labels(config, competition, number, step)
+    settings = config.model_copy(update={"train": _settings_of(config, number, minutes)})
+    train_fold(settings, images.competition, images.folds, number, made_from, step, pseudo, intensity)
 
 
 def _checked_intensity(config: Experiment, competition: Competition) -> Intensity | None:

@@ -14,11 +14,13 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from maskfold.execution.memory import peak_memory_mb, reset_peak_memory
+from maskfold.execution.progress import Progress, report_progress
 from maskfold.training.clock import TrainingClock
 from maskfold.training.history import read_history, write_history
 from maskfold.training.module import FoldModule
 
 SILENCE_SECONDS = 30.0  # within an epoch, at most, in a log
+_LATEST_EPOCHS = 3  # whose speed tells the time left: another program may have come or gone
 
 
 class HistoryCallback(Callback):
@@ -57,21 +59,22 @@ class HistoryCallback(Callback):
             return
         if trainer.is_global_zero:
             assert isinstance(pl_module, FoldModule)
-            self.said, done = now, batch_idx + 1
+            self.said, done, epochs = now, batch_idx + 1, trainer.max_epochs or 1
             images = done * len(batch.pixels) * trainer.world_size / (now - self.started)
-            ahead = steps * ((trainer.max_epochs or 1) - trainer.current_epoch) - done
-            left = (now - self.started) / done * ahead
+            ahead = steps * (epochs - trainer.current_epoch) - done
+            left, loss = self._left((now - self.started) / done * ahead), pl_module.mean_train_loss()
+            report_progress(Progress(trainer.current_epoch, epochs, "epoch", f"loss {loss:.3f}", left))
             print(
-                f"  {self.title} epoch {trainer.current_epoch + 1}/{trainer.max_epochs}, step {done}/{steps}: loss "
-                f"{pl_module.mean_train_loss():.3f}, {images:.0f} images a second, {self._left(left)}",
+                f"  {self.title} epoch {trainer.current_epoch + 1}/{epochs}, step {done}/{steps}: loss {loss:.3f}, "
+                f"{images:.0f} images a second, {_minutes(left)}",
                 flush=True,
             )
 
-    def _left(self, seconds: float) -> str:
-        """The time left in words: by the speed so far, or by the clock where that ends earlier."""
+    def _left(self, seconds: float) -> float:
+        """The seconds left: by the speed so far, or by the clock where that ends earlier."""
         if self.clock is not None:
             seconds = min(seconds, self.clock.seconds - self.clock.elapsed)
-        return f"{max(0.0, seconds) / 60:.0f} min left"
+        return max(0.0, seconds)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the epoch's row; its validation, if any, has ended."""
@@ -96,14 +99,23 @@ class HistoryCallback(Callback):
         self._print(row, trainer.max_epochs or 0)
 
     def _print(self, row: dict[Hashable, Any], epochs: int) -> None:
-        seconds = sum(past["seconds"] for past in self.rows) / len(self.rows)
+        latest = self.rows[-_LATEST_EPOCHS:]
+        seconds = sum(past["seconds"] for past in latest) / len(latest)
         left = self._left(seconds * (epochs - 1 - row["epoch"]))
+        figures = f"loss {row['train_loss']:.3f}"
+        figures += "" if math.isnan(row["valid_metric"]) else f", metric {row['valid_metric']:.4f}"
+        report_progress(Progress(row["epoch"] + 1, epochs, "epoch", figures, left))
         line = f"  {self.title} epoch {row['epoch'] + 1}/{epochs}: loss {row['train_loss']:.3f}"
         if not math.isnan(row["valid_metric"]):
             classes = " ".join(f"{value:.2f}" for key, value in row.items() if str(key).startswith("dice_"))
             line += f" (validation {row['valid_loss']:.3f}), metric {row['valid_metric']:.4f}"
             line += f", non-empty Dice {classes}"
-        print(f"{line}, {row['seconds']:.0f} s, {left}", flush=True)
+        print(f"{line}, {row['seconds']:.0f} s, {_minutes(left)}", flush=True)
+
+
+def _minutes(seconds: float) -> str:
+    """The time left in words."""
+    return f"{seconds / 60:.0f} min left"
 
 
 def _peak_memory_mb() -> float:

@@ -19,6 +19,7 @@ from maskfold.data.images.index import FileIndex
 from maskfold.data.images.orientation import SIDEWAYS
 from maskfold.data.images.suffixes import ARRAY, SUFFIXES, TIFF, is_image, is_unread_image
 from maskfold.errors import DataError
+from maskfold.execution.jobs import available_cores
 
 Check = Literal["auto", "decode", "header"]
 
@@ -104,7 +105,7 @@ def check_channels(paths: Sequence[Path], channels: int) -> dict[Path, str]:
             return error.problems[0]
         return None
 
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with ThreadPoolExecutor(max_workers=available_cores()) as pool:
         found = zip(doubtful, pool.map(problem, doubtful), strict=True)
         return {path: line for path, line in found if line is not None}
 

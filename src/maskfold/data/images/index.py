@@ -13,6 +13,7 @@ import pandas as pd
 from maskfold.artefacts.files import whole_file
 from maskfold.artefacts.paths import image_index
 from maskfold.errors import DataError
+from maskfold.execution.jobs import available_cores
 from maskfold.execution.progress import tracked
 
 # Fewer files than this are inspected again faster than an index of them is worth keeping.
@@ -112,6 +113,6 @@ def _inspected(
         return findings
 
     chunks = [paths[first : first + _CHUNK] for first in range(0, len(paths), _CHUNK)]
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with ThreadPoolExecutor(max_workers=available_cores()) as pool:
         found = (finding for findings in pool.map(inspect_chunk, chunks) for finding in findings)
         yield from zip(paths, tracked(found, len(paths), title), strict=True)

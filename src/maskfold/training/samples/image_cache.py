@@ -17,6 +17,7 @@ from maskfold.data.images.depth import stored_type
 from maskfold.data.images.photo import Photo
 from maskfold.errors import DataError
 from maskfold.execution.jobs import available_cores, map_threads
+from maskfold.execution.processes import side_by_side
 from maskfold.execution.progress import tracked
 from maskfold.pixels.geometry import network_size, resize_image
 
@@ -97,7 +98,7 @@ class ImageCache:
 def _settled(mode: Mode, total_bytes: int, processes: int) -> Mode:
     """`ram` or `none` for `auto`; `disk` where shared memory is too small, as in many containers."""
     if mode == "auto":
-        room = min(_free_bytes() // _SHARE_OF_MEMORY, _free_shared_bytes()) // processes
+        room = min(_free_bytes() // _SHARE_OF_MEMORY, _free_shared_bytes()) // (processes * side_by_side())
         return "ram" if total_bytes <= room else "none"
     if mode == "ram" and total_bytes > _free_shared_bytes():
         print(
