@@ -49,6 +49,7 @@ NOT_DECIDING = {
     "network/trained": "names and settings, which are recorded",
     "oof/origin": "what is recorded with the OOF",
     "report": "pages: only seen",
+    "rules/in_use": "chosen among figures that are recorded; its means are written by the tuning, which names it",
     "rules/text": "rules in words",
     "rules/tuned": "how the rules are written down",
     "stages": "paths, freshness and the console",

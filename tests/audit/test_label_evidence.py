@@ -77,6 +77,15 @@ def test_an_edge_farther_out_is_measured_in_px():
     assert found.agreed_px == 3.5
 
 
+def test_a_thin_label_is_not_swollen_by_more_than_its_own_depth():
+    seen, label = np.zeros((2, 200, 200), np.uint8)
+    label[100:107, 20:180] = 1  # 7 px high: 3.5 px deep
+    seen[110:113, 20:180] = 1  # a line next to it: nothing of the label is right, at any depth
+    found = displacement(2 * seen.astype(np.float32) - 1, label, seen, 200)
+    assert found.px <= 3
+    assert label[103:104].any()  # the row in the middle is 3 px from the edge: what is left at that level
+
+
 def test_what_lies_beyond_the_reach_of_an_edge_is_no_moved_edge():
     seen, label = np.zeros((2, 100, 100), np.uint8)
     seen[40:60, 40:60] = 1

@@ -17,6 +17,7 @@ from maskfold.config import (
     TrainPhase,
 )
 from maskfold.errors import ConfigError, TrainingError
+from maskfold.execution.progress import JOBS_AFTER
 from maskfold.training.fit import check_training, train_fold
 from maskfold.training.history_callback import HistoryCallback
 from maskfold.training.module import FoldModule
@@ -277,3 +278,18 @@ def test_a_log_gets_lines_within_a_long_epoch(tmp_path, tiny_competition, folds,
     lines = [line for line in capsys.readouterr().out.splitlines() if "step" in line]
     assert [line.split(":")[0] for line in lines] == [f"  fold 0 epoch 1/1, step {step}/4" for step in (1, 2, 3)]
     assert all("images a second, 0 min left" in line for line in lines)
+
+
+def test_the_time_left_is_that_of_the_whole_stage_by_the_last_epochs(tmp_path, capsys):
+    JOBS_AFTER.set(2)
+    try:
+        history = HistoryCallback(tmp_path / "history.csv", "fold 0")
+    finally:
+        JOBS_AFTER.set(0)
+    row = {"epoch": 5, "train_loss": 0.5, "valid_loss": 0.4, "valid_metric": 0.8, "dice_scratch": 0.7, "dice_b": 0.25}
+    # Three slow epochs long ago do not count: 60 s each of the last three, four more here and ten in each later model.
+    history.rows = [row | {"epoch": epoch, "seconds": 600.0 if epoch < 3 else 60.0} for epoch in range(6)]
+    history.print_epoch(10)
+    line = capsys.readouterr().out
+    assert line.endswith("60 s, 24 min left with the 2 after it\n")
+    assert "non-empty Dice: scratch 0.70, b 0.25" in line

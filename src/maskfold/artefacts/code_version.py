@@ -71,7 +71,17 @@ DECIDED_BY: dict[str, tuple[str, ...]] = {
     "score tables": (*_READING, *_RULES, *_OOF, *_TABLES),
     "study": (*_READING, *_RULES, *_OOF, *_TABLES, *_CHOICE),
     "rules": (
-        *(*_READING, *_RULES, "rules/tuned", *_OOF, "oof/origin", "folds/visibility", *_TABLES, *_CHOICE),
+        *(
+            *_READING,
+            *_RULES,
+            "rules/tuned",
+            "rules/in_use",
+            *_OOF,
+            "oof/origin",
+            "folds/visibility",
+            *_TABLES,
+            *_CHOICE,
+        ),
         *(
             "tuning/adoption",
             "tuning/bootstrap",

@@ -155,13 +155,16 @@ class Experiment(Run):
         return self.folds.models + (0 if self.refit is None else self.refit.models)
 
     def model_title(self, number: int) -> str:
-        """`fold 0`, `fold 1`, …, then `refit 0`, …: a model in messages."""
+        """`fold 0`, `fold 1`, …, then `refit 0`, …: a model in messages; `model` where a hold-out has one alone."""
+        return "model" if number == 0 and self.folds.held_out_once else self._numbered(number)
+
+    def _numbered(self, number: int) -> str:
         refit = number - self.folds.models
         return f"fold {number}" if refit < 0 else f"refit {refit}"
 
     def model_name(self, number: int) -> str:
         """`fold0`, `fold1`, …, then `refit0`, …: the name of a model and of its folder."""
-        return self.model_title(number).replace(" ", "")
+        return self._numbered(number).replace(" ", "")
 
     @property
     def refit_numbers(self) -> range:

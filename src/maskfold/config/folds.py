@@ -50,6 +50,11 @@ class FoldsConfig(Section):
         return self.kind in ("hold_out", "valid_folder")
 
     @property
+    def part_word(self) -> str:
+        """What one of the `count` OOF files is called: a fold has a model of its own, a part of a hold-out has not."""
+        return "part" if self.held_out_once else "fold"
+
+    @property
     def models(self) -> int:
         """How many models are trained, each in a folder fold<k>. The OOF has `count` files whatever the kind."""
         return 1 if self.held_out_once else self.count * self.repeats

@@ -1,8 +1,10 @@
-"""Progress bars with time left, on a terminal only; and what a job says of its progress."""
+"""Progress with the time left: a bar on a terminal, a line now and then in a log; and what a job says of its own."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from typing import NamedTuple, TypeVar
 
 from rich import progress as bars
@@ -10,13 +12,36 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TimeRemainingColumn, track
 from rich.text import Text
 
+SILENCE_SECONDS = 30.0  # of a log, at most, while a stage works
+
+# How many jobs like the one at work follow it in its stage, which sets this; they count for the time left of the stage.
+JOBS_AFTER: ContextVar[int] = ContextVar("JOBS_AFTER", default=0)
+
 Item = TypeVar("Item")
 
 
 def tracked(items: Iterable[Item], total: int, title: str) -> Iterator[Item]:
-    """The items, with a bar that shows how many of `total` are done and the time left; silent into a file or pipe."""
+    """The items, with a bar that shows how many of `total` are done and the time left.
+
+    Into a file or pipe it prints a line when SILENCE_SECONDS have passed, with the time left by the speed since the
+    line before.
+    """
     console = Console(stderr=True)
-    yield from track(items, title, total=total, console=console, transient=True, disable=not console.is_terminal)
+    if console.is_terminal:
+        yield from track(items, title, total=total, console=console, transient=True)
+    else:
+        yield from _logged(items, total, title)
+
+
+def _logged(items: Iterable[Item], total: int, title: str) -> Iterator[Item]:
+    said, last = time.monotonic(), 0
+    for done, item in enumerate(items):
+        now = time.monotonic()
+        if now - said >= SILENCE_SECONDS:
+            left = (now - said) / max(1, done - last) * (total - done)
+            print(f"  {title}: {done:,} of {total:,}, {left / 60:.0f} min left", flush=True)
+            said, last = now, done
+        yield item
 
 
 class _Rate(ProgressColumn):

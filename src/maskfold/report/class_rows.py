@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from maskfold.rules.in_use import figure_in_use
 from maskfold.rules.text import plateau_text, rule_text
-from maskfold.rules.tuned import Pair, TunedClass
+from maskfold.rules.tuned import TunedClass
 
 
 def class_row(entry: TunedClass) -> dict[str, object]:
@@ -19,17 +20,10 @@ def class_row(entry: TunedClass) -> dict[str, object]:
         "gain": entry.gain_interval,
         "used": entry.used,
         "honest_used": entry.honest_used,
-        "dice": _in_use(entry, entry.non_empty_dice),
-        "predicted_share": _in_use(entry, entry.predicted_share),
+        "dice": figure_in_use(entry, entry.non_empty_dice),
+        "predicted_share": figure_in_use(entry, entry.predicted_share),
         "true_share": entry.true_share,
         "rule": rule_text(entry.rule),
         "reason": entry.reason,
         "plateau": "" if entry.plateau is None else plateau_text(entry),
     }
-
-
-def _in_use(entry: TunedClass, pair: Pair) -> float | None:
-    """The figure of the rule in use; both figures of one that is always empty are 0."""
-    if entry.used == "empty":
-        return None if pair.default is None else 0.0
-    return pair.tuned if entry.used == "tuned" else pair.default

@@ -7,6 +7,7 @@ const TRUTH = [224, 49, 49], PREDICTION = [47, 178, 88], BOTH = [250, 204, 21];
 const FILL = 80, CLASS_FILL = 110; // of 255: how opaque the inside of a mask is
 
 const $ = (id) => document.getElementById(id);
+const part = $("fold") ? $("fold").dataset.word : "fold"; // what an OOF file is called: a part, where one model made all
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 const layers = { truth: true, predicted: true, heat: false };
 const state = { view: "", class: "", fold: "", text: "", off: "", page: 0 }; // off: classes not drawn, as "2.5"
@@ -29,7 +30,7 @@ const OOF_VIEWS = {
   alarms: ["false alarms", (n) => sumWhere(n, isFalseAlarm) > 0, (n) => -sumWhere(n, isFalseAlarm)],
   misses: ["misses", (n) => sumWhere(n, isMiss) > 0, (n) => -sumWhere(n, isMiss)],
   class: ["by class", (n) => shows(data.truth)(n), (n) => of(data.truth, n).findIndex((value) => value > 0)],
-  fold: ["by fold", () => true, (n) => data.fold[n]],
+  fold: [`by ${part}`, () => true, (n) => data.fold[n]],
   name: ["by name", () => true, byName],
 };
 const TEST_VIEWS = {
@@ -230,7 +231,7 @@ function caption(number) {
   first.textContent = data.score ? meanScore(number).toFixed(3) : `${pixels(number)} px`;
   const present = classesShown().filter((k) => area(number, k) > 0).map((k) => data.classes[k]);
   const classes = data.classes.length > 1 && present.length ? ` · class ${present.join(", ")}` : "";
-  const fold = data.fold ? ` · fold ${data.fold[number]}` : "";
+  const fold = data.fold ? ` · ${part} ${data.fold[number]}` : "";
   text.append(first, `${classes}${fold} · ${data.id[number]}`);
   return text;
 }
@@ -298,7 +299,7 @@ const COLUMNS = { truth: "truth px", predicted: "prediction px", wrong: "wrong p
 function view(index) {
   open = index;
   const number = shown[index];
-  $("title").textContent = data.id[number] + (data.fold ? ` · fold ${data.fold[number]}` : "");
+  $("title").textContent = data.id[number] + (data.fold ? ` · ${part} ${data.fold[number]}` : "");
   $("stage").replaceChildren(panes(number));
   const columns = Object.keys(COLUMNS).filter((name) => data[name]);
   $("head").replaceChildren(row("th", ["class", ...columns.map((name) => COLUMNS[name])]));

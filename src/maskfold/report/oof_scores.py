@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -93,6 +94,11 @@ class OofScores:
         intersection, predicted, true = sums.reshape(-1, 3).T
         total = predicted + true
         return float(np.divide(2 * intersection, total, out=np.ones(len(total)), where=total > 0).mean())
+
+
+def read_image_scores(path: Path) -> pd.DataFrame:
+    """image_scores.csv; an image may be called NA."""
+    return pd.read_csv(path, dtype={"image_id": str, "class_name": str}, keep_default_na=False)
 
 
 def _group_sums(columns: np.ndarray, group: np.ndarray) -> np.ndarray:

@@ -19,9 +19,10 @@ from maskfold.data.groups import image_groups
 from maskfold.drawing.html import page_environment
 from maskfold.report.class_rows import class_row
 from maskfold.report.examples import draw_galleries
+from maskfold.report.few_images import few_images
 from maskfold.report.figures import area_charts, calibration_rows, curve_charts, reliability_charts
 from maskfold.report.oof_gallery import draw_oof
-from maskfold.report.oof_scores import OofScores, fold_class_scores, fold_rows, found_rows
+from maskfold.report.oof_scores import OofScores, fold_class_scores, fold_rows, found_rows, read_image_scores
 from maskfold.report.steps import ensemble_steps
 from maskfold.report.surface_data import write_surface
 from maskfold.report.test_gallery import draw_submission
@@ -57,7 +58,12 @@ def write_pages(
     template = page_environment(_HERE).get_template(_GALLERY.name)
     for kind in [kind for kind, drawn in galleries.items() if drawn]:
         page = template.render(
-            name=config.name, kind=kind, galleries=galleries, classes=competition.class_names, folds=config.folds.count
+            name=config.name,
+            kind=kind,
+            galleries=galleries,
+            classes=competition.class_names,
+            folds=config.folds.count,
+            part=config.folds.part_word,
         )
         (folder / f"{kind}.html").write_text(page, encoding="utf-8")
 
@@ -72,7 +78,7 @@ def _write_index(
 ) -> str:
     """Write index.html and all that it shows; returns why there is no gallery of test images, "" when there is one."""
     paths = RunPaths.of(config)
-    scores = _image_scores(paths.image_scores_csv)
+    scores = read_image_scores(paths.image_scores_csv)
     oof = OofScores.of(scores, tuned.metric, competition.class_names)
     folds = range(config.folds.count)
     oof_files, score_tables = [paths.oof_parquet(k) for k in folds], [paths.score_table(k) for k in folds]
@@ -80,6 +86,7 @@ def _write_index(
     submission = paths.submission(config.submission.layout)
     without_test = draw_submission(submission, competition, config.submission, config.report, folder)
     rng = np.random.default_rng([config.seed, len(oof.image_ids)])
+    intervals = oof.intervals(image_groups(competition, oof.image_ids), config.tuning.bootstrap_samples, rng)
     found = histories(config)
     trainings = training_rows(config, found)
     page = page_environment(_HERE).get_template(_PAGE.name)
@@ -88,12 +95,15 @@ def _write_index(
         tuned=tuned,
         classes=[class_row(entry) for entry in tuned.classes],
         images=len(competition.train),
+        scored=len(oof.image_ids),
+        part=config.folds.part_word,
         folds_title=config.folds.title,
         grouped="group" in competition.train,
-        intervals=oof.intervals(image_groups(competition, oof.image_ids), config.tuning.bootstrap_samples, rng),
+        intervals=intervals,
+        few=few_images(config.folds, len(oof.image_ids), intervals),
         found=found_rows(oof),
         folds=fold_rows(oof),
-        fold_classes={f"fold {fold}": values for fold, values in fold_class_scores(oof).items()},
+        fold_classes={f"{config.folds.part_word} {fold}": values for fold, values in fold_class_scores(oof).items()},
         trainings=trainings,
         training_dice={str(row["name"]): row["dice"] for row in trainings if row["metric"] == row["metric"]},  # not NaN
         curves=curve_charts(found),
@@ -121,8 +131,3 @@ def _bad_images(bad_images_csv: Path) -> list[dict[str, str]]:
         return []
     table = pd.read_csv(bad_images_csv, dtype=str, keep_default_na=False)
     return [dict(zip(table.columns, row, strict=True)) for row in table.to_numpy().tolist()]
-
-
-def _image_scores(path: Path) -> pd.DataFrame:
-    """image_scores.csv; an image may be called NA."""
-    return pd.read_csv(path, dtype={"image_id": str, "class_name": str}, keep_default_na=False)

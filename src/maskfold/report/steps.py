@@ -29,22 +29,29 @@ def ensemble_steps(config: Config, tuned: TunedArtefact) -> list[Step]:
     scores = tuned.scores
     networks = [score for run in config.experiments for score in _alone(run)]
     alone = float(np.mean(networks)) if networks else None
-    source = f"validation during training, mean of {len(networks)} models" if networks else "not in any history"
-    steps = [
-        Step("all masks empty", scores.all_empty, "the labels"),
-        _step("one model, the image as it is, p ≥ 0.5", alone, source, scores.all_empty),
-    ]
+    steps = [Step("all masks empty", scores.all_empty, "the labels")]
+    if alone is not None:
+        source = f"validation during training, mean of {len(networks)} models"
+        steps.append(_step("one model, the image as it is, p ≥ 0.5", alone, source, scores.all_empty))
+    before = scores.all_empty if alone is None else alone
     if isinstance(config, Experiment):
         views = ", ".join(tuned.tta) or "none"
-        steps.append(_step(f"with test-time views ({views})", scores.default, "OOF, p ≥ 0.5", alone))
+        steps.append(_step(f"with test-time views ({views})", scores.default, "OOF, p ≥ 0.5", before))
     else:
         members = _members(config)
         for name, score in members.items():
             source = "OOF of the member, p ≥ 0.5" if score is not None else "the member is not tuned separately"
-            steps.append(_step(f"{name} with test-time views", score, source, alone))
+            steps.append(_step(f"{name} with test-time views", score, source, before))
         best = max((score for score in members.values() if score is not None), default=None)
         steps.append(_step("the members blended", scores.default, "OOF, p ≥ 0.5; gain over the best member", best))
-    steps.append(_step("with tuned rules", scores.honest, "OOF, rules chosen on the other folds", scores.default))
+    steps.append(
+        _step(
+            "with the rules in use",
+            scores.honest,
+            f"OOF, rules chosen on the other {config.folds.part_word}s",
+            scores.default,
+        )
+    )
     if len(networks) > 1:
         unknown = "unknown: no labelled image is new to all models"
         steps.append(Step("mean of the models, on test images", None, unknown))

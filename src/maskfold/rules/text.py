@@ -12,7 +12,7 @@ from maskfold.rules.rules import (
     SoftGate,
     TripletRule,
 )
-from maskfold.rules.tuned import Pair, TunedClass
+from maskfold.rules.tuned import TunedClass
 
 
 def plateau_text(entry: TunedClass) -> str:
@@ -21,13 +21,6 @@ def plateau_text(entry: TunedClass) -> str:
         return "-"
     (low, high), (small, large) = entry.plateau.threshold, entry.plateau.min_area_px
     return f"p {probability_text(low)} to {probability_text(high)}, {small} to {large} px"
-
-
-def pair_text(pair: Pair) -> str:
-    """`0.612 → 0.655`, default then tuned; `-` where no image shows the class."""
-    if pair.default is None or pair.tuned is None:
-        return "-"
-    return f"{pair.default:.3f} → {pair.tuned:.3f}"
 
 
 def probability_text(threshold: int) -> str:

@@ -59,7 +59,7 @@ def audit_labels(
     ranked = rank(label_rows(oof_files, competition, rules))
     with whole_folder(folder) as part:
         write_tables(ranked, part)
-        write_page(config.name, oof_files, competition, ranked, rules, pictures, part)
+        write_page(config.name, oof_files, competition, ranked, rules, pictures, part, config.folds.part_word)
         made_from.write(part / page.name)
     _print_summary(ranked)
     step.wrote(page, f"; leave labels out with --set data.exclude={display(folder)}/exclude.csv")

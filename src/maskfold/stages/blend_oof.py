@@ -41,7 +41,7 @@ def blend_oof(config: Blend, competition: Competition, accept_code_changes: bool
             f"fold{fold}",
             config.name,
         )
-        if step.due(paths.oof_parquet(fold), made_from, f"fold {fold}"):
+        if step.due(paths.oof_parquet(fold), made_from, f"{config.folds.part_word} {fold}"):
             checkpoints = {
                 f"{name}/{model}": digest
                 for name, parts in of_members.items()

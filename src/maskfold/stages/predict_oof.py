@@ -34,7 +34,7 @@ def predict_oof(config: Config, competition: Competition, accept_code_changes: b
     jobs = [
         PartJob(config, part)
         for part in parts
-        if step.due(paths.oof_parquet(part.part), part.made_from, f"fold {part.part}")
+        if step.due(paths.oof_parquet(part.part), part.made_from, f"{config.folds.part_word} {part.part}")
     ]
     for path in map(_predict_part, jobs):
         step.wrote(path)
@@ -63,7 +63,7 @@ def _predict_part(job: PartJob) -> Path:
                 if model not in loaded:
                     loaded[model] = load_model(paths.model(model), config.model, class_count, digests[names[model]])
             predictions = Ensemble.of(config, [loaded[model] for model in models]).predict_images(images)
-            for prediction in tracked(predictions, len(images), f"fold {part.part}"):
+            for prediction in tracked(predictions, len(images), f"{config.folds.part_word} {part.part}"):
                 writer.write(prediction.image_id, part.part, prediction.prob, prediction.class_prob)
     part.made_from.write(path)
     return path

@@ -21,6 +21,7 @@ from maskfold.data.opening import open_competition
 from maskfold.errors import StaleError, UsageError
 from maskfold.execution.job import Job, Needs
 from maskfold.execution.processes import is_first_process
+from maskfold.execution.progress import JOBS_AFTER
 from maskfold.folds.table import folds_hash, read_folds
 from maskfold.folds.visibility import ids_hash, seen_by
 from maskfold.pixels.intensity import Intensity
@@ -73,7 +74,8 @@ def train_models(
             continue
         scaled, workers = intensity(), workers_of(config, competition)
         if workers == 1:
-            for number in due:
+            for place, number in enumerate(due):
+                JOBS_AFTER.set(len(due) - place - 1)
                 _train_model(config, competition, folds, number, step, minutes, scaled)
         else:
             jobs = [_job(config, number, accept_code_changes, minutes, scaled) for number in due]
@@ -147,7 +149,8 @@ def _train_model(
         left_out = f"{len(images.left_out)} images of data.exclude are left out"
         more = [left_out] if images.left_out else []
         reasons = [*step.reasons(model, made_from), *more]
-        step.announce(model, reasons, f"{name} of {len(_alike(config, number))}")
+        alike = len(_alike(config, number))
+        step.announce(model, reasons, name if alike == 1 else f"{name} of {alike}")
     pseudo = read_pseudo_labels(config, competition, number, step)
     settings = config.model_copy(update={"train": _settings_of(config, number, minutes)})
     train_fold(settings, images.competition, images.folds, number, made_from, step, pseudo, intensity)

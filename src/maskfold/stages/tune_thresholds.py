@@ -16,6 +16,7 @@ from maskfold.artefacts.provenance import Provenance
 from maskfold.artefacts.step import Step
 from maskfold.config import Config
 from maskfold.data.competition import Competition
+from maskfold.data.groups import image_groups
 from maskfold.errors import StaleError
 from maskfold.execution.jobs import available_cores
 from maskfold.execution.progress import tracked
@@ -23,6 +24,9 @@ from maskfold.folds.visibility import scored_competition
 from maskfold.oof.origin import label_hashes, oof_hashes, oof_origin
 from maskfold.oof.store import read_image_ids
 from maskfold.oof.with_truth import check_complete, iter_with_truth, largest_map_px
+from maskfold.report.few_images import few_images
+from maskfold.report.oof_scores import OofScores, read_image_scores
+from maskfold.rules.in_use import honest_in_use, score_in_use
 from maskfold.rules.tuned import RuleScores, TunedArtefact, TunedClass
 from maskfold.tuning.choice import ClassChoice, choose_rule
 from maskfold.tuning.evaluation import evaluate_rules, image_table, tuned_class
@@ -61,7 +65,7 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
     missing = [] if scores.exists() else [f"{scores.name} does not exist"]
     if not step.due(paths.postprocess_json, made_from, more=missing or _unreadable(paths.postprocess_json)):
         artefact = TunedArtefact.read(paths.postprocess_json)
-        print_scores(artefact)
+        _show(config, competition, artefact)
         return artefact
     step.begin(paths.postprocess_json)
     oof_files = [paths.oof_parquet(fold) for fold in range(config.folds.count)]
@@ -81,9 +85,21 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
     if any(inputs[fold] != digest for fold, digest in artefact.oof.items()):
         raise StaleError(f"{config.name}: its OOF was replaced during the tuning; start the same command again")
     artefact.write(paths.postprocess_json)
-    print_scores(artefact)
+    _show(config, competition, artefact)
     step.done(paths.postprocess_json, made_from, also=[scores, *surfaces])
     return artefact
+
+
+def _show(config: Config, competition: Competition, artefact: TunedArtefact) -> None:
+    """Print the scores, and a warning where too few images are behind them."""
+    print_scores(artefact)
+    table = read_image_scores(RunPaths.of(config).image_scores_csv)
+    oof = OofScores.of(table, artefact.metric, competition.class_names)
+    rng = np.random.default_rng([config.seed, len(oof.image_ids)])
+    groups = image_groups(competition, oof.image_ids)
+    warning = few_images(config.folds, len(oof.image_ids), oof.intervals(groups, config.tuning.bootstrap_samples, rng))
+    if warning:
+        print(f"tune_thresholds: warning: {warning}")
 
 
 def _unreadable(postprocess_json: Path) -> list[str]:
@@ -185,17 +201,11 @@ def _make_tables(config: Config, competition: Competition, fold: int, inputs: Ma
     made_from.write(path)
 
 
-def _score_in_use(entry: TunedClass) -> float:
-    """The score of the rule that is used, on the images it was chosen on."""
-    scores = entry.scores
-    return {"tuned": scores.tuned, "default": scores.default, "empty": scores.all_empty}[entry.used]
-
-
 def _artefact(config: Config, classes: Sequence[TunedClass]) -> TunedArtefact:
     """The tuned artefact; what the OOF was predicted with comes from the OOF files themselves."""
     origin = oof_origin(config)
-    used = [_score_in_use(entry) for entry in classes]
-    honest = [entry.scores.honest if entry.honest_used is None else entry.honest_used for entry in classes]
+    used = [score_in_use(entry) for entry in classes]
+    honest = [honest_in_use(entry) for entry in classes]
     return TunedArtefact(
         name=config.name,
         metric=config.tuning.metric,

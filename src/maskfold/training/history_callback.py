@@ -14,12 +14,11 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from maskfold.execution.memory import peak_memory_mb, reset_peak_memory
-from maskfold.execution.progress import Progress, report_progress
+from maskfold.execution.progress import JOBS_AFTER, SILENCE_SECONDS, Progress, report_progress
 from maskfold.training.clock import TrainingClock
 from maskfold.training.history import read_history, write_history
 from maskfold.training.module import FoldModule
 
-SILENCE_SECONDS = 30.0  # within an epoch, at most, in a log
 _LATEST_EPOCHS = 3  # whose speed tells the time left: another program may have come or gone
 
 
@@ -29,7 +28,9 @@ class HistoryCallback(Callback):
     def __init__(self, history_csv: Path, title: str, clock: TrainingClock | None = None) -> None:
         self.history_csv, self.title, self.clock = history_csv, title, clock
         self.rows: list[dict[Hashable, Any]] = []
+        self.later = JOBS_AFTER.get()
         self.started = self.said = 0.0
+        self.last_steps = 0
 
     def state_dict(self) -> dict[str, Any]:
         """The rows so far: each checkpoint holds the history, so that a damaged csv costs nothing."""
@@ -49,6 +50,7 @@ class HistoryCallback(Callback):
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the epoch's clock."""
         self.started = self.said = time.monotonic()
+        self.last_steps = 0
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -59,14 +61,16 @@ class HistoryCallback(Callback):
             return
         if trainer.is_global_zero:
             assert isinstance(pl_module, FoldModule)
-            self.said, done, epochs = now, batch_idx + 1, trainer.max_epochs or 1
-            images = done * len(batch.pixels) * trainer.world_size / (now - self.started)
+            done, epochs = batch_idx + 1, trainer.max_epochs or 1
+            seconds = (now - self.said) / (done - self.last_steps)  # a step, of the latest ones alone
+            self.said, self.last_steps = now, done
+            images = len(batch.pixels) * trainer.world_size / seconds
             ahead = steps * (epochs - trainer.current_epoch) - done
-            left, loss = self._left((now - self.started) / done * ahead), pl_module.mean_train_loss()
+            left, loss = self._left(seconds * ahead), pl_module.mean_train_loss()
             report_progress(Progress(trainer.current_epoch, epochs, "epoch", f"loss {loss:.3f}", left))
             print(
                 f"  {self.title} epoch {trainer.current_epoch + 1}/{epochs}, step {done}/{steps}: loss {loss:.3f}, "
-                f"{images:.0f} images a second, {_minutes(left)}",
+                f"{images:.0f} images a second, {self._of_stage(left, seconds * steps * epochs)}",
                 flush=True,
             )
 
@@ -75,6 +79,15 @@ class HistoryCallback(Callback):
         if self.clock is not None:
             seconds = min(seconds, self.clock.seconds - self.clock.elapsed)
         return max(0.0, seconds)
+
+    def _of_stage(self, left: float, whole: float) -> str:
+        """The time left in words, that of the trainings that follow included.
+
+        left: seconds of this training; whole: of a whole one by its speed, or by the clock where that ends earlier.
+        """
+        whole = whole if self.clock is None else min(whole, self.clock.seconds)
+        words = f"{(left + self.later * whole) / 60:.0f} min left"
+        return f"{words} with the {self.later} after it" if self.later else words
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the epoch's row; its validation, if any, has ended."""
@@ -96,9 +109,11 @@ class HistoryCallback(Callback):
             row |= {name: value for name, value in figures.items() if name.startswith(("valid_", "dice_"))}
         self.rows.append(row)
         write_history(self.history_csv, self.rows)
-        self._print(row, trainer.max_epochs or 0)
+        self.print_epoch(trainer.max_epochs or 0)
 
-    def _print(self, row: dict[Hashable, Any], epochs: int) -> None:
+    def print_epoch(self, epochs: int) -> None:
+        """Print the last epoch of so many: losses, metric, Dice by class, and the time left."""
+        row = self.rows[-1]
         latest = self.rows[-_LATEST_EPOCHS:]
         seconds = sum(past["seconds"] for past in latest) / len(latest)
         left = self._left(seconds * (epochs - 1 - row["epoch"]))
@@ -107,15 +122,11 @@ class HistoryCallback(Callback):
         report_progress(Progress(row["epoch"] + 1, epochs, "epoch", figures, left))
         line = f"  {self.title} epoch {row['epoch'] + 1}/{epochs}: loss {row['train_loss']:.3f}"
         if not math.isnan(row["valid_metric"]):
-            classes = " ".join(f"{value:.2f}" for key, value in row.items() if str(key).startswith("dice_"))
+            named = ((str(key), value) for key, value in row.items() if str(key).startswith("dice_"))
+            classes = ", ".join(f"{key.removeprefix('dice_')} {value:.2f}" for key, value in named)
             line += f" (validation {row['valid_loss']:.3f}), metric {row['valid_metric']:.4f}"
-            line += f", non-empty Dice {classes}"
-        print(f"{line}, {row['seconds']:.0f} s, {_minutes(left)}", flush=True)
-
-
-def _minutes(seconds: float) -> str:
-    """The time left in words."""
-    return f"{seconds / 60:.0f} min left"
+            line += f"; non-empty Dice: {classes}"
+        print(f"{line}; {row['seconds']:.0f} s, {self._of_stage(left, seconds * epochs)}", flush=True)
 
 
 def _peak_memory_mb() -> float:

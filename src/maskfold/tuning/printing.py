@@ -5,48 +5,54 @@ from __future__ import annotations
 from rich.table import Table
 
 from maskfold.execution.console import print_table
-from maskfold.rules.text import pair_text, plateau_text, rule_text
-from maskfold.rules.tuned import (
-    RuleScores,
-    TunedArtefact,
-    TunedClass,
-)
+from maskfold.rules.in_use import figure_in_use, honest_in_use, score_in_use
+from maskfold.rules.text import plateau_text, rule_text
+from maskfold.rules.tuned import TunedArtefact, TunedClass
 
 
 def print_scores(artefact: TunedArtefact) -> None:
-    """Print the scores of every class with their mean, and below them what was chosen."""
-    print_table(_scores(artefact))
-    print_table(_choices(artefact))
+    """Print what the rules in use are worth, class by class and on average, then the tuned rules, used or not."""
+    print_table(_in_use(artefact))
+    print_table(_tuned(artefact))
     for entry in artefact.classes:
         if not entry.adopted:
             print(f"class {entry.class_name}: {entry.reason}")
 
 
-def _scores(artefact: TunedArtefact) -> Table:
-    table = Table(title=f"{artefact.name}: {artefact.metric} on the OOF images", title_justify="left")
-    table.add_column("class")
-    for name in ("all empty", "default", "tuned", "honest", "honest gain, 95 %", "non-empty Dice"):
+def _in_use(artefact: TunedArtefact) -> Table:
+    """Every figure but the two for comparison is that of the rule that the submission applies."""
+    title = f"{artefact.name}: {artefact.metric} on the OOF images, with the rules in use"
+    table = Table("class", "in use", title=title, title_justify="left")
+    for name in ("all empty", "default", "score", "honest", "non-empty Dice", "non-empty, predicted / true"):
         table.add_column(name, justify="right")
     for entry in artefact.classes:
-        table.add_row(entry.class_name, *_four(entry.scores), _gain(entry), pair_text(entry.non_empty_dice))
+        dice, share = (figure_in_use(entry, pair) for pair in (entry.non_empty_dice, entry.predicted_share))
+        scores = (entry.scores.all_empty, entry.scores.default, score_in_use(entry), honest_in_use(entry))
+        shares = f"{_figure(share)} / {entry.true_share:.3f}"
+        table.add_row(entry.class_name, entry.used, *map(_score, scores), _figure(dice), shares)
     table.add_section()
-    gain = f"{artefact.scores.honest - artefact.scores.default:+.4f}"
-    table.add_row("mean", *_four(artefact.scores), gain, "")
+    mean = artefact.scores
+    means = (mean.all_empty, mean.default, mean.tuned, mean.honest)
+    table.add_row("mean", "", *map(_score, means), "", "")
     return table
 
 
-def _choices(artefact: TunedArtefact) -> Table:
-    table = Table("class", "used", "tuned rule", title="chosen", title_justify="left")
-    table.add_column("plateau", justify="right")
-    table.add_column("non-empty, predicted / true", justify="right")
+def _tuned(artefact: TunedArtefact) -> Table:
+    table = Table("class", "rule", title="tuned rules, in use or not", title_justify="left")
+    for name in ("score", "honest", "honest gain, 95 %", "plateau"):
+        table.add_column(name, justify="right")
     for entry in artefact.classes:
-        share = f"{entry.predicted_share.default:.3f} → {entry.predicted_share.tuned:.3f} / {entry.true_share:.3f}"
-        table.add_row(entry.class_name, entry.used, rule_text(entry.tuned_rule), plateau_text(entry), share)
+        scores = _score(entry.scores.tuned), _score(entry.scores.honest)
+        table.add_row(entry.class_name, rule_text(entry.tuned_rule), *scores, _gain(entry), plateau_text(entry))
     return table
 
 
-def _four(scores: RuleScores) -> list[str]:
-    return [f"{value:.4f}" for value in (scores.all_empty, scores.default, scores.tuned, scores.honest)]
+def _score(value: float) -> str:
+    return f"{value:.4f}"
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _gain(entry: TunedClass) -> str:

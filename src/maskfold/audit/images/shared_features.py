@@ -16,7 +16,8 @@ from scipy.fft import dctn
 
 from maskfold.audit.images.candidates import NEAREST, Candidate
 from maskfold.audit.images.image_facts import ImageFacts
-from maskfold.audit.images.turns import TURNS, UPRIGHT, Turn, turned
+from maskfold.audit.images.tile_alignment import LEAST_OVERLAP
+from maskfold.audit.images.turns import FLIPS, TURNS, UPRIGHT, Turn, turned
 from maskfold.execution.progress import tracked
 
 EVERY_PAIR = 32  # images; of so few every pair is looked at
@@ -27,7 +28,8 @@ _MOST_IN_BUCKET = 200  # patches; what so many share tells no images apart
 _ALIKE = 0.8  # product of two vectors of length 1
 _CELL = 6.0  # px of the first image's thumbnail: votes for shifts that differ less are for one
 _CELLS = 1024  # along a side; more than a shift can be
-_LEAST_VOTES = 2
+_LEAST_VOTES, _LEAST_OF_MANY = 2, 3
+_MANY = 2000  # images; among so many, two patches often agree by chance
 _BLOCK = 1 << 16  # patches
 
 
@@ -58,11 +60,22 @@ def tile_candidates(facts: Sequence[ImageFacts]) -> list[Candidate]:
     vectors = _vectors(patches.values, scale)
     tables = list(_hashed(vectors))
     votes: list[tuple[int, int, int, int]] = []
-    for number, turn in enumerate(tracked(TURNS, len(TURNS), "looking for overlaps")):
+    turns = TURNS if _may_be_quarter_turned(facts) else FLIPS
+    for number, turn in enumerate(tracked(turns, len(turns), "looking for overlaps")):
         other = vectors if turn == UPRIGHT else _vectors(_turned_patches(patches.values, turn), scale)
         first, second = _alike(patches.image, vectors, other, tables)
         votes += [(*pair, number, count) for pair, count in _votes(patches, first, second, turn).items()]
     return _nearest(votes, len(facts))
+
+
+def _may_be_quarter_turned(facts: Sequence[ImageFacts]) -> bool:
+    """Whether two of the images can share enough where one is turned by a quarter; long strips cannot."""
+    sizes = {(fact.height, fact.width) for fact in facts}
+    return any(
+        min(one[0], other[1]) * min(one[1], other[0]) >= LEAST_OVERLAP * min(math.prod(one), math.prod(other))
+        for one in sizes
+        for other in sizes
+    )
 
 
 def _gathered(facts: Sequence[ImageFacts]) -> _Patches:
@@ -152,20 +165,21 @@ def _alike(
 
 
 def _votes(patches: _Patches, first: np.ndarray, second: np.ndarray, turn: Turn) -> dict[tuple[int, int], int]:
-    """(image, image) -> the most patches that agree on a shift, where there are _LEAST_VOTES or more."""
+    """(image, image) -> the most patches that agree on a shift, where there are as many as it takes."""
+    images = int(patches.image.max()) + 1
+    least = _LEAST_OF_MANY if images >= _MANY else _LEAST_VOTES
     size, place = patches.size[second], patches.place[second]
     if turn.transposed:
         size, place = size[:, ::-1], place[:, ::-1]
     flips = np.array([turn.top_bottom, turn.left_right])
     shift = (patches.place[first] - np.where(flips, size - place, place)) / (_CELL * patches.step[first, None])
-    images = int(patches.image.max()) + 1
     pair = patches.image[first] * images + patches.image[second]
     best: dict[tuple[int, int], int] = {}
     # Four grids, half a cell apart: a shift near the edge of one cell lies well inside another.
     for down, right in ((0.0, 0.0), (0.0, 0.5), (0.5, 0.0), (0.5, 0.5)):
         cell = np.floor(shift + np.array([down, right])).astype(np.int64) % _CELLS
         found, count = np.unique((pair * _CELLS + cell[:, 0]) * _CELLS + cell[:, 1], return_counts=True)
-        enough = count >= _LEAST_VOTES
+        enough = count >= least
         for key, votes in zip(found[enough].tolist(), count[enough].tolist(), strict=True):
             both = divmod(key // _CELLS**2, images)
             best[both] = max(votes, best.get(both, 0))

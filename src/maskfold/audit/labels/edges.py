@@ -66,6 +66,8 @@ def displacement(signed: np.ndarray, truth: np.ndarray, predicted: np.ndarray, s
     at_depth = np.bincount((depth + reach + 1).ravel(), weights=signed.ravel(), minlength=2 * reach + 2)
     gains = at_depth[::-1].cumsum()[::-1][1:]
     levels = np.arange(-reach, reach + 1)
+    levels = levels[levels <= depth.max()]  # beyond, nothing of a thin label is left
+    gains = gains[: len(levels)]
     order = np.argsort(np.abs(levels), kind="stable")
     best = order[gains[order].argmax()]
     if abs(levels[best]) == reach:  # no edge moved so far: a part that one side lacks

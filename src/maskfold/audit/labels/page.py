@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from maskfold.drawing.html import page_environment
 from maskfold.drawing.jpeg import write_jpeg
 from maskfold.drawing.overlays import overlay
 from maskfold.execution.progress import tracked
-from maskfold.oof.store import OofReader
+from maskfold.oof.store import OofImage, OofReader
 from maskfold.rules.applying import apply_rules
 from maskfold.rules.rules import AnyRule
 
@@ -31,11 +31,12 @@ def write_page(
     rules: Sequence[AnyRule],
     pictures: int,
     folder: Path,
+    part: str = "fold",
 ) -> None:
     """Write index.html and its pictures into `folder`.
 
     name: of the run; oof_files: the OOF of each fold; ranked: as `ranking.rank` returns it; pictures: how many of the
-    first rows that are not fine are shown.
+    first rows that are not fine are shown; part: what one of the OOF files is called.
     """
     suspects = ranked[ranked["pile"] != FINE]
     shown = suspects.head(pictures).reset_index(drop=True)
@@ -43,6 +44,7 @@ def write_page(
     template = page_environment(_TEMPLATE.parent).get_template(_TEMPLATE.name)
     page = template.render(
         name=name,
+        part=part,
         images=ranked["image_id"].nunique(),
         labels=len(ranked),
         piles={pile: int((ranked["pile"] == pile).sum()) for pile in PILES},
@@ -74,17 +76,26 @@ def _draw(
     rules: Sequence[AnyRule],
     folder: Path,
 ) -> None:
-    """Draw label and prediction over each photo; the OOF is read in the order of its files."""
+    """Draw label and prediction over each photo; an image is read once for all its classes."""
     folder.mkdir()
     photos = photos_of(competition.train)
+    total = shown["image_id"].nunique()
+    images = tracked(_images(oof_files, shown), total, "pictures")
+    for oof, rows in images:
+        image_id = oof.image_id
+        predicted = apply_rules(oof.prob, rules, oof.class_prob)
+        truth, ignored = competition.masks(image_id), competition.ignored_in(image_id)
+        photo = photos[image_id].for_display()
+        for number, class_name in zip(rows.index.tolist(), rows["class_name"].tolist(), strict=True):
+            index = competition.class_names.index(class_name)
+            write_jpeg(folder.parent / _file(number), overlay(photo, truth[index], predicted[index], ignored))
+
+
+def _images(oof_files: Sequence[Path], shown: pd.DataFrame) -> Iterator[tuple[OofImage, pd.DataFrame]]:
+    """The OOF of each image that is shown, and its rows."""
     for fold, own in shown.groupby("fold"):
         with OofReader(oof_files[int(str(fold))], _KEPT_BYTES) as oof:
             place = {image_id: index for index, image_id in enumerate(oof.image_ids)}
-            order = own.assign(place=own["image_id"].map(place)).sort_values("place")
-            for number, row in tracked(order.iterrows(), len(order), f"pictures of fold {fold}"):
-                image, index = oof.image(row["image_id"]), competition.class_names.index(row["class_name"])
-                predicted = apply_rules(image.prob, rules, image.class_prob)[index]
-                truth = competition.masks(row["image_id"])[index]
-                ignored = competition.ignored_in(row["image_id"])
-                picture = overlay(photos[row["image_id"]].for_display(), truth, predicted, ignored)
-                write_jpeg(folder.parent / _file(int(str(number))), picture)
+            grouped = {str(image_id): rows for image_id, rows in own.groupby("image_id")}
+            for image_id in sorted(grouped, key=place.__getitem__):
+                yield oof.image(image_id), grouped[image_id]

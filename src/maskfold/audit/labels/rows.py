@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,10 @@ def label_rows(oof_files: Sequence[Path], competition: Competition, rules: Seque
     check_complete(names, competition)
     rows: list[dict[str, Any]] = []
     measure = partial(_image_rows, class_names=competition.class_names, rules=rules)
-    for fold, file in enumerate(oof_files):
-        images: Iterator[LabelledOof] = iter_with_truth(file, fold, competition)
-        measured = map_threads(measure, images, available_cores())
-        for own in tracked(measured, len(names[fold]), f"labels of fold {fold}"):
-            rows += own
+    images = chain.from_iterable(iter_with_truth(file, fold, competition) for fold, file in enumerate(oof_files))
+    measured = map_threads(measure, images, available_cores())
+    for own in tracked(measured, sum(map(len, names.values())), "labels"):
+        rows += own
     return pd.DataFrame(rows)
 
 
