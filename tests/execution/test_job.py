@@ -2,7 +2,7 @@
 
 import os
 
-from maskfold.execution.cores import LIMIT, quota_cores, usable_cores
+from maskfold.execution.cores import LIMIT, core_times, quota_cores, usable_cores
 from maskfold.execution.job import Place, places
 from maskfold.execution.jobs_shown import seconds_left
 
@@ -34,6 +34,12 @@ def test_the_quota_of_a_container(tmp_path):
 def test_the_limit_of_a_run(tmp_path, monkeypatch):
     monkeypatch.setenv(LIMIT, "1")
     assert usable_cores(tmp_path) == 1
+
+
+def test_the_work_of_some_cores():
+    lines = ["cpu  9 9 9 9 9 9 9 9 0 0", "cpu0 1 2 3 10 20 4 5 6 0 0", "cpu1 5 0 0 7 0 0 0 0 0 0"]
+    lines += ["cpu10 1 1 1 1 1 1 1 1 0 0", "intr 5"]
+    assert core_times("\n".join(lines), [0, 10]) == {0: (21, 51), 10: (6, 8)}
 
 
 def test_time_left_of_all():

@@ -19,6 +19,7 @@ from maskfold.data.competition import Competition
 from maskfold.data.images.depth import training_intensity
 from maskfold.data.opening import open_competition
 from maskfold.errors import StaleError, UsageError
+from maskfold.execution.cores import yield_to_others
 from maskfold.execution.job import Job, Needs
 from maskfold.execution.processes import is_first_process
 from maskfold.execution.progress import JOBS_AFTER
@@ -72,6 +73,7 @@ def train_models(
         due = [number for number in group if _is_due(config, competition, folds, number, step)]
         if not due:
             continue
+        _yield_to_others()
         scaled, workers = intensity(), workers_of(config, competition)
         if workers == 1:
             for place, number in enumerate(due):
@@ -82,6 +84,17 @@ def train_models(
             do_jobs(step.name, jobs, workers, gpus_of(config))
     if is_first_process():
         show_folds(config)
+
+
+def _yield_to_others() -> None:
+    """Say so if other programs keep the cores busy."""
+    share = yield_to_others()
+    if share is not None:
+        print(
+            f"train: other programs keep {share:.0%} of the cores busy: threads sleep instead of spinning while they "
+            "wait for each other; one thread (run.cores=1, or run.workers=auto with several models) may train faster",
+            flush=True,
+        )
 
 
 def _independent(config: Experiment, numbers: Sequence[int]) -> list[list[int]]:
