@@ -159,6 +159,25 @@ def test_processes_that_load_images(monkeypatch, device, workers, cores, expecte
     assert loader_workers(workers, torch.device(device)) == expected
 
 
+class Large(Brightness):
+    """Brightness by way of values that fp16 cannot hold."""
+
+    def forward(self, pixels):
+        large = torch.conv2d(pixels.float(), torch.full((1, 3, 1, 1), 1000.0))
+        logit = (large / 3000 - 128) * self.gain
+        return Outputs(torch.cat([logit, -logit], 1), None)
+
+
+def test_a_batch_that_overflows_in_fp16_is_predicted_in_float32(tiny_competition):
+    config = config_of(inference=InferenceConfig(tta=()))
+    exact = predict(tiny_competition, Large(), config)
+    half = config.model_copy(update={"train": config.train.model_copy(update={"precision": "fp16"})})
+    found = predict(tiny_competition, Large(), half)
+    assert any(prediction.prob.min() > 0 for prediction in exact.values())
+    for image_id, prediction in exact.items():
+        np.testing.assert_array_equal(found[image_id].prob, prediction.prob)
+
+
 def test_no_images_make_no_batch(tiny_competition):
     loader = loader_of(tiny_competition.test[:0], config_of())
     assert list(loader) == []

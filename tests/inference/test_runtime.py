@@ -33,6 +33,26 @@ def test_bf16_is_on_where_it_is_asked_for_or_fast(monkeypatch, precision, fast, 
 
 
 @pytest.mark.parametrize(
+    ("precision", "bf16", "fp16", "found"),
+    [
+        ("auto", False, True, (False, True)),  # T4, V100
+        ("auto", True, True, (True, False)),
+        ("auto", False, False, (False, False)),
+        ("32", False, True, (False, False)),
+        ("fp16", True, False, (False, True)),
+    ],
+)
+def test_fp16_where_a_gpu_lacks_bf16(monkeypatch, precision, bf16, fp16, found):
+    monkeypatch.setattr(runtime, "fast_bf16", lambda device: bf16)
+    monkeypatch.setattr(runtime, "fast_fp16", lambda device: fp16)
+    chosen = Runtime.of(config_of(accelerator="cpu", precision=precision))
+    assert (chosen.bf16, chosen.fp16) == found
+    with chosen.autocast():
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert product.dtype == {(True, False): torch.bfloat16, (False, True): torch.float16}.get(found, torch.float32)
+
+
+@pytest.mark.parametrize(
     ("accelerator", "there", "device"),
     [("cpu", True, "cpu"), ("gpu", False, "cuda"), ("auto", True, "cuda"), ("auto", False, "cpu")],
 )

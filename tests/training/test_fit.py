@@ -72,6 +72,16 @@ def test_a_cut_off_training_continues_to_the_same_weights(tmp_path, tiny_competi
     pd.testing.assert_frame_equal(*tables)
 
 
+def test_fp16_trains_with_scaled_gradients_and_continues_with_their_scale(tmp_path, tiny_competition, folds):
+    config = config_of(tmp_path, epochs=4, learning_rate=3e-3, precision="fp16")
+    weights = train(config, tiny_competition, folds)
+    assert all(bool(torch.isfinite(each).all()) for each in weights.values())
+    losses = pd.read_csv(RunPaths.of(config).history_csv(0))["train_loss"]
+    assert losses.iloc[-1] < losses.iloc[0]
+    scaler = torch.load(RunPaths.of(config).training(0) / "last.ckpt", weights_only=True)["MixedPrecision"]
+    assert scaler["scale"] > 1 and scaler["_growth_tracker"] > 0
+
+
 def test_a_changed_setting_starts_anew_and_early_stopping_stops(tmp_path, tiny_competition, folds):
     config = config_of(tmp_path, epochs=2)
     train(config, tiny_competition, folds)

@@ -140,8 +140,9 @@ class TrainConfig(Section):
     early_stopping_patience: int | None = Field(None, ge=1)
     """Stop after this many validations without improvement. null: never."""
 
-    precision: Literal["auto", "32", "bf16"] = "auto"
-    """`auto`: bf16 if the hardware computes it fast, else float32. `"32"` (quoted): float32, for exact comparisons."""
+    precision: Literal["auto", "32", "bf16", "fp16"] = "auto"
+    """`auto`: bf16 if the hardware computes it fast; else fp16 on a GPU with tensor cores (V100, T4), with scaled
+    gradients; else float32. `"32"` (quoted): float32, for exact comparisons."""
 
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     """`auto`: a GPU if there is one."""

@@ -17,7 +17,7 @@ from maskfold.inference.batches import ImageBatch, batch_loader, image_batch
 from maskfold.inference.runtime import Runtime, out_of_memory
 from maskfold.inference.tiling import predict_tiled
 from maskfold.inference.tta import tta_views
-from maskfold.network.model import SegmentationModel
+from maskfold.network.model import Outputs, SegmentationModel
 
 
 class Prediction(NamedTuple):
@@ -130,6 +130,9 @@ class Ensemble:
         def whole(part: Tensor) -> tuple[Tensor, Tensor | None]:
             """(B, C, H, W) probabilities of a batch, and those of its classes where the network has such a head."""
             outputs = model(part)
+            if self.runtime.fp16 and not _finite(outputs):  # its largest value is 65,504
+                with torch.autocast(self.runtime.device.type, enabled=False):
+                    outputs = model(part)
             # float() first: a sigmoid in bf16 has too few steps near 1 for 8-bit probabilities.
             present = None if outputs.class_logits is None else outputs.class_logits.float().sigmoid()
             return outputs.mask_logits.float().sigmoid(), present
@@ -137,6 +140,11 @@ class Ensemble:
         if self.inference.tile_size is None:
             return whole(pixels)
         return predict_tiled(whole, pixels, self.inference.tile_size, self.inference.tile_overlap)
+
+
+def _finite(outputs: Outputs) -> bool:
+    logits = (outputs.mask_logits, outputs.class_logits)
+    return all(bool(torch.isfinite(each).all()) for each in logits if each is not None)
 
 
 def original_size_maps(prob: Tensor, batch: ImageBatch) -> list[np.ndarray]:

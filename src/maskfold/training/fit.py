@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor
 
 from maskfold.artefacts.files import whole_file
@@ -200,7 +201,7 @@ def _prepare_folder(folder: Path, made_from: Provenance, step: Step) -> int:
 
 
 def _trainer(config: Experiment, folder: Path, own: list[Callback]) -> L.Trainer:
-    train = config.train
+    train, runtime = config.train, Runtime.of(config)
     on_terminal = sys.stdout.isatty()
     progress: list[Callback] = [TQDMProgressBar(leave=False)] if on_terminal else []
     frozen_in_part = train.frozen_encoder_epochs > 0 and train.devices * train.num_nodes > 1
@@ -210,14 +211,14 @@ def _trainer(config: Experiment, folder: Path, own: list[Callback]) -> L.Trainer
         devices=train.devices,
         num_nodes=train.num_nodes,
         strategy="ddp_find_unused_parameters_true" if frozen_in_part else "auto",
-        precision="bf16-mixed" if Runtime.of(config).bf16 else "32-true",
+        precision=None if runtime.fp16 else "bf16-mixed" if runtime.bf16 else "32-true",
         gradient_clip_val=train.gradient_clip,
         accumulate_grad_batches=train.accumulate_batches,
         check_val_every_n_epoch=train.validate_every or 1,
         limit_val_batches=None if train.validate_every else 0,
         reload_dataloaders_every_n_epochs=1 if train.then else 0,  # a phase may change the batch size
         callbacks=[*own, *_averaging(config), *_early_stopping(config), *_checkpoints(config, folder), *progress],
-        plugins=[WholeCheckpoints(folder.name)],
+        plugins=[WholeCheckpoints(folder.name), *([_scaled_fp16(runtime.device)] if runtime.fp16 else [])],
         logger=TensorBoardLogger(folder, name="tensorboard", version=""),
         log_every_n_steps=1,
         num_sanity_val_steps=0,
@@ -225,6 +226,12 @@ def _trainer(config: Experiment, folder: Path, own: list[Callback]) -> L.Trainer
         enable_progress_bar=on_terminal,
         enable_model_summary=False,
     )
+
+
+def _scaled_fp16(device: torch.device) -> MixedPrecision:
+    """Autocast to fp16 with scaled gradients: unscaled, small ones would be 0. A step whose gradients overflow is left
+    out, and the scale halved; checkpoints keep the scale."""
+    return MixedPrecision("16-mixed", device.type, torch.amp.GradScaler(device.type))
 
 
 def _checkpoints(config: Experiment, folder: Path) -> list[Callback]:
@@ -289,6 +296,7 @@ def _quiet_lightning() -> None:
         r".*Checkpoint directory .* exists and is not empty.*",  # last.ckpt is there on purpose when resuming
         r".*you defined a `validation_step`.*",
         r".*GPU available but not used.*",
+        r".*lr_scheduler.step\(\).* before .*optimizer.step\(\).*",  # fp16 leaves out steps while it finds its scale
         r".*isinstance\(treespec, LeafSpec\).*",  # torch's pytree, called by lightning
         r".*It is recommended to use `self.log\(.*sync_dist=True\).*",  # all processes log the same, gathered values
     ):
