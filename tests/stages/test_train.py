@@ -6,15 +6,19 @@ import pytest
 import torch
 
 from maskfold.artefacts.paths import RunPaths
-from maskfold.config import REPOSITORY, load_experiment
+from maskfold.config import REPOSITORY, RunConfig, load_experiment
 from maskfold.data.opening import open_competition
 from maskfold.errors import ConfigError, TrainingError
 from maskfold.execution.cores import usable_cores
+from maskfold.rules.rules import MaskRule
 from maskfold.stages.make_demo_data import make_demo_data
 from maskfold.stages.make_folds import make_folds
-from maskfold.stages.side_by_side import workers_of
+from maskfold.stages.make_submission import make_submission
+from maskfold.stages.predict_oof import predict_oof
 from maskfold.stages.train import train_in_worker, train_models
+from maskfold.stages.workers import workers_of
 from maskfold.training.steps_side_by_side import candidates, faster_workers
+from support.random_run import write_rules, write_weights
 from support.trainings import config_of
 
 SMALL = (
@@ -63,6 +67,26 @@ def test_models_side_by_side_are_those_of_a_worker_alone(demo, capsys):
 
 
 @pytest.mark.slow
+def test_oof_and_submission_from_workers_are_those_of_one_process(demo):
+    config = demo("a", "inference.shard_images=1", "demo.test_images=2")
+    make_demo_data(config)
+    competition = prepared(config)
+    write_weights(config)
+    paths, many = RunPaths.of(config), config.model_copy(update={"run": RunConfig(workers=2)})
+    made = []
+    for each in (config, many):
+        predict_oof(each, competition)
+        write_rules(each, [MaskRule(threshold=128, min_area_px=1)] * 4)
+        make_submission(each, competition)
+        files = [paths.oof_parquet(0), paths.oof_parquet(1), paths.submission(config.submission.layout)]
+        made.append([file.read_bytes() for file in files])
+        for file in (*files, *paths.submission_shards.glob("*.parquet")):
+            file.unlink()
+    assert made[0] == made[1]
+    assert paths.job_log("make_submission", "shard00001").is_file()
+
+
+@pytest.mark.slow
 def test_an_error_of_a_worker_is_the_stage_s(demo):
     config = demo("a", "run.workers=2", "train.batch_size=1", "train.crop_size=[32, 32]")
     with pytest.raises(TrainingError, match=r"fold 0: this network's batch norm cannot learn from a batch of one"):
@@ -82,7 +106,7 @@ def test_auto_keeps_to_what_it_chose(tmp_path, tiny_competition):
     auto = config.model_copy(update={"run": config.run.model_copy(update={"workers": "auto"})})
     path = RunPaths.of(auto).workers_json
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({"cores": usable_cores(), "models": 2, "workers": 2}))
+    path.write_text(json.dumps({"cores": usable_cores(), "workers": 2}))
     assert workers_of(auto, tiny_competition) == 2
 
 

@@ -15,8 +15,8 @@ class RunConfig(Section):
 
     workers: Literal["auto"] | int = Field(1, ge=1, le=512)
     """Models that are trained side by side, each in a process of its own with its share of the cores, or with a GPU of
-    its own. `1`: one after the other, each with all cores. `auto`: one for each GPU; on a CPU a few steps are measured,
-    and the faster of the two is chosen and kept for this run."""
+    its own; OOF files and shards of test images are predicted so too. `1`: one after the other, each with all cores.
+    `auto`: one for each GPU; on a CPU a few steps are measured, and the faster of the two is chosen and kept."""
 
     cores: int | None = Field(None, ge=1)
     """Cores to use at most. null: all that this process may use, by its affinity and its container's quota."""

@@ -39,6 +39,7 @@ def _logged(items: Iterable[Item], total: int, title: str) -> Iterator[Item]:
         now = time.monotonic()
         if now - said >= SILENCE_SECONDS:
             left = (now - said) / max(1, done - last) * (total - done)
+            report_progress(Progress(done, total, "item", title, left))
             print(f"  {title}: {done:,} of {total:,}, {left / 60:.0f} min left", flush=True)
             said, last = now, done
         yield item

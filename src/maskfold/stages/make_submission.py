@@ -22,11 +22,13 @@ from maskfold.artefacts.provenance import Provenance
 from maskfold.artefacts.step import Step
 from maskfold.config import Config
 from maskfold.data.competition import Competition
+from maskfold.execution.job import Job
 from maskfold.network.trained import (
     inference_settings,
     model_hashes,
 )
 from maskfold.rules.tuned import TunedArtefact
+from maskfold.stages.side_by_side import do_jobs, gpus_of, prediction_workers
 from maskfold.submission.form import submission_form
 from maskfold.submission.predicting import predict_rows
 from maskfold.submission.shards import read_shard, write_shard
@@ -120,8 +122,12 @@ def _finished_shards(
         for number, (path, table) in enumerate(zip(shards, tables, strict=True), 1)
         if step.reasons(path, made := replace(made_from, part=f"shard{number - 1}", run=config.name))
     ]
-    for job in jobs:
-        _predict_shard(job)
+    if len(jobs) > 1 and (workers := prediction_workers(config)) > 1:
+        gpus = max(gpus_of(each) for each in config.experiments)
+        do_jobs(step.name, [_in_worker(job) for job in jobs], workers, gpus)
+    else:
+        for job in jobs:
+            predict_shard(job)
     return shards
 
 
@@ -136,7 +142,13 @@ class ShardJob(NamedTuple):
     made_from: Provenance
 
 
-def _predict_shard(job: ShardJob) -> None:
+def _in_worker(job: ShardJob) -> Job:
+    """One shard for a worker."""
+    log = RunPaths.of(job.config).job_log("make_submission", job.path.stem)
+    return Job(job.title, predict_shard, (job,), job.path, log)
+
+
+def predict_shard(job: ShardJob) -> None:
     """Make one shard of rows."""
     write_shard(job.path, predict_rows(job.config, job.tuned, job.images, job.title, job.made_from.inputs))
     job.made_from.write(job.path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 from maskfold.artefacts.lock import one_writer
@@ -10,11 +9,13 @@ from maskfold.artefacts.paths import RunPaths
 from maskfold.artefacts.step import Step
 from maskfold.config import Blend, Config, Experiment
 from maskfold.data.competition import Competition
+from maskfold.execution.job import Job
 from maskfold.execution.progress import tracked
 from maskfold.network.trained import model_names
 from maskfold.oof.origin import oof_metadata
 from maskfold.oof.parts import OofPart, oof_parts
 from maskfold.oof.store import OofWriter
+from maskfold.stages.side_by_side import do_jobs, gpus_of, prediction_workers
 
 
 @one_writer("predict_oof")
@@ -36,8 +37,20 @@ def predict_oof(config: Config, competition: Competition, accept_code_changes: b
         for part in parts
         if step.due(paths.oof_parquet(part.part), part.made_from, f"{config.folds.part_word} {part.part}")
     ]
-    for path in map(_predict_part, jobs):
-        step.wrote(path)
+    if len(jobs) > 1 and (workers := prediction_workers(config)) > 1:
+        do_jobs(step.name, [_in_worker(job) for job in jobs], workers, gpus_of(config))
+    else:
+        for job in jobs:
+            predict_part(job)
+    for job in jobs:
+        step.wrote(paths.oof_parquet(job.part.part))
+
+
+def _in_worker(job: PartJob) -> Job:
+    """One part's OOF for a worker."""
+    paths, name = RunPaths.of(job.config), f"fold{job.part.part}"
+    log = paths.job_log("predict_oof", name)
+    return Job(f"fold {job.part.part}", predict_part, (job,), paths.oof_parquet(job.part.part), log)
 
 
 class PartJob(NamedTuple):
@@ -47,8 +60,8 @@ class PartJob(NamedTuple):
     part: OofPart
 
 
-def _predict_part(job: PartJob) -> Path:
-    """Make one OOF file; returns its path."""
+def predict_part(job: PartJob) -> None:
+    """Make one OOF file."""
     # torch takes seconds to import, and a fresh stage does not need it.
     from maskfold.inference.predict import Ensemble
     from maskfold.network.model import SegmentationModel, load_model
@@ -66,4 +79,3 @@ def _predict_part(job: PartJob) -> Path:
             for prediction in tracked(predictions, len(images), f"{config.folds.part_word} {part.part}"):
                 writer.write(prediction.image_id, part.part, prediction.prob, prediction.class_prob)
     part.made_from.write(path)
-    return path

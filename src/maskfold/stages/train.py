@@ -26,7 +26,8 @@ from maskfold.execution.progress import JOBS_AFTER
 from maskfold.folds.table import folds_hash, read_folds
 from maskfold.folds.visibility import ids_hash, seen_by
 from maskfold.pixels.intensity import Intensity
-from maskfold.stages.side_by_side import do_jobs, gpus_of, workers_of
+from maskfold.stages.side_by_side import do_jobs, gpus_of
+from maskfold.stages.workers import workers_of
 from maskfold.training.history import usable_history, write_history
 from maskfold.training.pseudo_labels import (
     check_labeller,
