@@ -75,7 +75,7 @@ def side_by_side(options: Options, run: Run, bench: Bench) -> None:
     beside = next(bench.folder.glob(f"{options.workers}-*"))
     first, second = (_weights(folder / "runs" / "demo" / "fold1" / "model.pt") for folder in (beside, log.parent))
     same = first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
-    bench.claim(f"weights are those of {threads} threads alone", same, "=", True)
+    bench.claim(f"weights are those of one worker with {threads} thread(s) alone", same, "=", True)
 
 
 def _weights(path: Path) -> dict[str, torch.Tensor]:
