@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from maskfold.audit.data.audit import open_tolerantly
+from maskfold.audit.data.charts import log_ticks
 from maskfold.audit.data.label_facts import (
     class_table,
     measure_labels,
@@ -206,3 +207,16 @@ def test_images_that_all_look_alike_or_come_from_few_sources_give_no_answer():
     table, is_test = statistics(1.0)
     assert separability(table[["same"]], is_test, np.arange(400), 0) is None
     assert separability(table, is_test, is_test.astype(int), 0) is None
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (36, 97, [36, 50, 70, 97]),
+        (90, 110, [90, 96, 100, 110]),
+        (1, 1e6, [1, 100, 10_000, 1_000_000]),
+        (0.9, 2.2, [1, 2]),
+    ],
+)
+def test_ticks_of_areas_are_few_and_lie_inside(low, high, ticks):
+    assert log_ticks(low, high) == ticks

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from maskfold.audit.data.label_facts import LabelFacts
 from maskfold.audit.data.separability import Separability
@@ -17,6 +20,7 @@ from maskfold.audit.data.separability import Separability
 _INK, _GRID = "#3b4252", "#e5e9f0"
 _COLOURS = {"train": "#2563eb", "valid": "#0f766e", "test": "#d97706"}
 _MOST_CLASSES = 12
+_TITLE_LETTERS = 40  # of a line
 _MOST_STATISTICS = 3
 
 
@@ -53,9 +57,23 @@ def draw_areas(labels: LabelFacts, classes: pd.DataFrame, path: Path) -> None:
         place.hist(sizes, bins=np.geomspace(low, high, 30).tolist(), color=_COLOURS["train"])
         place.axvline(row["natural_min_px"], color=_COLOURS["test"], lw=1.5, ls="--")
         place.set_xscale("log")
+        place.xaxis.set_minor_locator(NullLocator())
+        place.set_xticks(ticks := log_ticks(low, high), [f"{tick:,}" for tick in ticks])
         place.set_xlabel("px of a mask")
-        titles.append(f"{_short(row['class_name'])}: 99 in 100 above {row['natural_min_px']:.0f} px")
+        name = textwrap.fill(str(row["class_name"]), _TITLE_LETTERS)
+        titles.append(f"{name}\n99 in 100 above {row['natural_min_px']:.0f} px")
     _finish(figure, axes, titles or ["no mask shows anything"], path)
+
+
+def log_ticks(low: float, high: float) -> list[int]:
+    """Up to four whole numbers of two digits from `low` to `high`, about equally far apart on a logarithmic scale."""
+    found: list[int] = []
+    for value in np.geomspace(low, high, 4):
+        step = 10 ** max(0, math.floor(math.log10(max(1.0, value))) - 1)
+        tick = step * round(value / step)
+        if low <= tick <= high and (not found or math.log(tick / found[-1]) >= math.log(high / low) / 5):
+            found.append(tick)
+    return found
 
 
 def draw_statistics(images: pd.DataFrame, found: Separability, path: Path) -> None:
@@ -105,7 +123,3 @@ def _finish(figure: Figure, axes: Sequence[Axes], titles: Sequence[str], path: P
     for place in axes[len(titles) :]:
         place.set_axis_off()
     figure.savefig(path, format="png", metadata={"Software": None})
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 16 else f"{name[:15]}…"
