@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -9,13 +11,16 @@ from pydantic import ValidationError
 from maskfold.config import TuningConfig
 from maskfold.oof.store import OofImage
 from maskfold.oof.with_truth import LabelledOof
-from maskfold.pixels.metrics import class_score, mask_areas
+from maskfold.pixels.metrics import class_score, fixed_scores, mask_areas
 from maskfold.rules.applying import apply_rule
-from maskfold.rules.rules import DEFAULT_RULE, SCORE_STEPS, ExpectedRule, HardGate
+from maskfold.rules.expected import LOG_ODDS_ONE, presence_signs
+from maskfold.rules.rules import DEFAULT_RULE, EMPTY_RULE, PRESENCE_SIGNS, SCORE_STEPS, ExpectedRule, HardGate
 from maskfold.tuning.calibration import isotonic, level_counts
 from maskfold.tuning.choice import choose_rule
-from maskfold.tuning.expected import WEIGHTS, ExpectedSearch, limit_tables
+from maskfold.tuning.expected import ExpectedSearch
 from maskfold.tuning.gates import gated
+from maskfold.tuning.limit_tables import WEIGHTS, limit_tables
+from maskfold.tuning.presence import fit_presence
 from maskfold.tuning.search import ClassSearch
 from maskfold.tuning.study import memory_study
 from maskfold.tuning.tables.table_filling import fold_tables
@@ -24,10 +29,11 @@ from support.oof_images import GRID, images
 FOLDS = [images(seed, count=count, class_prob=True) for seed, count in ((51, 4), (52, 7), (53, 6))]
 
 
-def areas_of(labelled, rule):
+def areas_of(labelled, rule, gated=True):
+    probs = [float(image.oof.class_prob[0]) if gated else None for image in labelled]
     return [
-        mask_areas(apply_rule(image.oof.prob[0], rule, float(image.oof.class_prob[0])), image.truth[0])
-        for image in labelled
+        mask_areas(apply_rule(image.oof.prob[0], rule, prob), image.truth[0])
+        for image, prob in zip(labelled, probs, strict=True)
     ]
 
 
@@ -40,7 +46,8 @@ def test_every_cell_is_what_its_rule_scores(metric):
     rng = np.random.default_rng(1)
     [table, *_] = tables_of(metric)
     calibration = (0, *np.sort(rng.integers(0, 2**16, 255)).tolist())
-    found = limit_tables(table, 0, calibration)
+    presence = (LOG_ODDS_ONE // 3, *(LOG_ODDS_ONE // 640 * rng.integers(-3, 4, PRESENCE_SIGNS)).tolist())
+    found = limit_tables(table, 0, calibration, presence)
     score = "dice" if metric == "dice" else "iou"
     for _ in range(40):
         row, gate = int(rng.integers(len(WEIGHTS))), int(rng.integers(0, 33))
@@ -50,9 +57,35 @@ def test_every_cell_is_what_its_rule_scores(metric):
         for levels, place, limits in (
             (found.area, column, {"min_expected_px": int(GRID[column])}),
             (found.score, step, {"min_expected_score": step}),
+            (found.presence, step, {"min_presence": step, "presence": presence}),
         ):
             value = gated(levels, gate).scores()[row, place]
             assert value == class_score(metric, *np.array(areas_of(FOLDS[0], ExpectedRule(**base, **limits))).T)
+
+
+def test_presence_is_fitted_without_the_fold_it_is_applied_to():
+    made = [images(seed, count=24) for seed in (54, 55, 56)]
+    folds = [[without_truth(one) if k % 3 == 0 else one for k, one in enumerate(fold)] for fold in made]
+    tables = [fold_tables(labelled, "dice", GRID, 8, 2, 1) for labelled in folds]
+    rule, score = ExpectedSearch(tables, 0, gated=False).best([0, 1, 2])[-1]
+    assert rule.presence is not None and not rule.min_expected_px and not rule.min_expected_score
+    counts = [level_counts(table, 0) for table in tables]
+    areas = []
+    for fold in range(3):
+        others = [other for other in range(3) if other != fold]
+        calibration = isotonic([counts[other] for other in others])
+        neutral = ExpectedRule(score="dice", calibration=calibration, min_area_px=0)
+        signs, gains = [], []
+        for image in folds[others[0]] + folds[others[1]]:
+            prob, truth = image.oof.prob[0], image.truth[0]
+            if prob.any():  # blank maps have no histogram
+                in_levels = np.bincount(prob.ravel(), minlength=256)[None]
+                signs.append(presence_signs(in_levels, np.array(calibration), "dice")[0])
+                found = mask_areas(apply_rule(prob, neutral), truth)
+                gains.append(int(fixed_scores("dice", *found) - fixed_scores("dice", 0, 0, found[2])))
+        changes = {"calibration": calibration, "presence": fit_presence(np.array(signs), np.array(gains))}
+        areas += areas_of(folds[fold], rule.model_copy(update=changes), gated=False)
+    assert score == class_score("dice", *np.array(areas).T)
 
 
 def test_expected_scores_above_one_count_as_one():
@@ -110,8 +143,18 @@ def test_pooled_dice_has_no_score_of_an_image():
         TuningConfig(rule="expected", metric="pooled_dice")
 
 
-def test_a_class_that_is_never_true_keeps_the_default():
-    blank = [image.__class__(image.oof, 0 * image.truth) for image in FOLDS[0]]
-    tables = [fold_tables(blank, "dice", GRID, 8, 2, 1)] * 2
-    choice = choose_rule(tables, TuningConfig(rule="expected"), 0, memory_study())
-    assert choice.rule == DEFAULT_RULE and choice.without_fold == (DEFAULT_RULE,) * 2
+def test_a_class_that_is_never_true_is_left_empty():
+    for found, rule in ((FOLDS[0], EMPTY_RULE), ([faint(image) for image in FOLDS[0]], DEFAULT_RULE)):
+        blank = [without_truth(image) for image in found]
+        tables = [fold_tables(blank, "dice", GRID, 8, 2, 1)] * 2
+        choice = choose_rule(tables, TuningConfig(rule="expected"), 0, memory_study())
+        assert choice.rule == rule and choice.without_fold == (rule,) * 2
+
+
+def without_truth(image):
+    return replace(image, truth=0 * image.truth)
+
+
+def faint(image):
+    """Below the default's threshold, which then leaves all masks empty too."""
+    return replace(image, oof=replace(image.oof, prob=image.oof.prob // 3))

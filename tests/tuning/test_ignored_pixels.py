@@ -13,7 +13,7 @@ from maskfold.pixels.metrics import PLANES, class_score, mask_areas
 from maskfold.rules.applying import apply_rule
 from maskfold.rules.rules import ComponentRule, ExpectedRule, MaskRule, TripletRule
 from maskfold.tuning.calibration import level_counts
-from maskfold.tuning.expected import WEIGHTS, limit_tables
+from maskfold.tuning.limit_tables import WEIGHTS, limit_tables
 from maskfold.tuning.mask_and_triplet import best_triplets, mask_tables, triplet_table
 from maskfold.tuning.rule_areas import rule_areas
 from maskfold.tuning.tables.score_tables import area_grid, total

@@ -50,8 +50,15 @@ _RULES = ("rules/rules", "rules/applying", "rules/expected")
 _OOF = ("oof/store", "oof/with_truth")
 _TABLES = ("tuning/tables",)
 _CHOICE = (
-    *("tuning/calibration", "tuning/choice", "tuning/expected", "tuning/gates", "tuning/mask_and_triplet"),
-    *("tuning/plateau", "tuning/rule_areas", "tuning/search", "tuning/study"),
+    *("tuning/calibration", "tuning/choice", "tuning/expected", "tuning/gates", "tuning/limit_tables"),
+    *(
+        "tuning/mask_and_triplet",
+        "tuning/plateau",
+        "tuning/presence",
+        "tuning/rule_areas",
+        "tuning/search",
+        "tuning/study",
+    ),
 )
 
 # Artefact -> the folders and modules below maskfold/ whose arithmetic decides its bytes. Everything else that its stage

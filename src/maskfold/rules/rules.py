@@ -13,10 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Threshold = Annotated[int, Field(ge=1, le=255)]
 Pixels = Annotated[int, Field(ge=0)]
 Calibrated = Annotated[int, Field(ge=0, le=2**16)]
+LogOdds = Annotated[int, Field(ge=-(2**42), le=2**42)]  # so that a sum over signs fits 64 bits
 
 CALIBRATED_ONE = 2**16  # a calibrated probability of 1
 WEIGHT_STEPS = 16  # weights of the expected true area are whole numbers of 1/16
-SCORE_STEPS = 1024  # limits of the expected score are whole numbers of 1/1024
+SCORE_STEPS = 1024  # limits of the expected score and of presence are whole numbers of 1/1024
+PRESENCE_SIGNS = 10  # what presence is judged by, see expected.presence_signs
 GATE_STEPS = 32  # gates see the classification probability rounded to a whole number of 1/32
 
 
@@ -100,7 +102,9 @@ class ExpectedRule(_Rule):
     calibration: for each level 0..255 the probability that such a pixel is true, in 1/65536; never falling, 0 at level
     0. score: what is expected; total_weight: how much the expected true area of the image counts, in sixteenths (more:
     larger masks); min_expected_px: empty if fewer true pixels are expected in the image; min_expected_score: empty if
-    even the best mask is expected to score less, in 1/1024; min_area_px: empty if the mask has fewer pixels.
+    even the best mask is expected to score less, in 1/1024; presence: weights of the signs that the mask scores more
+    than none, see `expected.presence_steps`; min_presence: empty if that is less probable, in 1/1024;
+    min_area_px: empty if the mask has fewer pixels.
     Source: Lipton et al. 2014, "Optimal thresholding of classifiers to maximize F1 measure"; Dai and Li 2023, "RankSEG:
     a consistent ranking-based framework for segmentation".
     """
@@ -111,11 +115,15 @@ class ExpectedRule(_Rule):
     total_weight: int = Field(WEIGHT_STEPS, ge=1, le=16 * WEIGHT_STEPS)
     min_expected_px: Pixels = 0
     min_expected_score: int = Field(0, ge=0, le=SCORE_STEPS)
+    presence: tuple[LogOdds, ...] | None = Field(None, min_length=PRESENCE_SIGNS + 1, max_length=PRESENCE_SIGNS + 1)
+    min_presence: int = Field(0, ge=0, le=SCORE_STEPS)
 
     @model_validator(mode="after")
     def _monotone(self) -> ExpectedRule:
         if self.calibration[0] != 0 or any(b < a for a, b in pairwise(self.calibration)):
             raise ValueError("calibration must start with 0 and never fall")
+        if self.min_presence and self.presence is None:
+            raise ValueError("min_presence needs the weights of presence")
         return self
 
 

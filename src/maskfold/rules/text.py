@@ -62,6 +62,8 @@ def _expected_text(rule: ExpectedRule) -> str:
         parts.append(f"≥ {rule.min_expected_px} px expected")
     if rule.min_expected_score:
         parts.append(f"expected score ≥ {rule.min_expected_score / SCORE_STEPS:.2f}")
+    if rule.min_presence:
+        parts.append(f"presence ≥ {rule.min_presence / SCORE_STEPS:.2f}")
     if rule.total_weight != WEIGHT_STEPS:
         parts.append(f"weight {rule.total_weight / WEIGHT_STEPS:.2f}")
     if rule.min_area_px:

@@ -14,6 +14,7 @@ import numpy as np
 from maskfold.config import TuningConfig
 from maskfold.rules.rules import (
     DEFAULT_RULE,
+    EMPTY_RULE,
     GATE_STEPS,
     AnyRule,
     ComponentRule,
@@ -22,8 +23,9 @@ from maskfold.rules.rules import (
     TripletRule,
 )
 from maskfold.rules.tuned import Plateau
-from maskfold.tuning.expected import SCORE_OF_METRIC, ExpectedSearch
+from maskfold.tuning.expected import ExpectedSearch
 from maskfold.tuning.gates import gate_peaks, gated
+from maskfold.tuning.limit_tables import SCORE_OF_METRIC
 from maskfold.tuning.mask_and_triplet import (
     Triplet,
     best_triplets,
@@ -93,13 +95,15 @@ class ClassSearch:
                 candidates += [self._hard_gate(kind, folds) for kind in self.tables]
             if self._expected is not None:
                 candidates += [Candidate(rule, score, score) for rule, score in self._expected.best(folds)]
-            found.append(candidates or [self._default(folds)])
+            found.append(candidates or [self._nothing_true(folds)])
         return found
 
-    def _default(self, folds: Sequence[int]) -> Candidate:
-        """The default rule, where no other can be fitted."""
+    def _nothing_true(self, folds: Sequence[int]) -> Candidate:
+        """What is left where no pixel of these folds is true: always empty, or the default where that is as good."""
         table = total([self.fold_tables[fold].table(self.class_index) for fold in folds])
         score = table.at(DEFAULT_RULE.threshold, DEFAULT_RULE.min_area_px)
+        if table.all_empty() > score:
+            return Candidate(EMPTY_RULE, table.all_empty(), table.all_empty())
         return Candidate(DEFAULT_RULE, score, score)
 
     def rule(self, kind: str, threshold: int, column: int) -> ComponentRule | MaskRule:
