@@ -141,7 +141,7 @@ def rankseg_scores(
 
 def run(options: Options, bench: Bench) -> None:
     """Measure, print the table, and check that a choice among all rules is not worse than the fixed ones."""
-    folds, tuning, largest_px = _run_folds(options) if options.config else _simulated(options)
+    folds, tuning, largest_px = measured_images(options)
     tables = class_tables(folds, tuning, largest_px, bench.folder)
     found, of_image, seconds = held_out_scores(folds, tables, tuning, largest_px)
     ranked = rankseg_scores(folds, tables, tuning.metric)
@@ -166,6 +166,11 @@ def run(options: Options, bench: Bench) -> None:
     chosen = names.index("auto or expected")
     margin = gains[:, chosen].mean() + errors[chosen]
     bench.claim("auto or expected, chosen honestly, minus auto, plus one standard error", margin, "≥", 0.0)
+
+
+def measured_images(options: Options) -> tuple[list[Images], TuningConfig, int]:
+    """The folds to measure on, how they are tuned, and the pixels of the largest map."""
+    return _run_folds(options) if options.config else _simulated(options)
 
 
 def _simulated(options: Options) -> tuple[list[Images], TuningConfig, int]:
