@@ -40,6 +40,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--order", choices=orders, default="column", help="pixel order of --labels, see data.order")
     parser.add_argument("--several-rows", choices=["refuse", "union"], default="refuse", help="of one image and class")
     parser.add_argument("--empty-token", default="", metavar="TEXT", help="what --labels writes for an empty mask")
+    parser.add_argument("--ignore-class", metavar="NAME", help="class of --labels that marks pixels nobody labelled")
     args = parser.parse_args()
     for key, value in (("tuning.rule", args.rule), ("tuning.metric", args.metric), ("seed", args.seed)):
         args.overrides += [[f"{key}={value}"]] if value is not None else []
@@ -58,7 +59,7 @@ def main() -> None:
         return
     if args.labels is not None:
         options = ("--order relative", "--empty-token=", "--several-rows union")
-        rules = RowRules(args.order, args.empty_token, args.several_rows, *options)
+        rules = RowRules(args.order, args.empty_token, args.several_rows, *options, args.ignore_class)
         competition, source = labelled_competition(args.labels, args.oof, rules)
     else:
         competition = open_competition(config.data, on_bad_image=args.on_bad_image)

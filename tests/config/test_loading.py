@@ -78,7 +78,7 @@ def test_a_misspelt_key_of_the_data_section_knows_its_format(write):
         ),
         ("{root: x, class_names: [a]}", "data.format: required; one of rle_csv, mask_folders"),
         ("{format: coco, root: x, class_names: [a], train_jsn: y}", "did you mean data.train_json?"),
-        ("{format: auto, root: x, order: row}", "data.order: unknown key; valid keys: class_names"),
+        ("{format: auto, root: x, ordr: row}", "ordr: unknown key; did you mean data.order?"),
         ("{format: rle_csv, root: x, class_names: [a], columns: {img: y}}", "data.columns.img: unknown key"),
         (
             "{format: rle_csv, root: x, class_names: [a, b], columns: {image: i, rle: r}}",

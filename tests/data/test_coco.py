@@ -342,3 +342,25 @@ def test_a_root_category_without_annotations_is_left_out(tmp_path):
     index = read_coco(tmp_path / "train.json")
     assert (index.categories, index.roots) == (("cells", "cell"), ("cells",))
     assert read_coco(tmp_path / "train.json").roots == ("cells",)  # from the cache too
+
+
+def test_a_category_given_twice_hides_no_other_problem(root):
+    content = coco(categories=[{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}, {"id": 3, "name": "dog"}])
+    content["images"].append({"id": 10, "file_name": "missing.png", "height": 5, "width": 5})
+    write(root, content)
+    cv2.imwrite(str(root / "train/images/more.png"), np.zeros((8, 10, 3), np.uint8))
+    cv2.imwrite(str(root / "train/images/a.png"), np.zeros((9, 10, 3), np.uint8))
+    told = problems_of(root)
+    assert "categories 2, 3 are all called 'dog'" in told
+    assert "there is no image 'missing.png'" in told
+    assert "a.png: is 9x10 px (height x width), but coco_annotations.json says 8x10" in told
+
+
+@pytest.mark.parametrize("folder", ["valid/images", "train", "elsewhere"])
+def test_a_missing_image_that_lies_in_another_folder_is_pointed_at(root, folder):
+    content = coco()
+    content["images"].append({"id": 10, "file_name": "lost.png", "height": 8, "width": 10})
+    write(root, content)
+    (root / folder).mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(root / folder / "lost.png"), np.zeros((8, 10, 3), np.uint8))
+    assert f"no image 'lost.png' in {root / 'train/images'}; it lies in {root / folder}" in problems_of(root)

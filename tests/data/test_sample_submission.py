@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from maskfold.data.sample_submission import Roles, csv_roles, image_and_class, read_sample_file
+from maskfold.data.sample_submission import Roles, csv_roles, image_and_class, read_sample_file, sample_in
 from maskfold.errors import DataError
 
 
@@ -76,3 +76,16 @@ def test_every_row_that_does_not_fit_is_named(tmp_path):
 def test_a_header_of_another_kind_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"row 1: found the header id,kind,rle; expected"):
         sample(tmp_path, "id,kind,rle\na,cow,\nb,cow,\n")
+
+
+def test_one_file_is_called_a_sample_submission(tmp_path):
+    (tmp_path / "train.csv").touch()
+    assert sample_in(tmp_path) is None
+    (tmp_path / "train_sample.json").touch()  # a sample of the labels
+    assert sample_in(tmp_path) is None
+    (tmp_path / "sample.csv").touch()
+    assert sample_in(tmp_path) == "sample.csv"
+    (tmp_path / "sampleSubmission.csv").touch()
+    assert sample_in(tmp_path) == "sampleSubmission.csv"
+    (tmp_path / "sample_submission.csv").touch()
+    assert sample_in(tmp_path) is None

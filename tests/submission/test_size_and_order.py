@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from maskfold.config import Experiment, RleCsvData, SubmissionConfig
+from maskfold.errors import DataError
 from maskfold.inference.predict import Prediction
-from maskfold.pixels.rle import decode
+from maskfold.pixels.rle import decode, encode, relative_runs
 from maskfold.rules.rules import ComponentRule
 from maskfold.submission.checking import check_submission
 from maskfold.submission.form import submission_form
@@ -95,3 +96,23 @@ def test_nothing_is_said_of_the_masks_of_a_file_that_cannot_be_read(tiny_competi
         told = capsys.readouterr().out
         assert "every mask is empty" not in told
         assert f"not compared: {tmp_path / name} cannot be read whole" in told
+
+
+@pytest.mark.parametrize("order", ["column", "row", "relative"])
+def test_the_order_of_the_sample_file_is_the_one_to_write(competition, order, tmp_path):
+    mask = np.zeros((8, 12), np.uint8)
+    mask[2:6, 3:9] = 1
+    runs = relative_runs(encode(mask)) if order == "relative" else encode(mask, order)
+    path = tmp_path / "sample.csv"
+    names = competition.test["image_id"].tolist()
+    path.write_text("id,rle\n" + "".join(f"{name},{runs}\n" for name in names))
+    with_sample = dataclasses.replace(competition, sample_submission=path)
+    for stated in ("column", "row"):
+        config = SubmissionConfig(layout="image", order=stated)
+        if stated == order:
+            assert submission_form(with_sample, config).sample.columns == ("id", "rle")
+        else:
+            with pytest.raises(DataError, match=rf"of order {order}, but .*set submission.order: {order}"):
+                submission_form(with_sample, config)
+    path.write_text("id,rle\n" + "".join(f"{name},1 1\n" for name in names))  # a placeholder shows no order
+    submission_form(with_sample, SubmissionConfig(layout="image", order="row"))

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Collection
 
 from maskfold.data.competition import Competition
 from maskfold.errors import DataError
+
+_VOID = re.compile(r"ignored?|void|dont_?care|uncertain")
+
+
+def is_void_name(name: str) -> bool:
+    """Whether a folder, column or class is called like pixels that nobody labelled: ignore, void_masks, dont care."""
+    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)
+    pairs = ["".join(pair) for pair in itertools.pairwise(words)]
+    return any(_VOID.fullmatch(word.lower()) for word in (*words, *pairs))
+
 
 NOTHING_LABELLED = (
     "all of its pixels are ignored, so it has no score; name it in a csv with the column image_id, and set "

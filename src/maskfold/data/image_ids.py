@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Collection, Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from maskfold.data.images.files import list_images, scan_images
 from maskfold.data.images.suffixes import without_image_suffix
@@ -14,6 +15,7 @@ from maskfold.errors import SHOWN_PROBLEMS, DataError
 HINTED = SHOWN_PROBLEMS  # a hint looks through all names, so problems that are not shown get none
 
 
+_DEPTH = 3  # folders below the root in which a missing file is looked for
 _SAME = {".jpeg": ".jpg", ".tiff": ".tif"}
 
 
@@ -81,6 +83,23 @@ def nearest_name(name: str, known: Collection[str]) -> str:
         return ""
     composed = [unicodedata.normalize("NFC", text) for text in (name, near)]
     return f"; there is {near!r}" + (", whose accents are coded in another way" if composed[0] == composed[1] else "")
+
+
+def lies_elsewhere(root: Path, name: str) -> str:
+    """A hint at a file of this name in some folder of the competition, up to three folders deep; or ""."""
+    wanted, folders = PurePosixPath(name.replace("\\", "/")).name, [root]
+    for _ in range(_DEPTH + 1):
+        found = next((folder for folder in folders if os.path.isfile(folder / wanted)), None)  # noqa: PTH113  # any name
+        if found is not None:
+            return f"; it lies in {found}"
+        folders = [inner for folder in folders for inner in _folders(folder)]
+    return ""
+
+
+def _folders(place: Path) -> list[Path]:
+    """The visible folders in one, sorted."""
+    with os.scandir(place) as entries:
+        return sorted(Path(entry) for entry in entries if entry.is_dir() and not entry.name.startswith("."))
 
 
 def _folded(name: str) -> str:

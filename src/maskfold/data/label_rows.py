@@ -14,7 +14,7 @@ from typing import Literal
 
 from maskfold.config import RleColumns
 from maskfold.data.csv_files import header_of, read_csv
-from maskfold.data.image_ids import HINTED, nearest_name
+from maskfold.data.image_ids import HINTED, lies_elsewhere, nearest_name
 from maskfold.data.problems import Problems
 from maskfold.pixels.rle import RleError, absolute_runs, parse_runs
 
@@ -40,7 +40,8 @@ class RowRules:
     """How the rows of a label csv are read.
 
     order: of the run lengths; relative ones are column-major, each start counted from the end of the run before;
-    empty_token: means an empty mask, as a blank does; several_rows: of one image and class. The options are what
+    empty_token: means an empty mask, as a blank does; several_rows: of one image and class; ignore_class: its
+    masks are pixels that nobody labelled. The options are what
     messages call the settings that change them.
     """
 
@@ -50,6 +51,7 @@ class RowRules:
     order_option: str = "data.order: relative"
     token_option: str = "data.empty_token: "
     union_option: str = "data.several_rows: union"
+    ignore_class: str | None = None
 
 
 def read_label_rows(
@@ -130,7 +132,7 @@ def usable_rows(
         if not text and not row.class_name:
             continue
         place = f"{path}, row {row.number}:"
-        if row.class_name not in class_names:
+        if row.class_name not in (*class_names, rules.ignore_class):
             several = "" if row.class_name else f" (of {row.image_id!r}, which may be split in several ways or in none)"
             known = ", ".join(class_names)
             problems.append(f"{place} unknown class {row.class_name!r}{several}; data.class_names has {known}")
@@ -149,7 +151,7 @@ def usable_rows(
             fix = _fix(text, pixels, rules)
             problems.append(f"{place} bad run lengths of {row.image_id!r}, class {row.class_name}: {error}{fix}")
             continue
-        if absolute and row.class_name in class_names:
+        if absolute and row.class_name in (*class_names, rules.ignore_class):
             good.append(replace(row, rle=absolute))
     return good
 
@@ -188,7 +190,8 @@ def unknown_images(path: Path, rows: Sequence[LabelRow], train: Collection[str])
         elif _climbs(row.image_id):
             problems.append(f"{place} image id {row.image_id!r} leads out of its folder")
         elif train and row.image_id not in train:
-            near = nearest_name(row.image_id, train) if len(problems) < HINTED else ""
+            hinted = len(problems) < HINTED
+            near = (nearest_name(row.image_id, train) or lies_elsewhere(path.parent, row.image_id)) if hinted else ""
             problems.append(f"{place} there is no training image {row.image_id!r}{near}")
     return problems
 

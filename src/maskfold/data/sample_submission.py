@@ -49,6 +49,17 @@ class Roles(NamedTuple):
     rle_column: str
 
 
+def sample_in(root: Path) -> str | None:
+    """The one csv or json in a folder that is called a sample submission; None where there are none or several.
+
+    Of several files that have sample in their names, those count that have submission in it too.
+    """
+    suffixes = (".csv", ".json")
+    named = [path.name for path in root.iterdir() if path.suffix.lower() in suffixes and "sample" in path.stem.lower()]
+    found = [name for name in named if "submi" in name.lower()] or [n for n in named if n.lower().endswith(".csv")]
+    return found[0] if len(found) == 1 else None
+
+
 EXPECTED = "image, class and run lengths (ImageId,ClassId,EncodedPixels), or ImageId_ClassId,EncodedPixels, or id,rle"
 
 

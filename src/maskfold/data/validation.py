@@ -20,7 +20,7 @@ from maskfold.data.images.files import (
 from maskfold.data.images.headers import read_declared
 from maskfold.data.images.orientation import orientations
 from maskfold.data.problems import Problems
-from maskfold.data.sample_submission import read_sample_file
+from maskfold.data.sample_submission import read_sample_file, sample_in
 from maskfold.errors import DataError
 
 _EMPTY_HINT = "; to give such test images empty masks, use --on-bad-image empty"
@@ -97,11 +97,16 @@ def _declared_size(path: Path) -> tuple[int, int] | None:
 def check_sample(
     root: Path, name: str | None, class_names: Sequence[str], test: Mapping[str, Path], problems: Problems
 ) -> Path | None:
-    """The competition's sample submission, checked against the test images; None where the config names none."""
-    if name is None:
+    """The competition's sample submission, checked against the test images; None where there is none."""
+    found = sample_in(root) if name == "auto" and test else None if name == "auto" else name
+    if found is None:
         return None
-    problems.attempt(lambda: read_sample_file(root / name, class_names, test), None)
-    return root / name
+    wrong = Problems()
+    wrong.attempt(lambda: read_sample_file(root / found, class_names, test), None)
+    if name == "auto" and wrong:
+        wrong[0] += f" ({found} is called like a sample submission; data.sample_submission: null leaves it out)"
+    problems += wrong
+    return root / found
 
 
 def checked_groups(

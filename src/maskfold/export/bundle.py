@@ -127,12 +127,17 @@ def _write_lines(path: Path, lines: list[str]) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def _sample_name(sample: str | None) -> str:
+    """What the sample file is called, or its usual name where the config does not say it."""
+    return "sample_submission.csv" if sample in (None, "auto") else Path(str(sample)).name
+
+
 def _write_templates(part: Path, config: Config, half: bool) -> None:
     """predict.py, README.txt and the notebook, which looks for the folders by the names they have in the config."""
     shutil.copyfile(_TEMPLATES / "predict.py", part / "predict.py")
     places = {
         "IMAGES_NAME": Path(getattr(config.data, "test_images", None) or "test_images").name,
-        "SAMPLE_NAME": Path(getattr(config.data, "sample_submission", None) or "sample_submission.csv").name,
+        "SAMPLE_NAME": _sample_name(getattr(config.data, "sample_submission", None)),
         "BUNDLE_NAME": config.name,
         "PYTHON_VERSION": ".".join(platform.python_version_tuple()[:2]),
         "PRECISION_NOTE": f"Note: {HALF_NOTE}." if half else "The weights are in full precision.",

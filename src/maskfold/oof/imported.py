@@ -15,14 +15,14 @@ from maskfold.artefacts.paths import RunPaths, display
 from maskfold.artefacts.provenance import Provenance, forget
 from maskfold.config import Config, FoldsConfig
 from maskfold.data.competition import Competition
-from maskfold.data.formats.rle_csv import RleMasks
+from maskfold.data.formats.rle_csv import masks_of_rows
+from maskfold.data.ignored import is_void_name
 from maskfold.data.images.suffixes import SUFFIXES, without_image_suffix
-from maskfold.data.label_rows import RowRules, joined, read_label_rows, usable_rows
+from maskfold.data.label_rows import RowRules, read_label_rows, usable_rows
 from maskfold.data.problems import Problems
 from maskfold.errors import DataError
 from maskfold.oof.sources import MAP_SUFFIXES, Source, open_source
 from maskfold.oof.store import OofWriter
-from maskfold.pixels.rle import Order
 
 
 def labelled_competition(labels: Path, source: Path, rules: RowRules) -> tuple[Competition, Source]:
@@ -31,12 +31,21 @@ def labelled_competition(labels: Path, source: Path, rules: RowRules) -> tuple[C
     Classes are those of the csv, in order. Raises DataError with what is wrong with either.
     """
     rows = read_label_rows(labels, known=_names_in(source))
-    class_names = tuple(sorted({row.class_name for row in rows} - {""}, key=lambda name: (len(name), name)))
+    named = {row.class_name for row in rows} - {""}
+    if rules.ignore_class is not None and rules.ignore_class not in named:
+        raise DataError([f"{labels}: no row is of class {rules.ignore_class!r}; it has {', '.join(sorted(named))}"])
+    class_names = tuple(sorted(named - {rules.ignore_class}, key=lambda name: (len(name), name)))
     if not class_names:
         raise DataError([f"{labels}: no rows, so no classes"])
+    problems = Problems()
+    problems += [
+        f"{labels}: the class {name!r} may be the pixels that nobody labelled; if so, give --ignore-class {name}, else "
+        "call it something else"
+        for name in class_names
+        if is_void_name(name)
+    ]
     opened = open_source(source, class_names, [row.image_id for row in rows])
     sizes = opened.sizes()
-    problems = Problems()
     problems += [
         f"{labels}, row {row.number}: image {row.image_id!r} is not in the OOF"
         for row in rows
@@ -47,10 +56,12 @@ def labelled_competition(labels: Path, source: Path, rules: RowRules) -> tuple[C
     table = pd.DataFrame(
         [(name, "", *size) for name, size in sizes.items()], columns=["image_id", "path", "height", "width"]
     )
-    order: Order = "row" if rules.order == "row" else "column"
-    masks = RleMasks(joined(usable, class_names), sizes, len(class_names), order)
-    reading = json.dumps({"order": rules.order, "empty_token": rules.empty_token, "several_rows": rules.several_rows})
-    return Competition(class_names, table, table.iloc[:0], masks, (labels,), reading=reading), opened
+    masks, ignored = masks_of_rows(usable, class_names, sizes, rules)
+    settings = {"order": rules.order, "empty_token": rules.empty_token, "several_rows": rules.several_rows}
+    settings |= {} if rules.ignore_class is None else {"ignore_class": rules.ignore_class}
+    reading = json.dumps(settings)
+    competition = Competition(class_names, table, table.iloc[:0], masks, (labels,), reading=reading, ignored=ignored)
+    return competition, opened
 
 
 def _names_in(source: Path) -> set[str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from maskfold.config import SubmissionConfig
 from maskfold.data.competition import Competition
 from maskfold.data.images.naming import image_names
+from maskfold.data.sample_order import sample_order
 from maskfold.data.sample_submission import SampleFile, read_sample_file
 from maskfold.errors import DataError
 from maskfold.submission.rle_store import MaskKey, RleStore
@@ -57,7 +59,9 @@ def submission_form(competition: Competition, config: SubmissionConfig) -> Submi
     """
     sample = _sample(competition, config)
     classes = len(competition.class_names)
-    problems = []
+    sizes = competition.test_sizes()
+    sizes = sizes if config.size is None else dict.fromkeys(sizes, config.size)
+    problems = _order_problems(competition.sample_submission, sample, sizes, config)
     if sample.layout == "image" and classes != 1:
         problems.append(f"submission.layout image has no room for {classes} classes")
     if sample.layout == "coco_json":
@@ -67,9 +71,18 @@ def submission_form(competition: Competition, config: SubmissionConfig) -> Submi
         problems.append(f"submission.image_names {config.image_names}: two test images get the same name")
     if problems:
         raise DataError(problems)
-    sizes = competition.test_sizes()
-    sizes = sizes if config.size is None else dict.fromkeys(sizes, config.size)
     return SubmissionForm(sample, competition.class_names, sizes, config)
+
+
+def _order_problems(
+    file: Path | None, sample: SampleFile, sizes: Mapping[str, tuple[int, int]], config: SubmissionConfig
+) -> list[str]:
+    """What is wrong where the run lengths in the sample file are clearly in another order than `submission.order`."""
+    shown = None if file is None else sample_order(file, sample, sizes)
+    if shown in (None, config.order) or (config.order == "relative" and shown != "relative"):
+        return []
+    fix = f"set submission.order: {shown}"
+    return [f"{file}: its run lengths are those of order {shown}, but submission.order is {config.order}; {fix}"]
 
 
 def _sample(competition: Competition, config: SubmissionConfig) -> SampleFile:

@@ -7,7 +7,7 @@ import pytest
 
 from maskfold.config import MaskFoldersData, RleCsvData
 from maskfold.data.competition import Competition
-from maskfold.planning.choices.submission import choose_submission, sample_in
+from maskfold.planning.choices.submission import choose_submission
 from maskfold.planning.draft import Draft
 
 
@@ -75,12 +75,3 @@ def test_without_a_sample_the_columns_are_those_of_the_labels(tmp_path):
 def test_no_test_images_no_submission(tmp_path, capsys):
     assert chosen(tmp_path, MASKS, tests=())[0] == {}
     assert "no submission" in capsys.readouterr().out
-
-
-def test_one_file_is_called_a_sample_submission(tmp_path):
-    (tmp_path / "train.csv").touch()
-    assert sample_in(tmp_path) is None
-    (tmp_path / "sampleSubmission.csv").touch()
-    assert sample_in(tmp_path) == "sampleSubmission.csv"
-    (tmp_path / "sample_submission.csv").touch()
-    assert sample_in(tmp_path) is None

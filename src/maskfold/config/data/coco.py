@@ -42,6 +42,10 @@ class CocoData(LabelledData):
     """Annotations of classes with iscrowd 1. `use`: part of the masks. `background`: left out. `ignore`: their pixels,
     unless another annotation shows them, count as not labelled (see `ignore_masks`)."""
 
+    ignore_class: str | None = None
+    """Category whose annotations are pixels that nobody labelled, unless another annotation shows them (see
+    `ignore_masks`). null: none."""
+
     unlisted_images: Literal["refuse", "ignore", "empty"] = "refuse"
     """Files in the folder that the json does not list: an error, left out, or empty images."""
 
@@ -50,6 +54,8 @@ class CocoData(LabelledData):
         unknown = sorted(set(self.merge) - set(self.class_names))
         if unknown:
             raise ValueError(f"merge: {', '.join(unknown)} not in class_names, {list(self.class_names)}")
+        if self.ignore_class in self.class_names:
+            raise ValueError(f"ignore_class: {self.ignore_class!r} is in class_names too")
         if (self.valid_images is None) != (self.valid_json is None):
             raise ValueError("valid_images and valid_json: give both or neither")
         return self

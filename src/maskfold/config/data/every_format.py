@@ -55,9 +55,9 @@ class LabelledData(AnyData):
     class_names: tuple[str, ...] = Field(min_length=1)
     """Names of the classes, in order."""
 
-    sample_submission: str | None = None
-    """The competition's sample submission: csv, json or a folder of masks. null: none; `submission` then says what to
-    write."""
+    sample_submission: str | None = "auto"
+    """The competition's sample submission, a csv or json. `auto`: the one file in `root` that is called so, if there is
+    one. null: none; `submission` then says what to write."""
 
     groups_csv: str | None = None
     """A csv with the columns ImageId and GroupId: images of one group (of one object, say) stay in one fold. null:

@@ -66,8 +66,8 @@ class RleCsvData(LabelledData):
     """Folder of the test images. null: none."""
 
     sample_submission: str | None = "sample_submission.csv"
-    """The competition's sample submission: csv, json or a folder of masks. null: none; `submission` then says what to
-    write."""
+    """The competition's sample submission, a csv or json. `auto`: the one file in `root` that is called so, if there is
+    one. null: none; `submission` then says what to write."""
 
     columns: RleColumns | None = None
     """Names of the columns. null: ImageId_ClassId,EncodedPixels or ImageId,ClassId,EncodedPixels (Severstal)."""
@@ -79,15 +79,20 @@ class RleCsvData(LabelledData):
     empty_token: str = ""
     """Text that means an empty mask, like a blank field."""
 
+    ignore_class: str | None = None
+    """Class of the csv whose masks are pixels that nobody labelled (see `ignore_masks`). null: none."""
+
     several_rows: Literal["refuse", "union"] = "refuse"
     """Several rows of one image and class: an error, or parts of one mask (one object a row)."""
 
     @model_validator(mode="after")
     def _columns_fit_the_classes(self) -> RleCsvData:
         columns = self.columns
+        if self.ignore_class in self.class_names:
+            raise ValueError(f"ignore_class: {self.ignore_class!r} is in class_names too")
         if columns is None:
             return self
-        if columns.rle_of is not None and set(columns.rle_of) != set(self.class_names):
+        if columns.rle_of is not None and set(columns.rle_of) - {self.ignore_class} != set(self.class_names):
             raise ValueError(f"columns.rle_of: must name a column for each of class_names, {list(self.class_names)}")
         if columns.names == (columns.image, columns.rle) and len(self.class_names) > 1:
             raise ValueError("columns: several classes need class_name, image_class or rle_of")

@@ -14,7 +14,7 @@ from maskfold.data.competition import Competition, OnBadImage
 from maskfold.data.formats.coco_index import CocoIndex, read_coco
 from maskfold.data.formats.coco_segments import draw_segments
 from maskfold.data.formats.json_stream import read_item
-from maskfold.data.image_ids import HINTED, images_by_id, list_names, nearest_name
+from maskfold.data.image_ids import HINTED, images_by_id, lies_elsewhere, list_names, nearest_name
 from maskfold.data.images.files import ImageHeader, image_table
 from maskfold.data.images.orientation import swapped_hint
 from maskfold.data.problems import (
@@ -125,7 +125,7 @@ def open_coco(data: CocoData, on_bad_image: OnBadImage = "strict", problems: Pro
         reading=reading_of(data),
         sample_submission=sample,
         unreadable=unreadable,
-        ignored=masks.ignored if data.crowd == "ignore" else None,
+        ignored=masks.ignored if data.crowd == "ignore" or data.ignore_class is not None else None,
     )
 
 
@@ -134,8 +134,10 @@ class _Split:
 
     def __init__(self, json: Path, folder: Path, data: CocoData, problems: Problems) -> None:
         self.json, self.folder = json, folder
-        tolerated = problems if problems.tolerated else None
-        self.index = problems.attempt(lambda: read_coco(json, tolerated), None) or CocoIndex.blank(json)
+        # What is wrong in the json hides nothing that is wrong with the images.
+        found = Problems(tolerated=True)
+        self.index = found.attempt(lambda: read_coco(json, found), None) or CocoIndex.blank(json)
+        problems += found
         files = _files(folder, self.index.file_names, problems)
         self.images: dict[str, Path] = {}
         self.rows: dict[str, int] = {}
@@ -145,7 +147,7 @@ class _Split:
         self.classes = problems.attempt(lambda: class_of_annotation(self.index, data), self.classes)
         listed: dict[Path, str] = {}
         for row, name in enumerate(self.index.file_names):
-            path = files.get(name) or _inside(folder, name, files, problems, json)
+            path = files.get(name) or _inside(folder, name, files, problems, json, data_root(data.root))
             if path is None:
                 continue
             other = listed.setdefault(path, name)
@@ -159,7 +161,7 @@ class _Split:
             self.images |= {path.relative_to(folder).as_posix(): path for path in unlisted}
         elif data.unlisted_images == "ignore":
             problems.unused += unlisted
-        elif data.unlisted_images == "refuse":
+        elif not found or problems.tolerated:  # else the json's own problems may be why they are not named
             problems += [
                 f"{path}: {json.name} does not name it; set data.unlisted_images: ignore to leave such images out, or "
                 "empty if their masks are empty"
@@ -203,7 +205,9 @@ def _climbs(name: str) -> bool:
     return parts.is_absolute() or ".." in parts.parts or ":" in str(parts).partition("/")[0]
 
 
-def _inside(folder: Path, name: str, files: Mapping[str, Path], problems: Problems, json: Path) -> Path | None:
+def _inside(
+    folder: Path, name: str, files: Mapping[str, Path], problems: Problems, json: Path, root: Path
+) -> Path | None:
     """The file of an image whose name in the json is a path: that path within the folder, or its last part there.
 
     None with a problem where there is neither.
@@ -216,7 +220,7 @@ def _inside(folder: Path, name: str, files: Mapping[str, Path], problems: Proble
     if _climbs(name):
         problems.append(f"{json}: the image {name!r} leads out of {folder}, which holds no {parts.name}")
         return None
-    near = nearest_name(name, files) if len(problems) < HINTED else ""
+    near = (nearest_name(name, files) or lies_elsewhere(root, name)) if len(problems) < HINTED else ""
     problems.append(f"{json}: there is no image {name!r} in {folder}{near}")
     return None
 
@@ -230,10 +234,13 @@ def class_of_annotation(index: CocoIndex, data: CocoData) -> np.ndarray:
     class_of = np.full(max(1, len(index.categories)), _NONE, dtype=np.int16)
     for class_index, class_name in enumerate(data.class_names):
         wanted = data.merge.get(class_name, (class_name,))
-        for name in index.categories if wanted == "all" else wanted:
+        every = [name for name in index.categories if name != data.ignore_class]
+        for name in every if wanted == "all" else wanted:
             if name not in index.categories:
                 near = difflib.get_close_matches(name, index.categories, n=1)
                 hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, index.categories))}"
+                if len(data.class_names) == 1 and not near and not data.merge:
+                    hint += f"; to make one class of all, set data.merge: {{{class_name}: all}}"
                 problems.append(f"{index.path}: there is no category {name!r}; {hint}")
                 continue
             place = index.categories.index(name)
@@ -241,10 +248,15 @@ def class_of_annotation(index: CocoIndex, data: CocoData) -> np.ndarray:
                 other = data.class_names[class_of[place]]
                 problems.append(f"{index.path}: category {name!r} belongs to the classes {other} and {class_name}")
             class_of[place] = class_index
+    if data.ignore_class is not None and data.ignore_class in index.categories:
+        class_of[index.categories.index(data.ignore_class)] = _IGNORED
+    elif data.ignore_class is not None:
+        known = ", ".join(map(repr, index.categories))
+        problems.append(f"{index.path}: there is no category {data.ignore_class!r} (data.ignore_class); it has {known}")
     if problems:
         raise DataError(problems)
     classes: np.ndarray = class_of[index.category]
     if data.crowd == "use":
         return classes
     crowd = np.where(classes == _NONE, np.int16(_NONE), np.int16(_IGNORED if data.crowd == "ignore" else _NONE))
-    return np.where(index.crowd, crowd, classes)
+    return np.where(index.crowd & (classes != _IGNORED), crowd, classes)

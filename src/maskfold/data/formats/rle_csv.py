@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from maskfold.config import RleCsvData
-from maskfold.data.competition import Competition, OnBadImage
+from maskfold.data.competition import Competition, IgnoredSource, MaskSource, OnBadImage
+from maskfold.data.formats.ignore_masks import LabelledMasks
 from maskfold.data.image_ids import images_by_id, list_names
 from maskfold.data.images.files import image_table
 from maskfold.data.images.naming import name_in_folder
@@ -17,6 +19,11 @@ from maskfold.data.label_rows import LabelRow, RowRules, joined, read_label_rows
 from maskfold.data.problems import Problems, data_root, reading_of
 from maskfold.data.validation import check_files, check_sample, checked_groups, readable
 from maskfold.pixels.rle import Order, decode
+from maskfold.pixels.run_order import edges_by_order
+
+_LOOKED_AT = 60  # masks whose edges show the order
+_FEWEST = 3  # masks
+_CERTAIN = 2.5  # times as many edges in the order of the config
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,49 @@ class RleMasks:
         return masks
 
 
+def order_problem(path: Path, masks: Sequence[tuple[str, int, int]], data: RleCsvData) -> list[str]:
+    """What is wrong where the masks are clearly torn apart in `data.order` and whole in the other order.
+
+    masks: absolute run lengths with height and width in px; some of them are looked at. In square images both orders
+    look alike, and nothing is said.
+    """
+    edges = edges_by_order(masks[:: max(1, len(masks) // _LOOKED_AT)])
+    stated = "row" if data.order == "row" else "column"
+    clear = edges.clearer(_CERTAIN)
+    if clear in (None, stated) or len(masks) < _FEWEST:
+        return []
+    return [
+        f"{path}: read with data.order: {data.order}, the masks are torn apart ({getattr(edges, stated)} edges, and "
+        f"{getattr(edges, clear)} in the other order); set data.order: {clear}"
+    ]
+
+
+@dataclass(frozen=True)
+class OneClass:
+    """The mask of the one class that masks have; picklable."""
+
+    masks: RleMasks
+
+    def __call__(self, image_id: str) -> np.ndarray:
+        """(H, W) uint8 in {0, 1} of a training image; KeyError for any other."""
+        plane: np.ndarray = self.masks(image_id)[0]
+        return plane
+
+
+def masks_of_rows(
+    rows: Sequence[LabelRow], class_names: Sequence[str], sizes: Mapping[str, tuple[int, int]], rules: RowRules
+) -> tuple[MaskSource, IgnoredSource | None]:
+    """The masks of usable rows, and the pixels that rows of `rules.ignore_class` name; None without such a class."""
+    order: Order = "row" if rules.order == "row" else "column"
+    void = [row for row in rows if row.class_name == rules.ignore_class]
+    labelled = [row for row in rows if row.class_name != rules.ignore_class]
+    masks = RleMasks(joined(labelled, class_names), sizes, len(class_names), order)
+    if rules.ignore_class is None:
+        return masks, None
+    ignored = OneClass(RleMasks(joined(void, [rules.ignore_class]), sizes, 1, order))
+    return LabelledMasks(masks, ignored), ignored
+
+
 def open_rle_csv(
     data: RleCsvData, on_bad_image: OnBadImage = "strict", problems: Problems | None = None
 ) -> Competition:
@@ -59,22 +109,25 @@ def open_rle_csv(
     headers, unreadable = check_files(train.values(), test, data, on_bad_image, problems)
     problems += unknown_images(csv_path, rows, train)
     sizes = {image_id: headers[path][:2] for image_id, path in train.items() if path in headers}
-    rules = RowRules(data.order, data.empty_token, data.several_rows)
+    rules = RowRules(data.order, data.empty_token, data.several_rows, ignore_class=data.ignore_class)
     rows = usable_rows(csv_path, rows, data.class_names, sizes, rules, problems)
+    shown = [(row.rle, *sizes[row.image_id]) for row in rows if row.image_id in sizes]
+    problems += order_problem(csv_path, shown, data)
     groups = checked_groups(root, data.groups_csv, train, problems)
     sample = check_sample(root, data.sample_submission, data.class_names, test, problems)
     problems.raise_any()
     train, test = readable(train, headers), readable(test, headers)
-    order: Order = "row" if data.order == "row" else "column"
+    masks, ignored = masks_of_rows(rows, data.class_names, sizes, rules)
     return Competition(
         class_names=data.class_names,
         train=image_table(train, headers, groups or None),
         test=image_table(test, headers),
-        masks=RleMasks(joined(rows, data.class_names), sizes, len(data.class_names), order),
+        masks=masks,
         label_files=(csv_path,) if data.groups_csv is None else (csv_path, root / data.groups_csv),
         reading=reading_of(data),
         sample_submission=sample,
         unreadable=unreadable,
+        ignored=ignored,
     )
 
 
@@ -84,5 +137,6 @@ def _rows_of(data: RleCsvData, problems: Problems) -> list[LabelRow]:
     names = list_names(root / data.train_images)
     known = {*names, *map(without_image_suffix, names)}
     known |= {f"{data.train_images}/{name}" for name in known}
-    rows = read_label_rows(root / data.train_csv, data.columns, data.class_names, problems, known)
+    classes = (*data.class_names, *(() if data.ignore_class is None else (data.ignore_class,)))
+    rows = read_label_rows(root / data.train_csv, data.columns, classes, problems, known)
     return [replace(row, image_id=name_in_folder(row.image_id, data.train_images)) for row in rows]

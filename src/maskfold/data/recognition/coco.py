@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from maskfold.data.formats.json_stream import stream_items
 from maskfold.data.problems import Problems
 from maskfold.data.recognition.folders import Folder, split_of, test_images
+from maskfold.data.recognition.ignored import void_classes_problem
 from maskfold.data.recognition.proposal import Proposal, counted, listed
 from maskfold.errors import DataError
 
 
-def coco_proposals(root: Path, folders: Sequence[Folder], misses: list[str]) -> list[Proposal]:
+def coco_proposals(
+    root: Path, folders: Sequence[Folder], misses: list[str], given: Mapping[str, object]
+) -> list[Proposal]:
     """A proposal for each COCO json of training images; one of validation images joins it.
 
-    misses: json files whose images are not found are added. Raises DataError for several files of validation images.
+    misses: json files whose images are not found are added; given: keys that the config sets, which are not guessed.
+    Raises DataError for several files of validation images, and for categories that may be void.
     """
     places = [root, *(folder.path for folder in folders)]
     found = sorted(path for place in places for path in place.iterdir() if path.suffix.lower() == ".json")
@@ -25,7 +29,11 @@ def coco_proposals(root: Path, folders: Sequence[Folder], misses: list[str]) -> 
     for path in jsons:
         of_split.setdefault(_split(path, root), []).append(path)
     valids = of_split.get("valid", [])
+    if "valid_json" in given:
+        valids = [path for path in jsons if _shown(path, root) == given["valid_json"]]
     trains = of_split.get("train") or of_split.get(None, [])
+    if "train_json" in given:
+        trains = [path for path in jsons if _shown(path, root) == given["train_json"]]
     proposals = []
     for train in trains:
         section, notes = _split_keys(root, train, "train", folders)
@@ -42,10 +50,22 @@ def coco_proposals(root: Path, folders: Sequence[Folder], misses: list[str]) -> 
         section["test_images"], test_note = test_images(folders)
         names, told = _categories(train)
         notes += told
+        problem = void_classes_problem(str(train), names, given, "set data.ignore_class")
+        if problem and "ignore_class" not in given:
+            raise DataError([problem])
+        names = tuple(name for name in names if name != given.get("ignore_class"))
+        wanted = given.get("class_names")
+        if isinstance(wanted, tuple) and len(wanted) == 1 and len(names) == 1 and wanted != names:
+            section["merge"] = {wanted[0]: "all"}
+            notes.append(f"class {wanted[0]}: made of the one category, {names[0]}")
         if names:
             words = f"COCO annotations in {train.relative_to(root)}"
             proposals.append(Proposal(words, {**section, "class_names": names}, (*notes, test_note)))
     return proposals
+
+
+def _shown(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix()
 
 
 def _split(path: Path, root: Path) -> str | None:

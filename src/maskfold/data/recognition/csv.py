@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from maskfold.data.csv_files import CsvTable, read_csv
@@ -14,29 +14,38 @@ from maskfold.data.recognition.csv_columns import (
     cells,
     class_columns,
     image_column,
+    images_spread,
     repeats,
     runs_in,
     same_classes,
 )
 from maskfold.data.recognition.folders import Folder, split_of, test_images
+from maskfold.data.recognition.ignored import void_classes_problem
 from maskfold.data.recognition.pixel_order import pixel_order
 from maskfold.data.recognition.proposal import Proposal, counted, listed
+from maskfold.data.sample_submission import sample_in
 from maskfold.errors import DataError
 
 
-def csvs_of_runs(root: Path, folders: Sequence[Folder], misses: list[str]) -> list[Proposal]:
+def csvs_of_runs(
+    root: Path, folders: Sequence[Folder], misses: list[str], given: Mapping[str, object]
+) -> list[Proposal]:
     """A proposal for each csv right in the root whose cells are run lengths of images in one of the folders.
 
-    misses: csv files of run lengths whose images are not found are added. Raises DataError with what was found where a
-    csv may mean several things.
+    misses: csv files of run lengths whose images are not found are added; given: keys that the config sets, which are
+    not guessed. Raises DataError with what was found where a csv may mean several things.
     """
-    return [proposal for table in tables(root) for proposal in _of_table(table, root, folders, misses)]
+    return [proposal for table in tables(root, given) for proposal in _of_table(table, root, folders, misses, given)]
 
 
-def tables(root: Path) -> Iterator[CsvTable]:
-    """The csv files right in the root that may hold labels; bad rows are left to the reader, which names them all."""
+def tables(root: Path, given: Mapping[str, object]) -> Iterator[CsvTable]:
+    """The csv files right in the root that may hold labels; bad rows are left to the reader, which names them all.
+
+    given: where the config names the csv of the labels, only that one.
+    """
     for path in sorted(path for path in root.iterdir() if path.suffix.lower() == ".csv"):
-        if re.search("sample|submission", path.stem.lower()) or split_of(path.stem) == "test":
+        other = re.search("sample|submission", path.stem.lower()) or split_of(path.stem) == "test"
+        if path.name != given["train_csv"] if "train_csv" in given else other:
             continue
         try:
             yield read_csv(path, row_problems=[])
@@ -44,13 +53,24 @@ def tables(root: Path) -> Iterator[CsvTable]:
             continue
 
 
-def _of_table(table: CsvTable, root: Path, folders: Sequence[Folder], misses: list[str]) -> list[Proposal]:
+def _of_table(
+    table: CsvTable, root: Path, folders: Sequence[Folder], misses: list[str], given: Mapping[str, object]
+) -> list[Proposal]:
     runs = [found for found in (runs_in(table, column) for column in table.header) if found is not None]
     if not runs:
         return []
     others = [column for column in table.header if column not in {found.column for found in runs}]
-    image = image_column(table, others, folders)
+    wanted = [folder for folder in folders if folder.name == given.get("train_images", folder.name)]
+    image = image_column(table, others, wanted)
     if image is None:
+        spread = images_spread(table, others, folders)
+        if spread:
+            counts = listed([f"{folder.name}: {count}" for folder, count in spread])
+            misses.append(
+                f"{table.path}: its images lie in several folders ({counts}), but those of a csv of run lengths must "
+                "be in one; move or link them into one folder and set data.train_images to it"
+            )
+            return []
         examples = listed([f"{column}: {cells(table, column)[0]!r}" for column in others if table.rows], 4)
         misses.append(
             f"{table.path}: column {runs[0].column} holds run lengths, but no other column names images of a folder "
@@ -63,16 +83,20 @@ def _of_table(table: CsvTable, root: Path, folders: Sequence[Folder], misses: li
     if len({(found.token, found.relative) for found in runs}) > 1:
         raise DataError([f"{table.path}: its columns of run lengths differ in how they write an empty mask or a start"])
     rest = [column for column in others if column != image.column]
-    return [_proposal(table, root, folders, image, runs, role, rest) for role in _class_roles(table, image, runs, rest)]
+    roles = _class_roles(table, image, runs, rest, given)
+    return [_proposal(table, root, folders, image, runs, role, rest, given) for role in roles]
 
 
 def _class_roles(
-    table: CsvTable, image: ImageColumn, runs: Sequence[Runs], rest: Sequence[str]
+    table: CsvTable, image: ImageColumn, runs: Sequence[Runs], rest: Sequence[str], given: Mapping[str, object]
 ) -> list[ClassColumn | None]:
     """The columns that may name the class; None among them means a single class."""
     if image.classes or len(runs) > 1:
         return [None]
     found = class_columns(table, image.column, rest, runs[0])
+    columns = given.get("columns")
+    if isinstance(columns, dict):
+        return [next((entry for entry in found if entry.column == columns.get("class_name")), None)]
     certain = [entry for entry in found if entry.certain]
     if certain:
         words = [entry for entry in certain if not all(name.lstrip("-").isdigit() for name in entry.classes)]
@@ -89,6 +113,7 @@ def _proposal(
     runs: Sequence[Runs],
     role: ClassColumn | None,
     rest: Sequence[str],
+    given: Mapping[str, object],
 ) -> Proposal:
     first, name = runs[0], table.path.name
     columns: dict[str, object] = {"image": image.column, "rle": first.column}
@@ -101,12 +126,15 @@ def _proposal(
     elif role is not None:
         columns = {"image": image.column, "class_name": role.column, "rle": first.column}
         classes = role.classes
-    order = "relative" if first.relative else pixel_order(table, runs, image)
+    problem = void_classes_problem(str(table.path), classes, given, "set data.ignore_class")
+    if problem and "ignore_class" not in given:
+        raise DataError([problem])
+    classes = tuple(name for name in classes if name != given.get("ignore_class"))
+    order = given.get("order") or ("relative" if first.relative else pixel_order(table, runs, image))
     section: dict[str, object] = {"format": "rle_csv", "columns": columns, "class_names": classes, "train_csv": name}
     section |= {"train_images": image.folder.name, "order": order}
     test, test_note = test_images(folders, image.folder)
-    sample, sample_note = _sample(root)
-    section |= {"test_images": test, "sample_submission": sample}
+    section |= {"test_images": test, "sample_submission": sample_in(root) if test else None}
     keys = [image.column] if role is None else [image.column, role.column]
     several = repeats(table, keys, first) if len(runs) == 1 else 0
     if first.token:
@@ -119,7 +147,7 @@ def _proposal(
         notes.append(f"column {role.column}: the class ({counted(len(classes), 'value')}: {listed(list(classes))})")
     notes += [f"{counted(several, 'row')} of an image and class that has one already: joined"] if several else []
     notes += [f"columns that are not used: {listed(unused)}"] if unused else []
-    notes += [test_note, sample_note]
+    notes.append(test_note)
     words = f"run lengths in {name}, " + ("relative to each other" if first.relative else f"{order} by {order}")
     return Proposal(words, section, tuple(notes))
 
@@ -137,12 +165,3 @@ def _runs_note(table: CsvTable, runs: Runs) -> str:
     empty = sum(text in ("", runs.token) for text in texts)
     token = f" or {runs.token!r}" if runs.token else ""
     return f"column {runs.column}: run lengths ({counted(len(texts), 'row')}, {empty} of them blank{token}: empty)"
-
-
-def _sample(root: Path) -> tuple[str | None, str]:
-    """The one sample submission right in the root, and what to say of it."""
-    found = sorted(path.name for path in root.glob("*sample*") if path.suffix.lower() == ".csv")
-    if len(found) == 1:
-        return found[0], f"{found[0]}: the sample submission"
-    several = f", as several files may be one ({listed(found)})" if found else ""
-    return None, f"sample submission: none{several}"

@@ -98,6 +98,21 @@ def _named_whole(column: str, texts: Sequence[str], folders: Sequence[Folder]) -
     return ImageColumn(column, best[0], most, len(texts), others=tuple(best[1:]))
 
 
+def images_spread(table: CsvTable, columns: Sequence[str], folders: Sequence[Folder]) -> list[tuple[Folder, int]]:
+    """Folders that together hold the images which one of the columns names, with how many of them; else none."""
+    for column in columns:
+        texts = list(dict.fromkeys(cells(table, column)[:LOOKED_AT]))
+        left, spread = set(texts), []
+        for folder in folders:
+            names = {*folder.images, *map(without_image_suffix, folder.images)}
+            own = {text for text in left if name_in_folder(text, folder.name) in names}
+            left -= own
+            spread += [(folder, len(own))] if own else []
+        if len(spread) > 1 and len(texts) - len(left) >= SHARE * len(texts):
+            return spread
+    return []
+
+
 def _named_with_class(column: str, texts: Sequence[str], folders: Sequence[Folder]) -> ImageColumn | None:
     looked_at = list(dict.fromkeys(texts))
     for folder in folders:

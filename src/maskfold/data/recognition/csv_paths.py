@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from maskfold.data.csv_files import CsvTable
+from maskfold.data.ignored import is_void_name
 from maskfold.data.images.suffixes import SUFFIXES
 from maskfold.data.problems import is_file
 from maskfold.data.recognition.csv import tables
@@ -19,18 +20,22 @@ from maskfold.errors import DataError
 _MASK = re.compile(r"mask|label|annot|seg|truth|gt", re.IGNORECASE)
 
 
-def csvs_of_paths(root: Path, folders: Sequence[Folder]) -> list[Proposal]:
+def csvs_of_paths(root: Path, folders: Sequence[Folder], given: Mapping[str, object]) -> list[Proposal]:
     """A proposal for each csv right in the root with a column of image files and one or more of masks.
 
-    Raises DataError with what was found where it is open which column holds which.
+    given: keys that the config sets. Raises DataError with what was found where it is open which column holds which.
     """
-    return [proposal for table in tables(root) for proposal in _of_table(table, root, folders)]
+    return [proposal for table in tables(root, given) for proposal in _of_table(table, root, folders, given)]
 
 
-def _of_table(table: CsvTable, root: Path, folders: Sequence[Folder]) -> list[Proposal]:
+def _of_table(table: CsvTable, root: Path, folders: Sequence[Folder], given: Mapping[str, object]) -> list[Proposal]:
     columns = [column for column in table.header if _names_images(table, column, root)]
     if len(columns) < 2:
         return []
+    void = [column for column in columns if is_void_name(column)]
+    if len(void) > 1:
+        raise DataError([f"{table.path}: columns {listed(void)} may all name ignore masks; set data.columns.ignore"])
+    columns = [column for column in columns if column not in void]
     masks = [column for column in columns if _MASK.search(column)]
     images = [column for column in columns if column not in masks]
     if not masks and len(images) == 2:
@@ -42,19 +47,29 @@ def _of_table(table: CsvTable, root: Path, folders: Sequence[Folder]) -> list[Pr
                 "write down data.format: paths_csv with data.columns"
             ]
         )
-    section, notes = _columns(table, root, images[0], masks)
+    section, notes = _columns(table, root, images[0], masks, given)
+    if void:
+        section["columns"] = {**_dict(section["columns"]), "ignore": void[0]}
+        notes.append(f"column {void[0]}: its ignore mask ({_blank(table, void[0], 'all is labelled')})")
     section["test_images"], test_note = test_images(folders)
-    unused = [column for column in table.header if column not in columns]
+    unused = [column for column in table.header if column not in (*columns, *void)]
     notes += [f"columns that are not used: {listed(unused)}"] if unused else []
     notes.append(test_note)
     return [Proposal(f"paths of images and masks in {table.path.name}", section, tuple(notes))]
 
 
-def _columns(table: CsvTable, root: Path, image: str, masks: list[str]) -> tuple[dict[str, object], list[str]]:
+def _dict(value: object) -> dict[str, object]:
+    assert isinstance(value, dict)
+    return value
+
+
+def _columns(
+    table: CsvTable, root: Path, image: str, masks: list[str], given: Mapping[str, object]
+) -> tuple[dict[str, object], list[str]]:
     notes = [f"column {image}: the photo ({counted(len(cells(table, image)), 'row')})"]
     notes += [f"column {column}: its mask ({_blank(table, column)})" for column in masks]
     files = [root / text.replace("\\", "/") for column in masks for text in cells(table, column) if text]
-    labels, found = mask_section([path for path in dict.fromkeys(files) if is_file(path)], str(table.path))
+    labels, found = mask_section([path for path in dict.fromkeys(files) if is_file(path)], str(table.path), given)
     section: dict[str, object] = {"format": "paths_csv", "train_csv": table.path.name}
     if len(masks) == 1:
         section["columns"] = {"image": image, "mask": masks[0]}
@@ -71,9 +86,9 @@ def _columns(table: CsvTable, root: Path, image: str, masks: list[str]) -> tuple
     return {**section, **labels, "class_names": tuple(masks)}, [*notes, *found]
 
 
-def _blank(table: CsvTable, column: str) -> str:
+def _blank(table: CsvTable, column: str, meaning: str = "empty") -> str:
     blank = sum(not text for text in cells(table, column))
-    return f"{blank} blank: empty" if blank else "none blank"
+    return f"{blank} blank: {meaning}" if blank else "none blank"
 
 
 def _names_images(table: CsvTable, column: str, root: Path) -> bool:

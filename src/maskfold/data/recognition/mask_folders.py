@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from maskfold.data.ignored import is_void_name
 from maskfold.data.images.suffixes import without_image_suffix
 from maskfold.data.recognition.folders import Folder, split_of, test_images
+from maskfold.data.recognition.ignored import void_classes_problem
 from maskfold.data.recognition.mask_names import MaskNames, mask_names
 from maskfold.data.recognition.masks import mask_section
 from maskfold.data.recognition.proposal import Proposal, counted, listed
@@ -54,17 +56,27 @@ class Pair:
         return f"{self.photos.name} with {self.masks.name}"
 
 
-def mask_folder_proposals(root: Path, folders: Sequence[Folder]) -> list[Proposal]:
+def mask_folder_proposals(
+    root: Path, folders: Sequence[Folder], given: Mapping[str, object], void: Collection[Path]
+) -> list[Proposal]:
     """A proposal for each folder of training photos that masks belong to; the validation folders join it.
 
-    Numbered parts (fold0, fold1, …) are joined. Raises DataError where it is not clear how.
+    Numbered parts (fold0, fold1, …) are joined. given: keys that the config sets, which are not guessed; void: folders
+    of ignore masks. Raises DataError where it is not clear how.
     """
     places = [Folder(root, root), *folders]
-    pairs = [*_separate(places), *_shared(places), *_one_folder_an_image(places)]
-    valid = [pair for pair in pairs if pair.split == "valid"]
+    pairs = [*_separate(places, void), *_shared(places), *_one_folder_an_image(places)]
+    named = _named(pairs, given, "train")
+    valid = _named(pairs, given, "valid") or [pair for pair in pairs if pair.split == "valid" and pair not in named]
+    if given.get("valid_images", "") is None:
+        valid = []
     if len(valid) > 1:
         shown = listed([str(pair) for pair in valid])
-        raise DataError([f"{root}: several folders may hold the validation images: {shown}; set data.valid_images"])
+        raise DataError(
+            [f"{root}: several folders may hold the validation images: {shown}; set data.valid_images and valid_masks"]
+        )
+    if "train_images" in given:
+        return _of_named(named, valid, folders, given)
     train = [pair for pair in pairs if pair.split == "train"]
     parts = [pair for pair in pairs if pair.split not in ("train", "valid", "test")]
     if parts:
@@ -72,8 +84,35 @@ def mask_folder_proposals(root: Path, folders: Sequence[Folder]) -> list[Proposa
         if problem:
             shown = listed([str(pair) for pair in (*train, *parts)])
             raise DataError([f"{root}: the images are in several parts ({shown}), but {problem}"])
-        return [_proposal(parts, valid, folders)]
-    return [_proposal([pair], valid, folders) for pair in train] or [_proposal([pair], [], folders) for pair in valid]
+        return [_proposal(parts, valid, folders, given)]
+    return [_proposal([pair], valid, folders, given) for pair in train] or [
+        _proposal([pair], [], folders, given) for pair in valid
+    ]
+
+
+def _of_named(
+    pairs: Sequence[Pair], valid: Sequence[Pair], folders: Sequence[Folder], given: Mapping[str, object]
+) -> list[Proposal]:
+    """The proposals for the pairs that the config names: one folder of photos, or a list of them, which are joined."""
+    if isinstance(given["train_images"], str):
+        return [_proposal([pair], valid, folders, given) for pair in pairs]
+    if len({pair.photos.name for pair in pairs}) < len(pairs):
+        shown = listed([str(pair) for pair in pairs])
+        raise DataError([f"data.train_images: several folders may hold the masks ({shown}); set data.train_masks too"])
+    return [_proposal(pairs, valid, folders, given)] if pairs else []
+
+
+def _named(pairs: Sequence[Pair], given: Mapping[str, object], split: str) -> list[Pair]:
+    """The pairs that the config names with its folders of photos, in that order, and of masks where it names them."""
+    photos, masks = (
+        [own] if isinstance(own := given.get(f"{split}_{key}"), str) else own for key in ("images", "masks")
+    )
+    if not isinstance(photos, list):
+        return []
+    wanted = zip(photos, masks, strict=False) if isinstance(masks, list) else ((name, None) for name in photos)
+    return [
+        pair for name, own in wanted for pair in pairs if pair.photos.name == name and own in (None, pair.masks.name)
+    ]
 
 
 def _parts_problem(parts: Sequence[Pair], train: Sequence[Pair]) -> str:
@@ -90,27 +129,27 @@ def _parts_problem(parts: Sequence[Pair], train: Sequence[Pair]) -> str:
     return ""
 
 
-def _separate(folders: Sequence[Folder]) -> list[Pair]:
+def _separate(folders: Sequence[Folder], void: Collection[Path]) -> list[Pair]:
     """Photos in one folder and masks in another, of one split."""
     found: list[Pair] = []
     for photos in folders:
         for masks in folders if photos.images and not photos.is_mask else ():
             named = {photos.split, masks.split} - {None}
             if masks.is_mask and len(named) < 2:
-                found += _pair(photos, masks)
+                found += _pair(photos, masks, void)
     whole = {pair.masks.path for pair in found}
     found = [pair for pair in found if pair.masks.path.parent not in whole]  # one of a class
     taken = {folder.path for pair in found if pair.agrees for folder in (pair.photos, pair.masks)}
     return [pair for pair in found if pair.agrees or not taken & {pair.photos.path, pair.masks.path}]
 
 
-def _pair(photos: Folder, masks: Folder) -> list[Pair]:
+def _pair(photos: Folder, masks: Folder, void: Collection[Path]) -> list[Pair]:
     """The pair that two folders are, if they are one: masks right in their folder, or in one folder a class."""
     if masks.images:
         names = mask_names(photos.images, masks.images)
         files = tuple(masks.path / name for name in masks.images)
     else:
-        inner = [folder for folder in masks.inner if folder.images]
+        inner = [folder for folder in masks.inner if folder.images and folder.path not in void]
         if not inner or any(split_of(folder.path.name) for folder in inner):
             return []
         names = mask_names(photos.images, sorted({name for folder in inner for name in folder.images}), _CLASS_SHARE)
@@ -130,8 +169,17 @@ def _shared(folders: Sequence[Folder]) -> list[Pair]:
         masks = [
             name for name in folder.images if Folder(folder.root / without_image_suffix(name), folder.root).is_mask
         ]
-        photos = sorted(set(folder.images) - set(masks))
+        void = [name for name in folder.images if name not in masks and is_void_name(without_image_suffix(name))]
+        photos = sorted(set(folder.images) - set(masks) - set(void))
         names = mask_names(photos, masks) if masks and photos else None
+        if names is not None and void and not folder.is_mask:
+            raise DataError(
+                [
+                    f"{folder.path / void[0]}: is called like an ignore mask (of pixels that nobody labelled), as "
+                    f"{counted(len(void), 'file')} in this folder; move them into a folder of their own and set "
+                    "data.ignore_masks to it"
+                ]
+            )
         if names is not None and names.pattern not in ("{stem}", "{name}") and not folder.is_mask:
             files = tuple(folder.path / name for name in masks)
             found.append(Pair(folder, folder, len(photos), files, names))
@@ -164,7 +212,9 @@ def _only(folders: Sequence[Folder], masks: bool) -> Folder | None:
     return found[0] if len(found) == 1 else None
 
 
-def _proposal(parts: Sequence[Pair], valid: Sequence[Pair], folders: Sequence[Folder]) -> Proposal:
+def _proposal(
+    parts: Sequence[Pair], valid: Sequence[Pair], folders: Sequence[Folder], given: Mapping[str, object]
+) -> Proposal:
     """What to propose for the training photos and masks of some parts, one of them the usual case."""
     pair, photos, masks = parts[0], tuple(part.photos.name for part in parts), tuple(part.masks.name for part in parts)
     inside = pair.image_name.split("/")[1] if "/" in pair.image_name else ""
@@ -187,8 +237,12 @@ def _proposal(parts: Sequence[Pair], valid: Sequence[Pair], folders: Sequence[Fo
     section |= {"image_name": pair.image_name} if pair.image_name != "{stem}" else {}
     section |= {"mask_name": pair.names.pattern} if pair.names.pattern != "{stem}" else {}
     section |= {"several_masks": "union"} if pair.names.several else {}
-    labels, found = mask_section(files, str(pair.masks.path))
+    labels, found = mask_section(files, str(pair.masks.path), given)
     if pair.names.classes:
+        fix = "move them into a folder of their own and set data.ignore_masks to it"
+        problem = void_classes_problem(str(pair.masks.path), pair.names.classes, given, fix)
+        if problem:
+            raise DataError([problem])
         if labels.get("labels", "binary") != "binary":
             raise DataError([f"{pair.masks.path}: a folder or name for each class, but masks of several values each"])
         threshold = {key: labels[key] for key in ("mask_threshold",) if key in labels}

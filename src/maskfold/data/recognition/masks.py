@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -18,17 +18,21 @@ from maskfold.data.recognition.mask_values import MOST_CLASSES, FileValues, inst
 from maskfold.errors import DataError
 
 _SAMPLE = 100  # files
+_MEANINGS = ("labels", "mask_threshold", "class_values", "class_colours")  # keys that say what values mean
 _COLOURED = 32  # between the channels of a pixel
 _VOC_VOID = 0xE0E0C0  # of PASCAL VOC: pixels at the border of objects
 _MIDDLE = (64, 192)  # greys that are neither black nor white, whatever a jpg makes of an edge
 _MIDDLE_SHARE = 0.02  # of the pixels that are on, well inside regions of such greys
 
 
-def mask_section(masks: Sequence[Path], place: str) -> tuple[dict[str, object], list[str]]:
+def mask_section(masks: Sequence[Path], place: str, given: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
     """The keys of the data section that say how to read masks, from those of a sample that are whole, and the notes.
 
-    Raises DataError with what was found and the settings to choose from where the pixels may mean several things.
+    given: keys that the config sets; where they say what the values mean, the pixels are not looked at. Raises
+    DataError with what was found and the settings to choose from where the pixels may mean several things.
     """
+    if section := _said(given):
+        return section, [f"masks: read as the config says ({', '.join(key for key in _MEANINGS if key in given)})"]
     sample = masks[:: max(1, len(masks) // _SAMPLE)]
     files = list(check_images(list(sample))[0])
     if not files:
@@ -52,6 +56,17 @@ def mask_section(masks: Sequence[Path], place: str) -> tuple[dict[str, object], 
     if indexed and section.get("labels") != "class_index":  # a threshold is of greys, not of indices
         section = _one_index(files, values, place)
     return section, value_notes(values, section)
+
+
+def _said(given: Mapping[str, object]) -> dict[str, object]:
+    """The keys that the config leaves out where it says what the values of masks mean; none where it does not."""
+    for labels, key in (("class_index", "class_values"), ("colour", "class_colours")):
+        named = given.get(key)
+        if isinstance(named, dict):
+            return {"labels": labels, "class_names": tuple(named)}
+    if "mask_threshold" in given or given.get("labels") == "binary":
+        return {"class_names": ("mask",)}
+    return {"class_names": given["class_names"]} if {"labels", "class_names"} <= given.keys() else {}
 
 
 def _one_index(files: Sequence[Path], values: Sequence[FileValues], place: str) -> dict[str, object]:

@@ -16,10 +16,9 @@ from maskfold.data.images.suffixes import without_image_suffix
 from maskfold.data.recognition.csv_columns import ImageColumn, Runs, class_behind
 from maskfold.errors import DataError
 from maskfold.pixels.intensity import to_eight_bits
-from maskfold.pixels.rle import RleError, decode
+from maskfold.pixels.run_order import decoded_both_ways, edges_by_order
 
 _DECODED = 60  # masks whose shape shows the pixel order
-_CLEARER = 1.3  # times as many edges in the wrong order
 _BY_IMAGES = 200  # masks whose edges are compared with those of the images
 _ERRORS = 4.0  # standard errors by which the edges must fit the images better in one order
 _SMOOTHED_PX = 1.5
@@ -33,42 +32,27 @@ def pixel_order(table: CsvTable, runs: Sequence[Runs], image: ImageColumn) -> st
     square image the wrong order only exchanges rows and columns: there the images must tell. Raises DataError where the
     masks differ by the order, but neither tells which is right.
     """
-    edges, differ = {"column": 0, "row": 0}, False
-    for text, _, (height, width) in _masks_to_look_at(table, runs, image, _DECODED):
-        masks = _decoded(text, height, width)
-        differ = differ or (masks is not None and not np.array_equal(masks["column"], masks["row"]))
-        for order, mask in (masks or {}).items():
-            signed = mask.astype(np.int8)
-            edges[order] += int(np.abs(np.diff(signed, axis=0)).sum() + np.abs(np.diff(signed, axis=1)).sum())
-    if edges["column"] > _CLEARER * edges["row"]:
-        return "row"
-    if edges["row"] > _CLEARER * edges["column"] or not differ:
-        return "column"
+    masks = _masks_to_look_at(table, runs, image, _DECODED)
+    edges = edges_by_order((text, *size) for text, _, size in masks)
+    clear = edges.clearer()
+    if clear is not None or not edges.differ:
+        return clear or "column"
     clearer = _errors_of_column(_masks_to_look_at(table, runs, image, _BY_IMAGES))
     if abs(clearer) >= _ERRORS:
         return "column" if clearer > 0 else "row"
     raise DataError(
         [
             f"{table.path}: the masks do not show whether their run lengths go down the columns (as on Kaggle) or "
-            f"along the rows ({edges['column']} edges against {edges['row']}); write down data.format: rle_csv with "
-            "data.order"
+            f"along the rows ({edges.column} edges against {edges.row}); set data.order: column or row"
         ]
     )
-
-
-def _decoded(text: str, height: int, width: int) -> dict[str, np.ndarray] | None:
-    """The mask in both orders, (H, W) uint8; None where the text is no mask of this size."""
-    try:
-        return {order: decode(text, height, width, order) for order in ("column", "row")}
-    except RleError:
-        return None
 
 
 def _errors_of_column(masks: Iterator[tuple[str, Path, tuple[int, int]]]) -> float:
     """By how many standard errors the images change more at the edges of masks in column order than in row order."""
     gains = []
     for text, path, (height, width) in masks:
-        both = _decoded(text, height, width)
+        both = decoded_both_ways(text, height, width)
         if both is None or np.array_equal(both["column"], both["row"]):
             continue
         grey = to_eight_bits(read_stored(path)).mean(axis=2, dtype=np.float32)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -16,12 +17,21 @@ from maskfold.data.recognition.coco import coco_proposals
 from maskfold.data.recognition.csv import csvs_of_runs
 from maskfold.data.recognition.csv_paths import csvs_of_paths
 from maskfold.data.recognition.folders import Folder, folders_below
+from maskfold.data.recognition.ignored import ignore_folders, with_ignored
 from maskfold.data.recognition.mask_folders import mask_folder_proposals
 from maskfold.data.recognition.proposal import Proposal, counted, listed
+from maskfold.data.sample_submission import sample_in
 from maskfold.errors import DataError
 
 Found = RleCsvData | MaskFoldersData | PathsCsvData | CocoData
 
+_KINDS: dict[object, type[Found]] = {
+    "rle_csv": RleCsvData,
+    "mask_folders": MaskFoldersData,
+    "paths_csv": PathsCsvData,
+    "coco": CocoData,
+}
+_PLACES = ("train_csv", "train_json", "train_images", "train_masks")  # keys that choose among proposals
 _GROUPS = "groups.csv"
 _RENAMED = ("class_values", "class_colours")  # keys by class, which a config may name as it likes
 
@@ -48,14 +58,16 @@ def recognise(data: AutoData) -> tuple[Found, str]:
     was found where it may mean several things.
     """
     root = data_root(data.root)
-    folders = folders_below(root)
+    given = {**data.given, **({"class_names": data.class_names} if data.class_names else {})}
+    void, folders = ignore_folders(folders_below(root), data.class_names)
     misses: list[str] = []
     proposals = [
-        *coco_proposals(root, folders, misses),
-        *csvs_of_runs(root, folders, misses),
-        *csvs_of_paths(root, folders),
-        *mask_folder_proposals(root, folders),
+        *coco_proposals(root, folders, misses, given),
+        *csvs_of_runs(root, folders, misses, given),
+        *csvs_of_paths(root, folders, given),
+        *mask_folder_proposals(root, folders, given, [folder.path for folder in void]),
     ]
+    proposals = _fitting(root, proposals, given)
     if not proposals:
         raise DataError(
             [
@@ -65,27 +77,57 @@ def recognise(data: AutoData) -> tuple[Found, str]:
                 *misses,
             ]
         )
+    proposals = [with_ignored(proposal, root, void, given) for proposal in proposals]
     found = [(proposal, _section(data, proposal)) for proposal in proposals]
     if len(found) > 1:
         texts = [f"{proposal.words}:\n{_as_yaml(data, proposal)}" for proposal, _ in found]
         raise DataError([f"{root}: may be {len(found)} things; write down which in the config:", *texts])
     [(proposal, section)] = found
-    told = [f"{root.name}: taken for {proposal.words}", *(f"  {note}" for note in proposal.notes)]
+    told = [f"{root.name}: taken for {proposal.words}", *(f"  {note}" for note in (*proposal.notes, _sample(section)))]
     return section, "\n".join([*told, "  the same in the config:", _as_yaml(data, proposal)])
+
+
+def _sample(section: Found) -> str:
+    """What to say of the sample submission."""
+    name = section.sample_submission
+    if name is not None:
+        return f"{name}: the sample submission"
+    root = data_root(section.root)
+    found = sorted(path.name for path in root.glob("*[sS]ample*") if path.suffix.lower() in (".csv", ".json"))
+    several = f", as several files may be one ({listed(found)})" if len(found) > 1 else ""
+    return f"sample submission: none{several or (f' ({found[0]} without test images)' if found else '')}"
+
+
+def _fitting(root: Path, proposals: Sequence[Proposal], given: Mapping[str, object]) -> list[Proposal]:
+    """The proposals that the keys of the config belong to. Raises DataError where it names keys of another format."""
+    foreign = {
+        index: sorted(set(given) - set(_KINDS[proposal.section["format"]].model_fields))
+        for index, proposal in enumerate(proposals)
+    }
+    fitting = [proposal for index, proposal in enumerate(proposals) if not foreign[index]]
+    if proposals and not fitting:
+        shown = [
+            f"{proposal.words} (data.format: {proposal.section['format']}), which has no key {listed(foreign[index])}"
+            for index, proposal in enumerate(proposals)
+        ]
+        raise DataError([f"{root}: data.format: auto found {line}; remove it, or set data.format" for line in shown])
+    named = [key for key in _PLACES if key in given]
+    return [
+        proposal
+        for proposal in fitting
+        if all(_plain(proposal.section.get(key)) == _plain(given[key]) for key in named) or len(fitting) == 1
+    ]
 
 
 def _section(data: AutoData, proposal: Proposal) -> Found:
     values = _values(data, proposal.section)
-    kinds: dict[object, Callable[..., Found]] = {
-        "rle_csv": RleCsvData,
-        "mask_folders": MaskFoldersData,
-        "paths_csv": PathsCsvData,
-        "coco": CocoData,
-    }
     try:
-        return kinds[values.pop("format")](**values)
+        return _KINDS[values.pop("format")].model_validate_json(json.dumps(values))
     except ValidationError as error:
-        reasons = "; ".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors())
+        reasons = "; ".join(
+            ": ".join([*(str(part) for part in problem["loc"]), problem["msg"].removeprefix("Value error, ")])
+            for problem in error.errors()
+        )
         raise DataError(
             [f"{data.root}: {reasons}; this is what auto made of it:\n{_as_yaml(data, proposal)}"]
         ) from None
@@ -93,10 +135,21 @@ def _section(data: AutoData, proposal: Proposal) -> Found:
 
 def _values(data: AutoData, section: dict[str, object]) -> dict[str, object]:
     named = _renamed(section, data.class_names) if data.class_names else {}
-    groups_csv = data_root(data.root) / _GROUPS
+    root = data_root(data.root)
+    groups_csv = root / _GROUPS
     groups = {"groups_csv": _GROUPS} if {"ImageId", "GroupId"} <= set(header_of(groups_csv)) else {}
     kept = data.model_dump(include=set(AnyData.model_fields), exclude_defaults=True)
-    return {"format": section["format"], "root": data.root, **section, **named, **groups, **kept}
+    sample = {"sample_submission": sample_in(root) if section.get("test_images") else None}
+    return {
+        "format": section["format"],
+        "root": data.root,
+        **sample,
+        **section,
+        **named,
+        **groups,
+        **kept,
+        **data.given,
+    }
 
 
 def _renamed(section: dict[str, object], class_names: tuple[str, ...]) -> dict[str, object]:
@@ -104,7 +157,7 @@ def _renamed(section: dict[str, object], class_names: tuple[str, ...]) -> dict[s
     changed: dict[str, object] = {"class_names": class_names}
     for key in _RENAMED:
         own = section.get(key)
-        if isinstance(own, dict) and len(own) == len(class_names):
+        if isinstance(own, dict) and len(own) == len(class_names) and set(own) != set(class_names):
             changed[key] = dict(zip(class_names, own.values(), strict=True))
     return changed
 

@@ -15,9 +15,8 @@ from maskfold.config.messages import problem_line
 from maskfold.data.competition import Competition
 from maskfold.data.opening import open_competition
 from maskfold.data.recognition.recognise import Found, recognise
-from maskfold.data.sample_submission import read_sample_file
+from maskfold.data.sample_submission import read_sample_file, sample_in
 from maskfold.errors import ConfigError, DataError
-from maskfold.planning.choices.submission import sample_in
 from maskfold.planning.draft import Draft
 
 _SAME_IN_CONFIG = "  the same in the config:"
@@ -32,13 +31,14 @@ def choose_data(draft: Draft, folder: Path) -> tuple[Found, Competition, list[st
     given: dict[str, Any] = dict(draft.given.get("data") or {})
     root, notes = display(folder.resolve()), []
     if given.get("format", "auto") == "auto":
-        found, told = recognise(AutoData(root=str(folder.resolve()), class_names=tuple(given.get("class_names", ()))))
+        wanted = json.dumps({**given, "format": "auto", "root": str(folder.resolve())})
+        found, told = recognise(_validated(wanted, AutoData))
         notes = told.split(f"\n{_SAME_IN_CONFIG}")[0].splitlines()
         print("\n".join(notes), flush=True)
         given.pop("format", None)
         shown = found.model_dump(mode="json", exclude_unset=True)
         given = {"format": found.format} | shown | given
-    section = _validated(given | {"root": root})
+    section = _validated(json.dumps(given | {"root": root}), Found)
     section, competition = _with_sample(section, folder)
     values = section.model_dump(mode="json", exclude_unset=True)
     fields = type(section).model_fields
@@ -49,10 +49,10 @@ def choose_data(draft: Draft, folder: Path) -> tuple[Found, Competition, list[st
     return section, competition, notes
 
 
-def _validated(values: dict[str, Any]) -> Found:
-    adapter: TypeAdapter[Found] = TypeAdapter(Found)
+def _validated(text: str, kind: Any) -> Any:
+    """A data section of this kind, from JSON."""
     try:
-        return adapter.validate_json(json.dumps(values))
+        return TypeAdapter(kind).validate_json(text)
     except ValidationError as error:
         lines = "\n".join(
             f"  {problem_line(problem | {'loc': ('data', *problem['loc'])})}" for problem in error.errors()
@@ -62,8 +62,10 @@ def _validated(values: dict[str, Any]) -> Found:
 
 def _with_sample(section: Found, folder: Path) -> tuple[Found, Competition]:
     """The section with a sample submission that lies in the folder and fits the test images, and the competition."""
+    looked_for = section.sample_submission in (None, "auto")
+    section = section.model_copy(update={"sample_submission": None}) if looked_for else section
     competition = open_competition(section)
-    name = sample_in(folder) if section.sample_submission is None else None
+    name = sample_in(folder) if looked_for else None
     if name is None or competition.test.empty:
         return section, competition
     path = folder.resolve() / name

@@ -9,6 +9,7 @@ from maskfold.config import ImageNames, RleCsvData
 from maskfold.config.data.every_format import LabelledData
 from maskfold.data.competition import Competition
 from maskfold.data.csv_files import read_csv
+from maskfold.data.sample_order import sample_order
 from maskfold.data.sample_submission import SampleFile, read_sample_file
 from maskfold.errors import DataError
 from maskfold.pixels.rle import RleError, parse_runs
@@ -17,24 +18,20 @@ from maskfold.planning.draft import Draft
 _NOT_IMPLIED = "not implied by the data: check the competition's rules"
 
 
-def sample_in(root: Path) -> str | None:
-    """The one csv or json in a folder that is called a sample submission; None where there are none or several."""
-    names = [path.name for path in root.iterdir() if path.is_file() and path.suffix.lower() in (".csv", ".json")]
-    samples = [name for name in names if "sample" in name.lower() and "submi" in name.lower()]
-    return samples[0] if len(samples) == 1 else None
-
-
 def choose_submission(draft: Draft, competition: Competition, data: LabelledData) -> None:
     """Choose the keys of `submission`; nothing where there are no test images."""
     if competition.test.empty:
         print("plan: no test images were found, so there will be no submission", flush=True)
         return
+    shown = None
     if competition.sample_submission is not None:
-        _of_sample(draft, competition, competition.sample_submission)
+        shown = _of_sample(draft, competition, competition.sample_submission)
     else:
         _of_labels(draft, competition, data)
     layout = draft.value("submission.layout")
-    if isinstance(data, RleCsvData):
+    if shown is not None:
+        draft.choose("submission.order", shown, "as the run lengths of the sample submission")
+    elif isinstance(data, RleCsvData):
         draft.choose("submission.order", data.order, "as the run lengths of the labels")
     elif layout not in ("coco_json", "mask_folder"):
         draft.choose("submission.order", "column", f"Kaggle's usual order; {_NOT_IMPLIED}")
@@ -44,7 +41,8 @@ def choose_submission(draft: Draft, competition: Competition, data: LabelledData
     draft.choose("submission.empty_token", token, reason)
 
 
-def _of_sample(draft: Draft, competition: Competition, path: Path) -> None:
+def _of_sample(draft: Draft, competition: Competition, path: Path) -> str | None:
+    """Choose what a sample submission says, and return the order that its run lengths show, if they do."""
     images, problems = competition.test_files(), DataError([f"{path}: cannot be read as a sample submission"])
     for naming in get_args(ImageNames):
         try:
@@ -55,7 +53,7 @@ def _of_sample(draft: Draft, competition: Competition, path: Path) -> None:
         draft.choose("submission.layout", sample.layout, _header(sample, path))
         if naming != "id":
             draft.choose("submission.image_names", naming, f"as {path.name} calls the images")
-        return
+        return sample_order(path, sample, competition.test_sizes())
     raise problems
 
 
