@@ -97,7 +97,9 @@ def fields(annotation: Any) -> dict[str, Any] | None:
         return fields(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
         found = [keys for keys in map(fields, get_args(annotation)) if keys is not None]
-        return {key: value for keys in found for key, value in keys.items()} if found else None
+        names = dict.fromkeys(key for keys in found for key in keys)
+        merged = {key: [keys[key] for keys in found if key in keys] for key in names}
+        return {key: Union[tuple(each)] for key, each in merged.items()} if found else None  # noqa: UP007
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return {key: field.annotation for key, field in annotation.model_fields.items()}
     return None

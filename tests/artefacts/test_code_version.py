@@ -40,6 +40,7 @@ NOT_DECIDING = {
     "command_line": "arguments and messages",
     "data/problems": "the list of messages",
     "data/recognition": "what it found is recorded as config values",
+    "data/sample_order": "an order that does not fit is refused",
     "data/sample_submission": "checked for messages only, but by the submission, which names it",
     "data/sample_submission_json": "the same",
     "data/unused": "files that were not used, in messages",

@@ -48,19 +48,10 @@ def coco_proposals(
             more, told = _split_keys(root, valid, "valid", folders)
             section, notes = section | more, notes + told
         section["test_images"], test_note = test_images(folders)
-        names, told = _categories(train)
-        notes += told
-        problem = void_classes_problem(str(train), names, given, "set data.ignore_class")
-        if problem and "ignore_class" not in given:
-            raise DataError([problem])
-        names = tuple(name for name in names if name != given.get("ignore_class"))
-        wanted = given.get("class_names")
-        if isinstance(wanted, tuple) and len(wanted) == 1 and len(names) == 1 and wanted != names:
-            section["merge"] = {wanted[0]: "all"}
-            notes.append(f"class {wanted[0]}: made of the one category, {names[0]}")
-        if names:
+        keys, told = _class_keys(train, given)
+        if keys["class_names"]:
             words = f"COCO annotations in {train.relative_to(root)}"
-            proposals.append(Proposal(words, {**section, "class_names": names}, (*notes, test_note)))
+            proposals.append(Proposal(words, {**section, **keys}, (*notes, *told, test_note)))
     return proposals
 
 
@@ -91,6 +82,20 @@ def _split_keys(root: Path, json: Path, split: str, folders: Sequence[Folder]) -
     place = folder.relative_to(root).as_posix()
     keys: dict[str, object] = {f"{split}_json": shown.as_posix(), f"{split}_images": place}
     return keys, [f"{shown}: its images are in {place}"]
+
+
+def _class_keys(json: Path, given: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
+    """The classes that a json shows, and what was taken for what. Raises DataError for those that may be void."""
+    names, notes = _categories(json)
+    problem = void_classes_problem(str(json), names, given, "set data.ignore_class")
+    if problem and "ignore_class" not in given:
+        raise DataError([problem])
+    names = tuple(name for name in names if name != given.get("ignore_class"))
+    wanted = given.get("class_names")
+    if not isinstance(wanted, tuple) or len(wanted) != 1 or len(names) != 1 or wanted == names:
+        return {"class_names": names}, notes
+    notes.append(f"class {wanted[0]}: made of the one category, {names[0]}")
+    return {"class_names": names, "merge": {wanted[0]: "all"}}, notes
 
 
 def _categories(json: Path) -> tuple[tuple[str, ...], list[str]]:
