@@ -2,12 +2,14 @@
 
 import errno
 import itertools
+import signal
 import sqlite3
 
 import cv2
 import numpy as np
 import pytest
 
+from maskfold.artefacts.files import whole_file
 from maskfold.command_line import (
     add_run_argument,
     config_of,
@@ -69,6 +71,23 @@ def test_what_a_user_can_cause_is_one_message(error, code, answer, capsys):
         run_stage(stage)
     assert ended.value.code == code
     assert answer in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_a_stage_with_its_code_after_temporary_files_are_removed(tmp_path, capsys, number, code):
+    before = signal.getsignal(number)
+
+    def stage():
+        with whole_file(tmp_path / "x.csv") as temporary:
+            temporary.write_text("half")
+            signal.raise_signal(number)
+
+    with pytest.raises(SystemExit) as ended:
+        run_stage(stage)
+    assert ended.value.code == code
+    assert f"stopped by {signal.Signals(number).name}; start the same command again" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    assert signal.getsignal(number) is before
 
 
 def test_our_own_mistakes_keep_their_traceback():

@@ -6,6 +6,7 @@ import argparse
 import errno
 import os
 import shutil
+import signal
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -33,6 +34,7 @@ from maskfold.data.recognition.overlays import draw_overlays
 from maskfold.data.recognition.recognise import recognise
 from maskfold.errors import ConfigError, DataError, InferenceError, StaleError, TrainingError, UsageError
 from maskfold.execution.cores import limit_cores
+from maskfold.execution.signals import Stopped, stopped_by_signals
 
 DEFAULT_CONFIG = REPOSITORY / "configs" / "demo.yaml"
 
@@ -166,13 +168,19 @@ def with_recognised_data(config: Config) -> Config:
 
 
 def run_stage(stage: Callable[[], None]) -> None:
-    """Run a stage; what a user can cause ends in one readable message and exit code 2, not in a traceback."""
+    """Run a stage; what a user can cause ends in one readable message and exit code 2, not in a traceback.
+
+    A signal that ends it (Ctrl-C, SIGTERM, SIGHUP) gives 128 plus its number.
+    """
     try:
-        stage()
+        with stopped_by_signals():
+            stage()
     except (ConfigError, DataError, StaleError, TrainingError, InferenceError, UsageError) as error:
         sys.exit(_fail(str(error), 2))
-    except KeyboardInterrupt:
-        sys.exit(_fail("stopped; start the same command again to continue", 130))
+    except KeyboardInterrupt as error:
+        number = error.number if isinstance(error, Stopped) else signal.SIGINT
+        by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
+        sys.exit(_fail(f"stopped{by}; start the same command again to continue", 128 + number))
     except Exception as error:  # any library's: a full disk is behind errors of many kinds
         message = _file_system_fault(error)
         if message is None:

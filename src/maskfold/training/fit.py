@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import signal
 import sys
 import time
 import warnings
@@ -25,6 +26,7 @@ from maskfold.config import Experiment
 from maskfold.data.competition import Competition
 from maskfold.errors import TrainingError
 from maskfold.execution.processes import is_first_process
+from maskfold.execution.signals import Stopped
 from maskfold.inference.runtime import Runtime, out_of_memory
 from maskfold.network.model import build_model, check_finite, load_model
 from maskfold.network.normalisation import IMAGENET, normalisation_of
@@ -127,8 +129,10 @@ def _fit(trainer: L.Trainer, module: FoldModule, data: FoldData, resume_from: Pa
         ) from None
     except (SystemExit, RuntimeError) as error:
         # Lightning exits after either signal; torch may first report loader processes that the signal ended too.
-        if trainer.received_sigterm or isinstance(error.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from None
+        if trainer.received_sigterm:
+            raise Stopped(signal.SIGTERM) from None
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None
         if isinstance(error, SystemExit) or not out_of_memory(error):
             raise
         train = module.config.train
