@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from maskfold.artefacts.files import whole_file, whole_folder
+from maskfold.artefacts.files import scratch_folder, whole_file, whole_folder
 from maskfold.artefacts.paths import display
 from maskfold.config import Config
 from maskfold.data.opening import settled_orientation
@@ -29,9 +28,11 @@ def export_bundle(
     checked_artefact(config)
     orientation = settled_orientation(config.data)
     if zipped:
-        with whole_file(target) as temporary, TemporaryDirectory(dir=target.parent) as unzipped:
-            write_bundle(Path(unzipped), config, half, orientation)
-            Path(shutil.make_archive(str(temporary), "zip", unzipped)).replace(temporary)
+        with whole_file(target) as temporary, scratch_folder(target) as unzipped:
+            (unzipped / "files").mkdir()
+            write_bundle(unzipped / "files", config, half, orientation)
+            archive = Path(shutil.make_archive(str(unzipped / "bundle"), "zip", unzipped / "files"))
+            archive.replace(temporary)
     else:
         with whole_folder(target) as part:
             write_bundle(part, config, half, orientation)
