@@ -112,6 +112,18 @@ def test_damaged_and_missing_files_are_named_before_any_work(bundle, tmp_path):
     assert "fold0" not in result.stderr
 
 
+@pytest.mark.parametrize("name", ["src/torch.py", "src/maskfold/more.py", "json.py", "src/maskfold/__pycache__/x.pyc"])
+def test_files_that_the_manifest_does_not_list_are_refused_and_never_run(bundle, tmp_path, name):
+    shutil.copytree(bundle, tmp_path / "copy")
+    added, proof = tmp_path / "copy" / name, tmp_path / "it was run"
+    added.parent.mkdir(exist_ok=True)
+    added.write_text(f"open({str(proof)!r}, 'w')\n")
+    result = predict(tmp_path / "copy", tmp_path / "none", "--images", "x", cwd=tmp_path)
+    assert result.returncode == 2
+    assert f"{name} does not belong to it" in result.stderr
+    assert not proof.exists()
+
+
 def test_missing_packages_are_named_with_the_command_that_brings_them(bundle, tmp_path):
     result = predict(bundle, tmp_path / "none", "--images", "x", cwd=tmp_path)
     assert result.returncode == 2

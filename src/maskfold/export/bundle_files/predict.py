@@ -8,13 +8,18 @@ so that a killed run continues. In a notebook: put this folder on sys.path, then
 
 from __future__ import annotations
 
-import argparse
-import hashlib
-import json
 import sys
-from importlib import metadata
-from importlib.util import find_spec
-from pathlib import Path
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    sys.path.pop(0)  # this folder: nothing in it may take the place of a module of Python
+sys.dont_write_bytecode = True  # caches would be files that the manifest does not list
+
+import argparse  # noqa: E402
+import hashlib  # noqa: E402
+import json  # noqa: E402
+from importlib import metadata  # noqa: E402
+from importlib.util import find_spec  # noqa: E402
+from pathlib import Path  # noqa: E402
 
 BUNDLE = Path(__file__).resolve().parent
 
@@ -24,7 +29,11 @@ class BundleError(RuntimeError):
 
 
 def check_files() -> None:
-    """Compare every file with its SHA-256 in MANIFEST.json. Raises BundleError naming all that are damaged."""
+    """Compare every file with its SHA-256 in MANIFEST.json.
+
+    Raises BundleError naming all that are damaged, and those below src/ or next to predict.py that could be imported
+    and that the manifest does not list.
+    """
     try:
         expected = json.loads((BUNDLE / "MANIFEST.json").read_text(encoding="utf-8"))["files"]
     except (OSError, ValueError, KeyError) as error:
@@ -37,8 +46,17 @@ def check_files() -> None:
         with (BUNDLE / name).open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != digest:
                 problems.append(f"{name} is damaged")
+    problems += [f"{name} does not belong to it" for name in _importable() if name not in expected]
     if problems:
         raise BundleError(f"the bundle in {BUNDLE} is not as it was exported: {'; '.join(problems)}; copy it again")
+
+
+def _importable() -> list[str]:
+    """What Python could import or run from the bundle: all below src/, and modules next to predict.py."""
+    beside = [path for path in BUNDLE.iterdir() if path.suffix in (".py", ".pth", ".so", ".pyd", ".zip", ".egg")]
+    packages = BUNDLE.glob("*/__init__.py")
+    below = [path for path in (BUNDLE / "src").rglob("*") if path.is_file() or path.is_symlink()]
+    return sorted(path.relative_to(BUNDLE).as_posix() for path in (*beside, *packages, *below))
 
 
 def check_packages() -> None:
