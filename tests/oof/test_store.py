@@ -145,3 +145,13 @@ def test_truncated_file_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(DataError, match="not a readable Parquet file"):
         list(iter_oof(path))
+
+
+def test_damage_in_the_middle_of_a_file_is_one_message(tmp_path):
+    path = tmp_path / "fold1.parquet"
+    write(path)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 64] = bytes(64)
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"fold1\.parquet: not a readable Parquet file, damaged or not whole"):
+        list(iter_oof(path))

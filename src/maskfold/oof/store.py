@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -107,7 +107,7 @@ def iter_oof(path: Path) -> Iterator[OofImage]:
     """The images of an OOF file in its order, a few in memory at a time. Raises DataError when it is malformed."""
     rows: list[dict[str, Any]] = []
     try:
-        for row in _rows(_batches(_open(path)), path):
+        for row in _rows(_batches(_open(path), path), path):
             if rows and row["image_id"] != rows[0]["image_id"]:
                 yield _image(rows, path)
                 rows = []
@@ -120,13 +120,24 @@ def iter_oof(path: Path) -> Iterator[OofImage]:
         pa.default_memory_pool().release_unused()
 
 
-def _batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+def _batches(file: pq.ParquetFile, path: Path) -> Iterator[pa.RecordBatch]:
     """The rows of a file, a few at a time.
 
     Row group by row group: asked for all, pyarrow holds several at once; measured, 175 MB against 96.
     """
-    for group in range(file.num_row_groups):
-        yield from file.iter_batches(batch_size=_BATCH_ROWS, row_groups=[group])
+    with _readable(path):
+        for group in range(file.num_row_groups):
+            yield from file.iter_batches(batch_size=_BATCH_ROWS, row_groups=[group])
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Raise DataError for what pyarrow says of a damaged file."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError([f"{path}: not a readable Parquet file, damaged or not whole: {reason}"]) from None
 
 
 class OofReader(AbstractContextManager["OofReader"]):
@@ -137,7 +148,8 @@ class OofReader(AbstractContextManager["OofReader"]):
         self.path = path
         self.kept_bytes = kept_bytes
         self._file = _open(path)
-        names = self._file.read(columns=["image_id"]).column("image_id").to_pylist()
+        with _readable(path):
+            names = self._file.read(columns=["image_id"]).column("image_id").to_pylist()
         self._rows_of: dict[str, list[int]] = {}
         for row, name in enumerate(names):
             self._rows_of.setdefault(name, []).append(row)
@@ -162,7 +174,8 @@ class OofReader(AbstractContextManager["OofReader"]):
         if group in self._groups:
             self._groups.move_to_end(group)
         else:
-            self._groups[group] = self._file.read_row_group(group)
+            with _readable(self.path):
+                self._groups[group] = self._file.read_row_group(group)
             while len(self._groups) > 1 and sum(table.nbytes for table in self._groups.values()) > self.kept_bytes:
                 self._groups.popitem(last=False)
         table = self._groups[group]
@@ -178,11 +191,9 @@ class OofReader(AbstractContextManager["OofReader"]):
 
 def _open(path: Path) -> pq.ParquetFile:
     """The file, its columns and their types checked."""
-    try:
+    with _readable(path):
         file = pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError([f"{path}: not a readable Parquet file: {error}"]) from None
-    found = {field.name: field.type for field in file.schema_arrow}
+        found = {field.name: field.type for field in file.schema_arrow}
     problems = []
     for field in SCHEMA:
         if field.name not in found:
@@ -212,7 +223,8 @@ def _rows(batches: Iterable[pa.RecordBatch], path: Path) -> Iterator[dict[str, A
     for batch in batches:
         prob = batch.column("prob")
         names = [name for name in batch.schema.names if name != "prob" and name in SCHEMA.names]
-        columns = {name: batch.column(name).to_pylist() for name in names}
+        with _readable(path):
+            columns = {name: batch.column(name).to_pylist() for name in names}
         for index in range(batch.num_rows):
             row = {name: values[index] for name, values in columns.items()}
             data = prob[index].as_buffer()
@@ -249,14 +261,16 @@ def _image(rows: list[dict[str, Any]], path: Path) -> OofImage:
 def read_image_ids(path: Path) -> list[str]:
     """The images of an OOF file, in its order, without reading any probability."""
     _open(path)
-    names = pq.read_table(path, columns=["image_id"]).column("image_id").to_pylist()
+    with _readable(path):
+        names = pq.read_table(path, columns=["image_id"]).column("image_id").to_pylist()
     return list(dict.fromkeys(names))
 
 
 def read_sizes(path: Path) -> dict[str, tuple[int, int]]:
     """image_id -> (height, width) in px, without reading any probability."""
     _open(path)
-    table = pq.read_table(path, columns=["image_id", "height", "width"]).to_pydict()
+    with _readable(path):
+        table = pq.read_table(path, columns=["image_id", "height", "width"]).to_pydict()
     return dict(zip(table["image_id"], zip(table["height"], table["width"], strict=True), strict=True))
 
 
