@@ -5,19 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
-from types import FrameType
 from typing import Any
 
 from maskfold.execution.job import Failure, Job, Place
 from maskfold.execution.jobs_shown import JobsShown
 from maskfold.execution.processes import SIDE_BY_SIDE
+from maskfold.execution.signals import stopped_by_signals
 from maskfold.execution.worker import work
 
 ATTEMPTS = 3  # of a job whose worker dies, or that fails in a way nobody foresaw
@@ -64,14 +63,14 @@ class LocalEngine:
     def run(self, jobs: Sequence[Job]) -> list[Failure]:
         """Do all jobs, in order as places become free; returns those that failed, after all others are done.
 
-        A job that fails is done again, up to ATTEMPTS times. Ctrl-C and SIGTERM end all workers and raise
-        KeyboardInterrupt.
+        A job that fails is done again, up to ATTEMPTS times. Ctrl-C, SIGTERM and SIGHUP end all workers and
+        raise KeyboardInterrupt.
         """
         for job in jobs:
             assert any(place.suits(job) for place in self.places[: len(jobs)]), f"no place has what {job.name} needs"
         queue = deque((job, 1) for job in jobs)
         failures: list[Failure] = []
-        with _sigterm_as_interrupt(), self.shown:
+        with stopped_by_signals(), self.shown:
             try:
                 for place in self.places[: len(jobs)]:
                     self._workers.append(_started(place, len(self.places)))
@@ -193,21 +192,3 @@ def _as_at(place: Place, side_by_side: int) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-@contextlib.contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM raise KeyboardInterrupt, so that workers are ended; only the main thread may choose that."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        """End as after Ctrl-C."""
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
