@@ -175,8 +175,9 @@ def test_explicit_values_win_and_the_rest_follows():
     assert config.train.minutes < 60
 
 
-def test_pooled_dice_has_no_cuts_for_each_image():
+def test_cuts_for_each_image_need_one_network_and_a_score_of_each_image():
     assert plan(facts())[0].tuning.rule == "all"
+    assert plan(facts(images=300), minutes=240)[0].tuning.rule == "auto"  # five folds
     assert plan(facts(), metric="pooled_dice")[0].tuning.rule == "auto"
 
 

@@ -11,7 +11,7 @@ from maskfold.config import Resize
 from maskfold.config.data.every_format import LabelledData
 from maskfold.data.competition import Competition
 from maskfold.errors import UsageError
-from maskfold.planning.choices.folds import Budget, check_groups, choose_clock, choose_folds, choose_views
+from maskfold.planning.choices.folds import Budget, check_groups, choose_clock, choose_folds, choose_rule, choose_views
 from maskfold.planning.choices.network import choose_network
 from maskfold.planning.choices.training import (
     choose_augmentation,
@@ -117,10 +117,9 @@ def plan_rest(draft: Draft, sizes: Sequence[InputSize], speed: Speed, situation:
     predicted = max(1, min(16, int(PREDICTED_PX[machine.kind] // px)))
     if predicted < 16:
         draft.choose("inference.batch_size", predicted, f"inputs of {px / 1e6:.1f} million pixels take much memory")
-    rule = "all" if draft.value("tuning.metric") != "pooled_dice" else "auto"
     if situation.minutes < SHORT_MINUTES and draft.value("model.classification_head"):
         draft.choose("tuning.trials", SHORT_TRIALS, "more soft gates would take time from training")
-    draft.choose("tuning.rule", rule, "honest on its own folds, and never worse than noise (docs/results.md)")
+    draft.choose("tuning.rule", *choose_rule(draft, work))
     check_resources(facts, speed, size, machine, batch, work)
     return clock
 

@@ -136,6 +136,15 @@ def choose_views(
     return work, clock
 
 
+def choose_rule(draft: Draft, work: Work) -> tuple[str, str]:
+    """The kinds of rules that are tried, and why."""
+    if draft.value("tuning.metric") == "pooled_dice":
+        return "auto", "a cut for each image needs a score of each image"
+    if work.folds > 1:
+        return "auto", "a cut for each image did not carry over from one network to another (docs/results.md)"
+    return "all", "fixed rules and a cut for each image, compared on parts they were not tuned on (docs/results.md)"
+
+
 def choose_clock(draft: Draft, clock: Clock, work: Work, trained: int) -> None:
     """The minutes of the training of a model on so many images."""
     each = "" if work.folds == 1 else " of each model"
