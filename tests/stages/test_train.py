@@ -102,12 +102,20 @@ def test_side_by_side_excludes_one_model_in_several_processes(tmp_path):
 
 
 def test_auto_keeps_to_what_it_chose(tmp_path, tiny_competition):
-    config = config_of(tmp_path)
-    auto = config.model_copy(update={"run": config.run.model_copy(update={"workers": "auto"})})
+    auto = config_of(tmp_path).model_copy(update={"run": RunConfig(workers="auto")})
     path = RunPaths.of(auto).workers_json
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"cores": usable_cores(), "workers": 2}))
     assert workers_of(auto, tiny_competition) == 2
+
+
+def test_workers_in_a_config_file():
+    demo = REPOSITORY / "configs/demo.yaml"
+    assert load_experiment(demo, []).run.workers == 1
+    assert [load_experiment(demo, [f"run.workers={value}"]).run.workers for value in ("auto", 3)] == ["auto", 3]
+    for value in ("0", "513", "many"):
+        with pytest.raises(ConfigError, match=r"run\.workers"):
+            load_experiment(demo, [f"run.workers={value}"])
 
 
 def test_numbers_of_workers_that_are_measured():

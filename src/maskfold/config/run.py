@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -13,7 +13,7 @@ class RunConfig(Section):
     """How a run uses the machine. A number of threads decides the last bits of weights, as another machine does;
     nothing here makes an artefact stale."""
 
-    workers: Literal["auto"] | int = Field(1, ge=1, le=512)
+    workers: Literal["auto"] | Annotated[int, Field(ge=1, le=512)] = 1
     """Models that are trained side by side, each in a process of its own with its share of the cores, or with a GPU of
     its own; OOF files and shards of test images are predicted so too. `1`: one after the other, each with all cores.
     `auto`: one for each GPU; on a CPU a few steps are measured, and the faster of the two is chosen and kept."""

@@ -59,6 +59,8 @@ def _options(annotation: Any) -> tuple[Any, ...]:
 def _one(annotation: Any) -> str:
     """An annotation that is no union, in words."""
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return values_in_words(arguments[0], [limit for field in arguments[1:] for limit in field.metadata])
     if origin is Literal:
         names = ", ".join(map(str, arguments))
         return f"one of {names}" if len(arguments) > 1 else names
