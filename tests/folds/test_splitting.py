@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
@@ -49,6 +49,7 @@ def random_presence(seed, images):
 )
 @example(seed=733218, images=66, shares=[0.28125, 0.0, 0.0625, 0.5], count=6)  # a combination was 1.17 off once
 def test_without_groups_classes_empties_and_combinations_are_within_one_of_even(seed, images, shares, count):
+    assume(images >= 3 * count)  # of 10 images in 8 folds, the best of all cuts may be 1.125 off
     present = np.random.default_rng(seed).random((images, len(shares))) < shares
     strata = strata_of(present)
     folds = assign_folds(present, strata, np.arange(images), count, seed)

@@ -35,7 +35,7 @@ def test_the_planned_run_gets_the_time_that_the_first_one_leaves(tmp_path, capsy
     for run in (first, config):
         paths = RunPaths.of(run)
         assert paths.submission("image_class").is_file() and (paths.report / "index.html").is_file()
-    assert printed.index("first submission: ") < printed.index("training fold 0 of planned for")
+    assert printed.index("first submission: ") < printed.index("training model of planned for")
     assert trained_minutes(first) < 0.15 < trained_minutes(config) < 0.7  # not the 0.05 that the config says
     run_plan(first, config, Deadline(time.monotonic(), 40))
     again = capsys.readouterr().out

@@ -1,0 +1,17 @@
+"""A short campaign of damage, kills, signals, doubles and odd inputs; benchmarks/damage.py makes the long one."""
+
+import subprocess
+import sys
+
+from maskfold.config import REPOSITORY
+
+COUNTS = {"flips": 6, "cuts": 3, "exchanges": 2, "kills": 3, "signals": 3, "pairs": 2, "odd": 180}
+
+
+def test_no_harm_ends_in_a_traceback_or_in_other_bytes():
+    counts = [word for name, count in COUNTS.items() for word in (f"--{name}", str(count))]
+    command = [sys.executable, "benchmarks/run.py", "damage", *counts, "--seed", "1"]
+    result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert f"of {sum(COUNTS.values())} trials" in result.stdout
+    assert "7 of 7 claims hold" in result.stdout
