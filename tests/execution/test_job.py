@@ -47,3 +47,19 @@ def test_time_left_of_all():
     assert seconds_left([10.0, 4.0], 1, 20.0, 2) == 24
     assert seconds_left([10.0, 4.0], 2, 20.0, 2) == 30
     assert seconds_left([5.0], 0, 20.0, 2) == 5
+
+
+def test_a_quota_is_rounded_up(tmp_path):
+    (tmp_path / "cpu.max").write_text("150000 100000\n")
+    assert quota_cores(tmp_path) == 2
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    assert quota_cores(tmp_path) is None
+
+
+def test_the_older_kind_of_quota(tmp_path):
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("100000\n")
+    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
+    assert quota_cores(tmp_path) == 1
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("-1\n")
+    assert quota_cores(tmp_path) is None

@@ -1,24 +1,6 @@
 """What the machine offers, within the limits of a container."""
 
-import os
-
-from maskfold.planning.machine import cgroup_cores, free_memory, this_machine
-
-
-def test_a_quota_limits_the_cores(tmp_path):
-    (tmp_path / "cpu.max").write_text("150000 100000\n")
-    assert cgroup_cores(tmp_path) == 2
-    (tmp_path / "cpu.max").write_text("max 100000\n")
-    assert cgroup_cores(tmp_path) == os.cpu_count()
-
-
-def test_the_older_kind_of_quota(tmp_path):
-    (tmp_path / "cpu").mkdir()
-    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("100000\n")
-    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
-    assert cgroup_cores(tmp_path) == 1
-    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("-1\n")
-    assert cgroup_cores(tmp_path) == os.cpu_count()
+from maskfold.planning.machine import free_memory, this_machine
 
 
 def test_a_limit_of_memory(tmp_path):

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from playwright.sync_api import sync_playwright
 
 from maskfold.artefacts.paths import RunPaths
 from maskfold.drawing.class_colours import PALETTE
@@ -15,8 +14,7 @@ from maskfold.tuning.tables.score_tables import FoldTables, total
 from support.browser import MISSING, find_browser
 from support.synthetic_run import EVIL_NAMES, disc_centre, write_run
 
-BROWSER = find_browser()
-pytestmark = pytest.mark.skipif(BROWSER is None, reason=MISSING)
+pytestmark = pytest.mark.skipif(find_browser() is None, reason=MISSING)
 IMAGES, TEST_IMAGES = 130, 60
 A_PAGE = 48
 SIZE_OF_8 = HEIGHT, WIDTH = 48, 96  # px of image 8
@@ -29,14 +27,6 @@ def run(tmp_path_factory):
     config, competition = write_run(root, IMAGES, TEST_IMAGES, evil=EVIL_NAMES)
     make_report(config, competition)
     return config, RunPaths.of(config)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import pandas as pd
 import pytest
-from playwright.sync_api import sync_playwright
 
 from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Experiment, ReportConfig, RleCsvData
@@ -13,8 +12,7 @@ from maskfold.stages.make_report import make_report
 from support.browser import MISSING, find_browser
 from support.synthetic_run import write_run
 
-BROWSER = find_browser()
-pytestmark = pytest.mark.skipif(BROWSER is None, reason=MISSING)
+pytestmark = pytest.mark.skipif(find_browser() is None, reason=MISSING)
 CLASSES = (
     *(
         "bright_disc",
@@ -80,14 +78,6 @@ def pages(tmp_path_factory):
         "label audit": paths.label_audit / "index.html",
         "data audit": RunPaths.of(audited).data_audit / "index.html",
     }
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize("width", [1300, 800, 390])

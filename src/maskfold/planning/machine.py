@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from maskfold.execution.jobs import available_cores
 from maskfold.inference.runtime import fast_bf16
 
 _CGROUP = Path("/sys/fs/cgroup")
-_V1_QUOTA, _V1_PERIOD = "cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"
 
 
 @dataclass(frozen=True)
@@ -49,8 +47,7 @@ def this_machine(cores: int | None, folder: Path) -> Machine:
 
     cores: use no more than these; folder: on the disk where the run's files will be, or below a folder that exists.
     """
-    usable = min(available_cores(), cgroup_cores(_CGROUP))
-    usable = max(1, usable if cores is None else min(cores, usable))
+    usable = available_cores() if cores is None else max(1, min(cores, available_cores()))
     while not folder.exists():
         folder = folder.parent
     disk, ram = shutil.disk_usage(folder).free, free_memory(_CGROUP)
@@ -60,19 +57,6 @@ def this_machine(cores: int | None, folder: Path) -> Machine:
         name, gpus = torch.cuda.get_device_name(), torch.cuda.device_count()
         return Machine(usable, name, fast_bf16(device), ram, disk, gpus, free)
     return Machine(usable, _processor(), fast_bf16(torch.device("cpu")), ram, disk)
-
-
-def cgroup_cores(root: Path) -> int:
-    """Cores that a container's quota allows, rounded up; a large number where there is no quota."""
-    unlimited = os.cpu_count() or 1
-    try:
-        quota, period = (root / "cpu.max").read_text(encoding="utf-8").split()
-    except (OSError, ValueError):
-        try:
-            quota, period = ((root / name).read_text(encoding="utf-8").strip() for name in (_V1_QUOTA, _V1_PERIOD))
-        except OSError:
-            return unlimited
-    return math.ceil(int(quota) / int(period)) if quota.isdigit() and int(period) else unlimited
 
 
 def free_memory(root: Path = _CGROUP) -> int:
