@@ -56,4 +56,5 @@ if __name__ == "__main__":
     try:
         engine(Place(1), Place(1)).run([job(never_end, target, name) for name in ("a", "b")])
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the workers have ended; the second may come as late as here
         sys.exit(130)
