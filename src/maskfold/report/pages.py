@@ -80,15 +80,10 @@ def _write_index(
     paths = RunPaths.of(config)
     scores = read_image_scores(paths.image_scores_csv)
     oof = OofScores.of(scores, tuned.metric, competition.class_names)
-    folds = range(config.folds.count)
-    oof_files, score_tables = [paths.oof_parquet(k) for k in folds], [paths.score_table(k) for k in folds]
-    passed = draw_oof(oof_files, competition, tuned.rules, oof, config.report, folder)
     submission = paths.submission(config.submission.layout)
     without_test = draw_submission(submission, competition, config.submission, config.report, folder)
     rng = np.random.default_rng([config.seed, len(oof.image_ids)])
     intervals = oof.intervals(image_groups(competition, oof.image_ids), config.tuning.bootstrap_samples, rng)
-    found = histories(config)
-    trainings = training_rows(config, found)
     page = page_environment(_HERE).get_template(_PAGE.name)
     html = page.render(
         name=config.name,
@@ -101,28 +96,55 @@ def _write_index(
         grouped="group" in competition.train,
         intervals=intervals,
         few=few_images(config.folds, len(oof.image_ids), intervals),
-        found=found_rows(oof),
-        folds=fold_rows(oof),
-        fold_classes={f"{config.folds.part_word} {fold}": values for fold, values in fold_class_scores(oof).items()},
-        trainings=trainings,
-        training_dice={str(row["name"]): row["dice"] for row in trainings if row["metric"] == row["metric"]},  # not NaN
-        curves=curve_charts(found),
-        surfaces=[write_surface(score_tables, index, entry, folder) for index, entry in enumerate(tuned.classes)],
-        calibration=calibration_rows(oof, passed),
-        reliability=reliability_charts(oof, passed),
-        areas=area_charts(oof),
         steps=ensemble_steps(config, tuned),
         bad_images=_bad_images(paths.bad_images_csv),
-        galleries=draw_galleries(oof_files, competition, tuned.rules, scores, config.report.examples, folder),
         oof_gallery=config.report.oof_gallery,
         without_test=without_test,
         other_pages=other_pages,
         edited_rules=edited_rules,
         config=yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False),
         versions={"maskfold": __version__} | {package: metadata.version(package) for package in _PACKAGES},
+        **_of_trainings(config),
+        **_of_oof(config, competition, tuned, scores, oof, folder),
     )
     (folder / "index.html").write_text(html, encoding="utf-8")
     return without_test
+
+
+def _of_trainings(config: Config) -> dict[str, object]:
+    """What index.html shows of the trainings."""
+    found = histories(config)
+    trainings = training_rows(config, found)
+    scored = [row for row in trainings if row["metric"] == row["metric"]]  # not NaN
+    return {
+        "trainings": trainings,
+        "training_dice": {str(row["name"]): row["dice"] for row in scored},
+        "curves": curve_charts(found),
+    }
+
+
+def _of_oof(
+    config: Config,
+    competition: Competition,
+    tuned: TunedArtefact,
+    scores: pd.DataFrame,
+    oof: OofScores,
+    folder: Path,
+) -> dict[str, object]:
+    """What index.html shows of the OOF predictions and their scores; its pictures are written."""
+    paths, folds = RunPaths.of(config), range(config.folds.count)
+    oof_files, score_tables = [paths.oof_parquet(k) for k in folds], [paths.score_table(k) for k in folds]
+    passed = draw_oof(oof_files, competition, tuned.rules, oof, config.report, folder)
+    return {
+        "found": found_rows(oof),
+        "folds": fold_rows(oof),
+        "fold_classes": {f"{config.folds.part_word} {k}": values for k, values in fold_class_scores(oof).items()},
+        "surfaces": [write_surface(score_tables, index, entry, folder) for index, entry in enumerate(tuned.classes)],
+        "calibration": calibration_rows(oof, passed),
+        "reliability": reliability_charts(oof, passed),
+        "areas": area_charts(oof),
+        "galleries": draw_galleries(oof_files, competition, tuned.rules, scores, config.report.examples, folder),
+    }
 
 
 def _bad_images(bad_images_csv: Path) -> list[dict[str, str]]:

@@ -91,9 +91,8 @@ def open_paths_csv(
         unreadable=unreadable,
         ignored=None if data.ignore_value is None else source.ignored,
     )
-    if data.columns.ignore is None:
-        return competition
-    return with_ignore_files(competition, {key: ignored[key] for key in train if key in ignored}, data, problems)
+    ignored = {key: ignored[key] for key in train if key in ignored}
+    return competition if data.columns.ignore is None else with_ignore_files(competition, ignored, data, problems)
 
 
 def _read_split(path: Path, root: Path, data: PathsCsvData, labelled: bool, problems: Problems) -> _Split:
