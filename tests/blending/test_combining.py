@@ -22,6 +22,9 @@ def maps(*rows):
         # sqrt(10 * 20) = 14.14; 0 with anything is 0; sqrt(100 * 225) = 150
         ("geometric", (2, 2), [14, 0, 150, 255]),
         ("geometric", (1, 3), [10**0.25 * 20**0.75, 0, 100**0.25 * 225**0.75, 255]),
+        # odds 10 / 245 and 20 / 235 have a weighted geometric mean of 0.0708, a probability of 0.0661; 0 and 255 count
+        # as odds of 1 / 1019 and 1019; odds 100 / 155 and 225 / 30 have one of 4.062
+        ("logit", (1, 3), [255 * 0.0661, 255 * 0.9696, 255 * 0.8024, 255]),
         ("vote", (0.5, 0.5), [0, 128, 128, 255]),
         ("vote", (1, 3), [0, 191.25, 191.25, 255]),
     ],
@@ -34,14 +37,14 @@ def test_maps_are_combined_and_rounded_to_nearest(combine, weights, expected):
     assert (first[0, 0, 0], second[0, 0, 0]) == (10, 20)
 
 
-@pytest.mark.parametrize("combine", ["mean", "geometric", "vote"])
+@pytest.mark.parametrize("combine", ["mean", "geometric", "logit", "vote"])
 def test_a_member_with_all_the_weight_answers_as_it_is(combine):
     first, second = maps(range(256), range(255, -1, -1))
     assert np.array_equal(combine_maps([first, second], (0.7, 0), combine), first)
     assert np.array_equal(combine_maps([first, second], (0, 1), combine), second)
 
 
-@pytest.mark.parametrize("combine", ["mean", "geometric"])
+@pytest.mark.parametrize("combine", ["mean", "geometric", "logit"])
 def test_members_that_agree_change_nothing(combine):
     every = np.arange(256, dtype=np.uint8).reshape(2, 8, 16)
     assert np.array_equal(combine_maps([every] * 3, (0.2, 0.3, 0.5), combine), every)
@@ -62,7 +65,13 @@ def test_class_probabilities_are_the_mean_of_the_members_that_have_one():
     assert combine_class_probs([first, None], (0, 1)) is None
 
 
-@pytest.mark.parametrize("combine", ["mean", "geometric", "vote"])
+def _odds(levels, shares):
+    """The weighted geometric mean of the odds; 0 and 255 count as a quarter of a level inside."""
+    inside = np.clip(levels, 0.25, 254.75)
+    return ((inside / (255 - inside)) ** shares).prod(axis=0)
+
+
+@pytest.mark.parametrize("combine", ["mean", "geometric", "logit", "vote"])
 @pytest.mark.parametrize("weights", [(1, 2), (0.2, 0.3, 0.5), (0, 1, 1, 2)])
 def test_maps_of_several_classes_and_unequal_sides_equal_the_formula(combine, weights):
     members = [np.random.default_rng(seed).integers(0, 256, (3, 5, 7), dtype=np.uint8) for seed in range(len(weights))]
@@ -74,6 +83,7 @@ def test_maps_of_several_classes_and_unequal_sides_equal_the_formula(combine, we
         expected = {
             "mean": (shares * values).sum(axis=0),
             "geometric": 255 * np.exp((shares * np.log(values / 255)).sum(axis=0)),
+            "logit": 255 / (1 + 1 / _odds(values, shares)),
             "vote": 255 * (shares * (values >= 128)).sum(axis=0),
         }[combine]
     found = combine_maps(members, weights, combine)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import expit, logit
 
 from maskfold.config import Combine
 
 _LEVELS = np.arange(256, dtype=np.float64)
+# Log-odds are finite, so levels 0 and 255 count as this far inside; less than half, so that both are kept.
+_LOGIT_END = 0.25
 _VOTE_FROM = 128  # a probability of 0.5, the default threshold
 
 
@@ -16,8 +19,9 @@ def combine_maps(maps: Sequence[np.ndarray], weights: Sequence[float], combine: 
     """The maps of several experiments for one image as one: (C, H, W) uint8, rounded to nearest.
 
     maps: (C, H, W) uint8 each, q stands for q/255; weights: one a map, 0 or more, of any sum but 0. `mean` is the
-    weighted mean of probabilities; `geometric` their weighted geometric mean, 0 where one is 0; `vote` the weighted
-    share of the maps that say 0.5 or more. A map with all the weight stays as it is.
+    weighted mean of probabilities; `geometric` their weighted geometric mean, 0 where one is 0; `logit` the
+    probability whose log-odds are the weighted mean of theirs; `vote` the weighted share of the maps that say 0.5 or
+    more. A map with all the weight stays as it is.
     """
     used = [(prob, weight) for prob, weight in zip(maps, weights, strict=True) if weight > 0]
     shapes = {prob.shape for prob in maps}
@@ -33,7 +37,7 @@ def combine_maps(maps: Sequence[np.ndarray], weights: Sequence[float], combine: 
         plane = terms[0][used[0][0][index]]
         for (prob, _), term in zip(used[1:], terms[1:], strict=True):
             plane += term[prob[index]]
-        combined[index] = np.rint(255 * np.exp(plane) if combine == "geometric" else plane)
+        combined[index] = np.rint(_from_terms(plane, combine))
     return combined
 
 
@@ -44,7 +48,16 @@ def _terms(combine: Combine) -> np.ndarray:
     if combine == "geometric":
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(_LEVELS / 255))
+    if combine == "logit":
+        return np.asarray(logit(np.clip(_LEVELS, _LOGIT_END, 255 - _LOGIT_END) / 255))
     return _LEVELS
+
+
+def _from_terms(plane: np.ndarray, combine: Combine) -> np.ndarray:
+    """The weighted sum of terms as levels 0..255, not rounded."""
+    if combine == "geometric":
+        return 255 * np.exp(plane)
+    return np.asarray(255 * expit(plane)) if combine == "logit" else plane
 
 
 def combine_class_probs(probs: Sequence[np.ndarray | None], weights: Sequence[float]) -> np.ndarray | None:

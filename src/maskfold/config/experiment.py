@@ -22,7 +22,7 @@ from maskfold.config.submission import SubmissionConfig
 from maskfold.config.train import TrainConfig
 from maskfold.config.tuning import TuningConfig
 
-Combine = Literal["mean", "geometric", "vote"]
+Combine = Literal["mean", "geometric", "logit", "vote"]
 
 # An override of one of these that is given to a blend also applies to its members: where files are, and the machine.
 SHARED_KEYS = ("output_root", "data", "demo", "folds", "train.accelerator", "train.workers", "run")
@@ -53,8 +53,8 @@ class BlendConfig(Section):
     `output_root` must be those of the blend."""
 
     combine: Combine = "mean"
-    """How probabilities are combined: `mean`, `geometric` mean, or `vote` (the share of members that say 0.5 or
-    more)."""
+    """How probabilities are combined: `mean`, `geometric` mean, `logit` (the mean of their log-odds), or `vote` (the
+    share of members that say 0.5 or more)."""
 
     weights: Literal["equal", "greedy", "optuna"] = "equal"
     """How the members' weights are chosen. Searched weights (`greedy`, `optuna`) are used only if their cross-validated
