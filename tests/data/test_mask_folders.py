@@ -249,6 +249,28 @@ def test_an_array_of_several_channels_is_no_binary_mask(root):
     assert open_competition(data_of(root)).masks("2").sum() == 25
 
 
+@pytest.mark.parametrize(
+    ("kind", "on"),
+    [("u1", 1), ("u1", 255), ("i4", 1), ("i8", 255), ("f4", 1), ("u2", 1), ("u2", 65535), ("?", 1)],
+)
+def test_an_array_of_any_type_is_a_binary_mask(root, kind, on):
+    mask = np.zeros((4, 6), kind)
+    mask[1:3, 2:5] = on
+    (root / "train_mask/1.png").unlink()
+    np.save(root / "train_mask/1.npy", mask)
+    masks = open_competition(data_of(root, mask_threshold=1)).masks("1")
+    assert np.array_equal(masks[0], mask > 0)
+
+
+@pytest.mark.parametrize(("off", "found"), [(0.5, "0.5 to 1"), (-1, "-1 to 1"), (300, "1 to 300")])
+def test_an_array_of_other_numbers_is_no_binary_mask(root, off, found):
+    mask = np.full((4, 6), off, np.float64)
+    mask[1:3, 2:5] = 1
+    (root / "train_mask/1.png").unlink()
+    np.save(root / "train_mask/1.npy", mask)
+    assert f"1.npy: found values from {found}, expected whole numbers" in problems_of(root)
+
+
 def test_the_shipped_configs_read_the_people_layout(root):
     for folder, masks in (("valid", "valid_mask"),):
         (root / folder).mkdir()

@@ -103,12 +103,10 @@ def _size_problem(
 
 
 def _peaks(masks: Sequence[Path], headers: Mapping[Path, ImageHeader], threshold: int) -> dict[Path, int]:
-    """The brightest value of each mask, 0..255; where 16 bits are scaled to 8, nothing that is not 0 becomes 0."""
+    """The brightest value of each mask, 0..255, as it is read: that of its header is scaled otherwise if it is wide."""
     peaks = {path: headers[path].peak for path in masks}
-    return {
-        path: int(read_grey(path).max()) if UNKNOWN_PEAK < peak < threshold and is_deep(path) else peak
-        for path, peak in peaks.items()
-    }
+    dark = [path for path, peak in peaks.items() if UNKNOWN_PEAK < peak < threshold]
+    return peaks | {path: int(read_grey(path).max()) for path in dark if path.suffix.lower() == ARRAY or is_deep(path)}
 
 
 def _without_ignored(

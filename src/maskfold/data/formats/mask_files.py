@@ -131,17 +131,25 @@ def read_grey(path: Path) -> np.ndarray:
         return np.asarray((read_values(path, "class_index") + 256) // 257, dtype=np.uint8)
     if path.suffix.lower() != ARRAY:
         return drawn_plane(path, read_eight_bits(path, 1)[:, :, 0])
-    pixels = read_eight_bits(path)
-    if pixels.shape[2] != 1:
-        raise DataError([f"{path}: found {pixels.shape[2]} channels, expected (height, width) in a binary mask"])
-    return pixels[:, :, 0]
+    values = read_stored(path)
+    if values.shape[2] != 1:
+        raise DataError([f"{path}: found {values.shape[2]} channels, expected (height, width) in a binary mask"])
+    plane = values[:, :, 0].astype(np.uint8)
+    if (plane != values[:, :, 0]).any():
+        found = f"{values.min():g} to {values.max():g}"
+        expected = "whole numbers from 0 to 255, or unsigned ones of 16 bits"
+        raise DataError([f"{path}: found values from {found}, expected {expected}, in a binary mask"])
+    return plane
 
 
 def is_deep(path: Path) -> bool:
     """Whether an image file holds grey values of 16 bits."""
-    if path.suffix.lower() not in DEEP:
+    suffix = path.suffix.lower()
+    if suffix not in (*DEEP, ARRAY):
         return False
     try:
+        if suffix == ARRAY:
+            return bool(np.load(path, mmap_mode="r", allow_pickle=False).dtype == np.uint16)
         with path.open("rb") as file:
             start = file.read(26)
             if start.startswith(PNG):  # Pillow takes longer, and every mask is asked
