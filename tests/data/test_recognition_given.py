@@ -135,7 +135,7 @@ def test_keys_that_no_format_or_not_this_one_has(root):
         section(root, "unlisted_image: ignore")
     with pytest.raises(DataError, match=r"mask_folders\), which has no key crowd"):
         opened(root, "crowd: ignore")
-    with pytest.raises(DataError, match=r"missing_masks: Input should be 'refuse' or 'empty'"):
+    with pytest.raises(DataError, match=r"missing_masks: Input should be 'refuse', 'empty' or 'skip'"):
         opened(root, "missing_masks: never")
 
 

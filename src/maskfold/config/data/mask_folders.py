@@ -40,7 +40,11 @@ class MaskFoldersData(MaskImageData):
     """Folder of the test photos. null: none."""
 
     image_name: str = "{stem}"
-    """Pattern of the photos' names below `train_images`; `{stem}/images/*` is one folder an image."""
+    """Pattern of the photos' names below `train_images`: `{stem}_sat`, `img{stem}`; `{stem}/images/*` is one folder an
+    image."""
+
+    test_name: str | None = None
+    """Pattern of the test photos' names below `test_images`. null: as `image_name`."""
 
     mask_name: str = "{stem}"
     """Pattern of the masks' names below `train_masks`: `{stem}_mask.png`, `{class}/{stem}` (a folder for each class),
@@ -49,8 +53,8 @@ class MaskFoldersData(MaskImageData):
     image_id: Literal["stem", "name"] = "stem"
     """What the sample submission and `groups_csv` call an image: the file name without or with its suffix."""
 
-    missing_masks: Literal["refuse", "empty"] = "refuse"
-    """A photo without a mask file: an error, or an empty image."""
+    missing_masks: Literal["refuse", "empty", "skip"] = "refuse"
+    """A photo without a mask file: an error, an empty image, or one that nobody labelled and that is left out."""
 
     several_masks: Literal["refuse", "union"] = "refuse"
     """Several mask files of one photo (and class): an error, or parts of one mask (one object a file)."""
@@ -67,8 +71,9 @@ class MaskFoldersData(MaskImageData):
 
     @model_validator(mode="after")
     def _patterns(self) -> MaskFoldersData:
-        if "{stem}" not in self.image_name or "{class}" in self.image_name or "{name}" in self.image_name:
-            raise ValueError(f"image_name: expected {{stem}}, no {{name}} and no {{class}}, found {self.image_name!r}")
+        for key, pattern in (("image_name", self.image_name), ("test_name", self.test_name or self.image_name)):
+            if "{stem}" not in pattern or "{class}" in pattern or "{name}" in pattern:
+                raise ValueError(f"{key}: expected {{stem}}, no {{name}} and no {{class}}, found {pattern!r}")
         if ("{stem}" in self.mask_name) == ("{name}" in self.mask_name) or self.mask_name.count("{class}") > 1:
             expected = "expected either {stem} or {name}, and {class} at most once"
             raise ValueError(f"mask_name: {expected}, found {self.mask_name!r}")

@@ -85,15 +85,16 @@ class _Photo(NamedTuple):
 
 
 def photos_in(data: MaskFoldersData, folder: Path | None, problems: Problems) -> dict[str, Path]:
-    """image_id -> photo of a folder; where masks are in the same folder, they are among them."""
-    return {image_id: photo.path for image_id, photo in _photos(data, folder, problems).items()}
+    """image_id -> test photo of a folder; where masks are in the same folder, they are among them."""
+    photos = _photos(data, folder, data.image_name if data.test_name is None else data.test_name, problems)
+    return {image_id: photo.path for image_id, photo in photos.items()}
 
 
-def _photos(data: MaskFoldersData, folder: Path | None, problems: Problems) -> dict[str, _Photo]:
+def _photos(data: MaskFoldersData, folder: Path | None, name: str, problems: Problems) -> dict[str, _Photo]:
     """image_id -> photo of a folder; what is called differently is added to `problems.unused`."""
     if folder is None:
         return {}
-    pattern = NamePattern(data.image_name)
+    pattern = NamePattern(name)
     photos: dict[Path, _Photo] = {}
     try:
         for relative, path, fits in files_below(folder, pattern.depth):
@@ -106,7 +107,8 @@ def _photos(data: MaskFoldersData, folder: Path | None, problems: Problems) -> d
         problems += error.problems
         return {}
     if not photos:
-        named = "" if data.image_name == "{stem}" else f" called like data.image_name={data.image_name!r}"
+        key = "image_name" if name == data.image_name else "test_name"
+        named = "" if name == "{stem}" else f" called like data.{key}={name!r}"
         problems.append(f"{folder}: holds no image{named} ({', '.join(SUFFIXES)})")
     ids = ids_of([(photo.stem, path) for path, photo in photos.items()], data.image_id == "stem", problems)
     return {image_id: photos[path] for image_id, path in ids.items()}
@@ -133,7 +135,7 @@ def _pairs(
 ) -> tuple[dict[str, Path], Masks]:
     """The photos and masks of a split, paired by what {stem} or {name} stands for."""
     pattern = NamePattern(data.mask_name, data.class_names)
-    named, shared = _photos(data, photo_folder, problems), photo_folder == mask_folder
+    named, shared = _photos(data, photo_folder, data.image_name, problems), photo_folder == mask_folder
     photos = {key: photo for key, photo in named.items() if not (shared and pattern.match(photo.relative))}
     keys = _keys(photos, pattern, problems)
     found = _mask_files(data, mask_folder, pattern, keys, shared, problems)
@@ -151,14 +153,16 @@ def _pairs(
             del pairs[image_id]
             problems.append(more[image_id])
         wanted = data.mask_name.replace("{stem}", key).replace("{name}", key)
-        if image_id in pairs and not any(pairs[image_id]) and data.missing_masks == "refuse":
-            if _is_empty_folder(mask_folder, wanted):
-                continue
-            del pairs[image_id]
-            problems.append(
-                f"{images[image_id]}: no mask of this name in the mask folder (expected {wanted}); "
-                "set data.missing_masks: empty if its mask is empty"
-            )
+        if any(pairs.get(image_id, [True])) or data.missing_masks == "empty" or _is_empty_folder(mask_folder, wanted):
+            continue
+        del pairs[image_id]
+        if data.missing_masks == "skip":
+            problems.unused.append(images.pop(image_id))
+            continue
+        problems.append(
+            f"{images[image_id]}: no mask of this name in the mask folder (expected {wanted}); "
+            "set data.missing_masks: empty if its mask is empty, or skip if nobody labelled it"
+        )
     problems += _lonely_masks(found, pattern, keys)
     return images, pairs
 

@@ -12,7 +12,7 @@ from maskfold.data.images.suffixes import SUFFIXES
 from maskfold.data.problems import is_file
 from maskfold.data.recognition.csv import tables
 from maskfold.data.recognition.csv_columns import LOOKED_AT, SHARE, cells
-from maskfold.data.recognition.folders import Folder, test_images
+from maskfold.data.recognition.folders import Folder, split_of, test_images
 from maskfold.data.recognition.masks import mask_section
 from maskfold.data.recognition.proposal import Proposal, counted, listed
 from maskfold.errors import DataError
@@ -20,15 +20,20 @@ from maskfold.errors import DataError
 _MASK = re.compile(r"mask|label|annot|seg|truth|gt", re.IGNORECASE)
 
 
-def csvs_of_paths(root: Path, folders: Sequence[Folder], given: Mapping[str, object]) -> list[Proposal]:
+def csvs_of_paths(
+    root: Path, folders: Sequence[Folder], misses: list[str], given: Mapping[str, object]
+) -> list[Proposal]:
     """A proposal for each csv right in the root with a column of image files and one or more of masks.
 
-    given: keys that the config sets. Raises DataError with what was found where it is open which column holds which.
+    misses: csv files that list images without labels, too, are added; given: keys that the config sets. Raises
+    DataError with what was found where it is open which column holds which.
     """
-    return [proposal for table in tables(root, given) for proposal in _of_table(table, root, folders, given)]
+    return [proposal for table in tables(root, given) for proposal in _of_table(table, root, folders, misses, given)]
 
 
-def _of_table(table: CsvTable, root: Path, folders: Sequence[Folder], given: Mapping[str, object]) -> list[Proposal]:
+def _of_table(
+    table: CsvTable, root: Path, folders: Sequence[Folder], misses: list[str], given: Mapping[str, object]
+) -> list[Proposal]:
     columns = [column for column in table.header if _names_images(table, column, root)]
     if len(columns) < 2:
         return []
@@ -47,6 +52,10 @@ def _of_table(table: CsvTable, root: Path, folders: Sequence[Folder], given: Map
                 "write down data.format: paths_csv with data.columns"
             ]
         )
+    unlabelled = "" if "train_csv" in given else _unlabelled_split(table, masks)
+    if unlabelled:
+        misses.append(unlabelled)
+        return []
     section, notes = _columns(table, root, images[0], masks, given)
     if void:
         section["columns"] = {**_dict(section["columns"]), "ignore": void[0]}
@@ -56,6 +65,25 @@ def _of_table(table: CsvTable, root: Path, folders: Sequence[Folder], given: Map
     notes += [f"columns that are not used: {listed(unused)}"] if unused else []
     notes.append(test_note)
     return [Proposal(f"paths of images and masks in {table.path.name}", section, tuple(notes))]
+
+
+def _unlabelled_split(table: CsvTable, masks: Sequence[str]) -> str:
+    """What to say of a csv in which a column names splits, and one of them has no mask at all; "" of others."""
+    labelled = [any(texts) for texts in zip(*(cells(table, column) for column in masks), strict=True)]
+    for column in table.header:
+        splits = cells(table, column)
+        if len(set(splits)) < 2 or not all(map(split_of, splits)):
+            continue
+        with_masks = {split for split, own in zip(splits, labelled, strict=True) if own}
+        without = sorted(set(splits) - with_masks)
+        if with_masks and without:
+            count = sum(split in without for split in splits)
+            return (
+                f"{table.path}: {counted(count, 'row')} with {listed(without)} in column {column} have no mask: "
+                "probably images that nobody labelled, which would be read as empty ones; write the labelled rows into "
+                "a csv of their own, or set data.train_csv to this one if the others are empty"
+            )
+    return ""
 
 
 def _dict(value: object) -> dict[str, object]:

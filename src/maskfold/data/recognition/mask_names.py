@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from maskfold.data.images.suffixes import SUFFIXES, without_image_suffix
@@ -44,6 +44,45 @@ def mask_names(photos: Sequence[str], masks: Sequence[str], least_share: float =
     return _of_several(key, before, stems, keys) or (single if enough else None)
 
 
+def paired_names(
+    photos: Sequence[str], masks: Sequence[str], least_share: float = SHARE
+) -> tuple[MaskNames, str] | None:
+    """How masks and photos are called, as `mask_names`, where the photos' names may have a part of their own.
+
+    Returns what data.mask_name and data.image_name are: 7_sat.jpg and 7_mask.png give {stem}_mask and {stem}_sat.
+    """
+    names = mask_names(photos, masks, least_share)
+    if names is not None:
+        return names, "{stem}"
+    pattern = photo_pattern(photos)
+    if pattern is None:
+        return None
+    before, behind = pattern.split("{stem}")
+    cut = [f"{_inside(name, before, behind)}{PurePath(name).suffix}" for name in photos]
+    names = mask_names(cut, masks, least_share)
+    return None if names is None or "{name}" in names.pattern else (names, pattern)
+
+
+def _inside(name: str, before: str, behind: str) -> str:
+    """What the stem of a photo has between two texts."""
+    stem = without_image_suffix(name)
+    return stem[len(before) : len(stem) - len(behind)]
+
+
+def photo_pattern(photos: Sequence[str]) -> str | None:
+    """The pattern with what the names of photos differ in as {stem}: {stem}_sat, img{stem}; None without such a part.
+
+    photos: file names. What all names have in common ends where a word or a number does.
+    """
+    stems = [without_image_suffix(name) for name in photos]
+    if len(set(stems)) < 2:
+        return None
+    before = _common_start(stems)
+    behind = _common_start([stem[len(before) :][::-1] for stem in stems])[::-1]
+    inside = {_inside(name, before, behind) for name in photos}
+    return f"{before}{{stem}}{behind}" if before + behind and "" not in inside and len(inside) == len(stems) else None
+
+
 def _affixes(photo: str, stems: set[str]) -> list[tuple[str, str, str]]:
     """(name or stem, text before, text behind) for each mask whose name holds the photo's."""
     stem = without_image_suffix(photo)
@@ -51,10 +90,15 @@ def _affixes(photo: str, stems: set[str]) -> list[tuple[str, str, str]]:
     for mask in stems:
         for key, text in (("name", photo), ("stem", stem)):
             before, inside, behind = mask.partition(text)
-            if inside and not (before[-1:].isalnum() or behind[:1].isalnum()):
+            if inside and not (_continues(before[-1:], inside[:1]) or _continues(inside[-1:], behind[:1])):
                 found.append((key, before, behind))
                 break
     return found
+
+
+def _continues(first: str, second: str) -> bool:
+    """Whether a word or a number goes on from one character to the next; "" is no character."""
+    return (first.isalpha() and second.isalpha()) or (first.isdigit() and second.isdigit())
 
 
 def _of_several(key: str, before: str, stems: set[str], keys: Sequence[str]) -> MaskNames | None:
@@ -92,7 +136,9 @@ def _common_start(texts: list[str]) -> str:
     first, last = min(texts), max(texts)
     length = next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
     start = first[:length]
-    return re.sub(r"[^\W_]*$", "", start) if any(text[length : length + 1].isalnum() for text in texts) else start
+    if not any(_continues(start[-1:], text[length : length + 1]) for text in texts):
+        return start
+    return re.sub(r"[^\W\d_]*$|\d*$", "", start, count=1)
 
 
 def _ending(behind: str, masks: Sequence[str]) -> str:

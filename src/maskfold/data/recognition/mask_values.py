@@ -13,6 +13,11 @@ from scipy import ndimage
 
 from maskfold.errors import DataError
 
+
+class NoLabelsError(DataError):
+    """Masks that are hardly the labels if another folder has masks, too: instance maps."""
+
+
 MOST_CLASSES = 40
 _VOID = 255
 _MOST_CLASS_VALUE = 100  # beside a void of 255; values above it are greys
@@ -97,7 +102,7 @@ def _classes(files: Sequence[FileValues], shown: Sequence[int], place: str) -> d
     """The section of masks in which each value is a class; shown: all values but 0, sorted. Raises DataError."""
     problem = instance_problem(files, shown, place)
     if problem:
-        raise DataError([problem])
+        raise NoLabelsError([problem])
     if len(shown) > MOST_CLASSES:
         raise DataError(
             [

@@ -14,10 +14,20 @@ from maskfold.data.formats.mask_files import is_deep, read_values
 from maskfold.data.images.decoding import read_for_display
 from maskfold.data.images.files import check_images
 from maskfold.data.images.suffixes import ARRAY, JPEG
-from maskfold.data.recognition.mask_values import MOST_CLASSES, FileValues, instance_problem, value_notes, value_section
+from maskfold.data.recognition.mask_values import (
+    MOST_CLASSES,
+    FileValues,
+    NoLabelsError,
+    instance_problem,
+    value_notes,
+    value_section,
+)
 from maskfold.errors import DataError
 
 _SAMPLE = 100  # files
+_LOOKED_AT = 20  # of them, to see whether all are the same
+_FEW_SAME = 5  # masks: fewer may well be the same
+_SAME_SHARE = 0.9  # of the pixels that are not the most common value in some mask, that are not in any
 _MEANINGS = ("labels", "mask_threshold", "class_values", "class_colours")  # keys that say what values mean
 _COLOURED = 32  # between the channels of a pixel
 _VOC_VOID = 0xE0E0C0  # of PASCAL VOC: pixels at the border of objects
@@ -56,6 +66,22 @@ def mask_section(masks: Sequence[Path], place: str, given: Mapping[str, object])
     if indexed and section.get("labels") != "class_index":  # a threshold is of greys, not of indices
         section = _one_index(files, values, place)
     return section, value_notes(values, section)
+
+
+def same_in_all(masks: Sequence[Path]) -> bool:
+    """Whether all masks, scaled to one size, show nearly the same, as a field of view does, and are not empty."""
+    files = list(check_images(list(masks[:: max(1, len(masks) // _LOOKED_AT)]))[0])
+    if len(files) < _FEW_SAME:
+        return False
+    small = []
+    for path in files:
+        grey = read_for_display(path) @ np.array([1 << 16, 1 << 8, 1])
+        small.append(cv2.resize(grey.astype(np.int32), (64, 64), interpolation=cv2.INTER_NEAREST))
+    values, counts = np.unique(np.stack(small), return_counts=True)
+    if len(values) == 1:
+        return bool(values[0] != 0)
+    others = np.stack(small) != values[counts.argmax()]
+    return bool(others.all(axis=0).sum() >= _SAME_SHARE * others.any(axis=0).sum())
 
 
 def _said(given: Mapping[str, object]) -> dict[str, object]:
@@ -124,7 +150,7 @@ def _colour_section(files: Sequence[Path], place: str) -> tuple[dict[str, object
     shown = sorted(set(counts) - {0, _VOC_VOID})
     problem = instance_problem([file.without(_VOC_VOID) for file in found], shown, place, "colour")
     if problem:
-        raise DataError([problem])
+        raise NoLabelsError([problem])
     colours = {value: (value >> 16, value >> 8 & 255, value & 255) for value in (*shown, _VOC_VOID, 0)}
     named = {f"colour_{value:06x}": colours[value] for value in shown}
     section: dict[str, object] = {"labels": "colour", "class_names": tuple(named), "class_colours": named}

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from maskfold.config import AutoData, CocoData, DataConfig, MaskFoldersData, PathsCsvData, RleCsvData
 from maskfold.config.data.every_format import AnyData
 from maskfold.data.csv_files import header_of
+from maskfold.data.images.suffixes import is_image
 from maskfold.data.problems import data_root
 from maskfold.data.recognition.coco import coco_proposals
 from maskfold.data.recognition.csv import csvs_of_runs
@@ -57,6 +58,29 @@ def recognise(data: AutoData) -> tuple[Found, str]:
     Raises DataError with what was looked for where nothing fits, with all candidates where several do, and with what
     was found where it may mean several things.
     """
+    try:
+        return _recognise(data)
+    except _NothingFoundError:
+        inner = _only_folder(data_root(data.root))
+        if inner is None:
+            raise
+    section, told = recognise(data.model_copy(update={"root": str(Path(data.root) / inner.name)}))
+    return section, f"{data_root(data.root).name}: everything lies in {inner.name}\n{told}"
+
+
+class _NothingFoundError(DataError):
+    """A folder in which nothing looks like labels."""
+
+
+def _only_folder(root: Path) -> Path | None:
+    """The one folder in a folder that holds no image and no table itself; None where it holds more."""
+    inside = [path for path in root.iterdir() if not path.name.startswith((".", "__MACOSX"))]
+    folders = [path for path in inside if path.is_dir()]
+    tells = any(is_image(path.name) or path.suffix.lower() in (".csv", ".json") for path in inside)
+    return folders[0] if len(folders) == 1 and not tells else None
+
+
+def _recognise(data: AutoData) -> tuple[Found, str]:
     root = data_root(data.root)
     given = {**data.given, **({"class_names": data.class_names} if data.class_names else {})}
     void, folders = ignore_folders(folders_below(root), data.class_names)
@@ -64,12 +88,12 @@ def recognise(data: AutoData) -> tuple[Found, str]:
     proposals = [
         *coco_proposals(root, folders, misses, given),
         *csvs_of_runs(root, folders, misses, given),
-        *csvs_of_paths(root, folders, given),
-        *mask_folder_proposals(root, folders, given, [folder.path for folder in void]),
+        *csvs_of_paths(root, folders, misses, given),
+        *mask_folder_proposals(root, folders, misses, given, [folder.path for folder in void]),
     ]
     proposals = _fitting(root, proposals, given)
     if not proposals:
-        raise DataError(
+        raise _NothingFoundError(
             [
                 f"{root}: data.format: auto found no labels; it looks for COCO json, csv files of run lengths or of "
                 "paths, and folders of masks next to folders of photos, at most two folders deep. "

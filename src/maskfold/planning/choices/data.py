@@ -29,16 +29,17 @@ def choose_data(draft: Draft, folder: Path) -> tuple[Found, Competition, list[st
     that the user set.
     """
     given: dict[str, Any] = dict(draft.given.get("data") or {})
-    root, notes = display(folder.resolve()), []
+    folder, notes = folder.resolve(), []
     if given.get("format", "auto") == "auto":
-        wanted = json.dumps({**given, "format": "auto", "root": str(folder.resolve())})
+        wanted = json.dumps({**given, "format": "auto", "root": str(folder)})
         found, told = recognise(_validated(wanted, AutoData))
         notes = told.split(f"\n{_SAME_IN_CONFIG}")[0].splitlines()
         print("\n".join(notes), flush=True)
         given.pop("format", None)
+        folder = Path(found.root)  # below the one given, where that holds nothing else
         shown = found.model_dump(mode="json", exclude_unset=True)
         given = {"format": found.format} | shown | given
-    section = _validated(json.dumps(given | {"root": root}), Found)
+    section = _validated(json.dumps(given | {"root": display(folder)}), Found)
     section, competition = _with_sample(section, folder)
     values = section.model_dump(mode="json", exclude_unset=True)
     fields = type(section).model_fields
@@ -68,7 +69,7 @@ def _with_sample(section: Found, folder: Path) -> tuple[Found, Competition]:
     name = sample_in(folder) if looked_for else None
     if name is None or competition.test.empty:
         return section, competition
-    path = folder.resolve() / name
+    path = folder / name
     for naming in (None, "index"):
         try:
             read_sample_file(path, competition.class_names, competition.test_files(), naming)

@@ -1,0 +1,169 @@
+"""data.format: auto on the layouts of well-known data sets, drawn small: what is read equals what was drawn."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from maskfold.config import AutoData
+from maskfold.data.opening import open_competition
+from maskfold.data.recognition.recognise import recognised
+from maskfold.errors import DataError
+
+SIZE = (20, 24)
+
+
+@pytest.fixture(autouse=True)
+def no_index(tmp_path, monkeypatch):
+    monkeypatch.setattr("maskfold.artefacts.paths.REPOSITORY", tmp_path / "repository")
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "mine"
+
+
+def save(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def photo(number: int) -> np.ndarray:
+    return np.full((*SIZE, 3), 100 + number, np.uint8)
+
+
+def label(number: int, value: int = 255) -> np.ndarray:
+    """A rectangle of its own for every image."""
+    mask = np.zeros(SIZE, np.uint8)
+    mask[number : number + 5, 2 * number : 2 * number + 6] = value
+    return mask
+
+
+def opened(root, **given):
+    return open_competition(recognised(AutoData.model_validate({"root": str(root), **given})))
+
+
+def all_are_read(competition, named, classes=1):
+    """named: image_id -> number of the image, None where it is empty."""
+    assert set(competition.train["image_id"]) == set(named)
+    for image_id, number in named.items():
+        expected = np.zeros(SIZE, bool) if number is None else label(number) > 0
+        assert np.array_equal(competition.masks(image_id)[0] > 0, expected), image_id
+
+
+def test_numbers_in_common_and_a_field_of_view_beside_the_labels(root, capsys):
+    """DRIVE: 21_training.tif, 21_manual1.gif and 21_training_mask.gif, the field of view; test photos are 01_test."""
+    for number in range(6):
+        save(root / f"training/images/{number + 21}_training.tif", photo(number))
+        save(root / f"training/1st_manual/{number + 21}_manual1.gif", label(number))
+        view = np.full(SIZE, 255, np.uint8)
+        view[:14, : 20 + number % 2] = 0
+        save(root / f"training/mask/{number + 21}_training_mask.gif", view)
+        save(root / f"test/images/{number + 1:02d}_test.tif", photo(number))
+    competition = opened(root)
+    all_are_read(competition, {str(number + 21): number for number in range(6)})
+    assert competition.test["image_id"].tolist() == [f"{number + 1:02d}" for number in range(6)]
+    told = capsys.readouterr().out
+    assert "training/mask: not used: the masks are the same in all files" in told
+    assert "photos called {stem}_training; training/1st_manual: 6 masks called {stem}_manual1" in told
+
+
+@pytest.mark.parametrize(
+    ("photo_name", "mask_name"),
+    [
+        ("images/img_{}.png", "masks/mask_{}.png"),
+        ("images/image{}.png", "masks/gt{}.png"),
+        ("train/{}_sat.jpg", "train/{}_mask.png"),
+        ("images/{}.png", "masks/mask{}.png"),
+    ],
+)
+def test_a_photo_and_its_mask_may_have_only_a_number_in_common(root, photo_name, mask_name):
+    for number in range(6):
+        save(root / photo_name.format(number + 7), photo(number))
+        save(root / mask_name.format(number + 7), label(number))
+    all_are_read(opened(root), {str(number + 7): number for number in range(6)})
+
+
+def test_one_folder_an_image_with_empty_folders_of_masks(root):
+    """Data Science Bowl 2018: stage1_train/<id>/images and masks, a file an object, none in an empty image."""
+    for number in range(6):
+        save(root / f"stage1_train/id{number}/images/id{number}.png", photo(number))
+        (root / f"stage1_train/id{number}/masks").mkdir()
+        for part in range(2 if number > 1 else 0):
+            half = label(number)
+            half[number + 2 * part : number + 5 - 3 * (1 - part)] = 0
+            save(root / f"stage1_train/id{number}/masks/{part}abc.png", label(number) - half)
+        save(root / f"stage1_test/t{number}/images/t{number}.png", photo(number))
+    competition = opened(root)
+    all_are_read(competition, {f"id{number}": number if number > 1 else None for number in range(6)})
+    assert len(competition.test) == 6
+
+
+def test_one_folder_of_index_masks_in_a_folder_of_annotations(root):
+    """Oxford pets: annotations/trimaps of 1, 2 and 3 next to annotations/xmls, and files of macOS."""
+    for number in range(6):
+        save(root / f"images/cat_{number}.jpg", photo(number))
+        save(root / f"annotations/trimaps/cat_{number}.png", 2 - (label(number) > 0).astype(np.uint8))
+        (root / f"annotations/trimaps/._cat_{number}.png").write_bytes(b"\0\5\x16\7")
+    (root / "annotations/xmls").mkdir()
+    competition = opened(root)
+    assert competition.class_names == ("class_1", "class_2")
+    all_are_read(competition, {f"cat_{number}": number for number in range(6)})
+
+
+def test_photos_of_which_only_some_are_labelled(root):
+    """PASCAL VOC: more photos than masks, which are empty or were never labelled: the config has to say which."""
+    for number in range(8):
+        save(root / f"JPEGImages/2007_{number}.jpg", photo(number))
+        if number < 5:
+            save(root / f"SegmentationClass/2007_{number}.png", label(number))
+    with pytest.raises(DataError, match="8 photos, but 5 masks in SegmentationClass"):
+        opened(root)
+    labelled = {f"2007_{number}": number for number in range(5)}
+    all_are_read(opened(root, missing_masks="skip"), labelled)
+    empty = {f"2007_{number}": None for number in range(5, 8)}
+    all_are_read(opened(root, missing_masks="empty"), labelled | empty)
+
+
+def test_everything_in_one_folder_more(root, capsys):
+    """Inria: AerialImageDataset/train/images and gt."""
+    for number in range(4):
+        save(root / f"AerialImageDataset/train/images/austin{number}.tif", photo(number))
+        save(root / f"AerialImageDataset/train/gt/austin{number}.tif", label(number))
+    all_are_read(opened(root), {f"austin{number}": number for number in range(4)})
+    assert "everything lies in AerialImageDataset" in capsys.readouterr().out
+
+
+def test_an_instance_map_gives_way_to_class_masks_of_the_same_photos(root, capsys):
+    for number in range(6):
+        save(root / f"images/{number}.png", photo(number))
+        save(root / f"masks_class/{number}.png", label(number))
+        objects = np.zeros(SIZE, np.uint8)
+        for index in range(3 + number % 3):
+            objects[3 * index + 1, 1:4] = index + 1
+        save(root / f"masks_instance/{number}.png", objects)
+    all_are_read(opened(root), {str(number): number for number in range(6)})
+    assert "masks_instance: not used: up to 5 values a mask" in capsys.readouterr().out
+
+
+def test_rows_of_a_split_without_masks_are_not_taken_for_empty_images(root):
+    """DeepGlobe: metadata.csv lists the unlabelled validation photos, too; photos and masks lie in one folder."""
+    rows = ["image_id,split,sat_image_path,mask_path"]
+    for number in range(6):
+        save(root / f"train/{number + 100}_sat.jpg", photo(number))
+        save(root / f"train/{number + 100}_mask.png", label(number))
+        save(root / f"valid/{number + 900}_sat.jpg", photo(number))
+        rows.append(f"{number + 100},train,train/{number + 100}_sat.jpg,train/{number + 100}_mask.png")
+        rows.append(f"{number + 900},valid,valid/{number + 900}_sat.jpg,")
+    root.joinpath("metadata.csv").write_text("\n".join(rows) + "\n")
+    all_are_read(opened(root), {str(number + 100): number for number in range(6)})
+    for number in range(6):
+        (root / f"train/{number + 100}_mask.png").rename(root / f"train/{number + 100}_other.png")
+    with pytest.raises(DataError, match="no labels"):
+        opened(root)
+    text = (root / "metadata.csv").read_text().replace("_mask.png", "_other.png")
+    (root / "metadata.csv").write_text(text)
+    with pytest.raises(DataError, match="6 rows with valid in column split have no mask: probably images that nobody"):
+        opened(root)
+    assert len(opened(root, train_csv="metadata.csv").train) == 12
