@@ -17,6 +17,7 @@ from maskfold.data.recognition.masks import mask_section
 from maskfold.data.recognition.proposal import Proposal, counted, listed
 from maskfold.errors import DataError
 
+_MOST_SPLITS = 4
 _MASK = re.compile(r"mask|label|annot|seg|truth|gt", re.IGNORECASE)
 
 
@@ -52,7 +53,8 @@ def _of_table(
                 "write down data.format: paths_csv with data.columns"
             ]
         )
-    unlabelled = "" if "train_csv" in given else _unlabelled_split(table, masks)
+    others = [column for column in table.header if column not in (*columns, *void)]
+    unlabelled = "" if "train_csv" in given else _unlabelled_split(table, masks, others)
     if unlabelled:
         misses.append(unlabelled)
         return []
@@ -61,18 +63,17 @@ def _of_table(
         section["columns"] = {**_dict(section["columns"]), "ignore": void[0]}
         notes.append(f"column {void[0]}: its ignore mask ({_blank(table, void[0], 'all is labelled')})")
     section["test_images"], test_note = test_images(folders)
-    unused = [column for column in table.header if column not in (*columns, *void)]
-    notes += [f"columns that are not used: {listed(unused)}"] if unused else []
+    notes += [f"columns that are not used: {listed(others)}"] if others else []
     notes.append(test_note)
     return [Proposal(f"paths of images and masks in {table.path.name}", section, tuple(notes))]
 
 
-def _unlabelled_split(table: CsvTable, masks: Sequence[str]) -> str:
-    """What to say of a csv in which a column names splits, and one of them has no mask at all; "" of others."""
+def _unlabelled_split(table: CsvTable, masks: Sequence[str], others: Sequence[str]) -> str:
+    """What to say of a csv in which one of the other columns names splits, one of them without masks; "" of others."""
     labelled = [any(texts) for texts in zip(*(cells(table, column) for column in masks), strict=True)]
-    for column in table.header:
+    for column in others:
         splits = cells(table, column)
-        if len(set(splits)) < 2 or not all(map(split_of, splits)):
+        if not 2 <= len(set(splits)) <= _MOST_SPLITS or not all(map(split_of, splits)):
             continue
         with_masks = {split for split, own in zip(splits, labelled, strict=True) if own}
         without = sorted(set(splits) - with_masks)

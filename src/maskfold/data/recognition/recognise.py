@@ -60,11 +60,14 @@ def recognise(data: AutoData) -> tuple[Found, str]:
     """
     try:
         return _recognise(data)
+    except _NothingFoundError as error:
+        inner, nothing = _only_folder(data_root(data.root)), error
+    if inner is None:
+        raise nothing
+    try:
+        section, told = recognise(data.model_copy(update={"root": str(Path(data.root) / inner.name)}))
     except _NothingFoundError:
-        inner = _only_folder(data_root(data.root))
-        if inner is None:
-            raise
-    section, told = recognise(data.model_copy(update={"root": str(Path(data.root) / inner.name)}))
+        raise nothing from None
     return section, f"{data_root(data.root).name}: everything lies in {inner.name}\n{told}"
 
 
