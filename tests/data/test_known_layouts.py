@@ -10,6 +10,7 @@ from maskfold.config import AutoData
 from maskfold.data.opening import open_competition
 from maskfold.data.recognition.recognise import recognised
 from maskfold.errors import DataError
+from maskfold.pixels.rle import encode
 
 SIZE = (20, 24)
 
@@ -167,3 +168,24 @@ def test_rows_of_a_split_without_masks_are_not_taken_for_empty_images(root):
     with pytest.raises(DataError, match="6 rows with valid in column split have no mask: probably images that nobody"):
         opened(root)
     assert len(opened(root, train_csv="metadata.csv").train) == 12
+
+
+@pytest.mark.parametrize("agree", [True, False])
+def test_run_lengths_and_the_mask_images_that_they_were_made_from(root, agree, capsys):
+    """TGS salt: train.csv next to train/images and train/masks; the csv is used if both say the same."""
+    rows = ["id,rle_mask"]
+    for number in range(6):
+        save(root / f"train/images/s{number}.png", photo(number))
+        save(root / f"train/masks/s{number}.png", label(number if agree or number < 5 else 1))
+        save(root / f"test/images/t{number}.png", photo(number))
+        rows.append(f"s{number},{encode(label(number, 1))}")
+    (root / "train.csv").write_text("\n".join(rows) + "\n")
+    (root / "sample_submission.csv").write_text("id,rle_mask\n" + "".join(f"t{n},1 1\n" for n in range(6)))
+    if not agree:
+        with pytest.raises(DataError, match="may be 2 things"):
+            opened(root)
+        return
+    competition = opened(root)
+    all_are_read(competition, {f"s{number}": number for number in range(6)})
+    assert competition.sample_submission is not None
+    assert "photos in train/images with masks in train/masks: the same masks, in all images" in capsys.readouterr().out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -21,6 +22,7 @@ from maskfold.data.recognition.folders import Folder, folders_below
 from maskfold.data.recognition.ignored import ignore_folders, with_ignored
 from maskfold.data.recognition.mask_folders import mask_folder_proposals
 from maskfold.data.recognition.proposal import Proposal, counted, listed
+from maskfold.data.recognition.same_labels import say_the_same
 from maskfold.data.sample_submission import sample_in
 from maskfold.errors import DataError
 
@@ -105,13 +107,24 @@ def _recognise(data: AutoData) -> tuple[Found, str]:
             ]
         )
     proposals = [with_ignored(proposal, root, void, given) for proposal in proposals]
-    found = [(proposal, _section(data, proposal)) for proposal in proposals]
+    found = _without_doubles([(proposal, _section(data, proposal)) for proposal in proposals])
     if len(found) > 1:
         texts = [f"{proposal.words}:\n{_as_yaml(data, proposal)}" for proposal, _ in found]
         raise DataError([f"{root}: may be {len(found)} things; write down which in the config:", *texts])
     [(proposal, section)] = found
     told = [f"{root.name}: taken for {proposal.words}", *(f"  {note}" for note in (*proposal.notes, _sample(section)))]
     return section, "\n".join([*told, "  the same in the config:", _as_yaml(data, proposal)])
+
+
+def _without_doubles(found: list[tuple[Proposal, Found]]) -> list[tuple[Proposal, Found]]:
+    """The ways to read a folder without mask images that say the same as a csv of run lengths, which is noted."""
+    if len(found) != 2:
+        return found
+    (first, runs), (second, folders) = found
+    if not (isinstance(runs, RleCsvData) and isinstance(folders, MaskFoldersData) and say_the_same(runs, folders)):
+        return found
+    note = f"{second.words}: the same masks, in all images that were looked at"
+    return [(replace(first, notes=(*first.notes, note)), runs)]
 
 
 def _sample(section: Found) -> str:
