@@ -189,3 +189,61 @@ def test_run_lengths_and_the_mask_images_that_they_were_made_from(root, agree, c
     all_are_read(competition, {f"s{number}": number for number in range(6)})
     assert competition.sample_submission is not None
     assert "photos in train/images with masks in train/masks: the same masks, in all images" in capsys.readouterr().out
+
+
+def in_colours(number: int, colours) -> np.ndarray:
+    """The image's rectangle in the first colour, the rest in the second, and a row in the third."""
+    pixels = np.full((*SIZE, 3), colours[1], np.uint8)
+    pixels[label(number) > 0] = colours[0]
+    pixels[-1] = colours[2]
+    return pixels
+
+
+def test_a_table_of_classes_names_the_colours(root, capsys):
+    """CamVid: train, train_labels and class_dict.csv, in which Void is black; Animal is in no mask."""
+    table = "name,r,g,b\nAnimal,64,128,64\nCar,64,0,128\nRoad,128,64,128\nVoid,0,0,0\n"
+    for number in range(5):
+        save(root / f"train/seq_{number}.png", photo(number))
+        save(root / f"train_labels/seq_{number}_L.png", in_colours(number, [(64, 0, 128), (128, 64, 128), (0, 0, 0)]))
+    (root / "class_dict.csv").write_text(table)
+    competition = opened(root)
+    assert competition.class_names == ("Animal", "Car", "Road")
+    masks, rest = competition.masks("seq_2"), np.ones(SIZE, bool)
+    rest[-1] = False
+    assert np.array_equal(masks[1] > 0, (label(2) > 0) & rest) and not masks[0].any()
+    assert np.array_equal(masks[2] > 0, (label(2) == 0) & rest)
+    assert np.array_equal(competition.ignored_in("seq_2") > 0, ~rest)
+    assert "mask colour [64, 0, 128]: Car (" in capsys.readouterr().out
+    (root / "class_dict.csv").write_text(table.replace("Void,0,0,0", "Background,0,0,0"))
+    assert opened(root).ignored_in("seq_2") is None
+    (root / "class_dict.csv").write_text(table.replace("Car,64,0,128\n", ""))
+    with pytest.raises(DataError, match=r"class_dict.csv: the masks also have the colours \[\[64, 0, 128\]\]"):
+        opened(root)
+    (root / "class_dict.csv").write_text(table.replace("Car,64,0,128", "Car,64,x,128"))
+    with pytest.raises(DataError, match=r"class_dict.csv, row 3: found 64,x,128, expected r, g and b"):
+        opened(root)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("labels/train/3.txt", "0 0.1 0.2 0.5 0.2 0.5 0.7\n", "1 .txt file: polygons of YOLO"),
+        ("3.json", '{"shapes": [], "imagePath": "3.jpg"}', "1 .json file: shapes of LabelMe"),
+        ("annotations.xml", "<annotations><image><polygon/></image></annotations>", "annotations of CVAT"),
+        ("truth/3.mat", "MATLAB", "1 .mat file: MATLAB files"),
+    ],
+)
+def test_labels_of_other_programs_are_named_with_where_to_read_on(root, name, content, kind):
+    save(root / "images/train/3.jpg", photo(3))
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_text(content)
+    with pytest.raises(DataError, match=f"{kind}.*bring-your-data.md"):
+        opened(root)
+
+
+def test_notes_in_text_files_are_no_labels(root):
+    save(root / "images/3.jpg", photo(3))
+    (root / "images/readme.txt").write_text("3 photos of 2026\n")
+    with pytest.raises(DataError) as error:
+        opened(root)
+    assert "Convert other masks" not in str(error.value)

@@ -14,6 +14,7 @@ from maskfold.data.formats.mask_files import is_deep, read_values
 from maskfold.data.images.decoding import read_for_display
 from maskfold.data.images.files import check_images
 from maskfold.data.images.suffixes import ARRAY, JPEG
+from maskfold.data.recognition.class_table import class_table
 from maskfold.data.recognition.mask_values import (
     MOST_CLASSES,
     FileValues,
@@ -147,11 +148,14 @@ def _colour_section(files: Sequence[Path], place: str) -> tuple[dict[str, object
         raise DataError(
             [f"{place}: has {len(counts)} colours, more than {MOST_CLASSES}; these are no masks, or were jpg once"]
         )
+    table = class_table(files[0])
+    if table is not None and table.classes:
+        return table.section, table.notes({_colour(value): count for value, count in sorted(counts.items())})
     shown = sorted(set(counts) - {0, _VOC_VOID})
     problem = instance_problem([file.without(_VOC_VOID) for file in found], shown, place, "colour")
     if problem:
         raise NoLabelsError([problem])
-    colours = {value: (value >> 16, value >> 8 & 255, value & 255) for value in (*shown, _VOC_VOID, 0)}
+    colours = {value: _colour(value) for value in (*shown, _VOC_VOID, 0)}
     named = {f"colour_{value:06x}": colours[value] for value in shown}
     section: dict[str, object] = {"labels": "colour", "class_names": tuple(named), "class_colours": named}
     meanings = dict(zip(shown, named, strict=True))
@@ -164,6 +168,10 @@ def _colour_section(files: Sequence[Path], place: str) -> tuple[dict[str, object
         for value, meaning in {**meanings, 0: "background"}.items()
     ]
     return section, notes
+
+
+def _colour(value: int) -> tuple[int, int, int]:
+    return value >> 16, value >> 8 & 255, value & 255
 
 
 def _lossy_section(files: Sequence[Path], lossy: Sequence[Path], place: str) -> tuple[dict[str, object], list[str]]:

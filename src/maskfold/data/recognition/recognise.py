@@ -21,6 +21,7 @@ from maskfold.data.recognition.csv_paths import csvs_of_paths
 from maskfold.data.recognition.folders import Folder, folders_below
 from maskfold.data.recognition.ignored import ignore_folders, with_ignored
 from maskfold.data.recognition.mask_folders import mask_folder_proposals
+from maskfold.data.recognition.other_formats import other_formats
 from maskfold.data.recognition.proposal import Proposal, counted, listed
 from maskfold.data.recognition.same_labels import say_the_same
 from maskfold.data.sample_submission import sample_in
@@ -104,6 +105,7 @@ def _recognise(data: AutoData) -> tuple[Found, str]:
                 "paths, and folders of masks next to folders of photos, at most two folders deep. "
                 f"The folder holds {_content(root, folders)}",
                 *misses,
+                *other_formats(root, folders),
             ]
         )
     proposals = [with_ignored(proposal, root, void, given) for proposal in proposals]
