@@ -69,11 +69,7 @@ fi
 
 if [ ${#planned[@]} -gt 0 ]; then
   $planned_now || planned+=(--config "$config")
-  exec .venv/bin/python src/run_plan.py "${planned[@]}" "${arguments[@]}"
+  exec .venv/bin/python src/run.py "${planned[@]}" "${arguments[@]}"
 fi
 
-stages=(make_demo_data make_folds train predict_oof tune_thresholds make_submission make_report)
-for i in "${!stages[@]}"; do
-  printf '\n[%d/%d] %s\n' $((i + 1)) ${#stages[@]} "${stages[$i]}"
-  .venv/bin/python "src/${stages[$i]}.py" --config "$config" "${arguments[@]}"
-done
+exec .venv/bin/python src/run.py "$config" "${arguments[@]}"

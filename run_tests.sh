@@ -38,6 +38,11 @@ install_requirements requirements-dev.txt 1
 install_requirements requirements-onnx.txt 1
 [ "${#selection[@]}" -gt 0 ] || get_browser
 
+# The allocator that training runs with.
+export $(PYTHONPATH=src .venv/bin/python -c '
+from maskfold.execution.processes import ALLOCATOR
+print(*(f"{name}={value}" for name, value in ALLOCATOR.items()))')
+
 # Types are checked while the tests run: on two cores that saves half a minute.
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks.measuring.alone import ALLOCATOR, alone
+from benchmarks.measuring.alone import alone
 from benchmarks.measuring.benchmark import Bench, Settings, say
 from benchmarks.measuring.stages import DEMO, Run
 from benchmarks.measuring.turns import in_turn, rate, ratio_to_neighbours, seconds_of
@@ -25,6 +25,7 @@ from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.data.images.files import check_images, image_table, list_images
 from maskfold.execution.memory import peak_memory_mb
+from maskfold.execution.processes import ALLOCATOR
 from maskfold.inference.batches import batch_loader
 from maskfold.inference.runtime import Runtime
 from maskfold.inference.tta import tta_views

@@ -18,11 +18,11 @@ from typing import ClassVar
 import pandas as pd
 import torch
 
-from benchmarks.measuring.alone import ALLOCATOR
 from benchmarks.measuring.benchmark import Bench, Settings, say
 from benchmarks.measuring.stages import DEMO, Run, run_stage
 from benchmarks.measuring.turns import in_turn, ratio_to_neighbours
 from maskfold.execution.cores import own_cores, usable_cores
+from maskfold.execution.processes import ALLOCATOR
 
 _BUSY = "while True: pass"
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from benchmarks.measuring.benchmark import Bench, Settings, say
-from benchmarks.measuring.stages import DEMO, Cost, Run, all_stages, run_stage
+from benchmarks.measuring.stages import DEMO, Cost, Run, run_stage
+from maskfold.commands import STAGES
 
 
 class Options(Settings):
@@ -26,7 +27,7 @@ def run(options: Options, bench: Bench) -> None:
     """Run everything twice."""
     made = (f"data.root={bench.folder}/data",) if options.config == DEMO else ()
     whole = Run(options.config, (f"output_root={bench.folder}", *made, *options.set))
-    stages = all_stages()
+    stages = list(STAGES)
     first: dict[str, Cost] = {}
     second: dict[str, Cost] = {}
     for costs in (first, second):

@@ -16,12 +16,13 @@ from typing import ClassVar
 import pandas as pd
 import torch
 
-from benchmarks.measuring.alone import ALLOCATOR, alone
+from benchmarks.measuring.alone import alone
 from benchmarks.measuring.benchmark import Bench, Settings
 from benchmarks.measuring.stages import DEMO, Run, run_stage
 from benchmarks.measuring.turns import in_turn, rate, ratio_to_neighbours
 from benchmarks.opponents.plain_training import Budget, PlainRecipe
 from maskfold.data.opening import open_competition
+from maskfold.execution.processes import ALLOCATOR
 from maskfold.inference.runtime import Runtime
 from maskfold.network.model import build_model
 from maskfold.training.losses import SegmentationLoss

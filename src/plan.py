@@ -11,6 +11,7 @@ import argparse
 
 from maskfold.artefacts.paths import display
 from maskfold.command_line import command_parser, run_stage
+from maskfold.commands import as_called
 from maskfold.stages.plan import add_plan_arguments, make_plan, request_of
 
 EXAMPLES = """\
@@ -32,7 +33,7 @@ def main() -> None:
     """Plan."""
     args = parse_args()
     path = make_plan(request_of(args))
-    print(f"plan: wrote {display(path)}; run it with: bash run_all.sh {display(path)}")
+    print(as_called(f"plan: wrote {display(path)}; run it with: bash run_all.sh {display(path)}"))
 
 
 if __name__ == "__main__":

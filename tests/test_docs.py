@@ -203,7 +203,11 @@ def test_the_table_of_commands_names_every_script_and_only_options_it_knows():
 def test_every_option_that_a_page_names_belongs_to_a_command(page):
     known = _OF_OTHER_PROGRAMS.union(*(options_of(name(path)) for path in (REPOSITORY / "src").glob("*.py")))
     known |= options_in_text_of(
-        "*.sh", "benchmarks/run.py", "tests/mutation/run.py", "src/maskfold/**/bundle_files/predict.py"
+        "*.sh",
+        "src/maskfold/__main__.py",
+        "benchmarks/run.py",
+        "tests/mutation/run.py",
+        "src/maskfold/**/bundle_files/predict.py",
     )
     known |= {f"--{key.replace('_', '-')}" for each in NAMES for key in settings_of(each).model_fields}
     assert {*_OPTION.findall(text_of(page))} <= known

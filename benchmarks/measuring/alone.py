@@ -13,9 +13,6 @@ from typing import Any
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
-# glibc keeps memory instead of returning it after each step, as run_all.sh does.
-ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "-1", "MALLOC_TOP_PAD_": "268435456"}
-
 
 def alone(function: Callable[..., Any], *arguments: Any, environment: Mapping[str, str] | None = None) -> Any:
     """What a function returns in a new process.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import time
@@ -11,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.measuring.alone import ALLOCATOR
 from benchmarks.measuring.benchmark import Bench, say
 from maskfold.config import REPOSITORY, Experiment, load_experiment
+from maskfold.execution.processes import ALLOCATOR
 
 DEMO = "configs/demo.yaml"
 
@@ -42,13 +41,6 @@ class Run(NamedTuple):
     def load(self) -> Experiment:
         """The config."""
         return load_experiment(REPOSITORY / self.config, self.overrides)
-
-
-def all_stages() -> list[str]:
-    """The stages in order, as run_all.sh lists them."""
-    match = re.search(r"^stages=\((.*)\)$", (REPOSITORY / "run_all.sh").read_text(encoding="utf-8"), re.MULTILINE)
-    assert match is not None, "run_all.sh has no line stages=(…)"
-    return match.group(1).split()
 
 
 def run_stage(

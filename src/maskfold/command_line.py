@@ -14,18 +14,22 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from maskfold.commands import as_called, complete, is_installed_command, program_name
+
 if find_spec("pydantic") is None or find_spec("torch") is None:
+    _REMEDY = "run `bash run_all.sh --setup-only` once, then `source .venv/bin/activate` in the repository"
+    _REMEDY = "install it again, with what it needs" if is_installed_command() else _REMEDY
     sys.exit(
-        f"maskfold's packages are not installed in this Python ({sys.executable}): run `bash run_all.sh --setup-only` "
-        "once, then `source .venv/bin/activate` in the repository, and start this command again."
+        f"maskfold's packages are not installed in this Python ({sys.executable}): {_REMEDY}, and start this command "
+        "again."
     )
 
 from maskfold import __version__
 from maskfold.artefacts.lock import NO_WAIT
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.artefacts.provenance import Provenance, recheck_contents
-from maskfold.config import REPOSITORY, AutoData, Config, load_config
-from maskfold.config.loading import run_config
+from maskfold.config import AutoData, Config, load_config
+from maskfold.config.places import config_file, run_config
 from maskfold.config.reference import help_text
 from maskfold.data.contents import verify_contents
 from maskfold.data.opening import read_competition
@@ -36,14 +40,15 @@ from maskfold.errors import ConfigError, DataError, InferenceError, StaleError, 
 from maskfold.execution.cores import limit_cores
 from maskfold.execution.signals import Stopped, stopped_by_signals
 
-DEFAULT_CONFIG = REPOSITORY / "configs" / "demo.yaml"
+DEFAULT_CONFIG = run_config("demo")
 
 
 def command_parser(description: str, examples: str) -> argparse.ArgumentParser:
     """A parser with the arguments of every command that reads configs; `examples` closes the help."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
+        prog=program_name(),
         description=description,
-        epilog=f"examples:\n{examples}",
+        epilog=as_called(f"examples:\n{examples}"),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -53,7 +58,8 @@ def command_parser(description: str, examples: str) -> argparse.ArgumentParser:
         default=[],
         metavar="KEY=VALUE",
         dest="overrides",
-        help="change a config value, e.g. --set train.epochs=3; paths start at the repository",
+        help="change a config value, e.g. --set train.epochs=3; relative paths start at the repository, "
+        "or where `maskfold` works",
     )
     parser.add_argument("--version", action="version", version=f"maskfold {__version__}")
     parser.add_argument(
@@ -64,6 +70,15 @@ def command_parser(description: str, examples: str) -> argparse.ArgumentParser:
         help="explain a config key such as train.epochs, a section such as train, or (without KEY) all, and stop",
     )
     return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that a shell may ask what may follow."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """The arguments."""
+        complete(self)
+        return super().parse_args(args, namespace)
 
 
 class _HelpConfig(argparse.Action):
@@ -124,8 +139,7 @@ def add_run_argument(parser: argparse.ArgumentParser) -> None:
 
 def config_of(args: argparse.Namespace) -> Config:
     """The config the parsed arguments ask for."""
-    path = args.config if args.config.exists() else REPOSITORY / args.config
-    config = load_config(path, [override for group in args.overrides for override in group])
+    config = load_config(config_file(args.config), [override for group in args.overrides for override in group])
     if getattr(args, "no_wait", False):
         os.environ[NO_WAIT] = "1"
     limit_cores(config.run.cores)
@@ -207,5 +221,5 @@ def _file_system_fault(error: BaseException | None) -> str | None:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    print(as_called(f"error: {message}"), file=sys.stderr)
     return code

@@ -45,6 +45,7 @@ NOT_DECIDING = {
     "data/sample_submission_json": "the same",
     "data/unused": "files that were not used, in messages",
     "drawing": "only seen",
+    "commands": "the words of messages",
     "errors": "messages",
     "execution": "how work runs: the same result for any number of threads",
     "network/trained": "names and settings, which are recorded",

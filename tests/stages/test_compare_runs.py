@@ -26,8 +26,8 @@ def configs(tmp_path, monkeypatch):
     """A repository of two configs, light and heavy, and their blend; nothing is trained."""
     folder = tmp_path / "configs"
     folder.mkdir()
-    monkeypatch.setattr("maskfold.stages.compare_runs.REPOSITORY", tmp_path)
-    monkeypatch.setattr("maskfold.config.loading.REPOSITORY", tmp_path)
+    monkeypatch.setattr("maskfold.config.places.REPOSITORY", tmp_path)
+    monkeypatch.setattr("maskfold.config.places.SHIPPED_CONFIGS", tmp_path / "none")
     data = {"format": "rle_csv", "root": str(tmp_path / "steel"), "class_names": ["a"]}
     shared = {"output_root": str(tmp_path), "data": data, "folds": {"count": 2}, "model": MODEL}
     heavy = {**MODEL, "decoder_channels": [64, 64, 64, 32, 32]}

@@ -1,6 +1,7 @@
 """The config of one competition experiment: strict pydantic models, YAML with `extends:`, and `--set` overrides.
 
-A config file holds only departures from the defaults of these sections. Relative paths start at the repository.
+A config file holds only departures from the defaults of these sections. Relative paths start at the
+repository; those of the installed command `maskfold` in the folder that it works in.
 """
 
 from maskfold.config.data import AutoData, DataConfig
@@ -13,9 +14,10 @@ from maskfold.config.data.rle_csv import RleColumns, RleCsvData
 from maskfold.config.experiment import Blend, BlendConfig, Combine, Config, Experiment, PseudoLabelsConfig, parse_config
 from maskfold.config.folds import FoldsConfig
 from maskfold.config.inference import TTA_SCALE, InferenceConfig
-from maskfold.config.loading import REPOSITORY, load_config, load_experiment
+from maskfold.config.loading import load_config, load_experiment
 from maskfold.config.loss import LossConfig
 from maskfold.config.model import ModelConfig, Resize
+from maskfold.config.places import REPOSITORY
 from maskfold.config.refit import RefitConfig
 from maskfold.config.report import ReportConfig
 from maskfold.config.run import RunConfig

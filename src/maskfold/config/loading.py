@@ -15,13 +15,6 @@ from maskfold.config.messages import problem_line
 from maskfold.config.yaml_tree import apply_override, read_tree
 from maskfold.errors import ConfigError
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-
-
-def run_config(name: str) -> Path:
-    """The config file of a run, from its name."""
-    return REPOSITORY / "configs" / f"{name.removesuffix('.yaml')}.yaml"
-
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Load a config file, what it extends, the configs it refers to, and overrides on top.

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from maskfold.config.places import extended_file
 from maskfold.errors import ConfigError
 
 
@@ -88,7 +89,7 @@ def read_tree(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
         return tree
     if not isinstance(base, str):
         raise ConfigError(f"{path}: extends must be the name of one YAML file, found {base!r}")
-    return _merge(read_tree(path.parent / base, (*seen, path)), tree)
+    return _merge(read_tree(extended_file(path, base), (*seen, path)), tree)
 
 
 def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:

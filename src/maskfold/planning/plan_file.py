@@ -12,6 +12,7 @@ import yaml
 
 from maskfold.artefacts.files import whole_file
 from maskfold.artefacts.paths import display
+from maskfold.commands import as_called
 from maskfold.errors import UsageError
 
 _ORDER = ("name", "output_root", "data", "folds", "model", "train", "inference", "tuning", "submission")
@@ -52,7 +53,8 @@ def in_order(tree: Mapping[str, Any], like: Mapping[str, Any]) -> dict[str, Any]
 
 def first_run_text(changes: Mapping[str, Any], planned: str) -> str:
     """The text of the first run's config, which changes a few values of the planned one; planned: its file name."""
-    comment = f"A short run for an early submission, before {planned}: bash run_all.sh configs/{changes['name']}.yaml"
+    command = as_called(f"bash run_all.sh configs/{changes['name']}.yaml")
+    comment = f"A short run for an early submission, before {planned}: {command}"
     lines = [*_comment(comment, 0), f"extends: {planned}", *(_flow({key: changes[key]}) for key in changes)]
     body = "".join(f"{line}\n" for line in lines)
     return f"{body}{_CHECK}{_digest(body)}\n"

@@ -10,6 +10,7 @@ import numpy as np
 
 from maskfold.artefacts.files import file_hash, folder_fingerprint
 from maskfold.artefacts.paths import display
+from maskfold.commands import as_called
 from maskfold.config import ReportConfig, SubmissionConfig
 from maskfold.data.competition import Competition
 from maskfold.data.images.photo import photos_of
@@ -66,7 +67,7 @@ def draw_submission(
     if competition.test.empty:
         return "the config names no test images"
     if not path.exists():
-        return f"{display(path)} does not exist yet; `python src/make_submission.py` writes it"
+        return as_called(f"{display(path)} does not exist yet; `python src/make_submission.py` writes it")
     form = submission_form(competition, submission)
     found = read_submission(path, form)
     if found.problems:

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from maskfold.config import REPOSITORY
 from maskfold.speed.backends import Backend, Device
 
+_SOURCES = Path(__file__).resolve().parents[2]
 _LONGEST_REASON = 200  # characters of what a runtime says when it fails
 
 
@@ -28,7 +28,7 @@ class WorkerProcess:
         """folder: its own; what the process prints goes to log.txt there."""
         folder.mkdir(parents=True)
         self.backend, self.device, self.threads, self.folder = backend, device, threads, folder
-        paths = [str(REPOSITORY / "src"), os.environ.get("PYTHONPATH", "")]
+        paths = [str(_SOURCES), os.environ.get("PYTHONPATH", "")]
         environment = os.environ | {
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
             "OMP_NUM_THREADS": str(threads),

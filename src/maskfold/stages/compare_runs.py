@@ -10,8 +10,9 @@ from rich.table import Table
 
 from maskfold.artefacts.files import whole_file
 from maskfold.artefacts.paths import display
-from maskfold.config import REPOSITORY, Config, load_config
-from maskfold.config.loading import run_config
+from maskfold.commands import as_called
+from maskfold.config import Config, load_config
+from maskfold.config.places import all_config_files, run_config
 from maskfold.data.recognition.recognise import explicit_data
 from maskfold.errors import ConfigError, DataError, UsageError
 from maskfold.execution.console import markdown_table, print_table
@@ -30,7 +31,7 @@ def compare_runs(names: Sequence[str], overrides: Sequence[str], folder: Path) -
     table = pd.DataFrame([row.figures for row in rows], columns=[*NAMES, *FIGURES])
     shown = [cells(row.figures) for row in rows]
     headers = [*NAMES, *(header for header, _ in FIGURES.values())]
-    notes = list(dict.fromkeys(note for row in rows for note in row.missing))
+    notes = list(dict.fromkeys(as_called(note) for row in rows for note in row.missing))
     for file, text in (
         ("runs.csv", table.to_csv(index=False, float_format="%.6g")),
         ("runs.md", markdown_table(headers, shown, len(NAMES)) + "".join(f"\n- {note}" for note in notes)),
@@ -50,7 +51,7 @@ def _configs(names: Sequence[str], overrides: Sequence[str]) -> list[tuple[Path,
         files = [Path(name) if name.endswith((".yaml", ".yml")) else run_config(name) for name in dict.fromkeys(names)]
         return [(file, _loaded(file, overrides)) for file in files]
     found = []
-    for file in sorted((REPOSITORY / "configs").glob("*.yaml")):
+    for file in all_config_files():
         try:
             config = _loaded(file, overrides)
         except (ConfigError, DataError) as error:

@@ -15,6 +15,7 @@ from typing import Any
 
 from maskfold.artefacts.files import whole_file
 from maskfold.artefacts.paths import RunPaths, display, resolve
+from maskfold.commands import as_called
 from maskfold.config import REPOSITORY, load_experiment
 from maskfold.config.yaml_tree import read_tree
 from maskfold.data.competition import Competition
@@ -75,7 +76,13 @@ class PlanRequest:
     @property
     def command(self) -> str:
         """The command that plans it again; a comment names the contents of the config whose values it keeps."""
-        words = ["python", "src/plan.py", "--data", display(self.data.resolve()), "--minutes", f"{self.minutes:g}"]
+        words = [
+            *as_called("python src/plan.py").split(),
+            "--data",
+            display(self.data.resolve()),
+            "--minutes",
+            f"{self.minutes:g}",
+        ]
         words += ["--keep", display(self.keep.resolve())] if self.keep else []
         words += ["--name", self.name] if self.name else []
         words += ["--metric", self.metric] if self.metric else []
@@ -180,7 +187,7 @@ def _planned(request: PlanRequest, started: float) -> tuple[str, str]:
     choose_submission(draft, competition, data)
     heading = [
         f"{request.run_name}: planned for {request.minutes:g} minutes from a look at the data and the machine. Change "
-        f"what you like, and run it: bash run_all.sh configs/{request.run_name}.yaml",
+        f"what you like, and run it: {as_called('bash run_all.sh')} configs/{request.run_name}.yaml",
         *facts_in_words(facts),
         f"Machine: {machine.in_words}; {1 / clock.draw:.1f} images a second in training ({how}).",
     ]
