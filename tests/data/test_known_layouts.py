@@ -63,8 +63,8 @@ def test_numbers_in_common_and_a_field_of_view_beside_the_labels(root, capsys):
         save(root / f"training/mask/{number + 21}_training_mask.gif", view)
         save(root / f"test/images/{number + 1:02d}_test.tif", photo(number))
     competition = opened(root)
-    all_are_read(competition, {str(number + 21): number for number in range(6)})
-    assert competition.test["image_id"].tolist() == [f"{number + 1:02d}" for number in range(6)]
+    all_are_read(competition, {f"{number + 21}_training": number for number in range(6)})
+    assert competition.test["image_id"].tolist() == [f"{number + 1:02d}_test" for number in range(6)]
     told = capsys.readouterr().out
     assert "training/mask: not used: the masks are the same in all files" in told
     assert "photos called {stem}_training; training/1st_manual: 6 masks called {stem}_manual1" in told
@@ -77,13 +77,14 @@ def test_numbers_in_common_and_a_field_of_view_beside_the_labels(root, capsys):
         ("images/image{}.png", "masks/gt{}.png"),
         ("train/{}_sat.jpg", "train/{}_mask.png"),
         ("images/{}.png", "masks/mask{}.png"),
+        ("traincrop/{}.jpg", "traincrop/{}.png"),
     ],
 )
 def test_a_photo_and_its_mask_may_have_only_a_number_in_common(root, photo_name, mask_name):
     for number in range(6):
         save(root / photo_name.format(number + 7), photo(number))
         save(root / mask_name.format(number + 7), label(number))
-    all_are_read(opened(root), {str(number + 7): number for number in range(6)})
+    all_are_read(opened(root), {Path(photo_name.format(number + 7)).stem: number for number in range(6)})
 
 
 def test_one_folder_an_image_with_empty_folders_of_masks(root):
@@ -158,7 +159,7 @@ def test_rows_of_a_split_without_masks_are_not_taken_for_empty_images(root):
         rows.append(f"{number + 100},train,train/{number + 100}_sat.jpg,train/{number + 100}_mask.png")
         rows.append(f"{number + 900},valid,valid/{number + 900}_sat.jpg,")
     root.joinpath("metadata.csv").write_text("\n".join(rows) + "\n")
-    all_are_read(opened(root), {str(number + 100): number for number in range(6)})
+    all_are_read(opened(root), {f"{number + 100}_sat": number for number in range(6)})
     for number in range(6):
         (root / f"train/{number + 100}_mask.png").rename(root / f"train/{number + 100}_other.png")
     with pytest.raises(DataError, match="no labels"):
@@ -247,3 +248,26 @@ def test_notes_in_text_files_are_no_labels(root):
     with pytest.raises(DataError) as error:
         opened(root)
     assert "Convert other masks" not in str(error.value)
+
+
+def test_folders_that_the_config_names_may_be_called_anything(root):
+    for number in range(4):
+        save(root / f"x/{number}.png", photo(number))
+        save(root / f"y/{number}.png", label(number))
+    with pytest.raises(DataError, match="no labels"):
+        opened(root)
+    all_are_read(opened(root, train_images="x", train_masks="y"), {str(number): number for number in range(4)})
+
+
+def test_folders_of_masks_next_to_each_other_may_be_those_of_classes(root):
+    for number in range(4):
+        save(root / f"original/{number}.png", photo(number))
+        save(root / f"mask_vessel/{number}.png", label(number + 3))
+        save(root / f"mask_tumor/{number}.png", label(number))
+    with pytest.raises(DataError, match="may be 3 things") as error:
+        opened(root)
+    assert "mask_name: mask_{class}/{stem}" in str(error.value)
+    competition = opened(root, train_masks=".")
+    assert competition.class_names == ("tumor", "vessel")
+    all_are_read(competition, {str(number): number for number in range(4)})
+    assert np.array_equal(competition.masks("1")[1] > 0, label(4) > 0)

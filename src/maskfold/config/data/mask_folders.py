@@ -50,8 +50,9 @@ class MaskFoldersData(MaskImageData):
     """Pattern of the masks' names below `train_masks`: `{stem}_mask.png`, `{class}/{stem}` (a folder for each class),
     `{stem}_{class}`, `{stem}/masks/*`, …"""
 
-    image_id: Literal["stem", "name"] = "stem"
-    """What the sample submission and `groups_csv` call an image: the file name without or with its suffix."""
+    image_id: Literal["stem", "file", "name"] = "stem"
+    """What the sample submission and `groups_csv` call an image: what `{stem}` stands for, the file name without its
+    suffix, or the whole file name."""
 
     missing_masks: Literal["refuse", "empty", "skip"] = "refuse"
     """A photo without a mask file: an error, an empty image, or one that nobody labelled and that is left out."""

@@ -18,7 +18,7 @@ from maskfold.data.formats.mask_files import (
 from maskfold.data.formats.name_patterns import NamePattern, files_below
 from maskfold.data.image_ids import HINTED, ids_of, nearest_name
 from maskfold.data.images.files import image_table
-from maskfold.data.images.suffixes import SUFFIXES, is_image
+from maskfold.data.images.suffixes import SUFFIXES, is_image, without_image_suffix
 from maskfold.data.problems import (
     Problems,
     data_root,
@@ -110,7 +110,9 @@ def _photos(data: MaskFoldersData, folder: Path | None, name: str, problems: Pro
         key = "image_name" if name == data.image_name else "test_name"
         named = "" if name == "{stem}" else f" called like data.{key}={name!r}"
         problems.append(f"{folder}: holds no image{named} ({', '.join(SUFFIXES)})")
-    ids = ids_of([(photo.stem, path) for path, photo in photos.items()], data.image_id == "stem", problems)
+    whole = data.image_id == "file"
+    stems = {path: without_image_suffix(path.name) if whole else photo.stem for path, photo in photos.items()}
+    ids = ids_of([(stem, path) for path, stem in stems.items()], data.image_id != "name", problems)
     return {image_id: photos[path] for image_id, path in ids.items()}
 
 

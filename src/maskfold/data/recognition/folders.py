@@ -115,6 +115,6 @@ def _words(name: str) -> list[str]:
     found: list[str] = []
     for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name):
         lower = word.lower()
-        joined = re.fullmatch(r"(train|valid|val|test)(mask|label|annot|image|img|seg|gt|photo)(\w*)", lower)
+        joined = re.fullmatch(r"(train|valid|val|test)(mask|label|annot|image|img|seg|gt|photo|crop|set)(\w*)", lower)
         found += [joined[1], joined[2] + joined[3]] if joined else [lower]
     return found

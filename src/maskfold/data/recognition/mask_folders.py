@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from maskfold.data.formats.name_patterns import NamePattern
+from maskfold.data.images.suffixes import without_image_suffix
 from maskfold.data.recognition.folders import Folder, test_images
 from maskfold.data.recognition.ignored import void_classes_problem
 from maskfold.data.recognition.mask_names import SHARE, photo_pattern
@@ -16,6 +17,7 @@ from maskfold.data.recognition.masks import mask_section, same_in_all
 from maskfold.data.recognition.pairs import (
     FEW,
     Pair,
+    joined_as_classes,
     one_folder_an_image,
     partly_masked,
     separate_folders,
@@ -38,9 +40,10 @@ def mask_folder_proposals(
     """
     places = [Folder(root, root), *folders]
     refuse = given.get("missing_masks", "refuse") == "refuse"
-    separate = separate_folders(places, void, SHARE if refuse else FEW)
+    set_by_hand = {value for key in ("train_masks", "valid_masks") if isinstance(value := given.get(key), str)}
+    separate = separate_folders(places, void, SHARE if refuse else FEW, set_by_hand)
     pairs = [*separate, *shared_folders(places), *one_folder_an_image(places)]
-    misses += partly_masked(places, void) if refuse and not pairs else []
+    misses += partly_masked(places, void, set_by_hand) if refuse and not pairs else []
     named = _named(pairs, given, "train")
     valid = _named(pairs, given, "valid") or [pair for pair in pairs if pair.split == "valid" and pair not in named]
     if given.get("valid_images", "") is None:
@@ -83,7 +86,10 @@ def _of_pairs(
             raise reason
         note = f"{pair.masks.name}: not used: {reason.problems[0].removeprefix(f'{pair.masks.path}: ')}"
         proposals |= {other: replace(proposals[other], notes=(*proposals[other].notes, note)) for other in better}
-    return list(proposals.values())
+    classes = joined_as_classes(list(proposals)) if len(proposals) > 1 else None
+    binary = not any("labels" in proposal.section for proposal in proposals.values())
+    joined = [] if classes is None or not binary else [_proposal([classes], valid, folders, given)]
+    return [*proposals.values(), *joined]
 
 
 def _of_named(
@@ -149,6 +155,7 @@ def _proposal(
     notes += [f"note: {_SAME}"] if same_in_all(files) else []
     notes.append(test_note)
     section |= {"image_name": pair.image_name} if pair.image_name != "{stem}" else {}
+    section |= {"image_id": "file"} if not inside and without_image_suffix(pair.image_name) != "{stem}" else {}
     section |= _test_name(pair, test)
     section |= {"mask_name": pair.names.pattern} if pair.names.pattern != "{stem}" else {}
     section |= {"several_masks": "union"} if pair.names.several else {}

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
-from maskfold.data.formats.name_patterns import NamePattern
 from maskfold.data.ignored import is_void_name
-from maskfold.data.images.suffixes import without_image_suffix
+from maskfold.data.images.suffixes import JPEG, without_image_suffix
 from maskfold.data.recognition.folders import Folder, split_of
-from maskfold.data.recognition.mask_names import MaskNames, paired_names
+from maskfold.data.recognition.mask_names import MaskNames, paired_names, photo_pattern
 from maskfold.data.recognition.masks import mask_section
 from maskfold.data.recognition.proposal import counted
 from maskfold.errors import DataError
@@ -50,31 +49,36 @@ class Pair:
         if "/" in self.image_name:
             return [folder.path.name for folder in self.photos.inner]
         masks = {file.name for file in self.files} if self.photos.path == self.masks.path else set()
-        pattern = NamePattern(self.image_name)
-        found = [pattern.match(name) for name in self.photos.images if name not in masks]
-        return [match.key for match in found if match is not None]
+        return [without_image_suffix(name) for name in self.photos.images if name not in masks]
 
     def __str__(self) -> str:
         return f"{self.photos.name} with {self.masks.name}"
 
 
-def partly_masked(folders: Sequence[Folder], void: Collection[Path]) -> list[str]:
+def partly_masked(folders: Sequence[Folder], void: Collection[Path], named: Collection[str]) -> list[str]:
     """What to say of folders of photos of which only some have a mask."""
     return [
         f"{pair.photos.path}: {counted(pair.photo_count, 'photo')}, but {counted(len(pair.files), 'mask')} in "
         f"{pair.masks.name}; `auto` does not guess what the others are: set data.missing_masks: empty if they show "
         "nothing, or skip if nobody labelled them"
-        for pair in separate_folders(folders, void, FEW)
+        for pair in separate_folders(folders, void, FEW, named)
     ]
 
 
-def separate_folders(folders: Sequence[Folder], void: Collection[Path], share: float) -> list[Pair]:
-    """Photos in one folder and masks in another, of one split; share: of the photos that must have a mask."""
+def separate_folders(
+    folders: Sequence[Folder], void: Collection[Path], share: float, named: Collection[str]
+) -> list[Pair]:
+    """Photos in one folder and masks in another, of one split.
+
+    void: folders of ignore masks; share: of the photos that must have a mask; named: folders that the config says hold
+    masks, whatever they are called.
+    """
     found: list[Pair] = []
     for photos in folders:
         for masks in folders if photos.images and not photos.is_mask else ():
-            named = {photos.split, masks.split} - {None}
-            if masks.is_mask and len(named) < 2:
+            splits = {photos.split, masks.split} - {None}
+            by_hand = masks.name in named and not photos.path.is_relative_to(masks.path)
+            if by_hand or (masks.is_mask and len(splits) < 2):
                 found += _pair(photos, masks, void, share)
     whole = {pair.masks.path for pair in found}
     found = [pair for pair in found if pair.masks.path.parent not in whole]  # one of a class
@@ -117,6 +121,10 @@ def shared_folders(folders: Sequence[Folder]) -> list[Pair]:
     """Photos and masks in one folder: x.png, x_mask.png, and perhaps x_mask_1.png."""
     found = []
     for folder in folders:
+        doubles = [] if folder.is_mask else _by_suffix(folder)
+        if doubles:
+            found += doubles
+            continue
         masks = [
             name for name in folder.images if Folder(folder.root / without_image_suffix(name), folder.root).is_mask
         ]
@@ -135,6 +143,38 @@ def shared_folders(folders: Sequence[Folder]) -> list[Pair]:
             files = tuple(folder.path / name for name in masks)
             found.append(Pair(folder, folder, len(photos), files, *pair))
     return found
+
+
+def joined_as_classes(pairs: Sequence[Pair]) -> Pair | None:
+    """Folders of masks for the same photos, mask_a and mask_b, as those of classes a and b; None where they are not."""
+    first = pairs[0]
+    names = [pair.masks.path.name for pair in pairs]
+    pattern = photo_pattern(names)
+    same = len({(pair.photos.path, pair.masks.path.parent, pair.names, pair.image_name) for pair in pairs}) == 1
+    if len(pairs) < 2 or pattern is None or not same or first.names.classes or first.names.several:
+        return None
+    before, behind = pattern.split("{stem}")
+    classes = tuple(name[len(before) : len(name) - len(behind)] for name in names)
+    mask_names = MaskNames(f"{before}{{class}}{behind}/{first.names.pattern}", classes)
+    files = tuple(file for pair in pairs for file in pair.files)
+    parent = Folder(first.masks.path.parent, first.masks.root)
+    return Pair(first.photos, parent, first.photo_count, files, mask_names, first.image_name)
+
+
+def _by_suffix(folder: Folder) -> list[Pair]:
+    """x.jpg and x.png in one folder: a photo and its mask, as masks are no jpg."""
+    by_suffix: dict[str, list[str]] = {}
+    for name in folder.images:
+        by_suffix.setdefault(PurePath(name).suffix, []).append(name)
+    photos = [suffix for suffix in by_suffix if suffix.lower() in JPEG]
+    if len(by_suffix) != 2 or len(photos) != 1:
+        return []
+    [photo], [mask] = photos, by_suffix.keys() - photos
+    stems = {name.removesuffix(photo) for name in by_suffix[photo]}
+    if stems != {name.removesuffix(mask) for name in by_suffix[mask]}:
+        return []
+    files = tuple(folder.path / name for name in by_suffix[mask])
+    return [Pair(folder, folder, len(stems), files, MaskNames(f"{{stem}}{mask}"), f"{{stem}}{photo}")]
 
 
 def one_folder_an_image(folders: Sequence[Folder]) -> list[Pair]:
