@@ -23,7 +23,7 @@ from maskfold.config import (
     PathsCsvData,
     parse_config,
 )
-from maskfold.data.images.suffixes import SUFFIXES
+from maskfold.data.images.suffixes import SUFFIXES, without_image_suffix
 from maskfold.errors import StaleError, UsageError
 from maskfold.export.dependencies import (
     distributions_of,
@@ -97,7 +97,12 @@ def _image_ids(config: Config) -> Literal["name", "stem"]:
     """Whether the reader of the competition's format gives a test image its file's name or the stem as its id."""
     data = config.data
     if isinstance(data, MaskFoldersData):
-        return data.image_id
+        if data.image_id == "stem" and without_image_suffix(data.image_name) != "{stem}" and "/" not in data.image_name:
+            raise UsageError(
+                f"data.image_id: stem: ids that are part of the file name ({data.image_name}) cannot be derived from "
+                "a folder of test images; a bundle needs data.image_id: file"
+            )
+        return "name" if data.image_id == "name" else "stem"
     if isinstance(data, PathsCsvData):
         if data.columns.id is not None:
             raise UsageError(

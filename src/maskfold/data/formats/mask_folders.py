@@ -140,7 +140,7 @@ def _pairs(
     named, shared = _photos(data, photo_folder, data.image_name, problems), photo_folder == mask_folder
     photos = {key: photo for key, photo in named.items() if not (shared and pattern.match(photo.relative))}
     keys = _keys(photos, pattern, problems)
-    found = _mask_files(data, mask_folder, pattern, keys, shared, problems)
+    found = _mask_files(data, mask_folder, pattern, keys, photo_folder, problems)
     images = {key: photo.path for key, photo in photos.items()}
     if shared and named:
         problems += _shared_problem(data, photo_folder, bool(photos), bool(found))
@@ -242,12 +242,12 @@ def _mask_files(
     folder: Path,
     pattern: NamePattern,
     keys: Collection[str],
-    shared: bool,
+    photo_folder: Path,
     problems: Problems,
 ) -> dict[tuple[str, str], tuple[Path, ...]]:
     """(stem or name, class or "") -> mask files.
 
-    shared: the folder holds the photos too, so other names are theirs.
+    photo_folder: where the photos are; other names in it are theirs.
     """
     files: dict[tuple[str, str], tuple[Path, ...]] = {}
     try:
@@ -255,14 +255,19 @@ def _mask_files(
             match = pattern.match(relative, keys) if fits and is_image(path.name) else None
             if match is not None:
                 files[match] = (*files.get(match, ()), path)
-            elif not shared and fits and is_image(path.name) and not _of_no_class(data, relative):
+            elif (
+                not path.is_relative_to(photo_folder)
+                and fits
+                and is_image(path.name)
+                and not _of_no_class(data, relative)
+            ):
                 problems.append(f"{path}: is not named like data.mask_name={data.mask_name!r}")
             else:
                 problems.unused.append(path)
     except DataError as error:
         problems += error.problems
         return {}
-    if not files and not shared:
+    if not files and folder != photo_folder:
         problems.append(f"{folder}: holds no mask named like data.mask_name={data.mask_name!r}")
     problems += _class_problems(data, folder, {name for _, name in files})
     for (key, _), paths in files.items():
