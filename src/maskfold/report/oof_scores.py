@@ -101,6 +101,17 @@ def read_image_scores(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype={"image_id": str, "class_name": str}, keep_default_na=False)
 
 
+def paired_gain(table: pd.DataFrame, other: pd.DataFrame) -> tuple[float, float, int]:
+    """How much better the first of two runs is on the images that both scored, its standard error, and their number.
+
+    table, other: image_scores.csv of each; compared are the means over the classes of honest scores. nan without two
+    images in common.
+    """
+    first, second = (scores.groupby("image_id")["honest_score"].mean() for scores in (table, other))
+    gains = (first - second).dropna()
+    return float(gains.mean()), float(gains.sem()), len(gains)
+
+
 def _group_sums(columns: np.ndarray, group: np.ndarray) -> np.ndarray:
     """(groups, k) sums of (images, k)."""
     return np.stack([np.bincount(group, weights=column) for column in columns.T], axis=1)

@@ -12,6 +12,8 @@ from maskfold.data.competition import Competition
 from maskfold.data.opening import OnBadImage, open_competition
 from maskfold.folds.table import read_folds
 from maskfold.folds.visibility import scored_images
+from maskfold.planning.constants import TUNING_SECONDS, TUNING_SECONDS_CLASS
+from maskfold.report.oof_scores import paired_gain, read_image_scores
 from maskfold.rules.tuned import TunedArtefact
 from maskfold.stages.make_folds import make_folds
 from maskfold.stages.make_report import make_report
@@ -22,6 +24,9 @@ from maskfold.stages.tune_thresholds import tune
 
 _MARGIN = 0.02  # of the budget, for what the first run did not show
 _LEAST_MINUTES = 0.05  # of a training, where the time is up before the last model
+_MANY = 50  # scored images, from which on what a stage takes grows with them; of fewer, its start takes most
+_START_OOF, _START_REPORT = 6.0, 5.0  # seconds at most of a stage that do not grow with the images
+_FEWEST, _CLEAR = 5, 2.0  # images that both runs scored, and standard errors by which one must be better
 _LEAST_SHARE = 0.05  # of the budget: a planned run that would train for less is not started
 
 
@@ -59,20 +64,20 @@ def run_plan(
     first: a short run for an early submission; None: there is none. What is up to date is skipped.
     """
     competition = open_competition(config.data, config.in_channels, on_bad_image)
-    expected, early = None, None
+    expected = None
     if first is not None:
         deadline.say(f"first run, for an early submission: {first.name}")
         expected = _scaled(_run(first, competition, deadline, None), first, config, competition)
-        early = _result(first, deadline, "first submission")
+        _result(first, deadline, "first submission")
         if not _trained(config) and _training_seconds(deadline, expected) < _LEAST_SHARE * deadline.seconds:
             deadline.say(f"no time is left for {config.name}; give more --minutes, or run it: it has its own config")
             return
     deadline.say(f"planned run: {config.name}")
     _run(config, competition, deadline, expected)
-    late = _result(config, deadline, "submission")
-    if first is not None and early is not None and early.scores.honest > late.scores.honest:
-        scores = f"{early.scores.honest:.4f} against {late.scores.honest:.4f}"
-        deadline.say(f"the first run scored better ({scores}): use {first.name} instead of {config.name}")
+    _result(config, deadline, "submission")
+    loss = "" if first is None else _loss(first, config)
+    if first is not None and loss:
+        deadline.say(f"the first run scored better ({loss}): use {first.name} instead of {config.name}")
 
 
 def _run(config: Experiment, competition: Competition, deadline: Deadline, expected: Durations | None) -> Durations:
@@ -122,8 +127,27 @@ def _scaled(found: Durations, first: Experiment, config: Experiment, competition
     scored = len(scored_images(first, competition, read_folds(first, competition)))
     images = scored if config.folds.held_out_once else len(competition.train)
     more = images / max(1, scored)
-    models = len(config.test_numbers)
-    return Durations(found.oof * more, found.tuning * more, found.submission * models, found.report * more)
+    once = max(0.0, 1 - scored / _MANY)
+    start_tuning = TUNING_SECONDS + TUNING_SECONDS_CLASS * len(competition.class_names)
+
+    def grown(seconds: float, start: float) -> float:
+        fixed = once * min(seconds, start)
+        return fixed + (seconds - fixed) * more
+
+    oof, tuning, report = (
+        grown(seconds, start)
+        for seconds, start in ((found.oof, _START_OOF), (found.tuning, start_tuning), (found.report, _START_REPORT))
+    )
+    return Durations(oof, tuning, found.submission * len(config.test_numbers), report)
+
+
+def _loss(first: Experiment, config: Experiment) -> str:
+    """How much worse the planned run is than the first one, on the images that both scored; "" if it is not clearly."""
+    tables = [read_image_scores(RunPaths.of(run).image_scores_csv) for run in (first, config)]
+    gain, error, images = paired_gain(*tables)
+    if images < _FEWEST or not gain > _CLEAR * error:
+        return ""
+    return f"{gain:+.4f} ± {error:.4f} on the {images} images that both scored"
 
 
 def _timed(stage: Callable[[], object]) -> float:
@@ -132,15 +156,14 @@ def _timed(stage: Callable[[], object]) -> float:
     return time.monotonic() - started
 
 
-def _result(config: Experiment, deadline: Deadline, what: str) -> TunedArtefact:
-    """Say what a finished run scores and where its results are; its rules and scores."""
+def _result(config: Experiment, deadline: Deadline, what: str) -> None:
+    """Say what a finished run scores and where its results are."""
     paths = RunPaths.of(config)
     tuned = TunedArtefact.read(paths.postprocess_json)
     submission = paths.submission(config.submission.layout)
     where = f"{what}: {display(submission)}" if submission.exists() else "no test images, so no submission"
     scored = f"{tuned.metric} on images that were neither trained nor tuned on: {tuned.scores.honest:.4f}"
     deadline.say(f"{where}; {scored}; report: {display(paths.report / 'index.html')}")
-    return tuned
 
 
 def _minutes(seconds: float) -> str:
