@@ -86,3 +86,45 @@ def test_images_without_structure_have_no_candidates(tmp_path):
     paths = sorted(tmp_path.iterdir())
     assert tile_candidates(facts_of(paths)) == []
     assert find_pairs(paths, facts_of(paths), 1) == []
+
+
+def smooth(rng, shape, sigma=8.0):
+    """Grey values without detail: of any two such images some parts fit by chance."""
+    noise = cv2.GaussianBlur(rng.standard_normal(shape), (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
+    return np.clip(128 + 45 * noise / noise.std(), 0, 255).astype(np.uint8)
+
+
+def boxed(rng, shape):
+    """A smooth dark image with a bright box, which others have at the same place."""
+    image = smooth(rng, shape) // 3
+    image[10:30, 10:40] += 150
+    return image
+
+
+def stripes(rng, shape):
+    """Lines of one direction and width, which fit at many shifts."""
+    step = rng.uniform(0.15, 0.4)
+    across = np.arange(shape[1]) * np.cos(angle := rng.uniform(0, np.pi))
+    down = np.arange(shape[0]) * np.sin(angle)
+    return np.clip(128 + 60 * np.sin(step * (across + down[:, None])) + rng.normal(0, 4, shape), 0, 255).astype(
+        np.uint8
+    )
+
+
+@pytest.mark.parametrize("draw", [smooth, boxed, stripes])
+def test_small_images_without_detail_are_no_parts_of_one_photo(tmp_path, draw):
+    rng = np.random.default_rng(5)
+    for number in range(12):
+        cv2.imwrite(str(tmp_path / f"{number:02}.png"), draw(rng, (64, 80)))
+    paths = sorted(tmp_path.iterdir())
+    assert "tile" not in {pair.kind for pair in find_pairs(paths, facts_of(paths), 1)}
+
+
+def test_parts_of_a_smooth_photo_are_found(tmp_path):
+    whole = smooth(np.random.default_rng(6), (160, 160), 5.0)
+    for name, part in {"a": whole[:110, :110], "b": np.rot90(whole[30:140, 20:130])}.items():
+        cv2.imwrite(str(tmp_path / f"{name}.jpg"), part)
+    cv2.imwrite(str(tmp_path / "c.jpg"), smooth(np.random.default_rng(7), (110, 110), 5.0))
+    paths = sorted(tmp_path.iterdir())
+    [pair] = find_pairs(paths, facts_of(paths), 1)
+    assert (pair.first, pair.second, pair.kind) == (0, 1, "tile")

@@ -102,11 +102,19 @@ def shared(first: Size, second: Size, down: int, right: int) -> tuple[slice, sli
 
 def likeness_at(first: np.ndarray, second: np.ndarray, down: int, right: int) -> float:
     """Pearson's correlation where they overlap; 0 where that is too little or blank."""
+    one, other = overlapping(first, second, down, right)
+    return 0.0 if one.size < _LEAST_OVERLAP_PX else correlation(one, other)
+
+
+def overlapping(first: np.ndarray, second: np.ndarray, down: int, right: int) -> tuple[np.ndarray, np.ndarray]:
+    """The parts of both that lie over each other once the second is moved."""
     rows, columns = shared(first.shape, second.shape, down, right)
-    one = first[rows, columns]
-    other = second[rows.start - down : rows.stop - down, columns.start - right : columns.stop - right]
-    if one.size < _LEAST_OVERLAP_PX:
-        return 0.0
+    own = second[rows.start - down : rows.stop - down, columns.start - right : columns.stop - right]
+    return first[rows, columns], own
+
+
+def correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Pearson's correlation of two arrays of one shape; 0 where either is blank."""
     one, other = one - one.mean(), other - other.mean()
     power = float((one * one).sum()) * float((other * other).sum())
     return float((one * other).sum()) / power**0.5 if power > 0 else 0.0

@@ -16,6 +16,7 @@ from maskfold.audit.images.fingerprint import unpacked
 from maskfold.audit.images.image_facts import ImageFacts
 from maskfold.audit.images.shared_features import tile_candidates
 from maskfold.audit.images.tile_alignment import tile_fit
+from maskfold.audit.images.tile_evidence import show_one_photo
 from maskfold.audit.images.turns import TURNS, UPRIGHT, Turn
 from maskfold.data.images.decoding import read_stored
 from maskfold.execution.jobs import map_threads
@@ -111,30 +112,39 @@ def _near_pairs(heads: Sequence[int], facts: Sequence[ImageFacts], threads: int,
     return [Pair(*both, _kind(fit, facts[both[0]]), fit) for both, fit in best.items()]
 
 
-_Fitting = Callable[[Small, Small, Turn], Fit]
+_Fitting = Callable[[ImageFacts, ImageFacts, Turn], Fit | None]
 
 
-def _jobs(facts: Sequence[ImageFacts], tiles: bool) -> Iterator[tuple[_Fitting, float, list[Candidate]]]:
-    """How to lay images over each other, the likeness that counts, and some candidates for it."""
+def _jobs(facts: Sequence[ImageFacts], tiles: bool) -> Iterator[tuple[_Fitting, list[Candidate]]]:
+    """How to lay images over each other, and some candidates for it."""
     blocks = candidate_pairs(np.stack([fact.fingerprint for fact in facts]))
     for found in tracked(blocks, -(-len(facts) // BLOCK), "looking for copies"):
         for start in range(0, len(found), _CHUNK):
-            yield best_fit, SCENE, found[start : start + _CHUNK]
+            yield _as_copy, found[start : start + _CHUNK]
     parts = tile_candidates(facts) if tiles else []
     for start in tracked(range(0, len(parts), _CHUNK), -(-len(parts) // _CHUNK), "comparing parts"):
-        yield tile_fit, TILE, parts[start : start + _CHUNK]
+        yield _as_tile, parts[start : start + _CHUNK]
 
 
 def _fitted(
-    fitting: _Fitting, least: float, candidates: Sequence[Candidate], facts: Sequence[ImageFacts]
+    fitting: _Fitting, candidates: Sequence[Candidate], facts: Sequence[ImageFacts]
 ) -> list[tuple[int, int, Fit]]:
     """The candidates that are alike at the fit found."""
-    fits: list[tuple[int, int, Fit]] = []
-    for first, second, turn in candidates:
-        fit = fitting(_small(facts[first]), _small(facts[second]), TURNS[turn])
-        if fit.likeness >= least:
-            fits.append((first, second, fit))
-    return fits
+    fits = ((first, second, fitting(facts[first], facts[second], TURNS[turn])) for first, second, turn in candidates)
+    return [(first, second, fit) for first, second, fit in fits if fit is not None]
+
+
+def _as_copy(first: ImageFacts, second: ImageFacts, turn: Turn) -> Fit | None:
+    """How the second lies over the first, if it is a copy or a further shot."""
+    fit = best_fit(_small(first), _small(second), turn)
+    return fit if fit.likeness >= SCENE else None
+
+
+def _as_tile(first: ImageFacts, second: ImageFacts, turn: Turn) -> Fit | None:
+    """How the second lies over the first, if both are parts of one photo."""
+    fit = tile_fit(_small(first), _small(second), turn)
+    alike = fit.likeness >= TILE and show_one_photo(first.thumb, second.thumb, (first.height, first.width), fit)
+    return fit if alike else None
 
 
 def _small(fact: ImageFacts) -> Small:

@@ -54,9 +54,9 @@ class ImageFacts:
     """One image file that could be decoded.
 
     height, width: px; mode: as Pillow calls it (npy and pages for arrays and TIFFs of several pages); bits: a value;
-    turned: its EXIF orientation asks for a turn or a flip; statistics: (STATISTICS,) float64, NaN
-    where one does not apply, grey values in 0..255 (see to_eight_bits); digest: of the decoded pixels; small: (h, w)
-    int8, see `packed`; fingerprint: see `fingerprint`; local: see `local_features`.
+    turned: its EXIF orientation asks for a turn or a flip; statistics: (STATISTICS,) float64, NaN where one does not
+    apply, grey values in 0..255 (see to_eight_bits); digest: of the decoded pixels; thumb: (h, w) uint8, see
+    `thumbnail`; small: (h, w) int8, see `packed`; fingerprint: see `fingerprint`; local: see `local_features`.
     """
 
     height: int
@@ -69,6 +69,7 @@ class ImageFacts:
     turned: bool
     statistics: np.ndarray
     digest: bytes
+    thumb: np.ndarray
     small: np.ndarray
     fingerprint: np.ndarray
     local: LocalFeatures
@@ -102,6 +103,7 @@ def measure_image(photo: Photo, height: int, width: int) -> ImageFacts | DataErr
         turned=exif_orientation(path) != 1,
         statistics=_statistics(pixels, grey, thumb, height, width, len(data)),
         digest=hashlib.blake2b(pixels.tobytes() + repr((height, width)).encode(), digest_size=16).digest(),
+        thumb=thumb,
         small=small,
         fingerprint=fingerprint(thumb),
         local=local_features(unpacked(small)),

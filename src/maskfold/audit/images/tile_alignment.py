@@ -12,10 +12,11 @@ from maskfold.audit.images.turns import Turn, turned
 LEAST_OVERLAP = 0.25  # of the smaller tile's area; of less, too little is seen to tell
 _PEAKS = 4  # shifts that are looked at: what repeats, as windows do, has several
 _NEAR_PX = 3  # of a thumbnail; shifts that differ less are one
+_RIVAL = 0.9  # of the best likeness; what fits elsewhere as well as that repeats, and no shift is the right one
 
 
 def tile_fit(first: Small, second: Small, turn: Turn) -> Fit:
-    """The best fit of `second`, turned, over `first`."""
+    """The best fit of `second`, turned, over `first`; of likeness 0 where another shift fits as well."""
     scale = first.small.shape[0] / first.size[0], first.small.shape[1] / first.size[1]
     frame = second.size[::-1] if turn.transposed else second.size
     height, width = (max(1, round(side * factor)) for side, factor in zip(frame, scale, strict=True))
@@ -45,6 +46,9 @@ def _best_shift(first: np.ndarray, second: np.ndarray) -> tuple[float, float, fl
     likeness = [likeness_at(first, second, int(down[row]), int(right[column])) for row, column in peaks]
     best = int(np.argmax(likeness))
     row, column = peaks[best]
+    others = [(int(down[row]), int(right[column])) for row, column in _other_tops(heights, row, column)]
+    if any(likeness_at(first, second, *other) >= _RIVAL * likeness[best] for other in others):
+        return 0.0, float(down[row]), float(right[column])
     moved = int(down[row]), int(right[column])
     part = _part(heights, row, column)
     matrix = np.array([[1, 0, part[1]], [0, 1, part[0]]])
@@ -63,6 +67,15 @@ def _peaks(heights: np.ndarray) -> list[tuple[int, int]]:
         found.append((row, column))
         left[max(0, row - _NEAR_PX) : row + _NEAR_PX + 1, max(0, column - _NEAR_PX) : column + _NEAR_PX + 1] = -np.inf
     return found
+
+
+def _other_tops(heights: np.ndarray, row: int, column: int) -> list[tuple[int, int]]:
+    """(row, column) of the highest values that no neighbour exceeds, more than _NEAR_PX from the given one."""
+    tops = (heights == cv2.dilate(heights, np.ones((3, 3), np.uint8))) & np.isfinite(heights)
+    tops[max(0, row - _NEAR_PX) : row + _NEAR_PX + 1, max(0, column - _NEAR_PX) : column + _NEAR_PX + 1] = False
+    rows, columns = np.nonzero(tops)
+    strongest = np.argsort(-heights[rows, columns], kind="stable")[:_PEAKS]
+    return list(zip(rows[strongest].tolist(), columns[strongest].tolist(), strict=True))
 
 
 def _part(heights: np.ndarray, row: int, column: int) -> tuple[float, float]:
