@@ -8,6 +8,8 @@ import pytest
 import tifffile
 from PIL import Image, ImageOps
 
+from maskfold.audit.data.audit import audit_competition, open_tolerantly
+from maskfold.audit.data.findings import findings
 from maskfold.config import CocoData, MaskFoldersData, ModelConfig, RleCsvData
 from maskfold.data.formats.mask_files import read_grey, read_values
 from maskfold.data.images.decoding import read_image, read_stored
@@ -232,3 +234,18 @@ def test_sizes_in_a_coco_json_decide(tmp_path):
 
 def test_photos_without_an_orientation_need_no_decision(tmp_path):
     assert len(open_competition(write_photos(tmp_path, (1, 1)), 3).train) == 2
+
+
+def test_the_data_audit_says_what_the_stages_do_with_an_orientation(tmp_path):
+    data = write_photos(tmp_path, (1, 3, 1))
+
+    def told(orientation):
+        own = data.model_copy(update={"orientation": orientation})
+        found = findings(audit_competition(*open_tolerantly(own), None, 0, 1))
+        return next(line for line in found if "image with an EXIF orientation" in line.what)
+
+    assert "applied" in told("upright").what and "set data.orientation: stored" in told("upright").cure
+    assert "ignored" in told("stored").what and "set data.orientation: upright" in told("stored").cure
+    undecided = told("auto")
+    assert undecided.weight == "grave" and "ignored" not in undecided.what
+    assert "data.orientation: stored or upright" in undecided.cure

@@ -20,6 +20,7 @@ from maskfold.audit.images.image_facts import STATISTICS, ImageFacts, measure_im
 from maskfold.audit.images.turns import in_words
 from maskfold.config import DataConfig
 from maskfold.data.competition import Competition
+from maskfold.data.images.orientation import undecided_orientation
 from maskfold.data.images.photo import photo_list, photos_of
 from maskfold.data.opening import open_competition
 from maskfold.data.problems import Problems
@@ -38,7 +39,7 @@ class Audit:
     one row an image (training images first): image_id, split (train, valid or test), path, height, width, channels,
     form, mode, bits, file_bytes, turned, and STATISTICS; pairs: see `_pair_table`; found_pairs: the same as objects;
     groups: ImageId, GroupId; name_groups: what names suggest on top; conflicts, changed: see `compare_labels`;
-    separability: None with too few images.
+    separability: None with too few images; undecided: the other stages refuse the orientations of the files.
     """
 
     competition: Competition
@@ -52,6 +53,7 @@ class Audit:
     conflicts: pd.DataFrame
     changed: pd.DataFrame
     separability: Separability | None
+    undecided: bool = False
 
 
 def open_tolerantly(data: DataConfig) -> tuple[Competition, list[str]]:
@@ -73,6 +75,9 @@ def audit_competition(
 
     problems: those of `open_tolerantly`; folds: image_id -> fold, where there are folds already.
     """
+    orientation = undecided_orientation(
+        competition.train, competition.readable_test, competition.label_images, competition.sized
+    )
     competition, images, facts, undecodable = _measure(competition, threads)
     labels = measure_labels(competition, threads)
     paths = [Path(path) for path in images["path"]]
@@ -100,6 +105,7 @@ def audit_competition(
         compared.conflicts,
         compared.changed,
         separability(images[list(STATISTICS)], is_test, sets, seed),
+        not set(orientation).isdisjoint(problems),
     )
 
 

@@ -60,16 +60,26 @@ def _files(audit: Audit) -> list[Finding]:
     images = audit.images
     turned = int(images["turned"].sum())
     if turned:
-        applied = "orientation" in images
-        way, other = ("what a viewer shows", "stored") if applied else ("the pixels as stored", "upright")
-        cure = f"nothing, if the labels were drawn on {way}; otherwise set data.orientation: {other}"
-        what = f"{_count(turned, 'image')} with an EXIF orientation, which is {'applied' if applied else 'ignored'}"
-        found.append(Finding("note", what, cure, "files"))
+        found.append(_orientation(_count(turned, "image"), audit))
     if images["mode"].nunique() > 1:
         modes = ", ".join(f"{mode} ({count})" for mode, count in images["mode"].value_counts().items())
         what = f"images of several modes: {modes}"
         found.append(Finding("note", what, "model.in_channels converts between grey and RGB only", "files"))
     return found
+
+
+def _orientation(turned: str, audit: Audit) -> Finding:
+    """What is done about the EXIF orientation of so many images."""
+    if audit.undecided:
+        what = f"{turned} with an EXIF orientation, and nothing shows whether labels belong to the pixels as stored"
+        cure = "set data.orientation: stored or upright; until then all other stages refuse these files"
+        return Finding("grave", f"{what} or to what a viewer shows; here they are read as stored", cure, "problems")
+    applied = "orientation" in audit.images
+    way, other = ("what a viewer shows", "stored") if applied else ("the pixels as stored", "upright")
+    cure = f"nothing, if the labels were drawn on {way}; otherwise set data.orientation: {other}"
+    return Finding(
+        "note", f"{turned} with an EXIF orientation, which is {'applied' if applied else 'ignored'}", cure, "files"
+    )
 
 
 def _copies(audit: Audit) -> list[Finding]:
