@@ -116,3 +116,14 @@ def test_the_order_of_the_sample_file_is_the_one_to_write(competition, order, tm
                 submission_form(with_sample, config)
     path.write_text("id,rle\n" + "".join(f"{name},1 1\n" for name in names))  # a placeholder shows no order
     submission_form(with_sample, SubmissionConfig(layout="image", order="row"))
+
+
+def test_the_order_of_the_labels_must_be_stated_or_denied_where_no_sample_shows_one(competition):
+    row_major = dataclasses.replace(competition, reading='{"order": "row"}')
+    with pytest.raises(DataError, match=r"submission.order is not set, .*data.order: row; set submission.order: row"):
+        submission_form(row_major, SubmissionConfig(layout="image"))
+    for stated in ("row", "column"):
+        submission_form(row_major, SubmissionConfig(layout="image", order=stated))
+    for layout in ("coco_json", "mask_folder"):  # their order is not chosen
+        submission_form(row_major, SubmissionConfig(layout=layout))
+    submission_form(competition, SubmissionConfig(layout="image"))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from maskfold.config import SubmissionConfig
 from maskfold.data.competition import Competition
@@ -61,7 +61,7 @@ def submission_form(competition: Competition, config: SubmissionConfig) -> Submi
     classes = len(competition.class_names)
     sizes = competition.test_sizes()
     sizes = sizes if config.size is None else dict.fromkeys(sizes, config.size)
-    problems = _order_problems(competition.sample_submission, sample, sizes, config)
+    problems = _order_problems(competition, sample, sizes, config)
     if sample.layout == "image" and classes != 1:
         problems.append(f"submission.layout image has no room for {classes} classes")
     if sample.layout == "coco_json":
@@ -75,10 +75,19 @@ def submission_form(competition: Competition, config: SubmissionConfig) -> Submi
 
 
 def _order_problems(
-    file: Path | None, sample: SampleFile, sizes: Mapping[str, tuple[int, int]], config: SubmissionConfig
+    competition: Competition, sample: SampleFile, sizes: Mapping[str, tuple[int, int]], config: SubmissionConfig
 ) -> list[str]:
-    """What is wrong where the run lengths in the sample file are clearly in another order than `submission.order`."""
+    """What is wrong where the run lengths in the sample file are clearly in another order than `submission.order`, or
+    where nothing says their order and that of the labels is not the usual one."""
+    file = competition.sample_submission
     shown = None if file is None else sample_order(file, sample, sizes)
+    if shown is None and sample.rle_column and "order" not in config.model_fields_set:
+        labels = json.loads(competition.reading or "{}").get("order", config.order)
+        if labels != config.order:
+            return [
+                f"submission.order is not set, so it is {config.order}, but the run lengths of the labels have "
+                f"data.order: {labels}; set submission.order: {labels}, or {config.order} if the competition says so"
+            ]
     if shown in (None, config.order) or (config.order == "relative" and shown != "relative"):
         return []
     fix = f"set submission.order: {shown}"
