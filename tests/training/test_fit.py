@@ -290,7 +290,7 @@ def test_a_log_gets_lines_within_a_long_epoch(tmp_path, tiny_competition, folds,
     assert all("images a second, 0 min left" in line for line in lines)
 
 
-def test_the_time_left_is_that_of_the_whole_stage_by_the_last_epochs(tmp_path, capsys):
+def test_the_time_left_is_that_of_the_whole_stage_by_the_last_epochs(tmp_path, capsys, monkeypatch):
     JOBS_AFTER.set(2)
     try:
         history = HistoryCallback(tmp_path / "history.csv", "fold 0")
@@ -303,3 +303,6 @@ def test_the_time_left_is_that_of_the_whole_stage_by_the_last_epochs(tmp_path, c
     line = capsys.readouterr().out
     assert line.endswith("60 s, 24 min left with the 2 after it\n")
     assert "non-empty Dice: scratch 0.70, b 0.25" in line
+    monkeypatch.setenv("MASKFOLD_SIDE_BY_SIDE", "3")
+    history.print_epoch(10)
+    assert capsys.readouterr().out.endswith("60 s, 4 min left of its own\n")

@@ -112,7 +112,7 @@ def test_one_row_an_image_and_class():
     assert rows["honest_score"].tolist() == [0.5, 0, 0, 0]  # fold 0 under the default, fold 1 under the rule
 
 
-def test_each_image_is_scored_under_the_rule_chosen_without_its_fold(tmp_path):
+def test_each_image_is_scored_under_the_rule_chosen_without_its_fold(tmp_path, monkeypatch, capsys):
     rng = np.random.default_rng(0)
     sizes = {"p": (6, 9), "q": (9, 4), "r": (5, 5)}
     fold_of = {"p": 0, "q": 1, "r": 1}
@@ -129,7 +129,9 @@ def test_each_image_is_scored_under_the_rule_chosen_without_its_fold(tmp_path):
                     writer.write(name, fold, prob[name])
     rules = (ComponentRule(threshold=90, min_area_px=2), MaskRule(threshold=160, min_area_px=3))
     choice = ClassChoice(ComponentRule(threshold=60, min_area_px=0), rules, None)
-    found = evaluate_rules(oof_files, competition, [choice])
+    monkeypatch.setattr("maskfold.execution.progress.SILENCE_SECONDS", 0.0)
+    found = evaluate_rules(oof_files, competition, [choice], "part")
+    assert "chosen rules, part 1: 0 of 2" in capsys.readouterr().out
     assert (found.image_ids, found.folds.tolist()) == (["p", "r", "q"], [0, 1, 1])
     assert found.groups.tolist() == ["g1", "g1", "g0"]
     for name, fold, areas in zip(found.image_ids, found.folds, found.areas, strict=True):

@@ -23,11 +23,12 @@ _KEPT_BYTES = 2**28  # of all members' OOF files together
 class BlendJob(NamedTuple):
     """One fold's OOF of a blend.
 
-    members: the members' OOF files of this fold; weights: one a member; path: the blend's OOF file; metadata: what it
-    says about itself.
+    title: what it is called on the screen; members: the members' OOF files of this fold; weights: one a member; path:
+    the blend's OOF file; metadata: what it says about itself.
     """
 
     fold: int
+    title: str
     members: tuple[Path, ...]
     weights: tuple[float, ...]
     combine: Combine
@@ -44,7 +45,7 @@ def blend_fold(job: BlendJob) -> Path:
         # In the order of the first member; the others may hold the images in another one.
         readers = [stack.enter_context(OofReader(other, _KEPT_BYTES // len(others))) for other in others]
         writer = stack.enter_context(OofWriter(job.path, job.class_count, job.metadata))
-        for image in tracked(iter_oof(first), image_count(first, job.class_count), f"fold {job.fold}"):
+        for image in tracked(iter_oof(first), image_count(first, job.class_count), job.title):
             parts = [image, *(reader.image(image.image_id) for reader in readers)]
             prob = combine_maps([part.prob for part in parts], job.weights, job.combine)
             writer.write(

@@ -41,7 +41,8 @@ def blend_oof(config: Blend, competition: Competition, accept_code_changes: bool
             f"fold{fold}",
             config.name,
         )
-        if step.due(paths.oof_parquet(fold), made_from, f"{config.folds.part_word} {fold}"):
+        title = f"{config.folds.part_word} {fold}"
+        if step.due(paths.oof_parquet(fold), made_from, title):
             checkpoints = {
                 f"{name}/{model}": digest
                 for name, parts in of_members.items()
@@ -52,7 +53,7 @@ def blend_oof(config: Blend, competition: Competition, accept_code_changes: bool
             weights = tuple(choice.weights[member.name] for member in blend.members)
             classes = len(config.data.class_names)
             path = paths.oof_parquet(fold)
-            jobs.append(BlendJob(fold, files, weights, blend.combine, classes, path, metadata, made_from))
+            jobs.append(BlendJob(fold, title, files, weights, blend.combine, classes, path, metadata, made_from))
     for path in map(blend_fold, jobs):
         step.wrote(path)
 
@@ -77,7 +78,9 @@ def _checked_parts(config: Blend, competition: Competition, step: Step) -> dict[
         for expected in found[member.name]:
             file = RunPaths.of(member).oof_parquet(expected.part)
             if reasons := step.reasons(file, expected.made_from):
-                problems.append(f"{member.name}, OOF of fold {expected.part}: {'; '.join(reasons)}; {command}")
+                problems.append(
+                    f"{member.name}, OOF of {member.folds.part_word} {expected.part}: {'; '.join(reasons)}; {command}"
+                )
     if problems:
         lines = "\n".join(f"  {line}" for line in problems)
         raise StaleError(f"{config.name}: its members are not ready to be blended:\n{lines}")

@@ -50,7 +50,8 @@ def _in_worker(job: PartJob) -> Job:
     """One part's OOF for a worker."""
     paths, name = RunPaths.of(job.config), f"fold{job.part.part}"
     log = paths.job_log("predict_oof", name)
-    return Job(f"fold {job.part.part}", predict_part, (job,), paths.oof_parquet(job.part.part), log)
+    title = f"{job.config.folds.part_word} {job.part.part}"
+    return Job(title, predict_part, (job,), paths.oof_parquet(job.part.part), log)
 
 
 class PartJob(NamedTuple):

@@ -41,8 +41,8 @@ from maskfold.training.summary import show_folds
 def models_asked_for(config: Config, fold: int | None, refit: bool) -> list[int] | None:
     """The numbers of the models that --fold and --refit name; None: all. Raises UsageError for what is not there."""
     if fold is not None and not 0 <= fold < config.folds.models:
-        last = config.folds.models - 1
-        raise UsageError(f"--fold {fold}: the config has folds 0 to {last} ({config.folds.title})")
+        known = "fold 0 alone" if config.folds.models == 1 else f"folds 0 to {config.folds.models - 1}"
+        raise UsageError(f"--fold {fold}: the config has {known} ({config.folds.title})")
     if refit and (isinstance(config, Blend) or config.refit is None):
         raise UsageError(f"--refit: {config.name} has no section refit; add `refit: {{models: 1}}` to its config")
     asked = [] if fold is None else [fold]

@@ -73,7 +73,7 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
     for fold in range(config.folds.count):
         _make_tables(config, competition, fold, inputs, step)
     chosen = _choose(config, competition, oof_files, inputs, step)
-    images = evaluate_rules(oof_files, competition, chosen)
+    images = evaluate_rules(oof_files, competition, chosen, config.folds.part_word)
     classes = [
         tuned_class(config.tuning, config.seed, name, index, choice, images)
         for index, (name, choice) in enumerate(zip(competition.class_names, chosen, strict=True))
@@ -125,7 +125,7 @@ def _choose(
     if config.tuning.rule == "all":
         # The fixed rules last, so that a study ends with the space of its sampled trials.
         expected, fixed = (_choose_among(config, kind, studies) for kind in ("expected", "auto"))
-        chosen = choose_kinds(oof_files, competition, config.tuning.metric, fixed, expected)
+        chosen = choose_kinds(oof_files, competition, config.tuning.metric, fixed, expected, config.folds.part_word)
     else:
         chosen = _choose_among(config, config.tuning.rule, studies)
     if _class_tables(config, 0)[0].images.shape[1] == 1:
@@ -192,8 +192,9 @@ def _make_tables(config: Config, competition: Competition, fold: int, inputs: Ma
     if path.exists():
         step.announce(path, reasons)
     grid = area_grid(largest, tuning.dense_areas, tuning.area_growth)
+    title = f"exact tables, {config.folds.part_word} {fold}"
     count = len(read_image_ids(paths.oof_parquet(fold)))
-    images = tracked(iter_with_truth(paths.oof_parquet(fold), fold, competition), count, f"exact tables, fold {fold}")
+    images = tracked(iter_with_truth(paths.oof_parquet(fold), fold, competition), count, title)
     classes = len(competition.class_names)
     path.parent.mkdir(parents=True, exist_ok=True)
     cores = available_cores()

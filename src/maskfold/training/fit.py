@@ -148,19 +148,19 @@ def _show_data(data: FoldData, config: Experiment, pseudo: PseudoLabels | None, 
     if normalisation != IMAGENET.for_channels(config.model.in_channels):
         print(f"train: pixels are normalised for the weights of {config.model.encoder}: {normalisation}", flush=True)
     if pseudo is not None:
-        _show_pseudo_labels(data, pseudo, fold)
+        _show_pseudo_labels(data, pseudo, config.model_title(fold))
     for name in data.absent_classes():
         print(f"train: warning: {config.model_name(fold)}: no training image has class {name}; it cannot be learned")
     title = f"{config.name}, {config.model_name(fold)}: the first samples, as the network gets them"
     draw_samples(data.first_samples(MOST_SAMPLES), data.class_names, folder / "samples.png", title)
 
 
-def _show_pseudo_labels(data: FoldData, pseudo: PseudoLabels, fold: int) -> None:
-    """Print how many test images are added to the training images of a fold, and how many have each class."""
+def _show_pseudo_labels(data: FoldData, pseudo: PseudoLabels, title: str) -> None:
+    """Print how many test images are added to the training images of a model, and how many have each class."""
     assert data.pseudo is not None
     added, presence = len(data.pseudo.images), data.pseudo.presence
     print(
-        f"train: fold {fold}: {added} of {len(pseudo.images)} test images, labelled by {pseudo.config.run.name}, are "
+        f"train: {title}: {added} of {len(pseudo.images)} test images, labelled by {pseudo.config.run.name}, are "
         f"added to {len(data.train_images) - added} training images",
         flush=True,
     )
@@ -168,7 +168,7 @@ def _show_pseudo_labels(data: FoldData, pseudo: PseudoLabels, fold: int) -> None
         counts = [f"{name} {count}" for name, count in zip(data.class_names, presence.sum(axis=0), strict=True)]
         lowest = data.pseudo.images["confidence"].min()
         empty = int((~presence.any(axis=1)).sum())
-        print(f"train: fold {fold}: confidence at least {lowest:.3f}; {empty} empty; classes: {', '.join(counts)}")
+        print(f"train: {title}: confidence at least {lowest:.3f}; {empty} empty; classes: {', '.join(counts)}")
     else:
         print(f"train: warning: no test image reaches pseudo_labels.min_confidence, {pseudo.config.min_confidence:g}")
 

@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from maskfold.execution.memory import peak_memory_mb, reset_peak_memory
+from maskfold.execution.processes import side_by_side
 from maskfold.execution.progress import JOBS_AFTER, SILENCE_SECONDS, Progress, report_progress
 from maskfold.training.clock import TrainingClock
 from maskfold.training.history import read_history, write_history
@@ -86,6 +87,8 @@ class HistoryCallback(Callback):
         left: seconds of this training; whole: of a whole one by its speed, or by the clock where that ends earlier.
         """
         whole = whole if self.clock is None else min(whole, self.clock.seconds)
+        if side_by_side() > 1:  # the first process knows of the others, and says the time left in all
+            return f"{left / 60:.0f} min left of its own"
         words = f"{(left + self.later * whole) / 60:.0f} min left"
         return f"{words} with the {self.later} after it" if self.later else words
 

@@ -189,7 +189,7 @@ def read_pseudo_labels(config: Experiment, competition: Competition, fold: int, 
     )
     with _alone(path):
         if reasons := step.reasons(path, made_from):
-            step.announce(path, reasons, f"pseudo-labels of fold {fold}")
+            step.announce(path, reasons, f"pseudo-labels of {config.model_title(fold)}")
             _make(config, competition, fold, path, made_from.inputs[f"model of {source.name}"])
             made_from.write(path)
     return _labels(pd.read_parquet(path), competition, config.pseudo_labels)
@@ -215,7 +215,7 @@ def _make(config: Experiment, competition: Competition, fold: int, path: Path, s
     model = load_model(RunPaths.of(source).model(fold), source.model, len(competition.class_names), sha256)
     rows = []
     predictions = Ensemble.of(source, [model]).predict_images(images)
-    for image_id, prob, class_prob in tracked(predictions, len(images), f"pseudo-labels, fold {fold}"):
+    for image_id, prob, class_prob in tracked(predictions, len(images), f"pseudo-labels, {config.model_title(fold)}"):
         confidence = image_confidence(prob, class_prob)
         masks = apply_rules(prob, [DEFAULT_RULE] * len(prob), class_prob)
         texts = [encode(mask, _ORDER) for mask in masks]

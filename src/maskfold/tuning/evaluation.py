@@ -41,11 +41,12 @@ class EvaluatedImages:
 
 
 def evaluate_rules(
-    oof_files: Sequence[Path], competition: Competition, choices: Sequence[ClassChoice]
+    oof_files: Sequence[Path], competition: Competition, choices: Sequence[ClassChoice], part: str = "fold"
 ) -> EvaluatedImages:
     """One more pass over the OOF: the areas that the default, the tuned and the honest rules leave.
 
-    oof_files: that of each fold; choices: one a class, in order. Raises DataError when the OOF does not fit.
+    oof_files: that of each fold; choices: one a class, in order; part: what a fold is called on the screen. Raises
+    DataError when the OOF does not fit.
     """
     image_ids: list[str] = []
     folds: list[int] = []
@@ -53,7 +54,7 @@ def evaluate_rules(
     for fold, path in enumerate(oof_files):
         rules = [(DEFAULT_RULE, choice.rule, choice.without_fold[fold]) for choice in choices]
         count = len(read_image_ids(path))
-        images = tracked(iter_with_truth(path, fold, competition), count, f"chosen rules, fold {fold}")
+        images = tracked(iter_with_truth(path, fold, competition), count, f"chosen rules, {part} {fold}")
         for image_id, of_image in rule_areas(images, rules, largest_map_px(competition), available_cores()):
             image_ids.append(image_id)
             folds.append(fold)

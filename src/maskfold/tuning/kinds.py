@@ -26,16 +26,17 @@ def choose_kinds(
     metric: str,
     fixed: Sequence[ClassChoice],
     expected: Sequence[ClassChoice],
+    part: str = "fold",
 ) -> list[ClassChoice]:
     """For each class the fixed or the expected choice, and for each fold the one that is better on the other folds.
 
-    oof_files: that of each fold; fixed, expected: one a class. One pass over the OOF, in which every image has the
-    rules that were chosen without its fold.
+    oof_files: that of each fold; fixed, expected: one a class; part: what a fold is called on the screen. One pass over
+    the OOF, in which every image has the rules that were chosen without its fold.
     """
     found, folds = [], []
     for fold, path in enumerate(oof_files):
         rules = [(one.without_fold[fold], other.without_fold[fold]) for one, other in zip(fixed, expected, strict=True)]
-        images = tracked(iter_with_truth(path, fold, competition), len(read_image_ids(path)), f"kinds, fold {fold}")
+        images = tracked(iter_with_truth(path, fold, competition), len(read_image_ids(path)), f"kinds, {part} {fold}")
         for _, areas in rule_areas(images, rules, largest_map_px(competition), available_cores()):
             found.append(scores(metric, *np.moveaxis(areas, -1, 0)))
             folds.append(fold)
