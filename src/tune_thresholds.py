@@ -41,6 +41,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--several-rows", choices=["refuse", "union"], default="refuse", help="of one image and class")
     parser.add_argument("--empty-token", default="", metavar="TEXT", help="what --labels writes for an empty mask")
     parser.add_argument("--ignore-class", metavar="NAME", help="class of --labels that marks pixels nobody labelled")
+    folder = "masks of pixels nobody labelled: a folder, or void/{stem}_ignore.png"
+    parser.add_argument("--ignore-masks", metavar="FOLDER", help=f"with --labels, {folder}")
     args = parser.parse_args()
     for key, value in (("tuning.rule", args.rule), ("tuning.metric", args.metric), ("seed", args.seed)):
         args.overrides += [[f"{key}={value}"]] if value is not None else []
@@ -52,6 +54,8 @@ def main() -> None:
     """Tune."""
     args = parse_args()
     config = config_of(args)
+    if args.ignore_masks is not None and args.labels is None:
+        raise UsageError("--ignore-masks goes with --labels; the config's data has data.ignore_masks")
     if args.oof is None:
         if args.labels is not None:
             raise UsageError("--labels goes with --oof; without it the labels are those of the config's data")
@@ -60,7 +64,7 @@ def main() -> None:
     if args.labels is not None:
         options = ("--order relative", "--empty-token=", "--several-rows union")
         rules = RowRules(args.order, args.empty_token, args.several_rows, *options, args.ignore_class)
-        competition, source = labelled_competition(args.labels, args.oof, rules)
+        competition, source = labelled_competition(args.labels, args.oof, rules, args.ignore_masks)
     else:
         competition = open_competition(config.data, on_bad_image=args.on_bad_image)
         source = open_source(args.oof, competition.class_names, competition.train["image_id"].tolist())

@@ -267,3 +267,21 @@ def test_script_tunes_maps_of_another_pipeline(tmp_path, labels):
     assert "foreign-maps: iou on the OOF images" in done.stdout and "mask p ≥" in done.stdout
     assert (tmp_path / "out" / "oof" / "foreign-maps" / "postprocess.json").is_file()
     assert (tmp_path / "out" / "oof" / "foreign-maps" / "surface_1.png").is_file()
+
+
+def test_pixels_in_ignore_masks_are_labelled_by_nobody(tmp_path, labels, monkeypatch):
+    write_npy(tmp_path / "maps", np.uint8)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "void").mkdir()
+    void = np.zeros((31, 40), np.uint8)  # of a01.jpg, whose class 2 fills rows 5 to 19, columns 5 to 24
+    void[:10] = 255
+    cv2.imwrite("void/a01_ignore.png", void)
+    competition, _ = labelled_competition(labels, tmp_path / "maps", RowRules(), "void/{stem}_ignore.png")
+    np.testing.assert_array_equal(competition.ignored_in("a01.jpg"), void > 0)
+    assert competition.masks("a01.jpg")[1].sum() == 10 * 20 and not competition.ignored_in("a02.jpg").any()
+    assert "ignored pixels" in competition.label_inputs()
+    with pytest.raises(DataError, match=r"a01_ignore.png: an ignore mask of no image; --ignore-masks is 'void'"):
+        labelled_competition(labels, tmp_path / "maps", RowRules(), "void")
+    cv2.imwrite("void/a01_ignore.png", void[:30])
+    with pytest.raises(DataError, match=r"a01_ignore.png: the ignore mask is 30x40 px .*'a01.jpg' 31x40"):
+        labelled_competition(labels, tmp_path / "maps", RowRules(), "void/{stem}_ignore.png")

@@ -11,6 +11,7 @@ from maskfold.errors import DataError
 
 # The module's own limit of 128 KiB a field is shorter than the run lengths of a large ragged mask.
 _MAX_FIELD = 2**31 - 1
+_OTHER_MARKS = {";": "semicolons", "\t": "tabs", "|": "bars"}  # that some programs write between fields
 
 
 Row = tuple[int, tuple[str, ...]]  # number in the file, fields
@@ -64,7 +65,8 @@ def stream_csv(
         raise DataError([f"{path}: empty; expected a header {_shown(forms) or 'row'}"])
     header = first[1]
     if len(set(header)) != len(header) or (forms and not any(set(form) <= set(header) for form in forms)):
-        raise DataError([f"{path}, row 1: found the header {','.join(header)}; expected {_shown(forms)}"])
+        found = f"{path}, row 1: found the header {','.join(header)}; expected {_shown(forms)}"
+        raise DataError([found + separated_otherwise(header)])
     return header, _whole_rows(lines, path, len(header), row_problems, exact)
 
 
@@ -90,6 +92,12 @@ def _whole_rows(lines: Iterator[Row], path: Path, columns: int, row_problems: li
                 yield number, fields
         elif any(fields):
             row_problems.append(f"{path}, row {number}: {len(fields)} fields, but the header has {columns}")
+
+
+def separated_otherwise(header: Sequence[str]) -> str:
+    """What to do about a file whose fields are not separated by commas, as its header shows; "" of others."""
+    marks = (name for mark, name in _OTHER_MARKS.items() if len(header) == 1 and mark in header[0])
+    return next((f"; its fields are separated by {name}: save it with commas" for name in marks), "")
 
 
 def header_of(path: Path) -> tuple[str, ...]:

@@ -13,22 +13,28 @@ from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import folder_fingerprint
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.artefacts.provenance import Provenance, forget
-from maskfold.config import Config, FoldsConfig
+from maskfold.config import Config, FoldsConfig, RleCsvData
 from maskfold.data.competition import Competition
-from maskfold.data.formats.rle_csv import masks_of_rows
+from maskfold.data.formats.ignore_masks import with_ignore_masks
+from maskfold.data.formats.rle_csv import masks_of_rows, order_problems
 from maskfold.data.ignored import is_void_name
+from maskfold.data.images.orientation import undecided_orientation
 from maskfold.data.images.suffixes import SUFFIXES, without_image_suffix
 from maskfold.data.label_rows import RowRules, read_label_rows, usable_rows
 from maskfold.data.problems import Problems
+from maskfold.data.unused import report_unused
 from maskfold.errors import DataError
 from maskfold.oof.sources import MAP_SUFFIXES, Source, open_source
 from maskfold.oof.store import OofWriter
 
 
-def labelled_competition(labels: Path, source: Path, rules: RowRules) -> tuple[Competition, Source]:
+def labelled_competition(
+    labels: Path, source: Path, rules: RowRules, ignore_masks: str | None = None
+) -> tuple[Competition, Source]:
     """The competition that a label csv and a source of OOF predictions make, without any image.
 
-    Classes are those of the csv, in order. Raises DataError with what is wrong with either.
+    Classes are those of the csv, in order. ignore_masks: as `data.ignore_masks`, from the folder at work. Raises
+    DataError with what is wrong with any of them.
     """
     rows = read_label_rows(labels, known=_names_in(source))
     named = {row.class_name for row in rows} - {""}
@@ -52,6 +58,8 @@ def labelled_competition(labels: Path, source: Path, rules: RowRules) -> tuple[C
         if row.image_id not in sizes
     ]
     usable = usable_rows(labels, rows, class_names, sizes, rules, problems)
+    shown = [(row.rle, *sizes[row.image_id]) for row in usable if row.image_id in sizes]
+    problems += order_problems(labels, shown, rules.order, "--order")
     problems.raise_any()
     table = pd.DataFrame(
         [(name, "", *size) for name, size in sizes.items()], columns=["image_id", "path", "height", "width"]
@@ -61,7 +69,21 @@ def labelled_competition(labels: Path, source: Path, rules: RowRules) -> tuple[C
     settings |= {} if rules.ignore_class is None else {"ignore_class": rules.ignore_class}
     reading = json.dumps(settings)
     competition = Competition(class_names, table, table.iloc[:0], masks, (labels,), reading=reading, ignored=ignored)
-    return competition, opened
+    return competition if ignore_masks is None else _with_ignore_masks(competition, ignore_masks), opened
+
+
+def _with_ignore_masks(competition: Competition, place: str) -> Competition:
+    """The competition with ignore masks in files, found and checked as those of `data.ignore_masks`."""
+    problems = Problems(tolerated=True)
+    root = Path.cwd()
+    data = RleCsvData(root=str(root), class_names=competition.class_names, ignore_masks=place)
+    found = with_ignore_masks(competition, data, problems)
+    nothing = competition.test
+    problems += undecided_orientation(nothing, nothing, found.ignore_files, ())
+    if problems:
+        raise DataError([line.replace("data.ignore_masks", "--ignore-masks") for line in problems])
+    report_unused(found, problems.unused, root)
+    return found
 
 
 def _names_in(source: Path) -> set[str]:

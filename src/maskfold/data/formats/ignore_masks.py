@@ -12,6 +12,7 @@ import numpy as np
 from maskfold.config.data.every_format import LabelledData
 from maskfold.config.data.mask_images import MaskImageData
 from maskfold.data.competition import Competition, IgnoredSource, MaskSource
+from maskfold.data.formats.mask_doubts import white_is_zero
 from maskfold.data.formats.mask_files import fitted, read_grey
 from maskfold.data.formats.name_patterns import files_below
 from maskfold.data.images.files import UNKNOWN_PEAK, ImageHeader
@@ -99,6 +100,7 @@ def with_ignore_files(competition: Competition, files: Files, data: LabelledData
             for image_id, path in pairs
             if headers[path][:2] != sizes[image_id]
         ]
+    problems += white_is_zero(list(headers))
     problems += _photos(headers)
     problems.raise_any()
     turned = {path: header.orientation for path, header in headers.items() if header.orientation != 1}

@@ -11,6 +11,7 @@ import pandas as pd
 from maskfold.config import MaskFoldersData, PathsCsvData
 from maskfold.data.competition import MaskSource
 from maskfold.data.formats.mask_alpha import may_be_transparent
+from maskfold.data.formats.mask_doubts import lost_colours, white_is_zero
 from maskfold.data.formats.mask_files import (
     MaskCode,
     Masks,
@@ -53,6 +54,7 @@ def check_mask_files(
                 problems += _size_problem(file, images[image_id], headers, data)
     masks = [file for file in mask_files_of(pairs) if file in headers]
     exact = [path for path in masks if path.suffix.lower() not in JPEG and headers[path].peak != UNKNOWN_PEAK]
+    problems += white_is_zero(masks)
     if code.labels == "binary":
         arrays = FileIndex([path for path in exact if path.suffix.lower() in (ARRAY, *TIFF)], "binary")
         problems += arrays.inspect_new(lambda path: str(read_grey(path).max()), "masks")  # of several channels, perhaps
@@ -65,6 +67,7 @@ def check_mask_files(
         if code.ignore is not None:
             found, peaks = _without_ignored(masks, exact, peaks, code)
             problems += found
+        problems += lost_colours([path for path in masks if headers[path].peak != UNKNOWN_PEAK], code.threshold)
         return sorted(problems) + (_blank_problem(masks, peaks, code) or _faint_problem(exact, peaks, code))
     if any(path.suffix.lower() in JPEG for path in masks):
         problems += _gap_problem(code)

@@ -161,8 +161,9 @@ def _pairs(
         if data.missing_masks == "skip":
             problems.unused.append(images.pop(image_id))
             continue
+        near = nearest_name(key, {other for other, _ in found}) if len(problems) < HINTED else ""
         problems.append(
-            f"{images[image_id]}: no mask of this name in the mask folder (expected {wanted}); "
+            f"{images[image_id]}: no mask of this name in the mask folder (expected {wanted}){near}; "
             "set data.missing_masks: empty if its mask is empty, or skip if nobody labelled it"
         )
     problems += _lonely_masks(found, pattern, keys)

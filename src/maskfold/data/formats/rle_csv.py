@@ -15,15 +15,17 @@ from maskfold.data.image_ids import images_by_id, list_names
 from maskfold.data.images.files import image_table
 from maskfold.data.images.naming import name_in_folder
 from maskfold.data.images.suffixes import SUFFIXES, without_image_suffix
-from maskfold.data.label_rows import LabelRow, RowRules, joined, read_label_rows, unknown_images, usable_rows
+from maskfold.data.label_rows import LabelRow, RowRules, RunOrder, joined, read_label_rows, unknown_images, usable_rows
 from maskfold.data.problems import Problems, data_root, reading_of
 from maskfold.data.validation import check_files, check_sample, checked_groups, readable
-from maskfold.pixels.rle import Order, decode
+from maskfold.pixels.rle import Order, decode, parse_runs
 from maskfold.pixels.run_order import edges_by_order
 
 _LOOKED_AT = 60  # masks whose edges show the order
 _FEWEST = 3  # masks
 _CERTAIN = 2.5  # times as many edges in the order of the config
+_COUNTED = 2000  # masks whose starts are counted
+_CROSSING = 10  # starts in the last pixel of a line
 
 
 @dataclass(frozen=True)
@@ -48,20 +50,42 @@ class RleMasks:
         return masks
 
 
-def order_problem(path: Path, masks: Sequence[tuple[str, int, int]], data: RleCsvData) -> list[str]:
-    """What is wrong where the masks are clearly torn apart in `data.order` and whole in the other order.
+def order_problems(
+    path: Path, masks: Sequence[tuple[str, int, int]], order: RunOrder, option: str = "data.order:"
+) -> list[str]:
+    """What is wrong where the masks are clearly torn apart in this order and whole in the other one, or one pixel off.
 
-    masks: absolute run lengths with height and width in px; some of them are looked at. In square images both orders
-    look alike, and nothing is said.
+    masks: absolute run lengths with height and width in px; some of them are looked at; option: what sets the order. In
+    square images both orders look alike, and nothing is said.
     """
     edges = edges_by_order(masks[:: max(1, len(masks) // _LOOKED_AT)])
-    stated = "row" if data.order == "row" else "column"
+    stated: Order = "row" if order == "row" else "column"
     clear = edges.clearer(_CERTAIN)
     if clear in (None, stated) or len(masks) < _FEWEST:
+        return _zero_based(path, masks, stated)
+    return [
+        f"{path}: read with {option} {order}, the masks are torn apart ({getattr(edges, stated)} edges, and "
+        f"{getattr(edges, clear)} in the other order); set {option} {clear}"
+    ]
+
+
+def _zero_based(path: Path, masks: Sequence[tuple[str, int, int]], order: Order) -> list[str]:
+    """What is wrong where starts seem to count from 0: runs begin in the last pixel of a line and go on in the next.
+
+    A line is a column or a row. Objects that the edge of the image cuts begin at its first pixel.
+    """
+    crossing = beginning = 0
+    for text, height, width in masks[:: max(1, len(masks) // _COUNTED)]:
+        side = width if order == "row" else height
+        runs = parse_runs(text)
+        place = (runs[:, 0] - 1) % side
+        crossing += int(((place == side - 1) & (runs[:, 1] > 1)).sum())
+        beginning += int((place == 0).sum())
+    if crossing < _CROSSING or crossing <= _CERTAIN * beginning:
         return []
     return [
-        f"{path}: read with data.order: {data.order}, the masks are torn apart ({getattr(edges, stated)} edges, and "
-        f"{getattr(edges, clear)} in the other order); set data.order: {clear}"
+        f"{path}: {crossing} runs begin in the last pixel of a {order} and go on in the next {order}, and {beginning} "
+        "begin in the first pixel of one: do starts count from 0? They must count from 1; add 1 to each"
     ]
 
 
@@ -112,7 +136,7 @@ def open_rle_csv(
     rules = RowRules(data.order, data.empty_token, data.several_rows, ignore_class=data.ignore_class)
     rows = usable_rows(csv_path, rows, data.class_names, sizes, rules, problems)
     shown = [(row.rle, *sizes[row.image_id]) for row in rows if row.image_id in sizes]
-    problems += order_problem(csv_path, shown, data)
+    problems += order_problems(csv_path, shown, data.order)
     groups = checked_groups(root, data.groups_csv, train, problems)
     sample = check_sample(root, data.sample_submission, data.class_names, test, problems)
     problems.raise_any()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from maskfold.data.csv_files import CsvTable, read_csv
+from maskfold.data.csv_files import CsvTable, read_csv, separated_otherwise
 from maskfold.data.recognition.csv_columns import (
     ClassColumn,
     ImageColumn,
@@ -32,25 +32,31 @@ def csvs_of_runs(
 ) -> list[Proposal]:
     """A proposal for each csv right in the root whose cells are run lengths of images in one of the folders.
 
-    misses: csv files of run lengths whose images are not found are added; given: keys that the config sets, which are
-    not guessed. Raises DataError with what was found where a csv may mean several things.
+    misses: csv files that cannot be read, or whose images are not found, are added; given: keys that the config sets,
+    which are not guessed. Raises DataError with what was found where a csv may mean several things.
     """
-    return [proposal for table in tables(root, given) for proposal in _of_table(table, root, folders, misses, given)]
+    return [
+        proposal for table in tables(root, given, misses) for proposal in _of_table(table, root, folders, misses, given)
+    ]
 
 
-def tables(root: Path, given: Mapping[str, object]) -> Iterator[CsvTable]:
+def tables(root: Path, given: Mapping[str, object], misses: list[str]) -> Iterator[CsvTable]:
     """The csv files right in the root that may hold labels; bad rows are left to the reader, which names them all.
 
-    given: where the config names the csv of the labels, only that one.
+    given: where the config names the csv of the labels, only that one; misses: files that cannot be read are added.
     """
     for path in sorted(path for path in root.iterdir() if path.suffix.lower() == ".csv"):
         other = re.search("sample|submission", path.stem.lower()) or split_of(path.stem) == "test"
         if path.name != given["train_csv"] if "train_csv" in given else other:
             continue
         try:
-            yield read_csv(path, row_problems=[])
-        except DataError:
+            table = read_csv(path, row_problems=[])
+        except DataError as error:
+            misses += error.problems
             continue
+        if other_marks := separated_otherwise(table.header):
+            misses.append(f"{path}: not read{other_marks}")
+        yield table
 
 
 def _of_table(
@@ -130,7 +136,7 @@ def _proposal(
     if problem and "ignore_class" not in given:
         raise DataError([problem])
     classes = tuple(name for name in classes if name != given.get("ignore_class"))
-    order = given.get("order") or ("relative" if first.relative else pixel_order(table, runs, image))
+    order = given.get("order") or pixel_order(table, runs, image)
     section: dict[str, object] = {"format": "rle_csv", "columns": columns, "class_names": classes, "train_csv": name}
     section |= {"train_images": image.folder.name, "order": order}
     test, test_note = test_images(folders, image.folder)

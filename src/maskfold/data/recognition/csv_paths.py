@@ -29,7 +29,9 @@ def csvs_of_paths(
     misses: csv files that list images without labels, too, are added; given: keys that the config sets. Raises
     DataError with what was found where it is open which column holds which.
     """
-    return [proposal for table in tables(root, given) for proposal in _of_table(table, root, folders, misses, given)]
+    return [
+        proposal for table in tables(root, given, []) for proposal in _of_table(table, root, folders, misses, given)
+    ]
 
 
 def _of_table(

@@ -126,9 +126,10 @@ def value_notes(files: Sequence[FileValues], section: dict[str, object]) -> list
         threshold = section.get("mask_threshold", 128)
         on = sum(count for value, count in total.items() if value >= int(str(threshold)))
         found = _shortened(sorted(total))
-        return [
-            f"mask values {found} in {len(files)} files: on at {threshold} or above ({on / pixels:.1%} of the pixels)"
-        ]
+        note = f"mask values {found} in {len(files)} files: on at {threshold} or above ({on / pixels:.1%} of the pixels"
+        dark = "; if the objects are the dark pixels, set data.labels: class_index, data.class_values: {mask: 0} and "
+        more = f"{dark}data.background_values: [255]" if on > pixels / 2 else ""
+        return [f"{note}{more})"]
     named = {value: name for name, value in values.items()}
     lines = []
     for value, count in sorted(total.items()):

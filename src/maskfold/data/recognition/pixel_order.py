@@ -16,6 +16,7 @@ from maskfold.data.images.suffixes import without_image_suffix
 from maskfold.data.recognition.csv_columns import ImageColumn, Runs, class_behind
 from maskfold.errors import DataError
 from maskfold.pixels.intensity import to_eight_bits
+from maskfold.pixels.rle import RleError, absolute_runs, parse_runs
 from maskfold.pixels.run_order import decoded_both_ways, edges_by_order
 
 _DECODED = 60  # masks whose shape shows the pixel order
@@ -26,13 +27,23 @@ _SMOOTHED_PX = 1.5
 
 def pixel_order(table: CsvTable, runs: Sequence[Runs], image: ImageColumn) -> str:
     """`column` or `row`: the order in which the masks have clearly fewer edges, or else in which their edges lie on
-    edges of the images.
+    edges of the images; `relative` where starts do not ascend, if the runs then end within their images.
 
     Read in the wrong order, runs that lie side by side are torn apart, and every one of them has edges of its own. In a
     square image the wrong order only exchanges rows and columns: there the images must tell. Raises DataError where the
     masks differ by the order, but neither tells which is right.
     """
     masks = _masks_to_look_at(table, runs, image, _DECODED)
+    if runs[0].relative:
+        if all(_ends_within(*mask) for mask in masks):
+            return "relative"
+        raise DataError(
+            [
+                f"{table.path}: column {runs[0].column} holds pairs of numbers that are neither starts and lengths in "
+                "order nor relative ones that end within their images; are they starts and ends, or do starts count "
+                "from 0? Write them as starts, counted from 1, and lengths"
+            ]
+        )
     edges = edges_by_order((text, *size) for text, _, size in masks)
     clear = edges.clearer()
     if clear is not None or not edges.differ:
@@ -46,6 +57,14 @@ def pixel_order(table: CsvTable, runs: Sequence[Runs], image: ImageColumn) -> st
             f"along the rows ({edges.column} edges against {edges.row}); set data.order: column or row"
         ]
     )
+
+
+def _ends_within(text: str, _: Path, size: tuple[int, int]) -> bool:
+    try:
+        parse_runs(absolute_runs(text), size[0] * size[1])
+    except RleError:
+        return False
+    return True
 
 
 def _errors_of_column(masks: Iterator[tuple[str, Path, tuple[int, int]]]) -> float:
