@@ -15,6 +15,7 @@ import pytest
 from maskfold.artefacts.paths import RunPaths
 from maskfold.config import REPOSITORY, Experiment, ReportConfig, RleCsvData, SubmissionConfig
 from maskfold.errors import DataError
+from maskfold.pixels.rle import encode
 from maskfold.submission.checking import (
     Counts,
     check_submission,
@@ -58,6 +59,19 @@ def file(tmp_path):
 def test_a_good_file_is_accepted(config, tiny_competition, file, capsys):
     assert check_submission(config, tiny_competition, file)
     assert capsys.readouterr().out.endswith("submission.csv: accepted\n")
+
+
+def test_masks_that_are_torn_apart_in_the_order_of_the_config_are_a_warning(config, tiny_competition, tmp_path, capsys):
+    mask = {name: np.zeros(size, np.uint8) for name, size in tiny_competition.test_sizes().items()}
+    lines = {"row": GOOD.splitlines()[:1], "column": GOOD.splitlines()[:1]}
+    for name, plane in mask.items():
+        plane[3:30, 5:40] = 1
+        for order in lines:
+            lines[order] += [f"{name},bright,{encode(plane, order)}", f"{name},dark,"]
+    for order, said in (("row", True), ("column", False)):
+        (tmp_path / f"{order}.csv").write_text("\n".join(lines[order]) + "\n")
+        assert check_submission(config, tiny_competition, tmp_path / f"{order}.csv")
+        assert ("set submission.order: row" in capsys.readouterr().out) == said
 
 
 def test_blank_lines_and_spaces_around_run_lengths_change_nothing(config, tiny_competition, file):

@@ -15,11 +15,12 @@ from rich.table import Table
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.config import Config
 from maskfold.data.competition import Competition
+from maskfold.data.formats.rle_csv import order_problems
 from maskfold.errors import DataError
 from maskfold.execution.console import print_table
 from maskfold.execution.progress import tracked
 from maskfold.submission.comparison import compare_submissions, print_comparison, write_comparison
-from maskfold.submission.form import MaskKey, SubmissionForm, submission_form
+from maskfold.submission.form import MaskKey, ParsedSubmission, SubmissionForm, submission_form
 from maskfold.submission.writing import read_submission
 
 _SHOWN = 50
@@ -42,9 +43,10 @@ class Counts(NamedTuple):
 def check_submission(config: Config, competition: Competition, path: Path, against: Path | None = None) -> bool:
     """Print all that is wrong with a submission, and what is unusual; returns whether a competition would accept it.
 
-    Without a sample file the rows are those the config asks for. A share of non-empty masks far from that of the
-    training images, or of the OOF predictions where there are any, is a warning. With `against` a page shows where the
-    two files differ. Raises DataError when there is no such file, or the other one cannot be read.
+    Without a sample file the rows are those the config asks for. Warnings are masks that are torn apart, and a share of
+    non-empty masks far from that of the training images, or of the OOF predictions where there are any. With `against`
+    a page shows where the two files differ. Raises DataError when there is no such file, or the other one cannot be
+    read.
     """
     form = submission_form(competition, config.submission)
     found = read_submission(path, form)
@@ -54,7 +56,7 @@ def check_submission(config: Config, competition: Competition, path: Path, again
     else:
         shares = share_table(config, competition, found.runs)
         _print_shares(shares, display(path))
-        for warning in share_warnings(shares):
+        for warning in [*share_warnings(shares), *_order_warnings(path, form, found)]:
             print(f"warning: {warning}")
     if against is not None and found.problems:
         print(f"not compared with {display(against)}: {display(path)} cannot be read whole")
@@ -84,6 +86,14 @@ def _compare(
     print_comparison(table, form, path, against)
     page = write_comparison(config, competition, form, table, (runs, other.runs), (path, against))
     print(f"check_submission: wrote {display(page)}; open it in a browser")
+
+
+def _order_warnings(path: Path, form: SubmissionForm, found: ParsedSubmission) -> list[str]:
+    """What is unusual about the run lengths in a csv: another order fits better, or starts count from 0."""
+    if not form.sample.rle_column:
+        return []
+    masks = [(text, *form.sizes[key[0]]) for key, text in found.runs.items() if text]
+    return order_problems(path, masks, form.config.order, "submission.order:")
 
 
 def _kind_problem(path: Path, form: SubmissionForm) -> list[str]:
