@@ -23,7 +23,7 @@ from maskfold.inference.runtime import Runtime
 from maskfold.network.model import build_model
 from maskfold.planning.constants import SPEED_BATCH, SPEED_DAYS
 from maskfold.planning.machine import Machine
-from maskfold.training.losses import SegmentationLoss
+from maskfold.training.bare_step import bare_step
 from maskfold.training.samples.dataset import Sample, TrainingDataset
 from maskfold.training.samples.sampling import ANY_CLASS, Draw
 
@@ -129,16 +129,7 @@ def _timed(config: Experiment, competition: Competition, seconds: float) -> Spee
     model.scale_as(intensity)
     model = model.to(runtime.device)
     pixels, masks = (part.permute(0, 3, 1, 2).to(runtime.device) for part in (batch.pixels, batch.masks))
-    loss = SegmentationLoss(config.train.loss).to(runtime.device)
-    optimizer = torch.optim.AdamW(model.parameters())
-
-    def train() -> None:
-        """One step."""
-        with runtime.autocast():
-            value = loss(model(pixels), masks)
-        value.backward()
-        optimizer.step()
-        optimizer.zero_grad()
+    train = bare_step(model, config.train.loss, runtime, pixels, masks)
 
     def predict() -> None:
         """One forward pass."""

@@ -16,7 +16,7 @@ from maskfold.execution.job import Failure, Job
 from maskfold.execution.memory import peak_memory_mb
 from maskfold.inference.runtime import Runtime
 from maskfold.network.model import build_model
-from maskfold.training.losses import SegmentationLoss
+from maskfold.training.bare_step import bare_step
 
 _SECONDS = 3.0  # of steps; a worker takes longer to start
 _GAIN = 0.9  # of the time of one after the other, from which side by side is chosen
@@ -29,19 +29,10 @@ def measure_steps(config: Experiment, size: tuple[int, int], artefact: Path) -> 
     """
     runtime, classes = Runtime.of(config), len(config.data.class_names)
     model = build_model(config.model, classes, with_encoder_weights=False).to(runtime.device)
-    loss, optimizer = SegmentationLoss(config.train.loss), torch.optim.AdamW(model.parameters())
     batch = config.train.batch_size
     pixels = torch.randint(0, 256, (batch, config.model.in_channels, *size), dtype=torch.uint8, device=runtime.device)
     masks = torch.randint(0, 2, (batch, classes, *size), dtype=torch.uint8, device=runtime.device)
-
-    def step() -> None:
-        """One step of the optimiser."""
-        with runtime.autocast():
-            value = loss(model(pixels), masks)
-        value.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-
+    step = bare_step(model, config.train.loss, runtime, pixels, masks)
     step()
     started, steps = time.monotonic(), 0
     while steps < 2 or time.monotonic() - started < _SECONDS:
