@@ -50,8 +50,14 @@ def test_the_loss_falls_and_every_artefact_is_there(tmp_path, tiny_competition, 
 
 
 def test_a_cut_off_training_continues_to_the_same_weights(tmp_path, tiny_competition, folds, monkeypatch):
-    undisturbed = train(config_of(tmp_path, "undisturbed", epochs=4), tiny_competition, folds)
-    cut_off = config_of(tmp_path, "cut_off", epochs=4)
+    with_dropout = {"classification_head": True, "classification_dropout": 0.5}
+
+    def config(name):
+        config = config_of(tmp_path, name, epochs=4)
+        return config.model_copy(update={"model": config.model.model_copy(update=with_dropout)})
+
+    undisturbed = train(config("undisturbed"), tiny_competition, folds)
+    cut_off = config("cut_off")
     start = HistoryCallback.on_train_epoch_start
 
     def power_cut(self, trainer, pl_module):

@@ -65,8 +65,7 @@ class FoldModule(L.LightningModule):
         return loss
 
     def on_train_epoch_start(self) -> None:
-        """Seed dropout and the like, so that a resumed epoch draws the same numbers as an uninterrupted one."""
-        torch.manual_seed(epoch_seed(self.config.seed, self.fold, self.current_epoch + 1) + self.global_rank)
+        """Let the encoder learn, or not yet."""
         self.train_losses = []
         learns = self.current_epoch >= self.config.train.frozen_encoder_epochs
         encoder = self.model.network.encoder
@@ -74,6 +73,14 @@ class FoldModule(L.LightningModule):
         encoder.train(learns)  # batch norm keeps its statistics too
         for parameter in self.model.encoder_parameters():
             parameter.requires_grad_(learns)
+
+    def on_train_batch_start(self, _batch: Sample, index: int) -> None:
+        """Seed dropout and the like, so that a resumed epoch draws the same numbers as an uninterrupted one.
+
+        At the first batch, not before: a loader draws a number when an epoch begins, but not in a resumed one.
+        """
+        if index == 0:
+            torch.manual_seed(epoch_seed(self.config.seed, self.fold, self.current_epoch + 1) + self.global_rank)
 
     def training_step(self, batch: Sample, index: int) -> Tensor:
         """The loss of a batch of crops: pixels (B, h, w, in_channels) uint8 and masks as in `Sample`."""
