@@ -112,6 +112,18 @@ def test_damaged_and_missing_files_are_named_before_any_work(bundle, tmp_path):
     assert "fold0" not in result.stderr
 
 
+def test_a_changed_manifest_is_refused(bundle, tmp_path):
+    shutil.copytree(bundle, tmp_path / "copy")
+    manifest = tmp_path / "copy/MANIFEST.json"
+    manifest.write_text(manifest.read_text().replace('"image_ids": "', '"image_ids":  "'))
+    allowed = predict(tmp_path / "copy", tmp_path / "none", "--images", "x", cwd=tmp_path)
+    assert "MANIFEST" not in allowed.stderr, "spaces mean nothing"
+    manifest.write_text(manifest.read_text().replace('"precision": "float32"', '"precision": "float16"'))
+    refused = predict(tmp_path / "copy", tmp_path / "none", "--images", "x", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "MANIFEST.json is damaged (its checksum is another); copy the bundle again" in refused.stderr
+
+
 @pytest.mark.parametrize("name", ["src/torch.py", "src/maskfold/more.py", "json.py", "src/maskfold/__pycache__/x.pyc"])
 def test_files_that_the_manifest_does_not_list_are_refused_and_never_run(bundle, tmp_path, name):
     shutil.copytree(bundle, tmp_path / "copy")

@@ -68,8 +68,7 @@ def write_bundle(part: Path, config: Config, half: bool, orientation: Orientatio
         packages=packages,
         files={path.relative_to(part).as_posix(): file_hash(path) for path in files},
     )
-    text = json.dumps(manifest.model_dump(mode="json"), indent=1)
-    (part / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    (part / MANIFEST).write_text(manifest.text(), encoding="utf-8")
 
 
 def _write_config(path: Path, config: Config, orientation: Orientation) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +35,7 @@ class Manifest(_Strict):
 
     image_ids: whether the competition writes an image's id with its suffix (name) or without (stem). weights: fold0, of
     a blend <member>/fold0. packages: distribution -> what it was. files: path -> SHA-256 of every other file.
+    checksum: of all the rest, which predict.py compares.
     """
 
     format_version: Literal[1] = 1
@@ -44,6 +47,13 @@ class Manifest(_Strict):
     weights: dict[str, BundledWeights]
     packages: dict[str, BundledPackage]
     files: dict[str, str]
+    checksum: str = ""
+
+    def text(self) -> str:
+        """The file's text, with its checksum."""
+        rest = self.model_dump(mode="json", exclude={"checksum"})
+        checksum = hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+        return json.dumps(rest | {"checksum": checksum}, indent=1) + "\n"
 
     @classmethod
     def read(cls, bundle: Path) -> Manifest:

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from maskfold.artefacts.files import scratch_folder, whole_file, whole_folder
+from maskfold.artefacts.lock import one_writer
 from maskfold.artefacts.paths import display
 from maskfold.config import Config
 from maskfold.data.opening import settled_orientation
@@ -15,6 +16,7 @@ from maskfold.export.manifest import MANIFEST
 from maskfold.submission.usable_rules import checked_artefact
 
 
+@one_writer("export_bundle")
 def export_bundle(
     config: Config, folder: Path, half: bool = False, zipped: bool = False, overwrite: bool = False
 ) -> Path:

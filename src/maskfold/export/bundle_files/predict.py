@@ -35,8 +35,11 @@ def check_files() -> None:
     and that the manifest does not list.
     """
     try:
-        expected = json.loads((BUNDLE / "MANIFEST.json").read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError) as error:
+        manifest = json.loads((BUNDLE / "MANIFEST.json").read_text(encoding="utf-8"))
+        checksum, expected = manifest.pop("checksum"), manifest["files"]
+        if hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest() != checksum:
+            raise ValueError("its checksum is another")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise BundleError(f"{BUNDLE / 'MANIFEST.json'} is damaged ({error}); copy the bundle again") from None
     problems = []
     for name, digest in expected.items():
