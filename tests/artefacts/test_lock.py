@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import pytest
 
+from maskfold.artefacts import lock
 from maskfold.artefacts.lock import NO_WAIT, one_writer
 from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Experiment, RleCsvData
 from maskfold.errors import UsageError
 
 HOLDER = """\
-import sys, time
+import errno, fcntl, sys, time
+from maskfold.artefacts import lock
+
+def lacking(*_):
+    raise OSError(errno.ENOSYS, "Function not implemented")
+
+if sys.argv[2:] == ["without locks"]:
+    fcntl.flock, lock._LEASE_SECONDS = lacking, 1.5
 from maskfold.artefacts.lock import one_writer
 from maskfold.config import Experiment, RleCsvData
 
@@ -33,15 +44,22 @@ def config(tmp_path):
     return Experiment(name="x", output_root=str(tmp_path), data=RleCsvData(root="x", class_names=("a",)))
 
 
-@pytest.fixture
-def holder(config):
+@contextmanager
+def holding(config, *how):
+    """Another process that holds the lock."""
     environment = {"PYTHONPATH": ":".join(sys.path), "PATH": "/usr/bin:/bin"}
-    command = [sys.executable, "-c", HOLDER, config.output_root]
+    command = [sys.executable, "-c", HOLDER, config.output_root, *how]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     assert process.stdout.readline() == "holding\n"
     yield process
     process.kill()
     process.wait()
+
+
+@pytest.fixture
+def holder(config):
+    with holding(config) as process:
+        yield process
 
 
 @one_writer("tune_thresholds")
@@ -62,6 +80,23 @@ def test_the_second_waits_until_the_first_has_ended_however_it_ended(config, hol
     assert time.monotonic() - started > 0.5
     assert f"tune_thresholds: waiting for process {holder.pid} on " in capsys.readouterr().out
     killer.wait()
+
+
+def test_where_the_file_system_has_no_locks_one_that_is_no_longer_renewed_is_taken(config, monkeypatch, capsys):
+    def lacking(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", lacking)
+    monkeypatch.setattr(lock, "_LEASE_SECONDS", 1.5)
+    with holding(config, "without locks") as holder:
+        monkeypatch.setenv(NO_WAIT, "1")
+        time.sleep(2.5)  # renewed meanwhile
+        with pytest.raises(UsageError, match=f"already at work: process {holder.pid} on "):
+            work(config)
+        monkeypatch.delenv(NO_WAIT)
+        holder.kill()
+        assert work(config) == "done"
+        assert f"waiting for process {holder.pid} on " in capsys.readouterr().out
 
 
 def test_other_stages_and_runs_do_not_wait(config, holder, monkeypatch):

@@ -1,22 +1,29 @@
-"""One writer at a time: a lock for each run and stage, which goes with the process that holds it."""
+"""One writer at a time: a lock for each run and stage, which goes with the process that holds it.
+
+The system's own lock, which NFS knows too. Where a file system has none (some cluster and cloud mounts), a file that
+its holder renews; it counts for nothing once it was not renewed for a minute, wherever the holder was.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, SoftFileLease, Timeout
 
 from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Config
 from maskfold.errors import UsageError
 from maskfold.execution.processes import is_first_process
 
+_LEASE_SECONDS = 60.0
 NO_WAIT = "MASKFOLD_NO_WAIT"  # in the environment: refuse instead of waiting, as --no-wait asks
 
 Arguments = ParamSpec("Arguments")
@@ -51,22 +58,14 @@ def _held(paths: RunPaths, stage: str) -> Iterator[None]:
     """Hold the lock of a stage; the system gives it back when the process ends, however it ends."""
     path = paths.lock(stage)
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock, holder = FileLock(path), path.with_suffix(".holder")
+    holder = path.with_suffix(".holder")
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        who = holder.read_text(encoding="utf-8") if holder.is_file() else "an unknown process"
-        if os.environ.get(NO_WAIT):
-            raise UsageError(
-                f"{stage} of the run {paths.name} is already at work: {who}; start this command again when it has "
-                "ended, or without --no-wait"
-            ) from None
-        print(f"{stage}: waiting for {who}, which is at work on the run {paths.name}", flush=True)
-        lock.acquire()
-    except NotImplementedError:
-        print(f"{stage}: warning: no locks in {path.parent}; do not start a stage of this run twice", flush=True)
-        yield
-        return
+        lock = _acquired(FileLock(path, fallback_to_soft=False), holder, paths.name, stage)
+    except OSError as error:
+        if error.errno != errno.ENOSYS:
+            raise
+        lease = SoftFileLease(path.with_suffix(".lease"), lease_duration=_LEASE_SECONDS)
+        lock = _acquired(lease, holder, paths.name, stage)
     try:
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         holder.write_text(f"process {os.getpid()} on {socket.gethostname()}, since {since}", encoding="utf-8")
@@ -74,3 +73,19 @@ def _held(paths: RunPaths, stage: str) -> Iterator[None]:
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
+
+
+def _acquired(lock: BaseFileLock, holder: Path, run: str, stage: str) -> BaseFileLock:
+    """A lock once this process has it. Raises UsageError instead of waiting where that was asked for."""
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        who = holder.read_text(encoding="utf-8") if holder.is_file() else "an unknown process"
+        if os.environ.get(NO_WAIT):
+            raise UsageError(
+                f"{stage} of the run {run} is already at work: {who}; start this command again when it has "
+                "ended, or without --no-wait"
+            ) from None
+        print(f"{stage}: waiting for {who}, which is at work on the run {run}", flush=True)
+        lock.acquire()
+    return lock
