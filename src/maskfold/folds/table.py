@@ -119,6 +119,11 @@ def _range_problems(cut: pd.Series, plan: FoldsConfig, where: str) -> list[str]:
     if found and found == set(range(len(found))) and len(found) > 1:
         few = " (images or groups that stay together may be too few for more)" if len(found) < plan.count else ""
         return [f"{expected}; set folds.count to {len(found)}{few}"]
+    if found == {0} or (not found and plan.held_out_once):
+        more = "raise folds.share, or " if plan.kind == "hold_out" else ""
+        return [
+            f"{expected}; rules need two to be tuned and scored on: {more}label more images (a group counts as one)"
+        ]
     return [f"{expected}; number them 0, 1, … without gaps"]
 
 
