@@ -76,6 +76,7 @@ def test_a_misspelt_key_of_the_data_section_knows_its_format(write):
             "{format: cocoo, root: x}",
             "data.format: found 'cocoo', expected one of rle_csv, mask_folders, paths_csv, coco",
         ),
+        ('{format: rle_csv, root: x, class_names: ["\\e[31m"]}', "'\\x1b[31m' holds control characters, '\\x1b'"),
         ("{root: x, class_names: [a]}", "data.format: required; one of rle_csv, mask_folders"),
         ("{format: coco, root: x, class_names: [a], train_jsn: y}", "did you mean data.train_json?"),
         ("{format: auto, root: x, ordr: row}", "ordr: unknown key; did you mean data.order?"),

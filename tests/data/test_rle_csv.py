@@ -176,7 +176,7 @@ def test_rows_of_one_class_are_objects_only_where_the_config_says_so(root):
         ("A.JPG", "a.jpg: its name differs from A.JPG only by case or by jpg/jpeg; rename one"),
         ("a.jpeg", "a.jpg: its name differs"),
         ("E\u0301.jpg", "its name differs from E\u0301.jpg only by case, by jpg/jpeg or by how accents are coded"),
-        ("n\nl.jpg", "a line break"),
+        ("n\nl.jpg", "a control character"),
         (" a.jpg", "its id ' a.jpg' begins or ends with a space, which no csv keeps; rename it"),
     ],
 )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from maskfold.config import REPOSITORY, Config, Layout
 from maskfold.errors import ConfigError
+from maskfold.execution.text import file_name, visible
 
 
 def resolve(path: str | Path) -> Path:
@@ -21,7 +21,7 @@ def resolve(path: str | Path) -> Path:
 
 def display(path: Path) -> str:
     """The path as a message shows it: relative to the repository if it is inside it."""
-    return str(path.relative_to(REPOSITORY)) if path.is_relative_to(REPOSITORY) else str(path)
+    return visible(str(path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path))
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,7 @@ class RunPaths:
 
     def surface_png(self, class_name: str) -> Path:
         """The tuning surface of a class as a picture."""
-        plain = re.sub("[^A-Za-z0-9_-]", "_", class_name)
-        told_apart = "" if plain == class_name else f"-{hashlib.sha256(class_name.encode()).hexdigest()[:8]}"
-        return self.oof / f"surface_{plain}{told_apart}.png"
+        return self.oof / f"surface_{file_name(class_name)}.png"
 
     @property
     def study_sqlite(self) -> Path:

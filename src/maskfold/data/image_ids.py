@@ -11,6 +11,7 @@ from maskfold.data.images.files import list_images, scan_images
 from maskfold.data.images.suffixes import without_image_suffix
 from maskfold.data.problems import Problems
 from maskfold.errors import SHOWN_PROBLEMS, DataError
+from maskfold.execution.text import controls
 
 HINTED = SHOWN_PROBLEMS  # a hint looks through all names, so problems that are not shown get none
 
@@ -42,8 +43,8 @@ def ids_of(files: Iterable[tuple[str, Path]], by_stem: bool, problems: Problems)
     for stem, path in files:
         suffix = path.suffix
         image_id = stem if by_stem else path.name
-        if not _writable(path.name):
-            problems.append(f"{str(path)!a}: its name holds a line break or is not UTF-8; rename it")
+        if controls(path.name):
+            problems.append(f"{str(path)!a}: its name holds a control character or is not UTF-8; rename it")
             continue
         if image_id != image_id.strip():
             problems.append(f"{path}: its id {image_id!r} begins or ends with a space, which no csv keeps; rename it")
@@ -64,15 +65,6 @@ def list_names(folder: Path) -> list[str]:
         return [path.name for path in list_images(folder)]
     except DataError:
         return []
-
-
-def _writable(name: str) -> bool:
-    """Whether a name can stand in a csv of UTF-8, one line a row."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return name.isprintable() or not any(ord(character) < 32 for character in name)
 
 
 def nearest_name(name: str, known: Collection[str]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from maskfold.artefacts.files import whole_file
 from maskfold.drawing.class_colours import class_colour, hex_colour
+from maskfold.execution.text import spreadsheet_cell
 
 
 def write_legend(path: Path, class_names: Sequence[str], shown: Iterable[int]) -> None:
@@ -18,4 +19,5 @@ def write_legend(path: Path, class_names: Sequence[str], shown: Iterable[int]) -
     with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["class", "red", "green", "blue", "hex"])
-        rows.writerows([class_names[index], *class_colour(index), hex_colour(index)] for index in shown)
+        names = {index: spreadsheet_cell(class_names[index]) for index in shown}
+        rows.writerows([name, *class_colour(index), hex_colour(index)] for index, name in names.items())

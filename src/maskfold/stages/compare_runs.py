@@ -16,6 +16,7 @@ from maskfold.config.places import all_config_files, run_config
 from maskfold.data.recognition.recognise import explicit_data
 from maskfold.errors import ConfigError, DataError, UsageError
 from maskfold.execution.console import markdown_table, print_table
+from maskfold.execution.text import spreadsheet
 from maskfold.report.runs_table import FIGURES, NAMES, cells, run_row, trained_folds
 
 
@@ -33,7 +34,7 @@ def compare_runs(names: Sequence[str], overrides: Sequence[str], folder: Path) -
     headers = [*NAMES, *(header for header, _ in FIGURES.values())]
     notes = list(dict.fromkeys(as_called(note) for row in rows for note in row.missing))
     for file, text in (
-        ("runs.csv", table.to_csv(index=False, float_format="%.6g")),
+        ("runs.csv", spreadsheet(table).to_csv(index=False, float_format="%.6g")),
         ("runs.md", markdown_table(headers, shown, len(NAMES)) + "".join(f"\n- {note}" for note in notes)),
     ):
         with whole_file(folder / file) as temporary:

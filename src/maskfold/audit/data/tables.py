@@ -10,6 +10,7 @@ import pandas as pd
 
 from maskfold.audit.data.audit import Audit
 from maskfold.audit.data.label_facts import class_table, overlap_table
+from maskfold.execution.text import spreadsheet
 
 # "/data/train.csv, row 7: bad run lengths …": a file, often a place in it, and what is wrong.
 _PROBLEM = re.compile(
@@ -49,7 +50,8 @@ def write_tables(audit: Audit, folder: Path) -> None:
         "statistics.csv": statistics if found is None else found.statistics,
     }
     for name in FILES:
-        tables[name].to_csv(folder / name, index=False, float_format="%.6g", lineterminator="\n")
+        table = spreadsheet(tables[name], exact=["ImageId", "GroupId"])
+        table.to_csv(folder / name, index=False, float_format="%.6g", lineterminator="\n")
 
 
 def problem_rows(problems: Iterable[str]) -> list[tuple[str, str, str]]:

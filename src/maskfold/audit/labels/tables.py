@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from maskfold.audit.labels.ranking import EXCLUDE, PILES
+from maskfold.execution.text import spreadsheet
 
 _FIRST = ["image_id", "class_name", "fold", "score", "pile", "reason", "detail"]
 _EXCLUDED = ["image_id", "score", "pile", "class_name", "reason", "detail"]
@@ -19,7 +20,9 @@ def write_tables(ranked: pd.DataFrame, folder: Path) -> None:
     takes either.
     """
     rest = [column for column in ranked.columns if column not in _FIRST]
-    ranked[_FIRST + rest].to_csv(folder / "labels.csv", index=False, float_format="%.6g", lineterminator="\n")
+    labels = spreadsheet(ranked[_FIRST + rest])
+    labels.to_csv(folder / "labels.csv", index=False, float_format="%.6g", lineterminator="\n")
     for name, piles in (("exclude", [EXCLUDE]), ("suspects", [EXCLUDE, *PILES[1:2]])):
         selected = ranked[ranked["pile"].isin(piles)].drop_duplicates("image_id")
-        selected[_EXCLUDED].to_csv(folder / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
+        excluded = spreadsheet(selected[_EXCLUDED], exact=["image_id"])
+        excluded.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from maskfold.config.section import Section
+from maskfold.execution.text import controls
 
 Range = tuple[float, float]
 IntensityRule = Literal["auto", "full_range", "percentile"] | Range | tuple[Range, ...]
@@ -76,6 +77,11 @@ class LabelledData(AnyData):
     def _distinct_classes(self) -> LabelledData:
         if len(set(self.class_names)) != len(self.class_names):
             raise ValueError(f"class_names: each name once, found {list(self.class_names)}")
+        for name in self.class_names:
+            if controls(name):
+                raise ValueError(
+                    f"class_names: {name!a} holds control characters, {controls(name)!a}; rename the class"
+                )
         if self.ignore_masks is not None and "{" in self.ignore_masks and self.ignore_masks.count("{stem}") != 1:
             raise ValueError(f"ignore_masks: expected a folder, or {{stem}} once, found {self.ignore_masks!r}")
         return self
