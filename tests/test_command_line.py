@@ -2,8 +2,11 @@
 
 import errno
 import itertools
+import os
 import signal
 import sqlite3
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -16,6 +19,7 @@ from maskfold.command_line import (
     run_stage,
     stage_parser,
 )
+from maskfold.config import REPOSITORY
 from maskfold.drawing.class_colours import class_colour
 from maskfold.errors import ConfigError, DataError, UsageError
 
@@ -60,6 +64,10 @@ def raised_from(error, cause):
         (OSError(errno.EDQUOT, "Disk quota exceeded", "x.csv"), 2, "the disk is full (x.csv)"),
         (PermissionError(errno.EACCES, "Permission denied", "runs/x"), 2, "no permission (runs/x)"),
         (raised_from(RuntimeError("x"), OSError(errno.EROFS, "Read-only", "y")), 2, "no permission (y)"),
+        (OSError(errno.EMFILE, "Too many open files", "z"), 2, "too many files are open (z); raise the limit"),
+        (MemoryError(), 2, "the memory this process may use is full"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), 2, "is full; end other"),
+        (RuntimeError("unable to write to file </torch_12_3_0>: No space left"), 2, "(/dev/shm) is full"),
         (KeyboardInterrupt(), 130, "start the same command again to continue"),
     ],
 )
@@ -73,21 +81,57 @@ def test_what_a_user_can_cause_is_one_message(error, code, answer, capsys):
     assert answer in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+ENDING = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+
+
+@pytest.mark.parametrize(("number", "code"), ENDING)
 def test_a_signal_ends_a_stage_with_its_code_after_temporary_files_are_removed(tmp_path, capsys, number, code):
     before = signal.getsignal(number)
 
     def stage():
         with whole_file(tmp_path / "x.csv") as temporary:
             temporary.write_text("half")
-            signal.raise_signal(number)
+            try:
+                signal.raise_signal(number)
+            finally:
+                signal.raise_signal(number)  # impatient: must not interrupt what cleans up
 
     with pytest.raises(SystemExit) as ended:
         run_stage(stage)
     assert ended.value.code == code
-    assert f"stopped by {signal.Signals(number).name}; start the same command again" in capsys.readouterr().err
+    by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
+    assert f"stopped{by}; start the same command again" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize(("number", "code"), ENDING)
+def test_a_signal_while_a_script_imports_ends_it_with_one_sentence(number, code):
+    script = [sys.executable, "-X", "importtime", "src/make_folds.py"]
+    with subprocess.Popen(script, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, preexec_fn=_listen) as process:
+        for line in process.stderr:
+            if line.rpartition("|")[2].strip() == "numpy":
+                process.send_signal(number)
+                break
+        said = [line for line in process.stderr if not line.startswith("import time:")]
+    assert process.returncode == code
+    by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
+    assert said == [f"error: stopped{by}; start the same command again to continue\n"]
+
+
+def test_signals_after_its_stage_do_not_change_how_a_script_ends(tmp_path):
+    late = "import atexit, signal\n"
+    late += "".join(f"atexit.register(signal.raise_signal, {number.value})\n" for number, _ in ENDING)
+    (tmp_path / "sitecustomize.py").write_text(late)
+    script = [sys.executable, "src/make_folds.py", "--help"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    ended = subprocess.run(script, cwd=REPOSITORY, env=environment, capture_output=True, text=True, preexec_fn=_listen)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def _listen():
+    """A shell's background job begins deaf to Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def test_our_own_mistakes_keep_their_traceback():

@@ -25,4 +25,10 @@ The packages in pipeline order; docs/design.md shows which may import which:
     export      ONNX files, and what a bundle contains
 """
 
+from maskfold.commands import SCRIPTS
+from maskfold.execution.script import begin_script, is_script
+
 __version__ = "0.1.0"
+
+if is_script(SCRIPTS):
+    begin_script()  # here, because this is what a script imports first

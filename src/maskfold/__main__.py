@@ -11,6 +11,7 @@ from pathlib import Path
 
 from maskfold import __version__
 from maskfold.commands import COMMANDS, ROOT_VARIABLE, SCRIPTS, complete
+from maskfold.execution.script import begin_script
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -67,6 +68,7 @@ def _enter(root: Path) -> None:
 def _run_script(command: str, arguments: Sequence[str]) -> None:
     script = str(SCRIPTS / f"{COMMANDS[command][0]}.py")
     sys.argv = [script, *arguments]
+    begin_script()
     runpy.run_path(script, run_name="__main__")
 
 

@@ -38,7 +38,8 @@ from maskfold.data.recognition.overlays import draw_overlays
 from maskfold.data.recognition.recognise import recognise
 from maskfold.errors import ConfigError, DataError, InferenceError, StaleError, TrainingError, UsageError
 from maskfold.execution.cores import limit_cores
-from maskfold.execution.signals import Stopped, stopped_by_signals
+from maskfold.execution.signals import Stopped, stopped_by_signals, stopped_line
+from maskfold.execution.text import visible
 
 DEFAULT_CONFIG = run_config("demo")
 
@@ -193,25 +194,41 @@ def run_stage(stage: Callable[[], None]) -> None:
         sys.exit(_fail(str(error), 2))
     except KeyboardInterrupt as error:
         number = error.number if isinstance(error, Stopped) else signal.SIGINT
-        by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
-        sys.exit(_fail(f"stopped{by}; start the same command again to continue", 128 + number))
-    except Exception as error:  # any library's: a full disk is behind errors of many kinds
-        message = _file_system_fault(error)
+        print(stopped_line(number), file=sys.stderr)
+        sys.exit(128 + number)
+    except Exception as error:  # any library's: a full disk or memory is behind errors of many kinds
+        message = _machine_fault(error)
         if message is None:
             raise
         sys.exit(_fail(message, 2))
 
 
-def _file_system_fault(error: BaseException | None) -> str | None:
-    """What to tell a user if a full disk or a missing permission is behind an error; None if neither is.
+_NO_MEMORY = ("can't allocate memory", "can't start new thread", "Cannot allocate memory", "Unable to allocate")
+_NO_SHARED_MEMORY = ("shared memory(shm)", "</torch_", "shared memory (shm)")
 
-    torch and SQLite raise errors of their own, with the system's somewhere behind them.
+
+def _machine_fault(error: BaseException | None) -> str | None:
+    """What to tell a user if the machine lacks room, memory, files or a permission; None if none of these is behind.
+
+    torch and SQLite raise errors of their own, with the system's somewhere behind them, or in their text alone.
     """
     full = "the disk is full{}; free some space and start the same command again"
     while error is not None:
         file = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             return full.format(file)
+        if any(words in str(error) for words in _NO_SHARED_MEMORY):
+            return (
+                "shared memory (/dev/shm) is full: the loader processes hand over their batches there; enlarge it "
+                "(docker run --shm-size=2g), or set train.workers=0"
+            )
+        if isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
+            return (
+                "the memory this process may use is full; end other programs, raise the limit (ulimit -v, or the "
+                "container's), or lower train.batch_size, inference.batch_size or run.cores"
+            )
+        if "Too many open files" in str(error):
+            return f"too many files are open{file}; raise the limit (`ulimit -n 1024`), or lower train.workers"
         if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             return f"no permission{file}; change the file's or folder's rights, or write elsewhere with output_root"
         if isinstance(error, sqlite3.OperationalError) and "disk is full" in str(error):
@@ -221,5 +238,5 @@ def _file_system_fault(error: BaseException | None) -> str | None:
 
 
 def _fail(message: str, code: int) -> int:
-    print(as_called(f"error: {message}"), file=sys.stderr)
+    print(visible(as_called(f"error: {message}")), file=sys.stderr)
     return code

@@ -1,14 +1,15 @@
-"""Signals that end a process, as an exception: so temporary files go and child processes end."""
+"""Signals that end a process: as an exception while it works, so that temporary files go and child processes end."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class Stopped(KeyboardInterrupt):
@@ -19,25 +20,49 @@ class Stopped(KeyboardInterrupt):
         self.number = number
 
 
+def stopped_line(number: int) -> str:
+    """What a stage says after a signal that ended it."""
+    by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
+    return f"error: stopped{by}; start the same command again to continue"
+
+
+def end_early() -> None:
+    """Let signals end a script at once until its stage begins: imports take seconds, and leave nothing to clean up."""
+    for number in _ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _end)
+
+
 @contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP raise Stopped inside the block, once; those that are ignored (nohup) stay ignored."""
+    """Let the first SIGINT, SIGTERM or SIGHUP raise Stopped inside the block; a second one must not stop the clean-up.
+
+    Those that are ignored (nohup) stay ignored. After the block of a script (`end_early`) all are ignored: it only has
+    to end, and Python, while it closes, would let them end it with another exit code.
+    """
     if threading.current_thread() is not threading.main_thread():  # only that one may set handlers
         yield
         return
     before = {number: signal.getsignal(number) for number in _ENDING}
-    taken = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        """Raise Stopped; a second signal must not interrupt what cleans up."""
-        for each in taken:
-            signal.signal(each, signal.SIG_IGN)
-        raise Stopped(number)
-
+    taken = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None, _stop)]
     for number in taken:
-        signal.signal(number, stop)
+        signal.signal(number, _stop)
     try:
         yield
     finally:
         for number in taken:
-            signal.signal(number, before[number])
+            signal.signal(number, signal.SIG_IGN if before[number] is _end else before[number])
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    """Raise Stopped, once."""
+    for each in _ENDING:
+        if signal.getsignal(each) is _stop:
+            signal.signal(each, signal.SIG_IGN)
+    raise Stopped(number)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    """End the process."""
+    os.write(2, f"{stopped_line(number)}\n".encode())
+    os._exit(128 + number)

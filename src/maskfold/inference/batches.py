@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Dataset, Subset, get_worker_info
 
 from maskfold.config import InferenceConfig, ModelConfig
 from maskfold.data.images.photo import photo_list
@@ -65,7 +65,11 @@ class BatchDataset(Dataset[ImageBatch]):
     def __getitem__(self, index: int) -> ImageBatch:
         rows = self.batches[index]
         images = [self.photos[row].pixels(self.model.in_channels) for row in rows]
-        return image_batch([self.image_ids[row] for row in rows], images, self.model, self.pad_multiple)
+        batch = image_batch([self.image_ids[row] for row in rows], images, self.model, self.pad_multiple)
+        if get_worker_info() is not None:
+            # Else torch does so in a thread that loses the batch where shared memory is full, and all wait for ever.
+            batch.pixels.share_memory_()
+        return batch
 
 
 def image_batch(
