@@ -56,6 +56,7 @@ SLOW = (
         "stages/test_predict.py",
         "stages/test_refit.py",
         "stages/test_run_plan.py",
+        "stages/test_smallest_sets.py",
     ),
     *("stages/test_tune_thresholds.py", "submission/test_checking.py", "training/test_pseudo_labels.py"),
     *("training/test_checkpoints.py", "training/test_clock.py", "training/test_fit.py", "training/test_image_cache.py"),
