@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from maskfold.planning.constants import (
+    EMPTY_SHARE,
     FIRST_SHARE,
+    GATES_SECONDS_CLASS,
     LEAST_DRAWS,
     MOST_EPOCHS,
     PREDICTION_NS,
@@ -70,7 +72,8 @@ def divided(work: Work, facts: Fingerprint, size: InputSize, speed: Speed, machi
     test = facts.test_images * image
 
     def tuning(images: int) -> float:
-        return TUNING_SECONDS + TUNING_SECONDS_CLASS * len(facts.classes) + images * TUNING_NS * maps / machine.cores
+        start = tuning_start(len(facts.classes), gates=facts.empty_share >= EMPTY_SHARE)
+        return start + images * TUNING_NS * maps / machine.cores
 
     report = (work.held_out + facts.test_images) * REPORT_MS * 1e-3
     draw = speed.training(size.px, machine)
@@ -86,6 +89,11 @@ def divided(work: Work, facts: Fingerprint, size: InputSize, speed: Speed, machi
     first = max(min(first, trainings / (work.folds + 1)), min(LEAST_DRAWS, facts.images - work.first_held_out) * draw)
     main = (trainings - first) / work.folds
     return Clock(work.seconds, first, main, predicting, rest, draw)
+
+
+def tuning_start(classes: int, gates: bool) -> float:
+    """Seconds of tuning that do not grow with the images; gates: with a classification head."""
+    return TUNING_SECONDS + classes * (TUNING_SECONDS_CLASS + (GATES_SECONDS_CLASS if gates else 0))
 
 
 def most_draws(trained: int, batch: int) -> int:

@@ -85,7 +85,8 @@ PARTS_IMAGES = 40  # held-out images a part
 RESERVE = 0.03  # of the budget, for what nobody foresaw
 VIEW_SHARE = 0.1  # of the budget that prediction may take with one more view
 START_SECONDS = 10.0  # opening the data, folds, the start of trainings
-TUNING_SECONDS, TUNING_SECONDS_CLASS = 7.0, 7.0  # of each run, of each class; and for every pixel and class of the OOF
+TUNING_SECONDS, TUNING_SECONDS_CLASS = 7.0, 2.0  # of each run, of each class; and for every pixel and class of the OOF
+GATES_SECONDS_CLASS = 5.0  # of each class with a classification head, for its gates
 TUNING_NS, PREDICTION_NS, REPORT_MS = 12.0, 6.0, 4.0  # a pixel and class; a pixel and class; an image
 
 # Memory and disk.

@@ -12,7 +12,7 @@ from maskfold.data.competition import Competition
 from maskfold.data.opening import OnBadImage, open_competition
 from maskfold.folds.table import read_folds
 from maskfold.folds.visibility import scored_images
-from maskfold.planning.constants import TUNING_SECONDS, TUNING_SECONDS_CLASS
+from maskfold.planning.clock import tuning_start
 from maskfold.report.oof_scores import paired_gain, read_image_scores
 from maskfold.rules.tuned import TunedArtefact
 from maskfold.stages.make_folds import make_folds
@@ -128,7 +128,7 @@ def _scaled(found: Durations, first: Experiment, config: Experiment, competition
     images = scored if config.folds.held_out_once else len(competition.train)
     more = images / max(1, scored)
     once = max(0.0, 1 - scored / _MANY)
-    start_tuning = TUNING_SECONDS + TUNING_SECONDS_CLASS * len(competition.class_names)
+    start_tuning = tuning_start(len(competition.class_names), gates=config.model.classification_head)
 
     def grown(seconds: float, start: float) -> float:
         fixed = once * min(seconds, start)
