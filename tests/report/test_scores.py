@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from maskfold.pixels.metrics import scores
-from maskfold.report.calibration import image_reliability, pixel_reliability, prob_counts
+from maskfold.report.calibration import calibrated_reliability, image_reliability, pixel_reliability, prob_counts
 from maskfold.report.oof_scores import OofScores, fold_class_scores, fold_rows, found_rows
 
 
@@ -103,3 +103,22 @@ def test_probabilities_that_are_their_shares_have_no_error():
     counts = np.stack([np.full(256, 255), np.arange(256)])
     assert pixel_reliability(counts).error == pytest.approx(0, abs=1e-12)
     assert pixel_reliability(np.zeros((2, 256))).error == 0  # no pixel, no error
+
+
+def levels(**counts):
+    """(2, 256) of `q128=(pixels, true)`."""
+    found = np.zeros((2, 256), np.int64)
+    for name, values in counts.items():
+        found[:, int(name[1:])] = values
+    return found
+
+
+def test_each_fold_is_calibrated_on_the_others():
+    """Level 128 is 0.25 on one fold and 0.75 on the other: each is told the other's share, and is off by 0.5."""
+    folds = [levels(q128=(8, 2), q255=(4, 4)), levels(q128=(8, 6), q255=(4, 4))]
+    found = calibrated_reliability(folds, np.array([10, 1]))
+    assert found.error == pytest.approx((10 * 0.1 + 8 * 0.5 + 8 * 0.5) / 34)
+    assert found.count.sum() == 34
+    assert calibrated_reliability(folds, np.zeros(2), 200).error == 0
+    alike = [levels(q128=(8, 2), q200=(2, 1))] * 3  # three folds of one kind: nothing is left
+    assert calibrated_reliability(alike, np.zeros(2)).error == pytest.approx(0, abs=1e-5)

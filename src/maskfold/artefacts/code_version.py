@@ -104,7 +104,8 @@ DECIDED_BY: dict[str, tuple[str, ...]] = {
         *("data/sample_submission", "data/sample_submission_json", "stages/make_submission"),
     ),
     "report": (
-        *(*_READING, *_RULES, *_OOF, "report/calibration", "report/examples", "report/oof_gallery"),
+        *(*_READING, *_RULES, *_OOF, "tuning/calibration"),
+        *("report/calibration", "report/examples", "report/oof_gallery"),
         *("report/oof_scores", "report/steps", "report/surface_data", "report/test_gallery", "report/trainings"),
     ),
     "data audit": (*_READING, "audit/data", "audit/images"),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+
+from maskfold.rules.rules import CALIBRATED_ONE
+from maskfold.tuning.calibration import isotonic
 
 BINS = 15
 _EXACT_PX = 2**24  # OpenCV counts in float32, which is exact up to here
@@ -45,6 +49,21 @@ def prob_counts(prob: np.ndarray, truth: np.ndarray, ignored: np.ndarray | None 
 def pixel_reliability(counts: np.ndarray) -> Reliability:
     """Reliability of pixel probabilities from their `prob_counts`, summed over images."""
     return _reliability(np.arange(256) / 255, counts[0], counts[1])
+
+
+def calibrated_reliability(of_folds: Sequence[np.ndarray], never: np.ndarray, faintest: int = 1) -> Reliability:
+    """Reliability of pixel probabilities after isotonic regression, that of each fold fitted on the other folds.
+
+    of_folds: (2, 256) counts of each of two folds or more, as `pixel_reliability` takes them; never: (2,) those of the
+    pixels whose probability is 0; faintest: level 1..255 from which on pixels are counted.
+    """
+    probs, counts, true = [np.zeros(1)], [never[:1]], [never[1:]]
+    for fold, (pixels, hits) in enumerate(of_folds):
+        others = [each for number, each in enumerate(of_folds) if number != fold]
+        probs.append(np.array(isotonic(others)) / CALIBRATED_ONE)
+        counts.append(np.where(np.arange(256) < faintest, 0, pixels))
+        true.append(np.where(np.arange(256) < faintest, 0, hits))
+    return _reliability(*(np.concatenate(each) for each in (probs, counts, true)))
 
 
 def image_reliability(class_prob: np.ndarray, non_empty: np.ndarray) -> Reliability:

@@ -15,7 +15,7 @@ from maskfold.drawing.svg_charts import (
     axis,
     chart,
 )
-from maskfold.report.calibration import Reliability, image_reliability, pixel_reliability
+from maskfold.report.calibration import Reliability, calibrated_reliability, image_reliability, pixel_reliability
 from maskfold.report.oof_gallery import OofPass
 from maskfold.report.oof_scores import OofScores
 
@@ -44,10 +44,13 @@ def curve_charts(histories: dict[str, pd.DataFrame]) -> list[tuple[str, Markup]]
     return charts
 
 
-def calibration_rows(oof: OofScores, passed: OofPass) -> list[dict[str, object]]:
+def calibration_rows(
+    oof: OofScores, passed: OofPass, of_folds: Sequence[Sequence[np.ndarray]]
+) -> list[dict[str, object]]:
     """One row a class: class_name, and the calibration error of all its pixels, of likely ones, and of images.
 
-    image_error is there only with a classification head.
+    of_folds: for each class the counts of each fold at the levels above 0. calibrated_…: the same errors
+    after isotonic regression on the other folds. image_error is there only with a classification head.
     """
     images = _image_reliabilities(oof, passed)
     rows: list[dict[str, object]] = []
@@ -56,6 +59,8 @@ def calibration_rows(oof: OofScores, passed: OofPass) -> list[dict[str, object]]
         likely[:, :FAINTEST] = 0
         row: dict[str, object] = {"class_name": name, "error": pixel_reliability(counts).error}
         row["likely_error"] = pixel_reliability(likely).error
+        row["calibrated_error"] = calibrated_reliability(of_folds[index], counts[:, 0]).error
+        row["calibrated_likely_error"] = calibrated_reliability(of_folds[index], np.zeros(2), FAINTEST).error
         if images:
             row["image_error"] = images[index].error
         rows.append(row)

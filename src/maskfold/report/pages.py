@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from importlib import metadata
@@ -28,6 +29,8 @@ from maskfold.report.surface_data import write_surface
 from maskfold.report.test_gallery import draw_submission
 from maskfold.report.trainings import histories, training_rows
 from maskfold.rules.tuned import TunedArtefact
+from maskfold.tuning.calibration import level_counts
+from maskfold.tuning.tables.score_tables import FoldTables
 
 _HERE = Path(__file__).parent
 _PAGE, _GALLERY = _HERE / "page.html.j2", _HERE / "gallery.html.j2"
@@ -135,12 +138,18 @@ def _of_oof(
     paths, folds = RunPaths.of(config), range(config.folds.count)
     oof_files, score_tables = [paths.oof_parquet(k) for k in folds], [paths.score_table(k) for k in folds]
     passed = draw_oof(oof_files, competition, tuned.rules, oof, config.report, folder)
+    levels = [
+        [level_counts(FoldTables.load(path, [index]), 0) for path in score_tables]
+        for index in range(len(tuned.classes))
+    ]
+    calibration = calibration_rows(oof, passed, levels)
+    (folder / "calibration.json").write_text(json.dumps(calibration, indent=1, ensure_ascii=False), encoding="utf-8")
     return {
         "found": found_rows(oof),
         "folds": fold_rows(oof),
         "fold_classes": {f"{config.folds.part_word} {k}": values for k, values in fold_class_scores(oof).items()},
         "surfaces": [write_surface(score_tables, index, entry, folder) for index, entry in enumerate(tuned.classes)],
-        "calibration": calibration_rows(oof, passed),
+        "calibration": calibration,
         "reliability": reliability_charts(oof, passed),
         "areas": area_charts(oof),
         "galleries": draw_galleries(oof_files, competition, tuned.rules, scores, config.report.examples, folder),
