@@ -18,7 +18,8 @@ from maskfold.errors import ConfigError, DataError
 from maskfold.inference.predict import Ensemble
 from maskfold.network.model import load_model
 from maskfold.pixels.intensity import Intensity
-from maskfold.training.fit import check_training, train_fold
+from maskfold.training.checks import check_training
+from maskfold.training.fit import train_fold
 from maskfold.training.samples.augmentation import check_augmentation
 from maskfold.training.samples.dataset import TrainingDataset
 from maskfold.training.samples.sampling import Draw

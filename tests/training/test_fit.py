@@ -18,7 +18,8 @@ from maskfold.config import (
 )
 from maskfold.errors import ConfigError, TrainingError
 from maskfold.execution.progress import JOBS_AFTER
-from maskfold.training.fit import check_training, train_fold
+from maskfold.training.checks import check_training
+from maskfold.training.fit import train_fold
 from maskfold.training.history_callback import HistoryCallback
 from maskfold.training.module import FoldModule
 from maskfold.training.validation import ValidationScores

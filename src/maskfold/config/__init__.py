@@ -21,7 +21,7 @@ from maskfold.config.places import REPOSITORY
 from maskfold.config.refit import RefitConfig
 from maskfold.config.report import ReportConfig
 from maskfold.config.run import RunConfig
-from maskfold.config.sampling import SamplingConfig, SubsetConfig
+from maskfold.config.sampling import MixingConfig, SamplingConfig, SubsetConfig
 from maskfold.config.section import Section
 from maskfold.config.submission import ImageNames, Layout, SubmissionConfig
 from maskfold.config.train import ScheduleConfig, TrainConfig, TrainPhase
@@ -47,6 +47,7 @@ __all__ = [
     "Layout",
     "LossConfig",
     "MaskFoldersData",
+    "MixingConfig",
     "ModelConfig",
     "Orientation",
     "PathColumns",

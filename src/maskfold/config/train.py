@@ -7,8 +7,12 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from maskfold.config.loss import LossConfig
-from maskfold.config.sampling import SamplingConfig
+from maskfold.config.sampling import MixingConfig, SamplingConfig
 from maskfold.config.section import Section
+
+# Keys that came later than the first runs: left out of the record at their defaults.
+_LATER = ("minutes", "mixing")
+_LATER_IN_PHASES = ("loss", "mixing")
 
 Augmentation = Literal["none", "light", "medium", "heavy", "people"]
 
@@ -53,6 +57,10 @@ class TrainPhase(Section):
 
     augmentation: Augmentation | tuple[dict[str, Any], ...] | None = None
     """A preset or a list of albumentations transforms."""
+
+    mixing: MixingConfig | None = None
+    """Samples from several images: keys as in `train.mixing`. Those that are left out have their defaults, so `{}`
+    switches mixing off."""
 
     sampling: SamplingConfig | None = None
     """Which images are drawn: keys as in `train.sampling`. Those that are left out have their defaults, not the values
@@ -116,6 +124,9 @@ class TrainConfig(Section):
     """A preset, or a list of albumentations transforms such as `[{RandomBrightnessContrast: {p: 0.5}}]`
     (docs/how-to/train-better.md). Flips are set by `flips`."""
 
+    mixing: MixingConfig = MixingConfig()
+    """Samples made from several images. By default each is of one image."""
+
     flips: tuple[Literal["horizontal", "vertical"], ...] = ("horizontal",)
     """Random flips, each with probability 0.5. Leave out those that make an image implausible. `[]`: none."""
 
@@ -172,6 +183,17 @@ class TrainConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _lovasz_has_hard_masks(self) -> TrainConfig:
+        for phase in self.phases():
+            lovasz = [name for name in ("lovasz", "lovasz_symmetric") if getattr(phase.loss, name)]
+            if phase.mixing.mixup and lovasz:
+                raise ValueError(
+                    f"mixing.mixup: its masks lie between 0 and 1, which loss.{lovasz[0]} cannot take; set one of them "
+                    "to 0, or use mixing.cutmix"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _plateau_stands_alone(self) -> TrainConfig:
         kinds = [self.schedule.kind, *(phase.schedule.kind for phase in self.then if phase.schedule is not None)]
         if self.then and "plateau" in kinds:
@@ -188,9 +210,11 @@ class TrainConfig(Section):
         """What decides the weights; keys that came later are left out at their defaults, so that older runs fit."""
         found = self.model_dump(exclude={"workers", "accelerator", "cache"})
         for phase in found["then"]:
-            if phase["loss"] is None:
-                del phase["loss"]
-        return {name: value for name, value in found.items() if name != "minutes" or value is not None}
+            for name in _LATER_IN_PHASES:
+                if phase[name] is None:
+                    del phase[name]
+        usual = {name: type(self).model_fields[name].get_default() for name in _LATER}
+        return {name: value for name, value in found.items() if name not in usual or getattr(self, name) != usual[name]}
 
     @model_validator(mode="after")
     def _last_epoch_is_validated(self) -> TrainConfig:

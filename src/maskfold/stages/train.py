@@ -172,7 +172,7 @@ def _train_model(
 
 def _checked_intensity(config: Experiment, competition: Competition) -> Intensity | None:
     """The range of stored values, once the loss and the augmentation are known to fit the competition."""
-    from maskfold.training.fit import check_training
+    from maskfold.training.checks import check_training
 
     if is_first_process():
         hint_at_filler(config, competition)

@@ -78,10 +78,12 @@ class FoldData(L.LightningDataModule):
         return [name for name, found in zip(self.class_names, self.presence.any(axis=0), strict=True) if not found]
 
     def first_samples(self, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        """The first samples of the first epoch: pixels (h, w, channels) and masks as in `Sample`, uint8."""
+        """The first samples of the first epoch: pixels (h, w, channels) and masks (on from 0.5), uint8."""
         draws = islice(self._sampler(0, 1), count)
         samples = [self.dataset[draw] for draw in draws]
-        return [(self._shown(sample.pixels.numpy()), sample.masks.numpy()) for sample in samples]
+        return [
+            (self._shown(sample.pixels.numpy()), (sample.masks >= 0.5).to(torch.uint8).numpy()) for sample in samples
+        ]
 
     def _shown(self, pixels: np.ndarray) -> np.ndarray:
         """(h, w, channels) uint8 of stored values, as the network scales them."""
@@ -116,7 +118,8 @@ class FoldData(L.LightningDataModule):
         pseudo = None
         if self.pseudo is not None:
             pseudo = PseudoRows(len(self.pseudo.images), self.pseudo.config.max_share)
-        return EpochSampler(self.presence, self.config.train, self.config.seed, self.fold, rank, world, pseudo)
+        train, seed = self.config.train, self.config.seed
+        return EpochSampler(self.presence, train, seed, self.fold, rank, world, pseudo, self.class_names)
 
     def steps_per_epoch(self) -> list[int]:
         """Optimiser steps of an epoch of each phase."""

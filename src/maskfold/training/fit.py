@@ -37,20 +37,9 @@ from maskfold.training.clock import TrainingClock
 from maskfold.training.datamodule import FoldData
 from maskfold.training.history_callback import HistoryCallback
 from maskfold.training.input_sizes import check_network_sizes
-from maskfold.training.losses import check_loss
 from maskfold.training.module import MONITOR, FoldModule, epoch_seed
 from maskfold.training.pseudo_labels import PseudoLabels
 from maskfold.training.sample_grid import MOST_SAMPLES, draw_samples
-from maskfold.training.samples.augmentation import check_augmentation
-
-
-def check_training(config: Experiment, competition: Competition, intensity: Intensity | None) -> None:
-    """Raise ConfigError for a loss or an augmentation that does not fit the competition."""
-    for number, phase in enumerate(config.train.phases()):
-        key = f"train.then[{number - 1}].loss" if number else "train.loss"
-        check_loss(phase.loss, len(competition.class_names), key)
-    check_augmentation(config.train, config.model.in_channels, intensity is not None and intensity.stored != "uint8")
-
 
 _STEP = Step("train")
 _CHECKPOINT_SECONDS = 20  # between the checkpoints of a training without validation, whose epochs may take a second

@@ -1,8 +1,9 @@
 """The training loss: a weighted sum of terms, each computed per class from logits.
 
-Every term takes logits (B, C, H, W) float and truth (B, C, H, W) in {0, 1} of the same dtype, and returns (C,): pixels
-and images of a batch are pooled, classes are not, so that they can be weighted. Each docstring says what an absent
-class costs, one without a mask pixel in the whole batch. If half the images are empty, a rare class is usually absent.
+Every term takes logits (B, C, H, W) float and truth (B, C, H, W) of the same dtype, and returns (C,): pixels and images
+of a batch are pooled, classes are not, so that they can be weighted. The truth is in {0, 1}, with mixup in 0..1, which
+all terms but the Lovász losses take. Each docstring says what an absent class costs, one without a mask pixel in the
+whole batch. If half the images are empty, a rare class is usually absent.
 
 Ignored pixels cost nothing: their logits are set to a constant, so no gradient reaches them, at which the probability
 is 0, as is the truth; so sums of overlaps leave them out. What is counted or averaged over pixels takes `labelled`,
@@ -47,8 +48,8 @@ class SegmentationLoss(nn.Module):
     def forward(self, outputs: Outputs, masks: Tensor, ignored: Tensor | None = None) -> Tensor:
         """The loss of a batch, a float32 scalar.
 
-        masks: (B, C, H, W) in {0, 1}; ignored: (B, 1, H, W) in {0, 1}, 1 where a pixel is not labelled, None: all are.
-        A classification head is trained on which classes the labelled pixels show.
+        masks: (B, C, H, W) in {0, 1} or 0..1; ignored: (B, 1, H, W) in {0, 1}, 1 where a pixel is not labelled, None:
+        all are. A classification head is trained on which classes the labelled pixels show.
         Raises ConfigError unless the config has one weight a class.
         """
         assert masks.shape == outputs.mask_logits.shape, (masks.shape, outputs.mask_logits.shape)
@@ -144,14 +145,15 @@ def focal(
     gamma: float = 2.0,
     alpha: float | None = None,
 ) -> Tensor:
-    """Focal loss (C,), cross-entropy times (1 - prob of the truth) ** gamma; always defined, as bce is.
+    """Focal loss (C,), cross-entropy times |truth - prob| ** gamma; always defined, as bce is.
 
     alpha: weight of mask pixels, background has 1 - alpha. The mean is over pixels, not over mask pixels as in
-    detection, so an empty batch needs no special case. Lin et al. 2017, arXiv 1708.02002, equation 5. smp's FocalLoss
+    detection, so an empty batch needs no special case. Lin et al. 2017, arXiv 1708.02002, equation 5; for a truth
+    between 0 and 1 the quality focal loss (Li et al. 2020, arXiv 2006.04388, equation 5). smp's FocalLoss
     takes no weights of pixels, and its gradient is NaN for gamma below 1 where a pixel is certain.
     """
     costs = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
-    missing = -torch.expm1(-costs)  # 1 - prob of the truth
+    missing = (truth - logits.sigmoid()).abs()
     costs = missing.clamp_min(1e-12) ** gamma * costs
     if alpha is not None:
         costs = costs * (1 - alpha + (2 * alpha - 1) * truth)
@@ -275,10 +277,12 @@ def presence_bce(class_logits: Tensor, truth: Tensor, labelled: Tensor | None = 
 def _overlap(logits: Tensor, truth: Tensor, alpha: float = 0.5) -> Tensor:
     """Soft Tversky index (C,) over the batch, soft Dice by default; 0 for an absent class.
 
-    TP / (TP + alpha FP + (1 - alpha) FN), where FP = P - TP and FN = T - TP.
+    TP / (TP + alpha FP + (1 - alpha) FN), where FP = P - TP and FN = T - TP. TP sums the smaller of probability and
+    truth: their product where the truth is 0 or 1, while between them the product would be largest at another
+    probability than the truth (Wang et al. 2023, arXiv 2303.16296).
     """
     prob = logits.sigmoid()
-    true_positives = (prob * truth).sum(_PIXELS)
+    true_positives = torch.minimum(prob, truth).sum(_PIXELS)
     total = alpha * prob.sum(_PIXELS) + (1 - alpha) * truth.sum(_PIXELS)
     return true_positives / total.clamp_min(1e-7)
 

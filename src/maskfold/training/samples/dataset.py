@@ -29,15 +29,17 @@ from maskfold.pixels.geometry import (
 from maskfold.pixels.intensity import Intensity
 from maskfold.training.samples.augmentation import augment, augmentation
 from maskfold.training.samples.image_cache import ImageCache
-from maskfold.training.samples.sampling import ANY_CLASS, Draw, phase_at
+from maskfold.training.samples.mixing import join, paste_object
+from maskfold.training.samples.sampling import ANY_CLASS, MIXING, Draw, phase_at
 
 
 class Sample(NamedTuple):
     """One augmented crop, or a batch of them with a leading batch axis.
 
     pixels: (h, w, in_channels) stored values, uint8 or float32; masks: (h, w, C) uint8 in {0, 1}, in a competition with
-    ignored pixels (h, w, C + 1), the last 1 where a pixel is ignored; image: the row of its training image. Channels
-    come last, as in the files and in channels_last memory: nothing is transposed on the way.
+    ignored pixels (h, w, C + 1), the last 1 where a pixel is ignored; in a phase with mixup float32, the masks in 0..1;
+    image: the row of its training image. Channels come last, as in the files and in channels_last memory: nothing is
+    transposed on the way.
     """
 
     pixels: Tensor
@@ -80,21 +82,45 @@ class TrainingDataset(Dataset[Sample]):
 
     def __getitem__(self, draw: Draw) -> Sample:
         rng = np.random.default_rng([self.seed, self.fold, draw.epoch, draw.number, draw.image])
+        mixing_rng = np.random.default_rng([self.seed, self.fold, draw.epoch, draw.number, draw.image, MIXING])
         phase, _ = phase_at(self.phases, draw.epoch)
-        image = self.cache.image(draw.image)
-        image_id = self.image_ids[draw.image]
-        ignored = None if self.ignored is None else self.ignored(image_id)
-        masks = resize_labels(self.masks(image_id), ignored, (image.shape[0], image.shape[1]))
-        size = self.crop_sizes[phase]
-        shown = self._shown(
-            masks if ignored is None else masks[:-1], draw.target, self.phases[phase].sampling.defect_crop_share, rng
-        )
-        top, left = crop_corner(masks.shape[1:], size, shown, rng)
+        pixels, planes = self._crop(draw.image, draw.target, phase, rng)
+        if draw.mix.donors:
+            pixels, planes = pixels.copy(), planes.copy()
+        for donor in draw.mix.donors:
+            image, labels = self._labelled(donor.image)
+            flips = self.phases[phase].flips
+            paste_object(pixels, planes, (image, labels.transpose(1, 2, 0)), donor.target, flips, mixing_rng)
+        sample = augment(self.augmentations[phase], pixels, planes, rng, self.intensity)
+        mixing = self.phases[phase].mixing
+        if draw.mix.kind is not None:
+            others = [self._augmented(each.image, each.target, phase, mixing_rng) for each in draw.mix.partners]
+            classes = sample[1].shape[2] - (self.ignored is not None)
+            sample = join(draw.mix.kind, [sample, *others], mixing.mixup_alpha, classes, mixing_rng)
+        pixels, planes = (np.ascontiguousarray(array) for array in sample)
+        if mixing.mixup:  # of one type in all samples of a batch
+            planes = planes.astype(np.float32, copy=False)
+        return Sample(torch.from_numpy(pixels), torch.from_numpy(planes), draw.image)
+
+    def _augmented(self, row: int, target: int, phase: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """An augmented crop of a training image."""
+        return augment(self.augmentations[phase], *self._crop(row, target, phase, rng), rng, self.intensity)
+
+    def _crop(self, row: int, target: int, phase: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """A crop of a training image, filled up to the crop size: (h, w, channels) and its planes (h, w, K)."""
+        image, labels = self._labelled(row)
+        size, share = self.crop_sizes[phase], self.phases[phase].sampling.defect_crop_share
+        shown = self._shown(labels if self.ignored is None else labels[:-1], target, share, rng)
+        top, left = crop_corner(labels.shape[1:], size, shown, rng)
         pixels = pad_to(image[top : top + size[0], left : left + size[1]], size)
-        mask = pad_to(masks[:, top : top + size[0], left : left + size[1]].transpose(1, 2, 0), size)
-        pixels, mask = augment(self.augmentations[phase], pixels, mask, rng, self.intensity)
-        pixels, mask = np.ascontiguousarray(pixels), np.ascontiguousarray(mask)
-        return Sample(torch.from_numpy(pixels), torch.from_numpy(mask), draw.image)
+        planes = pad_to(labels[:, top : top + size[0], left : left + size[1]].transpose(1, 2, 0), size)
+        return pixels, planes
+
+    def _labelled(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """A training image at the network's size, (h, w, channels), and its planes (K, h, w) as `resize_labels`."""
+        image, image_id = self.cache.image(row), self.image_ids[row]
+        ignored = None if self.ignored is None else self.ignored(image_id)
+        return image, resize_labels(self.masks(image_id), ignored, (image.shape[0], image.shape[1]))
 
     def _shown(self, masks: np.ndarray, target: int, share: float, rng: np.random.Generator) -> np.ndarray | None:
         """The (H, W) mask of the class that must be in the crop; None if the crop may be anywhere."""

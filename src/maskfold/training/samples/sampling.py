@@ -5,27 +5,31 @@ So the draws depend neither on how many processes share them nor on the epoch at
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from torch.utils.data import Sampler
 
 from maskfold.config import SamplingConfig, SubsetConfig, TrainConfig
+from maskfold.training.samples.mixing import Mix, Source, draw_mixes
 
 ANY_CLASS = -1
+MIXING = 1  # tells the random numbers of mixing from those of the draws
 
 
 class Draw(NamedTuple):
     """One training sample to make: the `number`-th draw of an epoch is a crop of training image `image`.
 
-    target: the class that a crop on an object must contain; ANY_CLASS: any class of the image.
+    target: the class that a crop on an object must contain; ANY_CLASS: any class of the image; mix: what comes from
+    other images.
     """
 
     epoch: int
     number: int
     image: int
     target: int
+    mix: Mix = Mix()
 
 
 class PseudoRows(NamedTuple):
@@ -52,8 +56,10 @@ class EpochSampler(Sampler[Draw]):
         rank: int = 0,
         world: int = 1,
         pseudo: PseudoRows | None = None,
+        class_names: Sequence[str] = (),
     ) -> None:
-        self.pseudo = pseudo
+        """class_names: as `train.mixing.copy_paste_classes` names them."""
+        self.pseudo, self.class_names = pseudo, class_names
         self.presence, self.phases = presence, train.phases()
         self.seed, self.fold, self.rank, self.world = seed, fold, rank, world
         self.epoch = 0
@@ -73,9 +79,21 @@ class EpochSampler(Sampler[Draw]):
         images, targets = draw_images(self.presence, sampling, share, rng)
         if self.pseudo is not None:
             images, targets = cap_pseudo(images, targets, self.presence, self.pseudo, rng)
+        mixes = self._mixes(index, images, targets)
         for number in range(self.rank, len(self) * self.world, self.world):
             row = number % len(images)
-            yield Draw(self.epoch, number, int(images[row]), int(targets[row]))
+            yield Draw(self.epoch, number, int(images[row]), int(targets[row]), mixes[row])
+
+    def _mixes(self, phase: int, images: np.ndarray, targets: np.ndarray) -> list[Mix]:
+        """What is mixed into each draw of the epoch; pseudo-labelled images give no objects."""
+        mixing = self.phases[phase].mixing
+        if not mixing.joins:
+            return [Mix()] * len(images)
+        # Numbers of its own, so that mixing changes neither which images are drawn nor how they are cropped.
+        rng = np.random.default_rng([self.seed, self.fold, self.epoch, MIXING])
+        draws = [Source(*pair) for pair in zip(images.tolist(), targets.tolist(), strict=True)]
+        true = self.presence[: len(self.presence) - (0 if self.pseudo is None else self.pseudo.images)]
+        return draw_mixes(mixing, draws, true, self.class_names, rng)
 
 
 def phase_at(phases: list[TrainConfig], epoch: int) -> tuple[int, int]:
