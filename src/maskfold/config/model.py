@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Collection
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from maskfold.config.section import Section
+
+_LATER = ("init_from", "freeze")  # than the first runs
 
 
 class Resize(Section):
@@ -63,6 +66,16 @@ class ModelConfig(Section):
     """Pretrained weights: a name that smp can download (`imagenet`), or the path of a local state dict (.pth,
     .safetensors; relative paths start at the repository). null: random weights."""
 
+    init_from: str | None = None
+    """Start from the whole network of a finished run (its config, such as `configs/other.yaml`) or of a file (a
+    model.pt, a checkpoint of lightning or a state dict of smp), of the same architecture and encoder. Other classes
+    keep what fits (docs/how-to/start-from-trained-weights.md). Relative paths start at the repository. null: from
+    `encoder_weights`."""
+
+    freeze: Literal["encoder", "encoder_and_decoder"] | None = None
+    """What keeps its weights, and its batch norm statistics, for the whole training. null: nothing, but see
+    `train.frozen_encoder_epochs`."""
+
     encoder_depth: int = Field(5, ge=3, le=5)
     """Number of times the encoder halves the resolution. Lower: fewer parameters, less context."""
 
@@ -98,10 +111,27 @@ class ModelConfig(Section):
     resize: Resize | None = None
     """Resize images before the network. null: original size."""
 
+    def settings(self, exclude: Collection[str] = ()) -> dict[str, Any]:
+        """The values that decide weights or predictions; keys that came later are left out at their defaults, so that
+        older runs fit.
+        """
+        found = self.model_dump(exclude={*exclude})
+        return {name: value for name, value in found.items() if name not in _LATER or value is not None}
+
     @model_validator(mode="after")
     def _hypercolumns_fit(self) -> ModelConfig:
         if self.hypercolumns and self.architecture.lower() != "unet":
             raise ValueError(f"hypercolumns: only for the Unet architecture, found {self.architecture}")
+        return self
+
+    @model_validator(mode="after")
+    def _start_has_weights(self) -> ModelConfig:
+        if self.init_from is not None and self.normalisation is not None:
+            raise ValueError("normalisation: init_from brings that of its weights; leave one of them out")
+        if self.init_from is None and (
+            self.freeze == "encoder_and_decoder" or (self.freeze is not None and self.encoder_weights is None)
+        ):
+            raise ValueError(f"freeze: {self.freeze} would keep random weights; set init_from")
         return self
 
     @model_validator(mode="after")

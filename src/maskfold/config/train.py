@@ -11,7 +11,7 @@ from maskfold.config.sampling import MixingConfig, SamplingConfig
 from maskfold.config.section import Section
 
 # Keys that came later than the first runs: left out of the record at their defaults.
-_LATER = ("minutes", "mixing")
+_LATER = ("minutes", "mixing", "optimizer", "momentum", "decay_norms", "layer_decay", "gradient_checkpointing")
 _LATER_IN_PHASES = ("loss", "mixing")
 
 Augmentation = Literal["none", "light", "medium", "heavy", "people"]
@@ -99,8 +99,27 @@ class TrainConfig(Section):
     encoder_learning_rate: float | None = Field(None, gt=0, le=10)
     """Peak learning rate of the encoder; a pretrained one often needs less. null: `learning_rate`."""
 
+    optimizer: Literal["adamw", "adam", "sgd", "nadamw", "lion", "muon"] = "adamw"
+    """The optimiser, of torch or timm. `adam`: its weight decay is part of the gradient. `sgd`: with Nesterov momentum.
+    `lion`: takes a third to a tenth of AdamW's learning rate (Chen et al. 2023). `muon`: for matrices and convolutions,
+    AdamW for the rest, with AdamW's learning rates (docs/how-to/train-better.md)."""
+
+    momentum: float = Field(0.9, gt=0, lt=1)
+    """Momentum of `sgd` and `muon`."""
+
     weight_decay: float = Field(1e-4, ge=0)
-    """Weight decay of AdamW."""
+    """Weight decay of the optimiser."""
+
+    decay_norms: bool = True
+    """Weight decay of biases, of the weights of norms and of position embeddings too. false: not of them."""
+
+    layer_decay: float | None = Field(None, gt=0, lt=1)
+    """Factor on the learning rate of each layer of the encoder for every layer above it, as ViTs are fine-tuned with
+    (0.65 to 0.9). Layers are timm's. null: one rate for the whole encoder."""
+
+    gradient_checkpointing: bool = False
+    """Compute the encoder's activations twice instead of keeping them: less memory, slower steps. For timm's encoders.
+    Batch norm takes its statistics twice a step."""
 
     gradient_clip: float = Field(1.0, gt=0)
     """Largest norm of the gradient; larger ones are scaled down to it."""

@@ -43,7 +43,7 @@ def load_encoder(encoder: nn.Module, path: Path, config: ModelConfig) -> None:
     download. Raises ConfigError with the names that are missing or unknown when the file does not fit.
     """
     wanted = encoder.state_dict()
-    state = _encoder_part(_read(path), wanted)
+    state = part_of(read_state(path, "model.encoder_weights"), wanted)
     beyond = _beyond_the_encoder(config.encoder, state, wanted)
     inside = {name: value for name, value in state.items() if name not in beyond}
     try:
@@ -53,20 +53,24 @@ def load_encoder(encoder: nn.Module, path: Path, config: ModelConfig) -> None:
         raise ConfigError(f"model.encoder_weights: {path} does not fit encoder {config.encoder}: {detail}") from None
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_state(path: Path, key: str) -> dict[str, Tensor]:
+    """The tensors of a file with one state dict, plain or under `state_dict`, `model` and the like.
+
+    key: of the config, for messages. Raises ConfigError for a file that cannot be read or holds none.
+    """
     try:
         entries = load_state_dict(str(path))
     except (OSError, RuntimeError, pickle.UnpicklingError, ValueError, AttributeError, EOFError) as error:
         reason = str(error).splitlines()[0]
-        raise ConfigError(f"model.encoder_weights: {path} is not a readable state dict: {reason}") from None
+        raise ConfigError(f"{key}: {path} is not a readable state dict: {reason}") from None
     state = {name: value for name, value in entries.items() if isinstance(value, Tensor)}
     if not state:
-        raise ConfigError(f"model.encoder_weights: {path} is not a readable state dict: it holds no tensors")
+        raise ConfigError(f"{key}: {path} is not a readable state dict: it holds no tensors")
     return state
 
 
-def _encoder_part(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The entries of a state dict that belong to the encoder, renamed as `wanted` names them.
+def part_of(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The entries of a state dict that belong to a network or its encoder, renamed as `wanted` names them.
 
     If most of the wanted names follow one prefix, the prefix is removed, and entries without it are left out.
     """

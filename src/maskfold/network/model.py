@@ -127,6 +127,24 @@ class SegmentationModel(nn.Module):
         result = self.network(normalised.contiguous(memory_format=torch.channels_last))
         return Outputs(*result) if isinstance(result, tuple) else Outputs(result, None)
 
+    def checkpoint_gradients(self) -> None:
+        """Let the encoder compute its activations again for the gradient instead of keeping them.
+
+        Raises ConfigError for an encoder that timm cannot do this for.
+        """
+        module: object = self.network.encoder
+        while module is not None and not hasattr(module, "set_grad_checkpointing"):
+            module = getattr(module, "model", None)  # smp and timm wrap each other
+        try:
+            if module is None:
+                raise AssertionError("it is not one of timm")
+            module.set_grad_checkpointing(True)  # type: ignore[attr-defined]
+        except AssertionError as error:
+            raise ConfigError(
+                f"train.gradient_checkpointing: this encoder has none ({error}); use one of timm (tu-…), or lower "
+                "train.batch_size and raise train.accumulate_batches"
+            ) from None
+
     def encoder_parameters(self) -> list[nn.Parameter]:
         """The parameters of the encoder, which may be pretrained."""
         encoder = self.network.encoder

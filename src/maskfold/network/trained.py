@@ -8,7 +8,8 @@ from maskfold.config import Blend, Config
 from maskfold.errors import StaleError
 
 # Keys of the model section that a network is trained with, and that its weights hold.
-_OF_TRAINING = {"encoder_weights", "classification_dropout", "normalisation"}
+_STARTS = {"encoder_weights", "init_from", "freeze", "normalisation"}
+_OF_TRAINING = {*_STARTS, "classification_dropout"}
 
 
 def model_names(config: Config) -> list[str]:
@@ -60,7 +61,7 @@ def inference_settings(config: Config) -> dict[str, object]:
     if isinstance(config, Blend):
         return {run.name: inference_settings(run) for run in config.experiments} | {"combine": config.combine}
     return {
-        "model": config.model.model_dump(exclude={"encoder_weights", "normalisation"}),
+        "model": config.model.model_dump(exclude=_STARTS),
         "inference": config.inference.model_dump(exclude={"shard_images"}),
         "precision": config.train.precision,
     }

@@ -81,7 +81,7 @@ def _cache_file(config: Experiment, competition: Competition, machine: Machine) 
     sizes = sorted(set(zip(competition.train["height"].tolist(), competition.train["width"].tolist(), strict=True)))
     key = {
         "machine": [machine.name, machine.cores, machine.bf16, torch.__version__],
-        "model": config.model.model_dump(mode="json", exclude={"encoder_weights"}),
+        "model": config.model.model_dump(mode="json", exclude={"encoder_weights", "init_from", "freeze"}),
         "crop": config.train.crop_size,
         "augmentation": config.train.augmentation,
         "classes": len(competition.class_names),

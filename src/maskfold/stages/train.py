@@ -12,13 +12,13 @@ from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import file_hash
 from maskfold.artefacts.lock import one_writer
 from maskfold.artefacts.paths import RunPaths, display, resolve
-from maskfold.artefacts.provenance import Provenance, contents_hash
+from maskfold.artefacts.provenance import Provenance
 from maskfold.artefacts.step import Step
 from maskfold.config import Blend, Config, Experiment, TrainConfig
 from maskfold.data.competition import Competition
 from maskfold.data.images.depth import training_intensity
 from maskfold.data.opening import open_competition
-from maskfold.errors import StaleError, UsageError
+from maskfold.errors import UsageError
 from maskfold.execution.cores import yield_to_others
 from maskfold.execution.job import Job, Needs
 from maskfold.execution.processes import is_first_process
@@ -36,6 +36,7 @@ from maskfold.training.pseudo_labels import (
     read_pseudo_labels,
 )
 from maskfold.training.summary import show_folds
+from maskfold.training.warm_start import check_unseen, start_of
 
 
 def models_asked_for(config: Config, fold: int | None, refit: bool) -> list[int] | None:
@@ -167,7 +168,12 @@ def _train_model(
         step.announce(model, reasons, name if alike == 1 else f"{name} of {alike}")
     pseudo = read_pseudo_labels(config, competition, number, step)
     settings = config.model_copy(update={"train": _settings_of(config, number, minutes)})
-    train_fold(settings, images.competition, images.folds, number, made_from, step, pseudo, intensity)
+    start = start_of(config, number)
+    if start is not None:
+        warning = check_unseen(start, images.folds, number, config.model_title(number))
+        if warning is not None and is_first_process():
+            print(f"train: warning: {warning}", flush=True)
+    train_fold(settings, images.competition, images.folds, number, made_from, step, pseudo, intensity, start)
 
 
 def _checked_intensity(config: Experiment, competition: Competition) -> Intensity | None:
@@ -249,25 +255,25 @@ def training_provenance(
     inputs, refit = competition.train_inputs(), number in config.refit_numbers
     if not refit:
         inputs |= {"folds": folds_hash(config)}
-    weights = resolve(config.model.encoder_weights) if config.model.encoder_weights else None
+    model = config.model
+    weights = resolve(model.encoder_weights) if model.encoder_weights and model.init_from is None else None
     if weights is not None and weights.is_file():
         inputs["encoder weights"] = file_hash(weights)
     if left_out:
         inputs["excluded images"] = ids_hash(left_out)
+    start, by_contents = start_of(config, number), {"encoder_weights"} if "encoder weights" in inputs else set()
+    if start is not None:
+        inputs[start.label] = start.sha256
+    if model.init_from is not None:
+        by_contents = {"encoder_weights", "init_from"}
     inputs |= pseudo_label_inputs(config, competition, number)
     settings = {
         "seed": config.seed,
-        "model": config.model.model_dump(exclude={"encoder_weights"} if "encoder weights" in inputs else None),
+        "model": model.settings(by_contents),
         "train": config.train.settings(),
         "metric": config.tuning.metric,
         **pseudo_label_settings(config),
     }
     if config.refit is not None and refit:
         settings["refit"] = config.refit.model_dump(exclude={"models"})
-        if config.refit.start == "fold0":
-            start = RunPaths.of(config).model(0)
-            command = f"python src/train.py --config configs/{config.name}.yaml"
-            if not start.is_file():
-                raise StaleError(f"{display(start)}: the refit starts from it; run `{command}`")
-            inputs["weights of fold 0"] = contents_hash(start, command, "fold0")
     return Provenance("train", settings, inputs, code_version("model"), config.model_name(number), config.name)

@@ -28,7 +28,7 @@ from maskfold.errors import TrainingError
 from maskfold.execution.processes import is_first_process
 from maskfold.execution.signals import Stopped
 from maskfold.inference.runtime import Runtime, out_of_memory
-from maskfold.network.model import build_model, check_finite, load_model
+from maskfold.network.model import check_finite
 from maskfold.network.normalisation import IMAGENET, normalisation_of
 from maskfold.pixels.intensity import Intensity
 from maskfold.training.checkpoint_files import LAST, WholeCheckpoints, finished_epochs
@@ -40,6 +40,7 @@ from maskfold.training.input_sizes import check_network_sizes
 from maskfold.training.module import MONITOR, FoldModule, epoch_seed
 from maskfold.training.pseudo_labels import PseudoLabels
 from maskfold.training.sample_grid import MOST_SAMPLES, draw_samples
+from maskfold.training.warm_start import Start, new_model
 
 _STEP = Step("train")
 _CHECKPOINT_SECONDS = 20  # between the checkpoints of a training without validation, whose epochs may take a second
@@ -54,10 +55,12 @@ def train_fold(
     step: Step = _STEP,
     pseudo: PseudoLabels | None = None,
     intensity: Intensity | None = None,
+    start: Start | None = None,
 ) -> None:
     """Train one fold and write the selected weights to model.pt.
 
-    pseudo: test images added to its training images; intensity: the range of stored values, None: 8 bits as they are.
+    pseudo: test images added to its training images; intensity: the range of stored values, None: 8 bits as they are;
+    start: the weights of a whole network to start from, None: those of the encoder.
 
     Raises TrainingError when the loss becomes NaN or infinite or the GPU is out of memory, and KeyboardInterrupt after
     Ctrl-C or the SIGTERM that ends a cluster's job; the same call continues after the last finished epoch.
@@ -65,11 +68,9 @@ def train_fold(
     _quiet_lightning()
     torch.manual_seed(epoch_seed(config.seed, fold, 0))
     # Before the folder is cleared: a network that cannot be built must not delete a finished training.
-    model = build_model(config.model, len(competition.class_names))
-    model.scale_as(intensity)
-    if config.refit is not None and config.refit.start == "fold0" and fold in config.refit_numbers:
-        start = load_model(RunPaths.of(config).model(0), config.model, len(competition.class_names))
-        model.load_state_dict(start.state_dict())
+    model = new_model(config, competition.class_names, fold, intensity, start)
+    if config.train.gradient_checkpointing:
+        model.checkpoint_gradients()
     check_network_sizes(model, config, [phase.crop_size for phase in config.train.phases() if phase.crop_size])
     paths, name = RunPaths.of(config), config.model_title(fold)
     folder = paths.training(fold)
@@ -197,7 +198,9 @@ def _trainer(config: Experiment, folder: Path, own: list[Callback]) -> L.Trainer
     train, runtime = config.train, Runtime.of(config)
     on_terminal = sys.stdout.isatty()
     progress: list[Callback] = [TQDMProgressBar(leave=False)] if on_terminal else []
-    frozen_in_part = train.frozen_encoder_epochs > 0 and train.devices * train.num_nodes > 1
+    frozen_in_part = (
+        train.frozen_encoder_epochs > 0 or config.model.freeze is not None
+    ) and train.devices * train.num_nodes > 1
     return L.Trainer(
         max_epochs=train.total_epochs,
         accelerator=train.accelerator,

@@ -59,11 +59,8 @@ class SegmentationLoss(nn.Module):
             logits, truth, labelled = outputs.mask_logits.float(), masks.float(), None
             if ignored is not None:
                 out = ignored.bool().expand_as(truth)
-                logits, truth, labelled = (
-                    logits.masked_fill(out, _SURELY_OFF),
-                    truth.masked_fill(out, 0),
-                    1 - out.float(),
-                )
+                logits, truth = logits.masked_fill(out, _SURELY_OFF), truth.masked_fill(out, 0)
+                labelled = 1 - out.float()
             loss = self._mask_loss(logits, truth, labelled)
             if outputs.class_logits is not None and self.config.classification:
                 presence = presence_bce(outputs.class_logits.float(), truth, labelled)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import lightning as L
@@ -21,9 +20,10 @@ from maskfold.network.model import Outputs, SegmentationModel
 from maskfold.pixels.geometry import pad_to, resize_labels
 from maskfold.training.clock import TrainingClock
 from maskfold.training.losses import SegmentationLoss
+from maskfold.training.optimisers import build_optimizer
 from maskfold.training.samples.dataset import Sample
 from maskfold.training.samples.sampling import phase_at
-from maskfold.training.schedule import decoder_rate, encoder_rate, rate_over_training
+from maskfold.training.schedule import rate_over_training
 from maskfold.training.validation import ValidationScores, gathered
 
 MONITOR = "valid_metric"
@@ -67,12 +67,12 @@ class FoldModule(L.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Let the encoder learn, or not yet."""
         self.train_losses = []
-        learns = self.current_epoch >= self.config.train.frozen_encoder_epochs
-        encoder = self.model.network.encoder
-        assert isinstance(encoder, nn.Module)
-        encoder.train(learns)  # batch norm keeps its statistics too
-        for parameter in self.model.encoder_parameters():
-            parameter.requires_grad_(learns)
+        freeze = self.config.model.freeze
+        early = self.current_epoch < self.config.train.frozen_encoder_epochs
+        for name, frozen in (("encoder", early or freeze is not None), ("decoder", freeze == "encoder_and_decoder")):
+            part = self.model.network.get_submodule(name)
+            part.train(not frozen)  # batch norm keeps its statistics too
+            part.requires_grad_(not frozen)
 
     def on_train_batch_start(self, _batch: Sample, index: int) -> None:
         """Seed dropout and the like, so that a resumed epoch draws the same numbers as an uninterrupted one.
@@ -149,16 +149,9 @@ class FoldModule(L.LightningModule):
         self.log_dict({name: value for name, value in figures.items() if not math.isnan(value)}, rank_zero_only=False)
 
     def configure_optimizers(self) -> Any:
-        """AdamW with a learning rate of its own for the encoder, and the schedules of all phases, step by step."""
+        """The optimiser, with a learning rate of its own for the encoder, and the schedules of all phases by step."""
         train = self.config.train
-        encoder = self.model.encoder_parameters()
-        in_encoder = {id(parameter) for parameter in encoder}
-        others = [parameter for parameter in self.model.parameters() if id(parameter) not in in_encoder]
-        groups = [
-            {"params": others, "lr": decoder_rate(train)},
-            {"params": encoder, "lr": encoder_rate(train)},
-        ]
-        optimizer = torch.optim.AdamW(groups, weight_decay=train.weight_decay)
+        optimizer, rates = build_optimizer(self.model, train)
         if train.schedule.kind == "plateau":
             plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
                 optimizer, "max", factor=train.schedule.plateau_factor, patience=train.schedule.plateau_patience
@@ -168,9 +161,7 @@ class FoldModule(L.LightningModule):
         steps = self.trainer.datamodule.steps_per_epoch()  # type: ignore[attr-defined]
         clock = self.clock
         elapsed = None if clock is None else lambda: clock.share
-        factors: list[Callable[[int], float]] = [
-            rate_over_training(self.phases, steps, rate, elapsed) for rate in (decoder_rate, encoder_rate)
-        ]
+        factors = [rate_over_training(self.phases, steps, rate, elapsed) for rate in rates]
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factors)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
