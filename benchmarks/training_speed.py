@@ -25,7 +25,7 @@ from maskfold.data.opening import open_competition
 from maskfold.execution.processes import ALLOCATOR
 from maskfold.inference.runtime import Runtime
 from maskfold.network.model import build_model
-from maskfold.training.losses import SegmentationLoss
+from maskfold.training.losses.combined import SegmentationLoss
 from maskfold.training.samples.dataset import TrainingDataset
 from maskfold.training.samples.sampling import ANY_CLASS, Draw
 

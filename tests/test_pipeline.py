@@ -101,7 +101,7 @@ def test_changed_words_and_pictures_make_no_stage_stale_but_a_changed_loss_does(
         "drawing/class_colours.py": ("(225, 45, 45)", "(225, 45, 46)"),
         "report/page.html.j2": ("<h2", "<h2>One more heading</h2>\n<h2"),
     }
-    before = {name: (package / name).read_text() for name in (*changes, "training/losses.py")}
+    before = {name: (package / name).read_text() for name in (*changes, "training/losses/terms.py")}
     try:
         for name, (old, new) in changes.items():
             assert old in before[name], name
@@ -109,7 +109,7 @@ def test_changed_words_and_pictures_make_no_stage_stale_but_a_changed_loss_does(
         result = run_all(clone)
         assert result.returncode == 0, result.stderr
         assert result.stdout.count("up to date") >= len(STAGES) and "computed:" not in result.stdout, result.stdout
-        (package / "training/losses.py").write_text(before["training/losses.py"] + "\n_ADDED = 1\n")
+        (package / "training/losses/terms.py").write_text(before["training/losses/terms.py"] + "\n_ADDED = 1\n")
         for folder in ("runs", "folds"):  # a copy to train again, so that the run itself stays as it is
             shutil.copytree(clone / folder, tmp_path / folder)
         training = start_stage(clone, "train", "--set", f"output_root={tmp_path}")

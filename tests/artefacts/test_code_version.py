@@ -118,7 +118,7 @@ STALE = {
     },
     "speed/rounds": set(),
     "submission/csv_file": {"submission"},
-    "training/losses": {"model"},
+    "training/losses/terms": {"model"},
     "training/sample_grid": set(),
     "tuning/plateau": {"blend weights", "study", "rules"},
     "tuning/bootstrap": {"rules"},

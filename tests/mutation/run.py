@@ -2,7 +2,7 @@
 
 usage: python tests/mutation/run.py [ROOM …] [--count N] [--seed N] [--list]
 
-ROOM is a folder of src/maskfold (`tuning`), or a folder or file in one (`data/formats`, `training/losses.py`). A change
+ROOM is a folder of src/maskfold (`tuning`), or a folder or file in one (`data/formats`, `training/losses`). A change
 runs against the tests in the folder of its room under tests/ (of a file, against those named as it is), and against
 those under tests/stages that import the changed module. All this on a copy of the repository. Prints every change with
 its outcome, then a table in Markdown and the changes that no test noticed. Exits with 1 when the tests fail without any
@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from changes import Change, sample_changes
 from trials import LIBRARY, REPOSITORY, Outcome, Trials, imported_modules
 
-DECIDING = ["pixels", "rules", "data", "folds", "inference", "training/losses.py", "oof", "tuning", "blending"]
+DECIDING = ["pixels", "rules", "data", "folds", "inference", "training/losses", "oof", "tuning", "blending"]
 DECIDING += ["submission"]
 # These decide neither scores nor submissions: they print, draw, or make the demo's images.
 _LEFT_OUT = {"__init__.py", "balance.py", "comparison.py", "demo", "printing.py", "surface_picture.py", "text.py"}

@@ -12,7 +12,9 @@ import torch
 from maskfold.config import LossConfig, ModelConfig, Resize, SamplingConfig, TrainConfig
 from maskfold.network.model import Outputs
 from maskfold.pixels.geometry import resize_labels, resize_masks
-from maskfold.training.losses import SegmentationLoss, bce, border_weights, lovasz, presence_bce
+from maskfold.training.losses.combined import SegmentationLoss
+from maskfold.training.losses.lovasz import lovasz
+from maskfold.training.losses.terms import bce, border_weights, presence_bce
 from maskfold.training.samples.dataset import TrainingDataset
 from maskfold.training.samples.sampling import ANY_CLASS, Draw
 from maskfold.training.validation import ValidationScores

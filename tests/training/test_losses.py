@@ -11,16 +11,15 @@ from pydantic import ValidationError
 from maskfold.config import LossConfig
 from maskfold.errors import ConfigError
 from maskfold.network.model import Outputs
-from maskfold.training.losses import (
-    SegmentationLoss,
+from maskfold.training.losses.combined import SegmentationLoss, check_loss
+from maskfold.training.losses.lovasz import lovasz
+from maskfold.training.losses.terms import (
     bce,
     border_weights,
-    check_loss,
     dice,
     dice_cross_entropy,
     focal,
     log_dice,
-    lovasz,
     presence_bce,
     tversky,
 )

@@ -15,7 +15,7 @@ from maskfold.network.model import Outputs
 from maskfold.training.checks import check_training
 from maskfold.training.datamodule import FoldData
 from maskfold.training.fit import train_fold
-from maskfold.training.losses import SegmentationLoss
+from maskfold.training.losses.combined import SegmentationLoss
 from maskfold.training.samples.dataset import TrainingDataset
 from maskfold.training.samples.mixing import Mix, Source, draw_mixes, join, paste_object
 from maskfold.training.samples.sampling import Draw, EpochSampler, PseudoRows

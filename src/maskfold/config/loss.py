@@ -38,6 +38,13 @@ class LossConfig(Section):
     dice_cross_entropy: float = Field(0.0, ge=0)
     """Weight of the geometric mean of Dice loss and cross-entropy."""
 
+    custom: str | None = Field(None, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    """A loss of your own, `package.module:name`: a function of (logits, truth, labelled), or a class of such objects
+    (docs/how-to/use-your-own-code.md). Set `bce` and `dice` to 0 to use it alone. null: none."""
+
+    custom_weight: float = Field(1.0, gt=0)
+    """Weight of `custom`."""
+
     classification: float = Field(0.3, ge=0)
     """Weight of the classification head's cross-entropy. Without effect unless `model.classification_head` is on."""
 
@@ -67,7 +74,7 @@ class LossConfig(Section):
 
     @model_validator(mode="after")
     def _usable(self) -> LossConfig:
-        if not any(getattr(self, name) for name in MASK_LOSSES):
+        if self.custom is None and not any(getattr(self, name) for name in MASK_LOSSES):
             raise ValueError(f"every mask loss has weight 0; give at least one of {', '.join(MASK_LOSSES)} a weight")
         if self.border_kernel % 2 == 0:
             raise ValueError(f"border_kernel: must be odd, found {self.border_kernel}")

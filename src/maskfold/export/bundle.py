@@ -12,6 +12,7 @@ import pandas as pd
 
 from maskfold import __version__
 from maskfold.artefacts.files import file_hash
+from maskfold.artefacts.own_code import is_own, source_files
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.config import (
     REPOSITORY,
@@ -43,6 +44,7 @@ _LIBRARY = Path(__file__).parents[1]
 def write_bundle(part: Path, config: Config, half: bool, orientation: Orientation) -> None:
     """All files of the bundle, the manifest last, with their hashes; orientation: in which test images are read."""
     shutil.copytree(_LIBRARY, part / "src" / "maskfold", ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    _copy_own_networks(part, config)
     weights = write_weights(part, config, half)
     rules = RunPaths.of(config, part).postprocess_json
     rules.parent.mkdir(parents=True)
@@ -69,6 +71,19 @@ def write_bundle(part: Path, config: Config, half: bool, orientation: Orientatio
         files={path.relative_to(part).as_posix(): file_hash(path) for path in files},
     )
     (part / MANIFEST).write_text(manifest.text(), encoding="utf-8")
+
+
+def _copy_own_networks(part: Path, config: Config) -> None:
+    """Copy the sources of networks of the user's own; raises UsageError for those of an installed package."""
+    for name in sorted({run.model.architecture for run in config.experiments if is_own(run.model.architecture)}):
+        for relative, path in source_files(name, "model.architecture").items():
+            if path != REPOSITORY / relative:
+                raise UsageError(
+                    f"model.architecture: {name} lies in {path.parent}, and a bundle holds own code of {REPOSITORY} "
+                    "only; copy the package there"
+                )
+            (part / relative).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, part / relative)
 
 
 def _write_config(path: Path, config: Config, orientation: Orientation) -> None:

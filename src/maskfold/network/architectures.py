@@ -10,6 +10,7 @@ import segmentation_models_pytorch as smp
 import timm
 from huggingface_hub.errors import HfHubHTTPError
 
+from maskfold.artefacts.own_code import imported, is_own
 from maskfold.config import ModelConfig
 from maskfold.errors import ConfigError
 from maskfold.network.decoders import make_separable, use_hypercolumns
@@ -55,11 +56,30 @@ def build_network(config: ModelConfig, class_count: int, named_weights: str | No
 
 def architecture_class(name: str) -> type[smp.base.SegmentationModel]:
     """The smp class of an architecture, whatever the case of its name; ConfigError with the nearest for a typo."""
+    if is_own(name):
+        return _own_architecture(name)
     if name.lower() not in _ARCHITECTURES:
         near = difflib.get_close_matches(name.lower(), _ARCHITECTURES, n=3, cutoff=0.4) or _ARCHITECTURES
         names = ", ".join(_ARCHITECTURES[key].__name__ for key in near)
         raise ConfigError(f"model.architecture: unknown {name!r}; nearest: {names}")
     return _ARCHITECTURES[name.lower()]
+
+
+def _own_architecture(name: str) -> type[smp.base.SegmentationModel]:
+    """A network of the user's own, a class that is made as smp's are; ConfigError for anything else."""
+    found = imported(name, "model.architecture")
+    if not (isinstance(found, type) and issubclass(found, smp.base.SegmentationModel)):
+        raise ConfigError(
+            f"model.architecture: {name} is no network of smp; expected a class derived from "
+            "segmentation_models_pytorch.base.SegmentationModel"
+        )
+    missing = {"encoder_name", "encoder_weights", "encoder_depth", "in_channels", "classes"}
+    missing -= inspect.signature(found).parameters.keys()
+    if missing:
+        raise ConfigError(
+            f"model.architecture: {name} does not take {', '.join(sorted(missing))}, as smp's networks do"
+        )
+    return found
 
 
 def does_not_fit(config: ModelConfig, reason: Exception | str) -> ConfigError:

@@ -188,14 +188,19 @@ def _try_out(model: SegmentationModel, config: ModelConfig, class_count: int) ->
         raise does_not_fit(config, reason) from error
     model.train()
     if found != (1, class_count, *size):
-        raise does_not_fit(config, f"an image of {size[0]}x{size[1]} px gives masks of {found[2]}x{found[3]} px")
+        raise does_not_fit(
+            config, f"an image of {size[0]}x{size[1]} px gives masks of shape {found}, not {(1, class_count, *size)}"
+        )
 
 
 def _output_shape(model: SegmentationModel, config: ModelConfig, size: tuple[int, int]) -> tuple[int, ...]:
     """The shape of the mask logits of one image of a size; raises what the network raises."""
     with torch.no_grad():
         pixels = torch.zeros(1, config.in_channels, *size, dtype=torch.uint8)
-        return tuple(model(pixels).mask_logits.shape)
+        logits = model(pixels).mask_logits
+        if not bool(logits.isfinite().all()):
+            raise ValueError("the masks of a black image are NaN or infinite")
+        return tuple(logits.shape)
 
 
 def _size_hint(model: SegmentationModel, config: ModelConfig, failed: tuple[int, int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from maskfold.artefacts.own_code import is_own, source_hash
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.artefacts.provenance import contents_hash
 from maskfold.config import Blend, Config
@@ -60,7 +61,9 @@ def inference_settings(config: Config) -> dict[str, object]:
     """The config values that, with the weights, decide the predictions of the trained models."""
     if isinstance(config, Blend):
         return {run.name: inference_settings(run) for run in config.experiments} | {"combine": config.combine}
-    return {
+    architecture = config.model.architecture
+    own = {"code of the network": source_hash(architecture, "model.architecture")} if is_own(architecture) else {}
+    return own | {
         "model": config.model.model_dump(exclude=_STARTS),
         "inference": config.inference.model_dump(exclude={"shard_images"}),
         "precision": config.train.precision,

@@ -11,6 +11,7 @@ import pandas as pd
 from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import file_hash
 from maskfold.artefacts.lock import one_writer
+from maskfold.artefacts.own_code import own_code, source_hash
 from maskfold.artefacts.paths import RunPaths, display, resolve
 from maskfold.artefacts.provenance import Provenance
 from maskfold.artefacts.step import Step
@@ -266,6 +267,7 @@ def training_provenance(
         inputs[start.label] = start.sha256
     if model.init_from is not None:
         by_contents = {"encoder_weights", "init_from"}
+    inputs |= {f"code of {name}": source_hash(name, key) for name, key in own_code(config).items()}
     inputs |= pseudo_label_inputs(config, competition, number)
     settings = {
         "seed": config.seed,

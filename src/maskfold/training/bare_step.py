@@ -10,7 +10,7 @@ from torch import Tensor
 from maskfold.config import LossConfig
 from maskfold.inference.runtime import Runtime
 from maskfold.network.model import SegmentationModel
-from maskfold.training.losses import SegmentationLoss
+from maskfold.training.losses.combined import SegmentationLoss
 
 
 def bare_step(

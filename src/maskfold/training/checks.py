@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from maskfold.config import Experiment
+import torch
+
+from maskfold.config import Experiment, LossConfig
+from maskfold.config.loss import MASK_LOSSES
 from maskfold.data.competition import Competition
 from maskfold.errors import ConfigError
+from maskfold.network.model import Outputs
 from maskfold.pixels.intensity import Intensity
-from maskfold.training.losses import check_loss
+from maskfold.training.losses.combined import SegmentationLoss, check_loss
 from maskfold.training.samples.augmentation import check_augmentation
 
 
@@ -16,9 +20,39 @@ def check_training(config: Experiment, competition: Competition, intensity: Inte
     for number, phase in enumerate(config.train.phases()):
         key = f"train.then[{number - 1}]" if number else "train"
         check_loss(phase.loss, len(names), f"{key}.loss")
+        if phase.loss.custom is not None:
+            _try_custom_loss(phase.loss, len(names), f"{key}.loss.custom: {phase.loss.custom}")
         unknown = [name for name in phase.mixing.copy_paste_classes or () if name not in names]
         if unknown:
             raise ConfigError(
                 f"{key}.mixing.copy_paste_classes: unknown {', '.join(unknown)}; classes are {', '.join(names)}"
             )
     check_augmentation(config.train, config.model.in_channels, intensity is not None and intensity.stored != "uint8")
+
+
+def _try_custom_loss(config: LossConfig, classes: int, name: str) -> None:
+    """Raise ConfigError unless a loss of the user's own has a finite value and gradient on made-up batches.
+
+    Of all masks empty, of masks in half of the pixels, and of the same with a quarter of the pixels ignored.
+    """
+    draws = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, classes, 32, 32, generator=draws)
+    masks = (torch.rand(2, classes, 32, 32, generator=draws) < 0.5).float()
+    ignored = (torch.rand(2, 1, 32, 32, generator=draws) < 0.25).float()
+    loss = SegmentationLoss(config.model_copy(update=dict.fromkeys(MASK_LOSSES, 0.0)))
+    for batch, truth, out in (
+        ("without any mask", torch.zeros_like(masks), None),
+        ("of random masks", masks, None),
+        ("with ignored pixels", masks, ignored),
+    ):
+        given = logits.clone().requires_grad_()
+        try:
+            value = loss(Outputs(given, None), truth, out)
+            value.backward()
+        except ConfigError:
+            raise
+        except Exception as error:  # it is the user's own code
+            raise ConfigError(f"{name} fails on a batch {batch}: {type(error).__name__}: {error}") from error
+        if not bool(torch.isfinite(value)) or given.grad is None or not bool(torch.isfinite(given.grad).all()):
+            found = "no gradient" if given.grad is None else f"{value.item():g} or a gradient that is not finite"
+            raise ConfigError(f"{name} gives {found} on a batch {batch}; expected a finite value and gradient")

@@ -19,7 +19,7 @@ from maskfold.inference.predict import original_size_maps
 from maskfold.network.model import Outputs, SegmentationModel
 from maskfold.pixels.geometry import pad_to, resize_labels
 from maskfold.training.clock import TrainingClock
-from maskfold.training.losses import SegmentationLoss
+from maskfold.training.losses.combined import SegmentationLoss
 from maskfold.training.optimisers import build_optimizer
 from maskfold.training.samples.dataset import Sample
 from maskfold.training.samples.sampling import phase_at

@@ -136,6 +136,8 @@ def _image_complaint(before: np.ndarray, after: Any) -> str | None:
     if not isinstance(after, np.ndarray) or after.dtype != before.dtype:
         kind = after.dtype if isinstance(after, np.ndarray) else type(after).__name__
         return f"gives {kind} instead of {before.dtype} pixels; the network normalises pixels itself, so leave it out"
+    if not np.isfinite(after).all():
+        return "gives pixels that are NaN or infinite"
     if after.shape == before.shape:
         return None
     if after.shape[:2] == before.shape[1::-1]:

@@ -1,7 +1,8 @@
 """Free lists of albumentations' transforms, as `train.augmentation` may hold instead of a preset's name.
 
 A list holds one-key mappings `Name: {parameter: value}`, each a transform or a group of transforms (OneOf, SomeOf,
-Sequential, RandomOrder). OpenCV's constants may be written by name, such as `border_mode: BORDER_REFLECT_101`.
+Sequential, RandomOrder). A transform of the user's own is named `package.module:Class`. OpenCV's constants may be
+written by name, such as `border_mode: BORDER_REFLECT_101`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import albumentations as A
 import cv2
 from pydantic import ValidationError
 
+from maskfold.artefacts.own_code import imported, is_own
 from maskfold.errors import ConfigError
 
 Transform: TypeAlias = A.BasicTransform | A.BaseCompose
@@ -52,7 +54,7 @@ def _built(entry: Any, key: str) -> Transform:
     parameters = {} if given is None else given  # `- HorizontalFlip:` says nothing after the colon
     if not isinstance(parameters, Mapping):
         raise ConfigError(f"{key}.{name}: expected a mapping of parameters, found {given!r}")
-    kind = GROUPS.get(name) or TRANSFORMS.get(name)
+    kind = GROUPS.get(name) or TRANSFORMS.get(name) or (_own_transform(name, key) if is_own(name) else None)
     if kind is None:
         near = difflib.get_close_matches(str(name), [*GROUPS, *TRANSFORMS], n=3, cutoff=0.5)
         hint = f"did you mean {', '.join(near)}?" if near else f"groups are {', '.join(GROUPS)}"
@@ -64,6 +66,17 @@ def _built(entry: Any, key: str) -> Transform:
         return kind(**{parameter: _constant(value) for parameter, value in parameters.items()})
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{key}.{name}: {in_one_line(error)}") from None
+
+
+def _own_transform(name: str, key: str) -> type[A.BasicTransform]:
+    """A transform of the user's own; raises ConfigError for what is no class of albumentations' transforms."""
+    found = imported(name, key)
+    if not (isinstance(found, type) and issubclass(found, A.BasicTransform)):
+        raise ConfigError(
+            f"{key}: {name} is no transform; expected a class derived from albumentations.DualTransform or "
+            "ImageOnlyTransform"
+        )
+    return found
 
 
 def _check_names(kind: type, parameters: Mapping[str, Any], key: str) -> None:
