@@ -51,6 +51,8 @@ _VARIANTS: dict[str, tuple[str, ...]] = {
     ),
     "no classification head": ("model.classification_head=false",),
     "no EMA": ("train.ema_decay=null",),
+    "copy-paste": ("train.mixing.copy_paste=0.5", "train.mixing.copy_paste_objects=2"),
+    "cutmix": ("train.mixing.cutmix=0.5",),
     "TTA, four views": ("inference.tta=[hflip,vflip]",),
 }
 
@@ -58,7 +60,7 @@ _VARIANTS: dict[str, tuple[str, ...]] = {
 class Options(Settings):
     """Which variants of which config."""
 
-    minutes: ClassVar[tuple[float, float]] = (1.7, 60)
+    minutes: ClassVar[tuple[float, float]] = (1.7, 70)
     quick: ClassVar[dict[str, object]] = {"epochs": 2, "seeds": (0,), "only": ("base", "focal")}
     config: str = DEMO
     """Config of the base."""
