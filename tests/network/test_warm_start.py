@@ -94,7 +94,7 @@ def test_the_normalisation_comes_with_the_weights_and_the_intensity_does_not(tmp
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ({"encoder": "tu-mobilenetv3_small_075"}, "of another shape: encoder.*instead of"),
+        ({"encoder": "tu-mobilenetv3_small_075"}, r"of another shape: decoder.*encoder\.model.* instead of"),
         ({"architecture": "FPN", "decoder_channels": None}, r"missing: decoder.*unknown: decoder"),
         ({"in_channels": 1}, r"and 1 channels \(1 of another shape: encoder"),
         ({"decoder_channels": (16, 8, 4)}, "of another shape: decoder"),

@@ -16,6 +16,7 @@ from maskfold.training.losses.lovasz import lovasz
 from maskfold.training.losses.terms import (
     bce,
     border_weights,
+    boundary,
     dice,
     dice_cross_entropy,
     focal,
@@ -37,10 +38,11 @@ TERMS = {
     "lovasz": lovasz,
     "lovasz_symmetric": partial(lovasz, symmetric=True),
     "dice_cross_entropy": dice_cross_entropy,
+    "boundary": boundary,
 }
 CONFIG_TERMS = (
     *("bce", "focal", "dice", "log_dice", "tversky"),
-    *("lovasz", "lovasz_symmetric", "dice_cross_entropy"),
+    *("lovasz", "lovasz_symmetric", "dice_cross_entropy", "boundary"),
 )
 
 
@@ -119,6 +121,15 @@ def test_dice_cross_entropy_by_hand():
     logits, truth = row(LOG3, LOG3, -LOG3, -LOG3), row(1.0, 0.0, 1.0, 0.0)
     cross_entropy = (math.log(4 / 3) + math.log(4)) / 2
     assert dice_cross_entropy(logits, truth).item() == pytest.approx(math.sqrt(0.5 * cross_entropy), abs=2e-4)
+
+
+def test_boundary_by_hand():
+    logits, truth = row(0.0, LOG3, 0.0, -LOG3), row(1.0, 1.0, 0.0, 0.0)
+    # Distances to the border between the middle pixels are 1.5, 0.5, 0.5, 1.5 px of 4; the errors 1/2, 1/4, 1/2, 1/4.
+    assert boundary(logits, truth).item() == pytest.approx((0.75 + 0.125 + 0.25 + 0.375) / 4 / 4)
+    # With the last pixel ignored, whose probability and truth are 0, the mean is over three.
+    masked = row(0.0, LOG3, 0.0, -1e4)
+    assert boundary(masked, truth, row(1, 1, 1, 0)).item() == pytest.approx((0.75 + 0.125 + 0.25) / 4 / 3)
 
 
 def test_presence_by_hand():
@@ -216,6 +227,7 @@ ABSENT_AT_ZERO = {
     "lovasz": 0.0,
     "lovasz_symmetric": 0.5,
     "dice_cross_entropy": math.sqrt(math.log(2)),
+    "boundary": 0.0,
 }
 
 

@@ -228,10 +228,9 @@ class TrainConfig(Section):
     def settings(self) -> dict[str, Any]:
         """What decides the weights; keys that came later are left out at their defaults, so that older runs fit."""
         found = self.model_dump(exclude={"workers", "accelerator", "cache"})
-        for loss in (found["loss"], *(phase["loss"] for phase in found["then"] if phase["loss"] is not None)):
-            if loss["custom"] is None:
-                del loss["custom"], loss["custom_weight"]
-        for phase in found["then"]:
+        found["loss"] = self.loss.settings()
+        for phase, given in zip(found["then"], self.then, strict=True):
+            phase["loss"] = None if given.loss is None else given.loss.settings()
             for name in _LATER_IN_PHASES:
                 if phase[name] is None:
                     del phase[name]

@@ -16,6 +16,7 @@ from maskfold.training.losses.lovasz import lovasz
 from maskfold.training.losses.terms import (
     bce,
     border_weights,
+    boundary,
     dice,
     dice_cross_entropy,
     focal,
@@ -83,6 +84,7 @@ class SegmentationLoss(nn.Module):
             "lovasz": lambda: lovasz(logits, truth),
             "lovasz_symmetric": lambda: lovasz(logits, truth, True, labelled),
             "dice_cross_entropy": lambda: dice_cross_entropy(logits, truth, labelled),
+            "boundary": lambda: boundary(logits, truth, labelled),
         }
         weights = {name: getattr(config, name) for name in terms}
         parts = [weight * self._class_mean(terms[name]()) for name, weight in weights.items() if weight]

@@ -6,7 +6,7 @@ Labels travel with pixels: a pixel has all planes, masks and ignored pixels, of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
 import cv2
@@ -51,22 +51,30 @@ def draw_mixes(
     sampling settings hold for them too.
     """
     names = class_names if mixing.copy_paste_classes is None else mixing.copy_paste_classes
-    classes = [index for index, name in enumerate(class_names) if name in names and presence[:, index].any()]
-    return [Mix(_donors(mixing, draw.image, classes, presence, rng), *_partners(mixing, draws, rng)) for draw in draws]
+    showing = {index: np.flatnonzero(presence[:, index]) for index, name in enumerate(class_names) if name in names}
+    showing = {index: rows for index, rows in showing.items() if len(rows)}
+    return [Mix(_donors(mixing, draw.image, showing, rng), *_partners(mixing, draws, rng)) for draw in draws]
 
 
 def _donors(
-    mixing: MixingConfig, image: int, classes: Sequence[int], presence: np.ndarray, rng: np.random.Generator
+    mixing: MixingConfig, image: int, showing: Mapping[int, np.ndarray], rng: np.random.Generator
 ) -> tuple[Source, ...]:
-    """Images that show a class, each for one object; the image itself only if no other shows it."""
-    if rng.random() >= mixing.copy_paste or not classes:
+    """Images that show a class, each for one object; the image itself only if no other shows it.
+
+    showing: class -> the images that show it, ascending, at least one.
+    """
+    if rng.random() >= mixing.copy_paste or not showing:
         return ()
     donors = []
     for _ in range(int(rng.integers(mixing.copy_paste_objects)) + 1):
-        target = int(rng.choice(classes))
-        showing = np.flatnonzero(presence[:, target])
-        others = showing[showing != image]
-        donors.append(Source(int(rng.choice(others if len(others) else showing)), target))
+        target = list(showing)[int(rng.integers(len(showing)))]
+        rows = showing[target]
+        at = int(np.searchsorted(rows, image))
+        if len(rows) > 1 and at < len(rows) and rows[at] == image:
+            row = int(rng.integers(len(rows) - 1))
+            donors.append(Source(int(rows[row + (row >= at)]), target))
+        else:
+            donors.append(Source(int(rng.choice(rows)), target))
     return tuple(donors)
 
 
