@@ -138,7 +138,7 @@ class SegmentationModel(nn.Module):
         try:
             if module is None:
                 raise AssertionError("it is not one of timm")
-            module.set_grad_checkpointing(True)  # type: ignore[attr-defined]
+            module.set_grad_checkpointing(True)
         except AssertionError as error:
             raise ConfigError(
                 f"train.gradient_checkpointing: this encoder has none ({error}); use one of timm (tu-…), or lower "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import lightning as L
@@ -161,7 +162,9 @@ class FoldModule(L.LightningModule):
         steps = self.trainer.datamodule.steps_per_epoch()  # type: ignore[attr-defined]
         clock = self.clock
         elapsed = None if clock is None else lambda: clock.share
-        factors = [rate_over_training(self.phases, steps, rate, elapsed) for rate in rates]
+        factors: list[Callable[[int], float]] = [
+            rate_over_training(self.phases, steps, rate, elapsed) for rate in rates
+        ]
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factors)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

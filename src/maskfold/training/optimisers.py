@@ -42,7 +42,7 @@ def _undecayed(model: SegmentationModel, train: TrainConfig) -> set[int]:
     """The ids of the parameters without weight decay: by `decay_norms: false` those that timm leaves out."""
     if train.decay_norms:
         return set()
-    own = getattr(_timm_encoder(model), "no_weight_decay", set)()  # position embeddings and the like
+    own: set[str] = getattr(_timm_encoder(model), "no_weight_decay", set)()  # position embeddings and the like
     groups = param_groups_weight_decay(model, weight_decay=1.0, no_weight_decay_list=[f"*.{name}" for name in own])
     return {id(parameter) for group in groups if not group["weight_decay"] for parameter in group["params"]}
 

@@ -94,6 +94,7 @@ class SegmentationLoss(nn.Module):
 
     def _custom(self, logits: Tensor, truth: Tensor, labelled: Tensor | None) -> Tensor:
         """The user's own loss: one number, or one a class. Raises ConfigError for anything else."""
+        assert self.custom is not None
         cost = self.custom(logits, truth, labelled)
         classes = logits.shape[1]
         if not isinstance(cost, Tensor) or cost.shape not in ((), (classes,)):
