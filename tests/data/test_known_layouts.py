@@ -271,3 +271,18 @@ def test_folders_of_masks_next_to_each_other_may_be_those_of_classes(root):
     assert competition.class_names == ("tumor", "vessel")
     all_are_read(competition, {str(number): number for number in range(4)})
     assert np.array_equal(competition.masks("1")[1] > 0, label(4) > 0)
+
+
+def test_the_folder_of_photos_alone_is_answered_with_its_parent(root):
+    for number in range(3):
+        save(root / f"images/{number}.png", photo(number))
+        save(root / f"masks/{number}.png", label(number))
+    with pytest.raises(DataError, match=f"masks: may hold the labels; give the folder that holds both, {root}"):
+        opened(root / "images")
+
+
+def test_an_archive_is_no_folder(root):
+    root.mkdir()
+    (root / "data.zip").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"data.zip: is a file, expected a folder; unpack it"):
+        opened(root / "data.zip")

@@ -46,6 +46,8 @@ class Problems(list[str]):
 def data_root(root: str) -> Path:
     """The competition's folder. Raises DataError with what to do when it is not there."""
     path = resolve(root)
+    if path.is_file():
+        raise DataError([f"{path}: is a file, expected a folder; unpack it if it is an archive, and give the folder"])
     if not path.is_dir():
         hint = "make it with: python src/make_demo_data.py" if path == resolve("data/demo") else "set data.root to it"
         raise DataError([f"{path}: no such folder; {hint}"])

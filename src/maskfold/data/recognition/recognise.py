@@ -18,7 +18,7 @@ from maskfold.data.problems import data_root
 from maskfold.data.recognition.coco import coco_proposals
 from maskfold.data.recognition.csv import csvs_of_runs
 from maskfold.data.recognition.csv_paths import csvs_of_paths
-from maskfold.data.recognition.folders import Folder, folders_below
+from maskfold.data.recognition.folders import Folder, folders_below, is_mask_name
 from maskfold.data.recognition.ignored import ignore_folders, with_ignored
 from maskfold.data.recognition.mask_folders import mask_folder_proposals
 from maskfold.data.recognition.other_formats import other_formats
@@ -78,6 +78,16 @@ class _NothingFoundError(DataError):
     """A folder in which nothing looks like labels."""
 
 
+def _labels_next_to(root: Path) -> list[str]:
+    """A hint where the folder itself holds only images, and one next to it is called like masks."""
+    near = [
+        path for path in sorted(root.parent.iterdir()) if path.is_dir() and path != root and is_mask_name(path.name)
+    ]
+    if not near or any(path.is_dir() for path in root.iterdir()):
+        return []
+    return [f"{near[0]}: may hold the labels; give the folder that holds both, {root.parent}"]
+
+
 def _only_folder(root: Path) -> Path | None:
     """The one folder in a folder that holds no image and no table itself; None where it holds more."""
     inside = [path for path in root.iterdir() if not path.name.startswith((".", "__MACOSX"))]
@@ -106,6 +116,7 @@ def _recognise(data: AutoData) -> tuple[Found, str]:
                 f"The folder holds {_content(root, folders)}",
                 *misses,
                 *other_formats(root, folders),
+                *_labels_next_to(root),
             ]
         )
     proposals = [with_ignored(proposal, root, void, given) for proposal in proposals]
