@@ -12,6 +12,7 @@ from maskfold.audit.images.turns import Turn, turned
 LEAST_OVERLAP = 0.25  # of the smaller tile's area; of less, too little is seen to tell
 _PEAKS = 4  # shifts that are looked at: what repeats, as windows do, has several
 _NEAR_PX = 3  # of a thumbnail; shifts that differ less are one
+_PARTS = 0.5  # likeness; of less, nobody takes two images for parts of one photo
 _RIVAL = 0.9  # of the best likeness; what fits elsewhere as well as that repeats, and no shift is the right one
 
 
@@ -46,7 +47,8 @@ def _best_shift(first: np.ndarray, second: np.ndarray) -> tuple[float, float, fl
     likeness = [likeness_at(first, second, int(down[row]), int(right[column])) for row, column in peaks]
     best = int(np.argmax(likeness))
     row, column = peaks[best]
-    others = [(int(down[row]), int(right[column])) for row, column in _other_tops(heights, row, column)]
+    tops = _other_tops(heights, row, column) if likeness[best] >= _PARTS else []
+    others = [(int(down[row]), int(right[column])) for row, column in tops]
     if any(likeness_at(first, second, *other) >= _RIVAL * likeness[best] for other in others):
         return 0.0, float(down[row]), float(right[column])
     moved = int(down[row]), int(right[column])
