@@ -10,11 +10,12 @@ from PIL import Image, ImageOps
 
 from maskfold.audit.data.audit import audit_competition, open_tolerantly
 from maskfold.audit.data.findings import findings
+from maskfold.audit.images.image_facts import measure_image
 from maskfold.config import CocoData, MaskFoldersData, ModelConfig, RleCsvData
 from maskfold.data.formats.mask_files import read_grey, read_values
 from maskfold.data.images.decoding import read_image, read_stored
 from maskfold.data.images.orientation import exif_orientation
-from maskfold.data.images.photo import photos_of
+from maskfold.data.images.photo import Photo, photos_of
 from maskfold.data.opening import open_competition, settled_orientation
 from maskfold.data.problems import Problems
 from maskfold.errors import DataError
@@ -249,3 +250,17 @@ def test_the_data_audit_says_what_the_stages_do_with_an_orientation(tmp_path):
     undecided = told("auto")
     assert undecided.weight == "grave" and "ignored" not in undecided.what
     assert "data.orientation: stored or upright" in undecided.cure
+
+
+@pytest.mark.parametrize("suffix", ["tif", "jpg", "png"])
+def test_the_data_audit_measures_the_pixels_that_training_reads(tmp_path, suffix):
+    stored = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 255, (48, 64)).astype(np.uint8), (0, 0), 3)
+    image, exif = Image.fromarray(stored), Image.Exif()
+    exif[0x0112] = 3
+    image.save(tmp_path / f"turned.{suffix}", exif=exif, **({"tiffinfo": {274: 3}} if suffix == "tif" else {}))
+    image.save(tmp_path / f"plain.{suffix}")
+    turned, plain = (Photo(tmp_path / f"{name}.{suffix}") for name in ("turned", "plain"))
+    facts = [measure_image(photo, 48, 64) for photo in (turned, plain, turned._replace(orientation=3))]
+    assert facts[0].turned and not facts[1].turned
+    assert facts[0].digest == facts[1].digest != facts[2].digest
+    np.testing.assert_array_equal(facts[0].thumb, plain.pixels(1)[:, :, 0])

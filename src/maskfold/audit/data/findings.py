@@ -54,8 +54,9 @@ def between_train_and_valid(pairs: pd.DataFrame) -> pd.DataFrame:
 
 def _files(audit: Audit) -> list[Finding]:
     found = []
-    if audit.problems:
-        what = f"{_count(len(audit.problems), 'problem')} with files and labels; those images are left out below"
+    problems = len(audit.problems) - audit.undecided  # of which the finding about orientations tells
+    if problems:
+        what = f"{_count(problems, 'problem')} with files and labels; those images are left out below"
         found.append(Finding("grave", what, "fix them: no other stage runs until then", "problems"))
     images = audit.images
     turned = int(images["turned"].sum())

@@ -17,6 +17,7 @@ from maskfold.audit.images.local_features import LocalFeatures, local_features
 from maskfold.data.images.decoding import read_stored
 from maskfold.data.images.orientation import exif_orientation
 from maskfold.data.images.photo import Photo
+from maskfold.data.images.tiff import without_orientation
 from maskfold.errors import DataError
 from maskfold.pixels.geometry import upright
 from maskfold.pixels.intensity import to_eight_bits
@@ -79,7 +80,7 @@ def measure_image(photo: Photo, height: int, width: int) -> ImageFacts | DataErr
     """What an image of height x width px holds; the DataError that says why it cannot be decoded, returned."""
     path = photo.path
     try:
-        data = np.fromfile(path, dtype=np.uint8)
+        data = without_orientation(np.fromfile(path, dtype=np.uint8))
         form, mode, bits = _described(path, data)
         pixels = _reduced(data, height, width, mode) if bits == 8 and mode in _SIMPLE else None
         if pixels is None:
