@@ -8,6 +8,7 @@
 #   bash run_all.sh --data /data/salt --minutes 60 --metric tgs_precision   plan the config, and be done in an hour
 #   bash run_all.sh --keep configs/mine.yaml --minutes 60             plan what the config leaves out
 #   bash run_all.sh --setup-only                                     only make .venv
+#   bash run_all.sh --system-python …                                no .venv: the packages that are installed
 set -euo pipefail
 
 called_from=$PWD
@@ -27,10 +28,12 @@ planned=()
 planned_now=false
 arguments=()
 setup_only=false
+system_python=false
 while [ $# -gt 0 ]; do
   case $1 in
-    -h | --help) sed -n '2,10s/^# \{0,1\}//p' run_all.sh; exit ;;
+    -h | --help) sed -n '2,11s/^# \{0,1\}//p' run_all.sh; exit ;;
     --setup-only) setup_only=true ;;
+    --system-python) system_python=true ;;
     --set)
       [[ ${2:-} == *=* ]] || stop "--set needs KEY=VALUE, for example --set train.epochs=3"
       arguments+=("$1")
@@ -61,15 +64,25 @@ while [ $# -gt 0 ]; do
   shift
 done
 
-make_venv
+if $system_python; then
+  python=$(find_python python3 python) || exit 2 # of the environment that is active, or the system's
+  PYTHONPATH=src "$python" -m maskfold.requirements || exit 2
+else
+  make_venv
+  python=.venv/bin/python
+fi
 if $setup_only; then
-  printf 'set-up: .venv is ready; enter it with: source %q/.venv/bin/activate\n' "$PWD"
+  if $system_python; then
+    printf 'set-up: %s has all that is needed\n' "$python"
+  else
+    printf 'set-up: .venv is ready; enter it with: source %q/.venv/bin/activate\n' "$PWD"
+  fi
   exit
 fi
 
 if [ ${#planned[@]} -gt 0 ]; then
   $planned_now || planned+=(--config "$config")
-  exec .venv/bin/python src/run.py "${planned[@]}" "${arguments[@]}"
+  exec "$python" src/run.py "${planned[@]}" "${arguments[@]}"
 fi
 
-exec .venv/bin/python src/run.py "$config" "${arguments[@]}"
+exec "$python" src/run.py "$config" "${arguments[@]}"

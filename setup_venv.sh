@@ -6,9 +6,9 @@ stop() {
   exit 2
 }
 
-find_python() { # prints the first Python that is new enough
+find_python() { # NAME …: prints the first Python that is new enough, $PYTHON before those names
   local candidate
-  for candidate in "${PYTHON:-}" python3.12 python3.11 python3 python; do
+  for candidate in "${PYTHON:-}" "$@"; do
     if [ -n "$candidate" ] && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
       command -v "$candidate"
       return
@@ -42,7 +42,7 @@ install_requirements() { # FILE NEEDED_GIB: installs FILE into .venv unless that
 
 make_venv() {
   local python
-  python=$(find_python) || exit 2
+  python=$(find_python python3.12 python3.11 python3 python) || exit 2
   if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
     rm -rf .venv
     "$python" -m venv .venv || stop "$python could not make .venv in $PWD; on Debian and Ubuntu install python3-venv"

@@ -9,6 +9,8 @@ import argparse
 import os
 import re
 import sys
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT_VARIABLE = "MASKFOLD_ROOT"  # in the environment: the folder that the command `maskfold` works in
@@ -70,10 +72,5 @@ def _command(found: re.Match[str]) -> str:
 
 def complete(parser: argparse.ArgumentParser) -> None:
     """Answer the shell that asks what may follow (argcomplete, where it is installed); else do nothing."""
-    if "_ARGCOMPLETE" not in os.environ:
-        return
-    try:
-        import argcomplete
-    except ImportError:
-        return
-    argcomplete.autocomplete(parser)
+    if "_ARGCOMPLETE" in os.environ and find_spec("argcomplete") is not None:
+        import_module("argcomplete").autocomplete(parser)  # by name: a bundle does not need it

@@ -46,6 +46,7 @@ NOT_DECIDING = {
     "data/unused": "files that were not used, in messages",
     "drawing": "only seen",
     "commands": "the words of messages",
+    "requirements": "which packages are needed",
     "errors": "messages",
     "execution": "how work runs: the same result for any number of threads",
     "network/trained": "names and settings, which are recorded",

@@ -17,7 +17,8 @@ from maskfold.data.opening import open_competition
 from maskfold.errors import DataError, StaleError, UsageError
 from maskfold.export.bundle import needed_versions
 from maskfold.export.manifest import CONFIG, Manifest
-from maskfold.stages.export_bundle import export_bundle
+from maskfold.export.target import Target
+from maskfold.stages.export_bundle import WheelRequest, export_bundle
 from maskfold.stages.make_submission import make_submission
 from maskfold.stages.submit_offline import submit_test_images
 from support.blends import as_blend
@@ -192,6 +193,20 @@ def test_a_zip_holds_what_the_manifest_lists(run, bundle, tmp_path):
         names = {name for name in file.namelist() if not name.endswith("/")}
     assert names == {"MANIFEST.json", *Manifest.read(bundle).files}
     assert not any("__pycache__" in name for name in names)
+
+
+def test_wheels_travel_with_the_bundle_and_are_what_its_list_names(run, tmp_path):
+    have = {name: version for name, version in needed_versions().items() if name != "ttach"}
+    (tmp_path / "wheels").mkdir()
+    for name in ("ttach-0.0.3-py3-none-any.whl", "rich-15.0.0-py3-none-any.whl"):
+        (tmp_path / "wheels" / name).write_text(name)
+    request = WheelRequest(tmp_path / "wheels", Target("3.12", "manylinux_2_28_x86_64", have))
+    brought = export_bundle(run[0], tmp_path / "brought", wheels=request)
+    assert names_in(brought / "wheels") == ["ttach-0.0.3-py3-none-any.whl"]
+    assert (brought / "wheels.txt").read_text() == "ttach==0.0.3\n"
+    assert "wheels/ttach-0.0.3-py3-none-any.whl" in Manifest.read(brought).files
+    result = predict(brought, tmp_path / "none", "--images", "x", cwd=tmp_path)
+    assert f"--find-links {brought / 'wheels'} -r" in result.stderr
 
 
 def test_an_untuned_run_is_not_exported(run, tmp_path):

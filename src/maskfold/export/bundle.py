@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import platform
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from maskfold import __version__
 from maskfold.artefacts.files import file_hash
 from maskfold.artefacts.own_code import is_own, source_files
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.config import (
-    REPOSITORY,
     CocoData,
     Config,
     Experiment,
@@ -30,20 +32,26 @@ from maskfold.export.dependencies import (
     distributions_of,
     imported_packages,
     package_of,
-    pinned_names,
     with_requirements,
 )
 from maskfold.export.manifest import CONFIG, MANIFEST, BundledPackage, Manifest
 from maskfold.export.weights import write_weights
+from maskfold.requirements import declared
 
 HALF_NOTE = "the weights are in half precision: predictions may differ from those of the full weights in the last bits"
 _TEMPLATES = Path(__file__).parent / "bundle_files"
 _LIBRARY = Path(__file__).parents[1]
 
 
-def write_bundle(part: Path, config: Config, half: bool, orientation: Orientation) -> None:
-    """All files of the bundle, the manifest last, with their hashes; orientation: in which test images are read."""
-    shutil.copytree(_LIBRARY, part / "src" / "maskfold", ignore=shutil.ignore_patterns("__pycache__", ".*"))
+def write_bundle(
+    part: Path, config: Config, half: bool, orientation: Orientation, wheels: Sequence[Path] | None = None
+) -> None:
+    """All files of the bundle, the manifest last, with their hashes.
+
+    orientation: in which test images are read; wheels: that travel along, None: wheels.txt names all that is needed.
+    """
+    ignored = shutil.ignore_patterns("__pycache__", ".*", "scripts", "shipped_configs")  # of an installed package
+    shutil.copytree(_LIBRARY, part / "src" / "maskfold", ignore=ignored)
     _copy_own_networks(part, config)
     weights = write_weights(part, config, half)
     rules = RunPaths.of(config, part).postprocess_json
@@ -53,11 +61,10 @@ def write_bundle(part: Path, config: Config, half: bool, orientation: Orientatio
     versions = needed_versions()
     packages = {
         name: BundledPackage(version=versions[name], package=package_of(name))
-        for name in pinned_names(REPOSITORY / "requirements.txt")
-        if name in versions
+        for name in map(canonicalize_name, (requirement.name for requirement in needed_requirements(versions)))
     }
     _write_lines(part / "requirements.txt", [f"{name}=={package.version}" for name, package in packages.items()])
-    _write_lines(part / "wheels.txt", [f"{name}=={version}" for name, version in versions.items()])
+    _add_wheels(part, versions, wheels)
     _write_templates(part, config, half)
     files = sorted(path for path in part.rglob("*") if path.is_file())
     manifest = Manifest(
@@ -140,6 +147,21 @@ def needed_versions() -> dict[str, str]:
     """Distribution -> version of all packages that a bundle needs to predict images, as installed here."""
     packages = imported_packages("maskfold.stages.submit_offline") | imported_packages("maskfold.command_line")
     return with_requirements(distributions_of(packages))
+
+
+def needed_requirements(needed: Mapping[str, str]) -> list[Requirement]:
+    """The declared ranges of the packages that a bundle needs; needed: what `needed_versions` gives."""
+    return [each for each in declared() if canonicalize_name(each.name) in needed]
+
+
+def _add_wheels(part: Path, versions: Mapping[str, str], wheels: Sequence[Path] | None) -> None:
+    """wheels.txt, and the wheels that are there already."""
+    if wheels is not None:
+        versions = {name: str(version) for name, version, *_ in (parse_wheel_filename(path.name) for path in wheels)}
+    for path in wheels or ():
+        (part / "wheels").mkdir(exist_ok=True)
+        shutil.copyfile(path, part / "wheels" / path.name)
+    _write_lines(part / "wheels.txt", [f"{name}=={version}" for name, version in versions.items()])
 
 
 def _write_lines(path: Path, lines: list[str]) -> None:

@@ -6,7 +6,6 @@ import ast
 import sys
 from collections.abc import Iterable
 from importlib import metadata
-from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -64,12 +63,6 @@ def with_requirements(names: Iterable[str]) -> dict[str, str]:
             if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
                 waiting += [(canonicalize_name(requirement.name), each) for each in ("", *requirement.extras)]
     return dict(sorted(versions.items()))
-
-
-def pinned_names(requirements: Path) -> list[str]:
-    """Canonical names of the distributions that a requirements file lists, in its order."""
-    lines = (line.partition("#")[0].strip() for line in requirements.read_text(encoding="utf-8").splitlines())
-    return [canonicalize_name(Requirement(line).name) for line in lines if line]
 
 
 def package_of(distribution: str) -> str:

@@ -76,9 +76,11 @@ def check_packages() -> None:
         elif found is not None and found != expected["version"]:
             others.append(f"{name} {found} (bundle: {expected['version']})")
     if missing:
+        wheels = BUNDLE / "wheels"
+        found = (wheels, "") if wheels.is_dir() else ("WHEELS", " (README.txt says how to get WHEELS)")
         raise BundleError(
             f"these packages are not installed in {sys.executable}: {', '.join(missing)}; without internet: "
-            f"pip install --no-index --find-links WHEELS -r {BUNDLE / 'wheels.txt'} (README.txt says how to get WHEELS)"
+            f"pip install --no-index --no-deps --find-links {found[0]} -r {BUNDLE / 'wheels.txt'}{found[1]}"
         )
     if others:
         print(f"bundle: other versions than it was made with, a few pixels may differ: {', '.join(others)}")
