@@ -141,7 +141,7 @@ def test_missing_packages_are_named_with_the_command_that_brings_them(bundle, tm
     result = predict(bundle, tmp_path / "none", "--images", "x", cwd=tmp_path)
     assert result.returncode == 2
     assert f"torch=={metadata.version('torch').partition('+')[0]}" in result.stderr
-    assert "pip install --no-index --find-links" in result.stderr
+    assert "pip install --no-index --no-deps --find-links WHEELS" in result.stderr
 
 
 def test_half_precision_halves_the_weights_and_says_so(run, bundle, tmp_path, capsys):
