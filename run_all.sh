@@ -8,6 +8,7 @@
 #   bash run_all.sh --data /data/salt --minutes 60 --metric tgs_precision   plan the config, and be done in an hour
 #   bash run_all.sh --keep configs/mine.yaml --minutes 60             plan what the config leaves out
 #   bash run_all.sh --setup-only                                     only make .venv
+#   bash run_all.sh --setup-only --cpu                               without the libraries of CUDA; --gpu: with them
 #   bash run_all.sh --system-python …                                no .venv: the packages that are installed
 set -euo pipefail
 
@@ -31,9 +32,10 @@ setup_only=false
 system_python=false
 while [ $# -gt 0 ]; do
   case $1 in
-    -h | --help) sed -n '2,11s/^# \{0,1\}//p' run_all.sh; exit ;;
+    -h | --help) sed -n '2,12s/^# \{0,1\}//p' run_all.sh; exit ;;
     --setup-only) setup_only=true ;;
     --system-python) system_python=true ;;
+    --cpu | --gpu) TORCH_BUILD=${1#--} ;;
     --set)
       [[ ${2:-} == *=* ]] || stop "--set needs KEY=VALUE, for example --set train.epochs=3"
       arguments+=("$1")

@@ -17,20 +17,50 @@ find_python() { # NAME …: prints the first Python that is new enough, $PYTHON 
   stop "maskfold needs Python 3.11 or newer, found $(python3 --version 2>/dev/null || echo no python3); install one, or name it: PYTHON=/path/to/python3.12 bash run_all.sh"
 }
 
+installer() { # prints how packages are installed into .venv: uv where there is one and pip is not pointed elsewhere
+  local mirrors="${PIP_INDEX_URL:-}${PIP_EXTRA_INDEX_URL:-}${PIP_FIND_LINKS:-}"
+  if command -v uv >/dev/null && [ -z "$mirrors" ] &&
+    ! .venv/bin/python -m pip config list 2>/dev/null | grep -qE 'index-url|find-links'; then
+    printf 'uv pip install --quiet --python .venv/bin/python'
+  else
+    printf '.venv/bin/python -m pip install --disable-pip-version-check'
+  fi
+}
+
+has_nvidia_gpu() {
+  [ -e /proc/driver/nvidia/version ] || { command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null 2>&1; }
+}
+
+install_torch_for_cpu() { # the pinned torch and torchvision without CUDA, both or neither
+  local pair log=.venv/install-torch-cpu.log
+  pair=$(sed -nE 's/^(torch|torchvision)==([^ ]+).*/\1==\2+cpu/p' requirements.txt | tr '\n' ' ')
+  printf "set-up: no NVIDIA GPU is used: taking %sfrom PyTorch's CPU index (0.2 GB to download; --gpu takes CUDA's) …\n" "$pair"
+  # shellcheck disable=SC2046,SC2086
+  if ! $(installer) --index-url "${TORCH_CPU_INDEX:-https://download.pytorch.org/whl/cpu}" --no-deps $pair >"$log" 2>&1; then
+    printf "set-up: PyTorch's CPU index has no such pair or cannot be reached; taking the pinned one with CUDA's libraries\n"
+    printf 'set-up: (details in %s)\n' "$PWD/$log"
+    return 1
+  fi
+}
+
 install_requirements() { # FILE NEEDED_GIB: installs FILE into .venv unless that very file was installed before
   local file=$1 needed_gib=$2 stamp free_kib log
   stamp=.venv/installed-$(basename "$file").sha256
   if [ -f "$stamp" ] && sha256sum --check --status "$stamp"; then
     return
   fi
+  if [ "$file" = requirements.txt ] && wants_cpu_build && install_torch_for_cpu; then
+    needed_gib=3
+  fi
   free_kib=$(df -Pk . | awk 'NR == 2 {print $4}')
   if [ "$free_kib" -lt $((needed_gib * 1024 * 1024)) ]; then
     stop "installing $file needs about $needed_gib GiB free on this disk, found $((free_kib / 1024 / 1024)) GiB in $PWD; free some space and start again"
   fi
   log=.venv/install-$(basename "$file" .txt).log
-  printf 'set-up: installing %s into .venv (once; a few minutes) …\n' "$file"
-  if ! .venv/bin/python -m pip install --disable-pip-version-check --requirement "$file" >"$log" 2>&1; then
-    if grep -qiE 'NewConnectionError|Name or service not known|Temporary failure in name resolution|Network is unreachable|Max retries|ConnectTimeout|Could not fetch URL' "$log"; then
+  printf 'set-up: installing %s into .venv (once; about %s GB on the disk, a few minutes) …\n' "$file" "$needed_gib"
+  # shellcheck disable=SC2046
+  if ! $(installer) --requirement "$file" >"$log" 2>&1; then
+    if grep -qiE 'NewConnectionError|Name or service not known|Temporary failure in name resolution|Network is unreachable|Max retries|ConnectTimeout|Could not fetch URL|dns error|error sending request' "$log"; then
       stop "could not reach the package index to install $file: connect to the network, or point pip at a mirror or a wheel folder (PIP_INDEX_URL, PIP_FIND_LINKS); details in $PWD/$log"
     elif grep -qi 'No space left on device' "$log"; then
       stop "the disk filled up while installing $file; free about $needed_gib GiB in $PWD and start again"
@@ -40,12 +70,26 @@ install_requirements() { # FILE NEEDED_GIB: installs FILE into .venv unless that
   sha256sum "$file" >"$stamp"
 }
 
+wants_cpu_build() { # as TORCH_BUILD says (cpu, gpu), else where no NVIDIA GPU is found; macOS has one build only
+  [ "$(uname)" = Linux ] || return 1
+  case ${TORCH_BUILD:-auto} in
+    cpu) return 0 ;;
+    gpu) return 1 ;;
+    *) ! has_nvidia_gpu ;;
+  esac
+}
+
 make_venv() {
   local python
   python=$(find_python python3.12 python3.11 python3 python) || exit 2
+  if [ -f .venv/torch-build ] && [ "${TORCH_BUILD:-auto}" != auto ] && [ "$TORCH_BUILD" != "$(cat .venv/torch-build)" ]; then
+    printf 'set-up: .venv was made with --%s; making it again\n' "$(cat .venv/torch-build)"
+    rm -rf .venv
+  fi
   if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
     rm -rf .venv
     "$python" -m venv .venv || stop "$python could not make .venv in $PWD; on Debian and Ubuntu install python3-venv"
   fi
+  [ "${TORCH_BUILD:-auto}" = auto ] || printf '%s' "$TORCH_BUILD" >.venv/torch-build
   install_requirements requirements.txt 8
 }

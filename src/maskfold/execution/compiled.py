@@ -10,6 +10,8 @@ from typing import Any
 
 import numba
 
+from maskfold.commands import ROOT_VARIABLE
+
 _PACKAGE = Path(__file__).parents[1]
 
 
@@ -24,7 +26,9 @@ def _code_folder() -> Path:
         source = path.read_bytes()
         if b"maskfold.execution.compiled import" in source:
             digest.update(source)
-    base = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parent / "__pycache__")
+    root = os.environ.get(ROOT_VARIABLE)  # an installed package leaves nothing behind in its environment
+    usual = Path(__file__).parent / "__pycache__" if root is None else Path(root, "runs", ".compiled")
+    base = Path(os.environ.get("NUMBA_CACHE_DIR") or usual)
     return base / f"compiled-{digest.hexdigest()[:16]}"
 
 
