@@ -18,6 +18,7 @@ from maskfold.artefacts.files import file_hash
 from maskfold.artefacts.own_code import is_own, source_files
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.config import (
+    REPOSITORY,
     CocoData,
     Config,
     Experiment,

@@ -102,7 +102,7 @@ def _versions(text: str, have: str) -> dict[str, str]:
 
     What is installed from elsewhere (-e, files, repositories) has no version, and is left out.
     """
-    versions = {}
+    versions: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         line = line.strip()
         if not line or line.startswith(("#", "-e ", "--")):
