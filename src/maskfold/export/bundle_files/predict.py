@@ -77,10 +77,10 @@ def check_packages() -> None:
             others.append(f"{name} {found} (bundle: {expected['version']})")
     if missing:
         wheels = BUNDLE / "wheels"
-        found = (wheels, "") if wheels.is_dir() else ("WHEELS", " (README.txt says how to get WHEELS)")
+        place, hint = (wheels, "") if wheels.is_dir() else ("WHEELS", " (README.txt says how to get WHEELS)")
         raise BundleError(
             f"these packages are not installed in {sys.executable}: {', '.join(missing)}; without internet: "
-            f"pip install --no-index --no-deps --find-links {found[0]} -r {BUNDLE / 'wheels.txt'}{found[1]}"
+            f"pip install --no-index --no-deps --find-links {place} -r {BUNDLE / 'wheels.txt'}{hint}"
         )
     if others:
         print(f"bundle: other versions than it was made with, a few pixels may differ: {', '.join(others)}")
