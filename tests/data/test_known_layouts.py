@@ -1,12 +1,13 @@
 """data.format: auto on the layouts of well-known data sets, drawn small: what is read equals what was drawn."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from maskfold.config import AutoData
+from maskfold.config import AutoData, MaskFoldersData
 from maskfold.data.opening import open_competition
 from maskfold.data.recognition.recognise import recognised
 from maskfold.errors import DataError
@@ -286,3 +287,22 @@ def test_an_archive_is_no_folder(root):
     (root / "data.zip").write_bytes(b"PK")
     with pytest.raises(DataError, match=r"data.zip: is a file, expected a folder; unpack it"):
         opened(root / "data.zip")
+
+
+def test_folders_too_deep_are_answered_with_the_keys_that_name_them(root):
+    """LoveDA: Train/Rural and Train/Urban, each with images_png and masks_png."""
+    parts = ("Rural", "Urban")
+    for number in range(6):
+        part = f"Train/{parts[number % 2]}"
+        save(root / f"{part}/images_png/{number}.png", photo(number))
+        save(root / f"{part}/masks_png/{number}.png", label(number))
+    (root / "Val").mkdir()
+    with pytest.raises(DataError, match=r"images_png: images lie deeper than `auto` looks"):
+        opened(root)
+    folders = {key: [f"Train/{part}/{key}_png" for part in parts] for key in ("images", "masks")}
+    data = MaskFoldersData.model_validate_json(
+        json.dumps(
+            {"root": str(root), "train_images": folders["images"], "train_masks": folders["masks"], "test_images": None}
+        )
+    )
+    all_are_read(open_competition(data), {str(number): number for number in range(6)})

@@ -16,6 +16,7 @@ from maskfold.data.recognition.folders import Folder, folders_below
         ("train_masks", True, False, "train"),
         ("trainMasks_2", True, False, "train"),
         ("trainannot", True, False, "train"),
+        ("train_1_anno", True, False, "train"),
         ("validlabels", True, False, "valid"),
         ("valimages", False, True, "valid"),
         ("testimg", False, True, "test"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from maskfold.data.image_ids import list_names
 from maskfold.data.recognition.proposal import counted, listed
 
-_MASK = re.compile(r"(mask|label|annot|segment|groundtruth|manual)\w*|gts?|segs?|truth|targets?")
+_MASK = re.compile(r"(mask|label|anno|segment|groundtruth|manual)\w*|gts?|segs?|truth|targets?")
 _PHOTO = re.compile(r"(image|img|photo|picture|frame|input|rgb)\w*|jpe?gs?")
 _SPLITS = {
     "train": re.compile(r"train(ing|set|data)?|trn"),

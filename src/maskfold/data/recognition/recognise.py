@@ -37,6 +37,7 @@ _KINDS: dict[object, type[Found]] = {
 }
 _PLACES = ("train_csv", "train_json", "train_images", "train_masks")  # keys that choose among proposals
 _GROUPS = "groups.csv"
+_LOOKED_INTO = 20  # folders of a folder
 _RENAMED = ("class_values", "class_colours")  # keys by class, which a config may name as it likes
 
 
@@ -88,6 +89,19 @@ def _labels_next_to(root: Path) -> list[str]:
     return [f"{near[0]}: may hold the labels; give the folder that holds both, {root.parent}"]
 
 
+def _images_deeper(folders: Sequence[Folder]) -> list[str]:
+    """A hint where images lie deeper than it was looked."""
+    inner = (inside for folder in folders for inside in folder.inner[:_LOOKED_INTO] if folder.name.count("/") == 1)
+    deeper = next((folder for folder in inner if folder.images), None)
+    if deeper is None:
+        return []
+    return [
+        f"{deeper.path}: images lie deeper than `auto` looks; give a folder nearer to them, or set data.format: "
+        "mask_folders and name the folders of photos and masks, as two lists in the same order: data.train_images and "
+        "data.train_masks"
+    ]
+
+
 def _only_folder(root: Path) -> Path | None:
     """The one folder in a folder that holds no image and no table itself; None where it holds more."""
     inside = [path for path in root.iterdir() if not path.name.startswith((".", "__MACOSX"))]
@@ -117,6 +131,7 @@ def _recognise(data: AutoData) -> tuple[Found, str]:
                 *misses,
                 *other_formats(root, folders),
                 *_labels_next_to(root),
+                *_images_deeper(folders),
             ]
         )
     proposals = [with_ignored(proposal, root, void, given) for proposal in proposals]
