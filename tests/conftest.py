@@ -69,6 +69,7 @@ ALLOWED_SKIPS = {
     "severstal_labels": "the same",
     "mobilenet_v2-imagenet.pth": "weights that are not in the repository; random ones in every form are tested",
     "OpenVINO": "an optional package of several hundred MB",
+    "unshare -rm": "a machine that lets no process mount; nothing else depends on the size of /dev/shm",
     "unshare -rn": "a machine that lets no process leave the network; the bundle's other tests run",
 }
 
