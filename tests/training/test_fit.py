@@ -126,9 +126,12 @@ def test_phases_change_crops_batches_and_rates_and_resume_to_the_same_weights(
         seen.append((self.current_epoch, tuple(batch.pixels.shape[:3])))
         return step(self, batch, index)
 
+    start = HistoryCallback.on_train_epoch_start
+
     def power_cut(self, trainer, pl_module):
         if trainer.current_epoch == 2:
             raise SystemExit
+        start(self, trainer, pl_module)
 
     cut_off = config_of(tmp_path, "cut_off", **PHASED)
     with monkeypatch.context() as patch:
