@@ -11,14 +11,22 @@ from maskfold.config.data.every_format import IntensityRule, LabelledData, Orien
 from maskfold.config.data.mask_folders import MaskFoldersData
 from maskfold.config.data.paths_csv import PathColumns, PathsCsvData
 from maskfold.config.data.rle_csv import RleColumns, RleCsvData
-from maskfold.config.experiment import Blend, BlendConfig, Combine, Config, Experiment, PseudoLabelsConfig, parse_config
+from maskfold.config.experiment import (
+    Blend,
+    BlendConfig,
+    Combine,
+    Config,
+    Experiment,
+    PseudoLabelsConfig,
+    RefitConfig,
+    parse_config,
+)
 from maskfold.config.folds import FoldsConfig
 from maskfold.config.inference import TTA_SCALE, InferenceConfig
 from maskfold.config.loading import load_config, load_experiment
 from maskfold.config.loss import LossConfig
 from maskfold.config.model import ModelConfig, Resize
 from maskfold.config.places import REPOSITORY
-from maskfold.config.refit import RefitConfig
 from maskfold.config.report import ReportConfig
 from maskfold.config.run import RunConfig
 from maskfold.config.sampling import MixingConfig, SamplingConfig, SubsetConfig

@@ -14,7 +14,6 @@ from maskfold.config.data.demo import DemoConfig
 from maskfold.config.folds import FoldsConfig
 from maskfold.config.inference import InferenceConfig
 from maskfold.config.model import ModelConfig
-from maskfold.config.refit import RefitConfig
 from maskfold.config.report import ReportConfig
 from maskfold.config.run import RunConfig
 from maskfold.config.section import Section
@@ -28,6 +27,24 @@ Combine = Literal["mean", "geometric", "logit", "vote"]
 SHARED_KEYS = ("output_root", "data", "demo", "folds", "train.accelerator", "train.workers", "run")
 
 TRAINING = ("model", "train", "refit", "pseudo_labels")  # the sections of an experiment that a blend does not have
+
+
+class RefitConfig(Section):
+    """Models trained on all labelled images (docs/how-to/train-better.md). They predict the test images instead of
+    the fold models, with the rules that were tuned on the out-of-fold predictions of the fold models."""
+
+    models: int = Field(1, ge=1, le=50)
+    """How many, each with its own random numbers; their predictions are averaged."""
+
+    start: Literal["encoder", "fold0"] = "encoder"
+    """Where its training starts: from the weights of the encoder, as the folds do, or from the trained weights of fold
+    0, which saves time."""
+
+    epochs: int | None = Field(None, ge=1)
+    """Epochs of each. null: `train.epochs`."""
+
+    minutes: float | None = Field(None, gt=0)
+    """Longest training of each, as `train.minutes`. null: `train.minutes`."""
 
 
 class PseudoLabelsConfig(Section):

@@ -24,6 +24,7 @@ def bare_step(
     optimizer = torch.optim.AdamW(model.parameters())
 
     def step() -> None:
+        """One step of the optimiser."""
         with runtime.autocast():
             value = of_masks(model(pixels), masks)
         value.backward()
