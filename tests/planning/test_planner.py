@@ -70,11 +70,20 @@ def test_the_first_run_is_a_short_hold_out():
     assert "folds" not in first_run(long, clock, facts(images=3))  # one image held out would leave a part without any
 
 
-def test_images_of_101_px_are_resized_to_96():
-    config, draft = plan(facts(size=(101, 101)))
+def test_images_of_101_px_are_resized_to_96_or_with_much_time_to_128():
+    config, draft = plan(facts(size=(101, 101), images=20_000), minutes=30)
     assert config.model.resize.size == (96, 96)
     assert config.train.crop_size is None
     assert "38%" in draft.reasons()["model.resize"]
+    long, draft = plan(facts(size=(101, 101)), minutes=60)
+    assert long.model.resize.size == (128, 128)
+    assert "enlarged" in draft.reasons()["model.resize"]
+
+
+@pytest.mark.parametrize("size", [(161, 160), (96, 160)])
+def test_larger_images_and_those_of_multiples_are_not_enlarged(size):
+    config, _ = plan(facts(size=size), minutes=60)
+    assert config.model.resize is None or config.model.resize.size <= size
 
 
 def test_whole_images_shrink_when_the_budget_is_short():

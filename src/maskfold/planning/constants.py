@@ -47,6 +47,7 @@ CROP_SCALES = (1.0, 0.75, 0.5, 0.375, 0.25)
 LEAST_SIDE = 96
 ENOUGH_EPOCHS = 4.0  # of a model of the planned run: a smaller size is chosen until so many fit
 ENOUGH_DRAWS = 8000  # or so many crops
+SMALL_PX, ENLARGED_EPOCHS = 160**2, 12.0  # images that are enlarged, and epochs that a training must then have
 LEAST_DRAWS_OF_SIZE = 2400  # however few images there are
 TILE_FROM_PX, TILE = 1536**2, 1024
 PREDICTED_PX = {"cpu": 2**21, "gpu": 2**23}  # in a batch of inference

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,10 +14,13 @@ from maskfold.planning.constants import (
     ASPECT_SPREAD,
     CROP_PX,
     CROP_SCALES,
+    ENLARGED_EPOCHS,
+    ENOUGH_EPOCHS,
     LEAST_SIDE,
     MOST_FILLER,
     MOST_STRETCH,
     OBJECT_PX,
+    SMALL_PX,
     WHOLE_PX,
 )
 from maskfold.planning.facts.fingerprint import Fingerprint
@@ -28,13 +31,14 @@ from maskfold.planning.padding import Size, crop_that_fits, filler, fitting_size
 class InputSize:
     """How the images reach the network. resize: of the config, None for the original size; crop: (height, width) in
     training, None for whole images; px, predicted_px: of an input in training, and of one view of an image in
-    prediction, mean; reason: in words."""
+    prediction, mean; reason: in words; epochs: of a training that the size needs."""
 
     resize: Resize | None
     crop: Size | None
     px: int
     predicted_px: float
     reason: str
+    epochs: float = ENOUGH_EPOCHS
 
 
 def input_sizes(facts: Fingerprint, kind: str) -> list[InputSize]:
@@ -75,7 +79,18 @@ def _whole(facts: Fingerprint, kind: str, least: float, why: str) -> list[InputS
         if scale < min(least, MOST_STRETCH**-1):
             continue
         found[target] = _resized(facts, target, f"{why}, {scale:.0%} of that after the resize" if scale < 1 else why)
-    return list(found.values())
+    return [*_enlarged(facts), *found.values()] if found else []
+
+
+def _enlarged(facts: Fingerprint) -> list[InputSize]:
+    """The next larger multiples of STRIDE for small images that are none: in a long training they are worth more."""
+    median = facts.median_size
+    target = padded_size(*median, STRIDE)
+    if target == median or median[0] * median[1] > SMALL_PX or stretch(median, target) > MOST_STRETCH:
+        return []
+    reason = f"small images enlarged to multiples of {STRIDE} px, as there is time for it (docs/results.md)"
+    size = input_size(facts, Resize(size=target), None, reason)
+    return [replace(size, epochs=ENLARGED_EPOCHS)]
 
 
 def _resized(facts: Fingerprint, target: Size, why: str) -> InputSize:

@@ -141,7 +141,8 @@ def _enough(
         held = round(0.15 * facts.images)
         work = Work(budget.seconds, budget.spent, 1, held, held, 1)
         draws = divided(work, facts, size, speed, machine).main_draws
-        if draws >= min(ENOUGH_DRAWS, max(LEAST_DRAWS_OF_SIZE, ENOUGH_EPOCHS * facts.images)):
+        wanted = max(LEAST_DRAWS_OF_SIZE, size.epochs * facts.images)
+        if draws >= (wanted if size.epochs > ENOUGH_EPOCHS else min(ENOUGH_DRAWS, wanted)):
             return size
     return sizes[-1]
 
