@@ -105,6 +105,8 @@ def test_work_happens_in_the_current_folder_or_in_root(site, tmp_path):
         assert done.returncode == 0, done.stderr
     assert (there / "data/mine/train.csv").is_file()
     assert not (here / "data/mine").exists()
+    done = maskfold(site, "tune", "--help", cwd=there, NUMBA_CACHE_DIR="")
+    assert done.returncode == 0, done.stderr
     assert list((there / "runs/.compiled").iterdir()), "machine code is kept here"
     assert not list(site.rglob("compiled-*")), "and not in the package, where uninstalling would leave it"
 
