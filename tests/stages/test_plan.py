@@ -67,6 +67,7 @@ def cache(tmp_path_factory):
 def request_for(tmp_path, monkeypatch, cache):
     """A request to plan for a folder, with configs and weights below tmp_path."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.setattr("maskfold.artefacts.paths.REPOSITORY", tmp_path / "repository")
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "mobilenet_v2-imagenet.pth").touch()
 
@@ -93,6 +94,13 @@ def test_a_plan_of_mask_folders(tmp_path, request_for):
     assert 5 < config.folds.models * config.train.minutes + first.train.minutes < 10
 
 
+def test_a_plan_draws_six_images_with_their_masks(tmp_path, request_for, capsys):
+    make_plan(request_for(write_masks(tmp_path / "cats")))
+    assert "auto_cats.labels.png: six images with their masks, as they were read" in capsys.readouterr().out
+    picture = cv2.imread(str(tmp_path / "repository" / "reports" / "auto_cats.labels.png"))
+    assert picture.shape[1] == 3 * 400 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 100
+
+
 def test_every_planned_line_has_a_reason_and_the_file_loads_as_it_was_planned(tmp_path, request_for):
     path = make_plan(request_for(write_masks(tmp_path / "cats")))
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -112,7 +120,7 @@ def test_run_lengths_with_a_sample_submission(tmp_path, request_for, capsys):
     config = load_config(path)
     assert config.data.order == "column"
     assert config.data.sample_submission == "sample_submission.csv"
-    assert config.model.resize.size == (96, 96)
+    assert config.model.resize.size == (128, 128)
     assert config.submission.layout == "image"
     assert config.submission.order == "column"
     assert config.submission.empty_token == ""

@@ -19,6 +19,7 @@ from maskfold.commands import as_called
 from maskfold.config import REPOSITORY, load_experiment
 from maskfold.config.yaml_tree import read_tree
 from maskfold.data.competition import Competition
+from maskfold.data.recognition.overlays import draw_overlays
 from maskfold.data.recognition.recognise import Found
 from maskfold.errors import UsageError
 from maskfold.planning.choices.data import choose_data
@@ -172,12 +173,15 @@ def _planned(request: PlanRequest, started: float) -> tuple[str, str]:
         draft.choose("tuning.metric", *chosen_metric(request.metric))
     data, competition, notes = choose_data(draft, request.data)
     root = resolve(str(draft.value("output_root", ".")))
+    paths = RunPaths(root, str(draft.value("name")), fold_models=0)
+    draw_overlays(competition, paths.labels_png)
+    print(f"plan: look at {display(paths.labels_png)}: six images with their masks, as they were read", flush=True)
     machine = this_machine(request.cores, root)
     data, competition = _with_groups(draft, data, competition, request, machine.cores)
     facts = fingerprint(competition)
     for line in (*facts_in_words(facts), machine.in_words):
         print(f"plan: {line}", flush=True)
-    _warn(facts, competition, RunPaths(root, str(draft.value("name")), fold_models=0).tests_png)
+    _warn(facts, competition, paths.tests_png)
     encoders = preferred(machine, request.minutes)
     weights = weights_at_hand(request.weights, request.data.resolve(), REPOSITORY, encoders)
     situation = Situation(facts, machine, weights, request.minutes, started)
