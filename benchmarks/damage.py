@@ -7,8 +7,7 @@ over. Odd inputs are read by maskfold and by an independent reading. All is draw
 
 from __future__ import annotations
 
-import collections
-import random
+import os
 import shutil
 import signal
 import time
@@ -17,20 +16,19 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
-from rich.table import Table
 
 from benchmarks.harm.children import REFUSED, TRACEBACK, Ending, after, finish, start
+from benchmarks.harm.environments import try_environments
 from benchmarks.harm.odd_inputs import changed, outcome, readers
-from benchmarks.harm.trial_run import NAMES, TrialRun, damage
+from benchmarks.harm.tally import FAULTS, Tally
+from benchmarks.harm.trial_run import EXPORT, FOLDERS, NAMES, TrialRun, damage
 from benchmarks.measuring.benchmark import Bench, Settings, say
-from maskfold.execution.console import print_table
 from maskfold.inference import predict as _loaded
 from maskfold.training import fit as _loaded_too
 
 assert _loaded and _loaded_too  # before any fork, so that no trial loads torch again
 
 _KINDS = ("config", "csv", "json", "image", "oof", "checkpoint")
-_FAULTS = ("traceback", "dead end", "other bytes", "left over", "hang", "wrong exit code", "differs")
 _NOTICED = ("recomputed", "written again", "starts again", "will be computed", "cannot be read")
 
 
@@ -39,10 +37,11 @@ class Options(Settings):
 
     minutes: ClassVar[tuple[float, float]] = (1.5, 60)
     quick: ClassVar[dict[str, object]] = {
-        **{"flips": 8, "cuts": 3, "exchanges": 2, "kills": 4, "signals": 3, "pairs": 2, "odd": 20}
+        "environments": False,
+        **{"flips": 8, "cuts": 3, "exchanges": 2, "kills": 4, "signals": 3, "pairs": 2, "odd": 20},
     }
     flips: int = 500
-    """Single bits flipped in a file below folds, runs, oof or submissions."""
+    """Single bits flipped in a file below folds, runs, oof, submissions or exports."""
     cuts: int = 100
     """Files truncated."""
     exchanges: int = 50
@@ -53,36 +52,16 @@ class Options(Settings):
     """Stages that get INT, TERM or HUP at a random moment."""
     pairs: int = 50
     """Pairs of the same or neighbouring stages started together."""
+    environments: bool = True
+    """Also each stage on machines that lack something: a full disk, few open files, no home."""
     odd: int = 2000
     """Odd inputs: configs, csv, json, images, OOF and checkpoints."""
     seed: int = 0
     """From which every trial is drawn."""
     most_minutes: float = 600
     """After which no further trial is begun; the counts are of those made."""
-
-
-class Tally:
-    """What the trials ended in: (what was done, how it ended) -> count, and an example of each fault."""
-
-    def __init__(self, deadline: float) -> None:
-        self.deadline = deadline
-        self.counts: collections.Counter[tuple[str, str]] = collections.Counter()
-        self.seen: set[tuple[str, str]] = set()
-
-    def late(self) -> bool:
-        """Whether no further trial may begin."""
-        return time.monotonic() > self.deadline
-
-    def add(self, deed: str, how: str, details: str = "") -> None:
-        """Count a trial; the first examples of a fault are printed."""
-        self.counts[deed, how] += 1
-        if how in _FAULTS and (key := (how, details[-160:])) not in self.seen:
-            self.seen.add(key)
-            say(f"FAULT {deed}, {how}: {details}")
-
-    def total(self, how: str) -> int:
-        """How many trials ended like this."""
-        return sum(count for (_, ended), count in self.counts.items() if ended == how)
+    made: str = ""
+    """A file of the trials made so far, so that the campaign can be made in parts: those in it are not made again."""
 
 
 def fault_of(ending: Ending, again: bool) -> str:
@@ -100,6 +79,9 @@ def settle(trial: TrialRun, tally: Tally, deed: str, how: str, details: str, tex
     how: the ending if there is no fault; text: what was printed before.
     """
     ending = trial.run(list(NAMES))
+    if not fault_of(ending, again=True) and "exports" in details:
+        exported = trial.run([EXPORT])
+        ending = Ending(exported.code, ending.text + exported.text)
     fault = fault_of(ending, again=True)
     if fault:
         tally.add(deed, fault, f"{details}\n{ending.text[-1500:]}")
@@ -112,40 +94,40 @@ def settle(trial: TrialRun, tally: Tally, deed: str, how: str, details: str, tex
         tally.add(deed, how or ("healed" if noticed else "without effect"))
 
 
-def try_damage(trial: TrialRun, tally: Tally, how: str, count: int, rng: random.Random) -> None:
-    """Harm a file, run the stages from a random one, which may refuse, then all."""
-    for _ in range(count):
-        if tally.late():
-            return
-        trial.restore()
-        files = trial.files()
+def try_damage(trial: TrialRun, tally: Tally, how: str, count: int) -> None:
+    """Harm a file, run the stages from a random one, which may refuse, then all; a bundle checks itself."""
+    for rng in tally.trials(how, count):
+        folder = rng.choice(FOLDERS)
+        trial.restore(exports=folder == "exports")
+        files = trial.files(folder)
         path = rng.choice(files)
         details = damage(how, path, files, rng)
         if not details:
             tally.add(how, "without effect")
             continue
         details = f"{path.relative_to(trial.work)}: {details}"
-        ending = trial.run(list(NAMES[rng.randrange(1, len(NAMES)) :]))
+        later = list(NAMES[rng.randrange(1, len(NAMES)) :])
+        ending = trial.check_bundle() if folder == "exports" else trial.run(later)
         if fault := fault_of(ending, again=False):
             tally.add(how, fault, f"{details}\n{ending.text[-1500:]}")
         else:
             settle(trial, tally, how, "refused, healed" if ending.code == REFUSED else "", details, ending.text)
 
 
-def try_signals(trial: TrialRun, tally: Tally, deed: str, count: int, rng: random.Random) -> None:
-    """End a stage at a random moment of its work, then run all."""
+def try_signals(trial: TrialRun, tally: Tally, deed: str, count: int) -> None:
+    """End a stage at a random moment of its work, some with a second signal while it cleans up, then run all."""
     numbers = [signal.SIGKILL] if deed == "kill" else [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
     log = trial.kept.with_name("log")
-    for _ in range(count):
-        if tally.late():
-            return
-        trial.restore()
-        stage, number = rng.choice(NAMES), rng.choice(numbers)
+    for rng in tally.trials(deed, count):
+        stage, number = rng.choice((*NAMES, EXPORT)), rng.choice(numbers)
+        trial.restore(exports=stage == EXPORT)
         trial.without(stage)
         child = start(trial.stages([stage]), log)
         after(child, rng.uniform(0, trial.seconds[stage]), number)
+        if deed != "kill" and rng.random() < 0.3:
+            after(child, rng.uniform(0, 0.5), rng.choice(numbers))
         ending = finish(child, log)
-        details = f"{stage} got {number.name}, ended with {ending.code}"
+        details = f"{stage}{', exports' * (stage == EXPORT)} got {number.name}, ended with {ending.code}"
         if deed != "kill" and (fault := fault_of(ending, again=False)):
             tally.add(deed, fault, f"{details}\n{ending.text[-1500:]}")
         elif ending.code not in (0, -number if deed == "kill" else 128 + number):
@@ -154,15 +136,14 @@ def try_signals(trial: TrialRun, tally: Tally, deed: str, count: int, rng: rando
             settle(trial, tally, deed, "ended before" if ending.code == 0 else "continued", details)
 
 
-def try_pairs(trial: TrialRun, tally: Tally, count: int, rng: random.Random) -> None:
+def try_pairs(trial: TrialRun, tally: Tally, count: int) -> None:
     """Start two stages together, the same or neighbours; the later one may be refused. Then run all."""
     logs = [trial.kept.with_name(f"log{number}") for number in range(2)]
-    for _ in range(count):
-        if tally.late():
-            return
-        trial.restore()
-        first = rng.randrange(len(NAMES))
-        pair = [NAMES[first], NAMES[min(len(NAMES) - 1, first + rng.randrange(2))]]
+    for rng in tally.trials("pair", count):
+        names = (*NAMES, EXPORT)
+        first = rng.randrange(len(names))
+        pair = [names[first], names[min(len(NAMES), first + rng.randrange(2))]]
+        trial.restore(exports=EXPORT in pair)
         for stage in set(pair):
             trial.without(stage)
         children = [start(trial.stages([stage]), log) for stage, log in zip(pair, logs, strict=True)]
@@ -172,27 +153,23 @@ def try_pairs(trial: TrialRun, tally: Tally, count: int, rng: random.Random) -> 
             text = "\n".join(ending.text[-1000:] for ending in endings)
             tally.add("pair", next(filter(None, faults)), f"{pair}\n{text}")
         else:
-            settle(trial, tally, "pair", "same bytes", f"{pair}")
+            settle(trial, tally, "pair", "same bytes", f"{pair}{', exports' * (EXPORT in pair)}")
 
 
-def try_odd_inputs(trial: TrialRun, tally: Tally, count: int, folder: Path, rng: random.Random) -> None:
+def try_odd_inputs(trial: TrialRun, tally: Tally, count: int, folder: Path) -> None:
     """Read odd inputs of each kind."""
     folder.mkdir()
     shutil.copytree(trial.kept / "data", folder / "data")
-    kinds = readers(trial, folder)
-    for kind, (good, path, read) in kinds.items():
+    for place, (kind, (good, path, read)) in enumerate(readers(trial, folder).items()):
         path.write_bytes(good)
         if (found := outcome(read, path)) != "accepted":
             raise RuntimeError(f"the undamaged {kind} is not accepted: {found}")
-    for number in range(count):
-        if tally.late():
-            return
-        kind = _KINDS[number % len(_KINDS)]
-        good, path, read = kinds[kind]
-        odd = changed(good, rng)
-        path.write_bytes(odd)
-        found, _, what = outcome(read, path).partition(": ")
-        tally.add(f"odd {kind}", found, f"{what} seed {number}: {_difference(good, odd)}")
+        for rng in tally.trials(f"odd {kind}", (count + len(_KINDS) - 1 - place) // len(_KINDS)):
+            odd = changed(good, rng)
+            path.write_bytes(odd)
+            found, _, what = outcome(read, path).partition(": ")
+            tally.add(f"odd {kind}", found, f"{what}: {_difference(good, odd)}")
+        path.write_bytes(good)
 
 
 def _difference(good: bytes, odd: bytes) -> str:
@@ -200,30 +177,24 @@ def _difference(good: bytes, odd: bytes) -> str:
     return f"at byte {place}: {good[place : place + 40]!r} -> {odd[place : place + 40]!r}"
 
 
-def show(tally: Tally) -> None:
-    """Print the counts as a table."""
-    endings = sorted({how for _, how in tally.counts}, key=lambda how: (how in _FAULTS, how))
-    table = Table("what was done", "trials", *endings)
-    for deed in dict.fromkeys(deed for deed, _ in tally.counts):
-        counts = [tally.counts[deed, how] for how in endings]
-        table.add_row(deed, str(sum(counts)), *map(str, counts))
-    print_table(table)
-
-
 def run(options: Options, bench: Bench) -> None:
     """Try all, then claim that nothing was wrong."""
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", DeprecationWarning)  # of forks
-    rng = random.Random(options.seed)
-    tally = Tally(time.monotonic() + 60 * options.most_minutes)
+    made = Path(options.made).resolve() if options.made else None
+    tally = Tally(options.seed, time.monotonic() + 60 * options.most_minutes, made)
     trial = TrialRun.make(bench.folder)
     say("the undisturbed run: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in trial.seconds.items()))
-    try_odd_inputs(trial, tally, options.odd, bench.folder / "odd", rng)
+    if options.environments and os.geteuid() == 0:
+        try_environments(trial, tally)
+    elif options.environments:
+        bench.leave_out("environments such as a full disk: only root may mount one; run it as root")
+    try_odd_inputs(trial, tally, options.odd, bench.folder / "odd")
+    try_signals(trial, tally, "signal", options.signals)
     for how, count in (("flip", options.flips), ("cut", options.cuts), ("exchange", options.exchanges)):
-        try_damage(trial, tally, how, count, rng)
-    try_signals(trial, tally, "signal", options.signals, rng)
-    try_pairs(trial, tally, options.pairs, rng)
-    try_signals(trial, tally, "kill", options.kills, rng)
-    show(tally)
-    for fault in _FAULTS:
+        try_damage(trial, tally, how, count)
+    try_signals(trial, tally, "kill", options.kills)
+    try_pairs(trial, tally, options.pairs)
+    tally.show()
+    for fault in FAULTS:
         bench.claim(f"{fault}, of {sum(tally.counts.values())} trials", tally.total(fault), "=", 0)

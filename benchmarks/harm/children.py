@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from maskfold.command_line import run_stage
+from maskfold.execution.signals import end_early
 
 TRACEBACK, REFUSED = 70, 2
+_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 _LONGEST_S = 300.0
 
 
@@ -27,8 +29,10 @@ class Ending(NamedTuple):
 def start(work: Callable[[], object], log: Path) -> int:
     """Begin `work` in a process of its own, as a script does; its output goes to `log`. Returns the process's id."""
     sys.stdout.flush()
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     child = os.fork()
     if child:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         return child
     code = TRACEBACK
     try:
@@ -36,7 +40,9 @@ def start(work: Callable[[], object], log: Path) -> int:
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         os.dup2(output, 1)
         os.dup2(output, 2)
-        run_stage(lambda: (work(), None)[1])
+        end_early()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        run_stage(lambda: (work(), None)[-1])
         code = 0
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 1
