@@ -16,11 +16,11 @@ from maskfold.execution.signals import end_early
 
 TRACEBACK, REFUSED = 70, 2
 _SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-_LONGEST_S = 300.0
+_LONGEST_S = 900.0  # on a machine whose cores others keep busy, an export takes minutes
 
 
 class Ending(NamedTuple):
-    """How a process ended. code: of its exit, negative for a signal, None after 300 s without an end; text: output."""
+    """How a process ended. code: of its exit, negative for a signal, None after 900 s without an end; text: output."""
 
     code: int | None
     text: str
