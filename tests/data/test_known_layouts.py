@@ -306,3 +306,14 @@ def test_folders_too_deep_are_answered_with_the_keys_that_name_them(root):
         )
     )
     all_are_read(open_competition(data), {str(number): number for number in range(6)})
+
+
+def test_masks_among_the_test_photos_are_no_test_photos(root):
+    """CRACK500: traincrop, valcrop and testcrop, each with x.jpg and x.png."""
+    for split in ("train", "val", "test"):
+        for number in range(4):
+            save(root / f"{split}crop/{split}{number}.jpg", photo(number))
+            save(root / f"{split}crop/{split}{number}.png", label(number))
+    competition = opened(root)
+    all_are_read(competition, {f"{split}{number}": number for split in ("train", "val") for number in range(4)})
+    assert competition.test["image_id"].tolist() == [f"test{number}" for number in range(4)]

@@ -179,7 +179,8 @@ def _test_name(pair: Pair, test: str | None) -> dict[str, object]:
     if test is None or "/" in pair.image_name:
         return {}
     names = Folder(pair.photos.root / test, pair.photos.root).images
-    if all(map(NamePattern(pair.image_name).match, names)):
+    fitting = {without_image_suffix(name) for name in names if NamePattern(pair.image_name).match(name)}
+    if all(without_image_suffix(name) in fitting for name in names):  # x.png next to x.jpg is its mask
         return {}
     return {"test_name": photo_pattern(names) or "{stem}"}
 
