@@ -46,7 +46,7 @@ def opened(root, **given):
     return open_competition(recognised(AutoData.model_validate({"root": str(root), **given})))
 
 
-def all_are_read(competition, named, classes=1):
+def all_are_read(competition, named):
     """named: image_id -> number of the image, None where it is empty."""
     assert set(competition.train["image_id"]) == set(named)
     for image_id, number in named.items():

@@ -15,7 +15,7 @@ from maskfold.errors import DataError
 
 
 class NoLabelsError(DataError):
-    """Masks that are hardly the labels if another folder has masks, too: instance maps."""
+    """Masks that are hardly the labels if another folder has some: instance maps, or the same in all files."""
 
 
 MOST_CLASSES = 40
