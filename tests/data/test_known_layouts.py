@@ -16,14 +16,7 @@ from maskfold.pixels.rle import encode
 SIZE = (20, 24)
 
 
-@pytest.fixture(autouse=True)
-def no_index(tmp_path, monkeypatch):
-    monkeypatch.setattr("maskfold.artefacts.paths.REPOSITORY", tmp_path / "repository")
-
-
-@pytest.fixture
-def root(tmp_path):
-    return tmp_path / "mine"
+pytestmark = pytest.mark.usefixtures("no_index")
 
 
 def save(path: Path, pixels: np.ndarray) -> None:

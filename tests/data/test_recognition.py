@@ -19,14 +19,7 @@ SQUARE = np.zeros((12, 16), np.uint8)
 SQUARE[2:9, 3:12] = 1
 
 
-@pytest.fixture(autouse=True)
-def no_index(tmp_path, monkeypatch):
-    monkeypatch.setattr("maskfold.artefacts.paths.REPOSITORY", tmp_path / "repository")
-
-
-@pytest.fixture
-def root(tmp_path):
-    return tmp_path / "mine"
+pytestmark = pytest.mark.usefixtures("no_index")
 
 
 def images(root, folder, names, pixels=SQUARE * 90):
