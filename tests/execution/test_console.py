@@ -4,6 +4,7 @@ import re
 
 from rich.table import Table
 
+from maskfold.execution import console
 from maskfold.execution.console import markdown_table, print_table
 
 
@@ -40,17 +41,42 @@ def test_a_wide_table_is_turned(capsys, monkeypatch):
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_a_table_that_fits_neither_way_is_printed_row_by_row(capsys, monkeypatch):
+def test_a_table_that_fits_neither_way_has_its_columns_in_several_tables(capsys, monkeypatch):
     text = printed(capsys, monkeypatch, table_of(12, 12), 60)
-    assert re.findall(r"\d+\.\d{4}", text) == [f"{row}.{number:04d}" for row in range(12) for number in range(12)]
+    # A column takes 7 and a frame of 3: beside the first, whose frame closes the table, there is room for four.
+    headers = [re.findall(r"column\d+", line) for line in text.splitlines() if "column0" in line]
+    assert [len(each) for each in headers] == [5, 5, 4]
+    assert [name for each in headers for name in each[1:]] == [f"column{number}" for number in range(1, 12)]
+    assert sorted(set(re.findall(r"\d+\.\d{4}", text))) == values(12, 12)
     assert "…" not in text and max(map(len, text.splitlines())) <= 60
+    assert text.count("wide") == 1  # the title comes once
 
 
-def test_a_value_longer_than_the_console_takes_several_lines(capsys, monkeypatch):
-    table = Table("rule")
-    table.add_row("abcdefghij" * 8)
-    text = printed(capsys, monkeypatch, table, 40)
-    assert "".join(re.findall(r"[a-j]+", text.replace("rule", ""))) == "abcdefghij" * 8
+def test_a_long_text_is_wrapped_beside_its_numbers(capsys, monkeypatch):
+    table = console.table_of(["class", "rule"], ["score", "honest gain, 95 %"])
+    table.add_row(
+        "b_name_of_29_letters_like_this", "threshold 0.50, at least 100 px", "0.1234", "+0.0001 [-0.001, +0.002]"
+    )
+    for name in "acd":
+        table.add_row(name, "always empty", "0.2", "-")
+    lines = printed(capsys, monkeypatch, table, 90).splitlines()
+    assert max(map(len, lines)) <= 90
+    [line] = [line for line in lines if "+0.0001 [-0.001, +0.002]" in line and "0.1234" in line]
+    assert "threshold" in line
+    columns = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
+    assert "".join(cells[0] for cells in columns) == "b_name_of_29_letters_like_thisacd"
+    assert (
+        " ".join(cells[1] for cells in columns if cells[1]) == "threshold 0.50, at least 100 px" + 3 * " always empty"
+    )
+
+
+def test_a_value_that_does_not_fit_beside_the_first_column_is_printed_row_by_row(capsys, monkeypatch):
+    table, number = console.table_of(["class"], ["n"]), "0123456789" * 3
+    for name in ("first_class", "second_class"):
+        table.add_row(name, number)
+    text = printed(capsys, monkeypatch, table, 44)
+    assert re.findall(r"\w+_class|\d{30}", text) == ["first_class", number, "second_class", number]
+    assert max(map(len, text.splitlines())) <= 44
 
 
 def test_a_log_has_room_for_160_columns(capsys, monkeypatch):

@@ -6,13 +6,12 @@ import json
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from rich.table import Table
 
 from maskfold.artefacts.files import whole_file
 from maskfold.blending.scores import Weights
 from maskfold.blending.weights import BlendScorer, ChosenWeights, Method, alone, choose_weights, equal
 from maskfold.config import BlendConfig, Combine
-from maskfold.execution.console import print_table
+from maskfold.execution.console import print_table, table_of
 
 
 class _Strict(BaseModel):
@@ -99,9 +98,7 @@ def _searched(scorer: BlendScorer, title: str, chosen: ChosenWeights) -> ScoredW
 def print_choice(name: str, choice: BlendChoice) -> None:
     """Print each member alone, the blends, and which weights are used."""
     print(f"{name}: {choice.metric} of the component rule on {choice.sampled_images} of {choice.images} OOF images")
-    table = Table(f"{choice.combine} of", "weights")
-    for column in ("tuned", "honest"):
-        table.add_column(column, justify="right")
+    table = table_of([f"{choice.combine} of", "weights"], ["tuned", "honest"])
     for row in choice.scores:
         weights = " / ".join(f"{weight:.2f}" for weight in row.weights)
         table.add_row(row.title, weights, f"{row.tuned:.4f}", f"{row.honest:.4f}")

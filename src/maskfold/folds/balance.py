@@ -7,7 +7,7 @@ import pandas as pd
 from rich.table import Table
 
 from maskfold.config import FoldsConfig
-from maskfold.execution.console import print_table
+from maskfold.execution.console import print_table, table_of
 from maskfold.folds.splitting import EMPTY
 from maskfold.folds.table import NOT_HELD_OUT
 
@@ -73,7 +73,7 @@ def _printed(balance: pd.DataFrame, rows: dict[str, np.ndarray], trained: np.nda
     """The table as it is shown, with a column of the images that are only trained on, where there are any."""
     name = "part" if plan.held_out_once else "fold"
     always = ["training only"] if trained.any() else []
-    table = Table("images", *always, *[f"{name} {fold}" for fold in range(plan.count)], "even", "off by")
+    table = table_of(["images"], [*always, *(f"{name} {fold}" for fold in range(plan.count)), "even", "off by"])
     for row, counts in balance.iterrows():
         fixed = [str(int((rows[str(row)] & trained).sum()))] if always else []
         folds = [f"{counts[fold]:.0f}" for fold in range(plan.count)]

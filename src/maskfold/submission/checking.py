@@ -10,14 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from rich.table import Table
 
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.data.formats.rle_csv import order_problems
 from maskfold.errors import DataError
-from maskfold.execution.console import print_table
+from maskfold.execution.console import print_table, table_of
 from maskfold.execution.progress import tracked
 from maskfold.submission.comparison import compare_submissions, print_comparison, write_comparison
 from maskfold.submission.form import MaskKey, ParsedSubmission, SubmissionForm, submission_form
@@ -170,7 +169,7 @@ def is_far(found: Counts, expected: Counts) -> bool:
 
 def _print_shares(shares: pd.DataFrame, title: str) -> None:
     print(f"share of masks that are not empty in {title}")
-    table = Table("class", "this file", "training", "OOF")
+    table = table_of(["class"], ["this file", "training", "OOF"])
     for row in shares.itertuples():
         counts = (row.file, row.training, row.oof)
         table.add_row(row.class_name, *["" if each is None else f"{each.share:.3f}" for each in counts])

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from rich.table import Table
 
 from maskfold.artefacts.files import whole_folder
 from maskfold.artefacts.paths import RunPaths, display
@@ -17,7 +16,7 @@ from maskfold.data.images.photo import photos_of
 from maskfold.drawing.html import page_environment
 from maskfold.drawing.jpeg import write_jpeg
 from maskfold.drawing.overlays import overlay
-from maskfold.execution.console import print_table
+from maskfold.execution.console import print_table, table_of
 from maskfold.pixels.metrics import dice, mask_areas
 from maskfold.pixels.rle import decode
 from maskfold.submission.form import MaskKey, SubmissionForm
@@ -78,13 +77,13 @@ def most_different(table: pd.DataFrame, count: int) -> pd.DataFrame:
 
 def print_comparison(table: pd.DataFrame, form: SubmissionForm, first: Path, second: Path) -> None:
     """Print the mean Dice between two submissions, class by class."""
-    shown = Table("class", "Dice between", "both", "only first", "only second", "neither")
+    shown = table_of(["class"], ["Dice between", "both", "only first", "only second", "neither"])
     summary = class_summary(table, form.class_names)
     for row in summary.itertuples():
         counts = (row.both, row.only_first, row.only_second, row.neither)
         shown.add_row(row.class_name, f"{row.dice:.4f}", *map(str, counts))
     shown.add_section()
-    shown.add_row("mean", f"{summary['dice'].mean():.4f}", *map(str, summary.iloc[:, 2:].sum()))
+    shown.add_row("mean Dice, sums", f"{summary['dice'].mean():.4f}", *map(str, summary.iloc[:, 2:].sum()))
     print(f"first: {display(first)}\nsecond: {display(second)}")
     print_table(shown)
 

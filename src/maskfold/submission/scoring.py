@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
-from rich.table import Table
 
 from maskfold.artefacts.paths import RunPaths, resolve
 from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.errors import DataError
-from maskfold.execution.console import print_table
+from maskfold.execution.console import print_table, table_of
 from maskfold.pixels.metrics import class_score, dice, mask_areas
 from maskfold.pixels.rle import decode
 from maskfold.submission.form import MaskKey, SubmissionForm, submission_form
@@ -61,7 +60,7 @@ def _readable(path: Path, form: SubmissionForm) -> Mapping[MaskKey, str]:
 
 def print_scores(scores: pd.DataFrame) -> None:
     """Print the table of `score_submission` with the mean over classes below."""
-    table = Table("class", "all empty", "score", "Dice where not empty")
+    table = table_of(["class"], ["all empty", "score", "Dice where not empty"])
     for row in scores.itertuples():
         table.add_row(row.class_name, f"{row.all_empty:.4f}", f"{row.score:.4f}", f"{row.non_empty_dice:.4f}")
     means = scores[["all_empty", "score", "non_empty_dice"]].mean()

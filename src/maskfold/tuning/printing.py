@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from maskfold.execution.console import print_table
+from maskfold.execution.console import print_table, table_of
 from maskfold.rules.in_use import figure_in_use, honest_in_use, score_in_use
 from maskfold.rules.text import plateau_text, rule_text
 from maskfold.rules.tuned import TunedArtefact, TunedClass
@@ -22,9 +22,8 @@ def print_scores(artefact: TunedArtefact) -> None:
 def _in_use(artefact: TunedArtefact) -> Table:
     """Every figure but the two for comparison is that of the rule that the submission applies."""
     title = f"{artefact.name}: {artefact.metric} on the OOF images, with the rules in use"
-    table = Table("class", "in use", title=title, title_justify="left")
-    for name in ("all empty", "default", "score", "honest", "non-empty Dice", "non-empty, predicted / true"):
-        table.add_column(name, justify="right")
+    headers = ("all empty", "default", "score", "honest", "non-empty Dice", "non-empty, predicted / true")
+    table = table_of(["class", "in use"], headers, title)
     for entry in artefact.classes:
         dice, share = (figure_in_use(entry, pair) for pair in (entry.non_empty_dice, entry.predicted_share))
         scores = (entry.scores.all_empty, entry.scores.default, score_in_use(entry), honest_in_use(entry))
@@ -38,9 +37,8 @@ def _in_use(artefact: TunedArtefact) -> Table:
 
 
 def _tuned(artefact: TunedArtefact) -> Table:
-    table = Table("class", "rule", title="tuned rules, in use or not", title_justify="left")
-    for name in ("score", "honest", "honest gain, 95 %", "plateau"):
-        table.add_column(name, justify="right")
+    headers = ("score", "honest", "honest gain, 95 %", "plateau")
+    table = table_of(["class", "rule"], headers, "tuned rules, in use or not")
     for entry in artefact.classes:
         scores = _score(entry.scores.tuned), _score(entry.scores.honest)
         table.add_row(entry.class_name, rule_text(entry.tuned_rule), *scores, _gain(entry), plateau_text(entry))
