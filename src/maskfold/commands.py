@@ -26,6 +26,7 @@ COMMANDS = {
     "folds": ("make_folds", "split the training images into folds"),
     "train": ("train", "train every fold"),
     "oof": ("predict_oof", "predict every training image out of fold"),
+    "choose-views": ("choose_views", "find out how much each view of test-time augmentation should count"),
     "tune": ("tune_thresholds", "choose thresholds, minimum areas and rules"),
     "submit": ("make_submission", "predict the test images and write the submission"),
     "report": ("make_report", "make the report"),

@@ -93,6 +93,25 @@ def test_the_mean_over_views_is_a_mean(tiny_competition):
     assert set(np.unique(prob)) == {128}  # 0.5 is 127.5, and halves go to the even number
 
 
+def test_views_count_with_their_weights(tiny_competition):
+    inference = InferenceConfig(tta=("hflip",), view_weights={"image": 3.0, "hflip": 1.0})
+    for prediction in predict(tiny_competition, LeftHalf(), config_of(1, inference=inference)).values():
+        middle = prediction.prob.shape[2] // 2
+        # 3 of 4 parts say left, the flipped one says right: 191.25 and 63.75 of 255. Padding moves the middle.
+        assert set(np.unique(prediction.prob[0, :, : middle - 16])) <= {191}
+        assert set(np.unique(prediction.prob[0, :, middle + 16 :])) <= {64}
+
+
+def test_a_view_without_weight_is_not_predicted(tiny_competition):
+    inference = InferenceConfig(tta=("hflip",), view_weights={"hflip": 0.5})
+    network = LeftHalf()
+    seen = []
+    network.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    predictions = predict(tiny_competition, network, config_of(1, inference=inference))
+    assert sum(seen) == len(predictions) == 5
+    assert all(prediction.prob[0, :, -8:].min() == 255 for prediction in predictions.values())
+
+
 def test_models_count_with_their_weights(tiny_competition):
     config = config_of(inference=InferenceConfig(tta=()))
     yes, no = Brightness(gain=0.0), Brightness(gain=0.0)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from maskfold.config import InferenceConfig
+from maskfold.config.inference import view_names
 from maskfold.inference.tta import tta_views
 
 
@@ -75,3 +76,44 @@ def test_views_seen_twice_are_refused(names):
 def test_unknown_views_are_refused(name):
     with pytest.raises(ValueError, match=r"expected hflip, vflip, rot180, rot90, or scale0\.5 to scale2"):
         InferenceConfig(tta=(name,))
+
+
+def test_views_have_names_in_their_order():
+    assert view_names([]) == ["image"]
+    assert view_names(["hflip", "scale1.25"]) == ["image", "hflip", "scale1.25", "hflip+scale1.25"]
+    turned = ["image", "rot90", "rot180", "rot270", "vflip", "vflip+rot90", "vflip+rot180", "vflip+rot270"]
+    assert view_names(["vflip", "rot90"]) == turned
+    assert view_names(["vflip", "rot90"], square=False) == ["image", "rot180", "vflip", "vflip+rot180"]
+
+
+def test_each_name_is_its_view():
+    pixels = torch.arange(32 * 32, dtype=torch.float32).reshape(1, 1, 32, 32)
+
+    def seen(name):
+        (view,) = tta_views(("vflip", "rot90"), (32, 32), {name: 2.0})
+        assert view.weight == 2.0
+        return view.see(pixels)
+
+    assert torch.equal(seen("image"), pixels)
+    assert torch.equal(seen("rot180"), pixels.flip(2, 3))
+    assert torch.equal(seen("vflip"), pixels.flip(2))
+    assert torch.equal(seen("vflip+rot90"), pixels.flip(2).rot90(1, (2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"hflp": 1.0}, "expected weights of 0 or more for image, hflip"),
+        ({"image": -1.0, "hflip": 2.0}, "expected weights of 0 or more"),
+        ({}, "at least one view"),
+        ({"image": 0.0}, "at least one view"),
+    ],
+)
+def test_weights_of_views_that_cannot_be_used_are_refused(weights, message):
+    with pytest.raises(ValueError, match=message):
+        InferenceConfig(tta=("hflip",), view_weights=weights)
+
+
+def test_quarter_turns_alone_would_leave_wide_images_without_a_view():
+    with pytest.raises(ValueError, match="images of every form"):
+        InferenceConfig(tta=("rot90",), view_weights={"rot90": 1.0})

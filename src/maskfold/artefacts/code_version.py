@@ -75,6 +75,10 @@ DECIDED_BY: dict[str, tuple[str, ...]] = {
         *(*_READING, *_RULES, *_OOF, *_TABLES, "tuning/plateau", "blending/choice", "blending/combining"),
         *("blending/oof_subset", "blending/scores", "blending/weights"),
     ),
+    "view weights": (
+        *(*_READING, *_RULES, *_OOF, *_TABLES, *_NETWORK, "oof/parts", "tuning/plateau", "blending/choice"),
+        *("blending/combining", "blending/oof_subset", "blending/scores", "blending/weights", "stages/choose_views"),
+    ),
     "blended oof": ("oof/store", "blending/combining", "blending/fold_oof"),
     "score tables": (*_READING, *_RULES, *_OOF, *_TABLES),
     "study": (*_READING, *_RULES, *_OOF, *_TABLES, *_CHOICE),

@@ -84,6 +84,11 @@ class RunPaths:
         return self.oof / "blend.json"
 
     @property
+    def views_json(self) -> Path:
+        """Weights of the views of test-time augmentation, as they were found."""
+        return self.oof / "views.json"
+
+    @property
     def postprocess_json(self) -> Path:
         """The tuned artefact."""
         return self.oof / "postprocess.json"

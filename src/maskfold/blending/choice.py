@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -10,12 +12,22 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from maskfold.artefacts.files import whole_file
 from maskfold.blending.scores import Weights
 from maskfold.blending.weights import BlendScorer, ChosenWeights, Method, alone, choose_weights, equal
-from maskfold.config import BlendConfig, Combine
+from maskfold.config import Combine
 from maskfold.execution.console import print_table, table_of
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class WeightSearch:
+    """How weights are searched: the way to combine, the method, its trials, and the metric."""
+
+    combine: Combine
+    method: Method
+    trials: int
+    metric: str
 
 
 class ScoredWeights(_Strict):
@@ -59,23 +71,22 @@ class BlendChoice(_Strict):
 
 
 def choose_blend(
-    blend: BlendConfig, metric: str, seed: int, scorer: BlendScorer, sampled_images: int, images: int
+    names: Sequence[str], search: WeightSearch, seed: int, scorer: BlendScorer, sampled_images: int, images: int
 ) -> BlendChoice:
-    """Choose the weights, and score what they are chosen from.
+    """Choose the weights of what is blended, members or views, and score what they are chosen from.
 
-    scorer: of the sampled images; images: how many OOF images there are.
+    names: of the members; search: how; scorer: of the sampled images; images: how many OOF images there are.
     """
-    names = [member.name for member in blend.members]
-    chosen = choose_weights(scorer, len(names), blend.weights, blend.trials, seed)
+    chosen = choose_weights(scorer, len(names), search.method, search.trials, seed)
     singles = [alone(index, len(names)) for index in range(len(names))]
     rows = [_scored(scorer, f"{name} alone", weights) for name, weights in zip(names, singles, strict=True)]
     rows.append(_scored(scorer, "equal weights", equal(len(names))))
     if chosen.candidate != equal(len(names)):
-        rows.append(_searched(scorer, blend.weights, chosen))
+        rows.append(_searched(scorer, search.method, chosen))
     return BlendChoice(
-        combine=blend.combine,
-        method=blend.weights,
-        metric=metric,
+        combine=search.combine,
+        method=search.method,
+        metric=search.metric,
         weights=dict(zip(names, chosen.weights, strict=True)),
         adopted=chosen.adopted,
         reason=chosen.reason,
@@ -95,8 +106,11 @@ def _searched(scorer: BlendScorer, title: str, chosen: ChosenWeights) -> ScoredW
     return ScoredWeights(title=title, weights=chosen.candidate, tuned=tuned, honest=chosen.candidate_honest)
 
 
-def print_choice(name: str, choice: BlendChoice) -> None:
-    """Print each member alone, the blends, and which weights are used."""
+def print_choice(name: str, choice: BlendChoice, stage: str = "predict_oof", what: str = "blend") -> None:
+    """Print each member alone, the blends, and which weights are used.
+
+    name: of the run; stage: that speaks; what: the members make together.
+    """
     print(f"{name}: {choice.metric} of the component rule on {choice.sampled_images} of {choice.images} OOF images")
     table = table_of([f"{choice.combine} of", "weights"], ["tuned", "honest"])
     for row in choice.scores:
@@ -104,7 +118,7 @@ def print_choice(name: str, choice: BlendChoice) -> None:
         table.add_row(row.title, weights, f"{row.tuned:.4f}", f"{row.honest:.4f}")
     print_table(table)
     used = ", ".join(f"{member} {weight:.3f}" for member, weight in choice.weights.items())
-    print(f"predict_oof: weights in use: {used} ({choice.reason})")
+    print(f"{stage}: weights in use: {used} ({choice.reason})")
     best = max(choice.scores, key=lambda row: row.honest)
     if best.title.endswith(" alone"):
-        print(f"predict_oof: {best.title} has the best honest score; the blend may not be worth its time")
+        print(f"{stage}: {best.title} has the best honest score; the {what} may not be worth the time")

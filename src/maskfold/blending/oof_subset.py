@@ -40,13 +40,16 @@ def sample_images(
         with ExitStack() as stack:
             readers = [stack.enter_context(OofReader(file, _KEPT_BYTES // len(files))) for file in files]
             budget_px = sample_px // len(oof_files)
-            drawn = _drawn(readers[0].image_ids, competition, budget_px, [seed, fold])
+            drawn = drawn_images(readers[0].image_ids, competition, budget_px, [seed, fold])
             sampled += [_sampled(image_id, fold, readers, competition) for image_id in drawn]
     return sampled
 
 
-def _drawn(image_ids: Sequence[str], competition: Competition, budget_px: int, seed: list[int]) -> list[str]:
-    """At least one image, in the order of `image_ids`, which is how the file is read fastest."""
+def drawn_images(image_ids: Sequence[str], competition: Competition, budget_px: int, seed: list[int]) -> list[str]:
+    """The images of a fold to choose weights on: at least one, in the order of `image_ids` (read fastest).
+
+    budget_px: pixels of their maps, over all classes; seed: of the draw.
+    """
     train = competition.train
     pixels = dict(zip(train["image_id"], train["height"] * train["width"] * len(competition.class_names), strict=True))
     order = np.random.default_rng(seed).permutation(sorted(image_ids)).tolist()

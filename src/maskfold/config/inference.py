@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from itertools import product
 
 from pydantic import Field, model_validator
 
@@ -10,6 +12,19 @@ from maskfold.config.section import Section
 
 _TTA_TURNS = ("hflip", "vflip", "rot180", "rot90")
 TTA_SCALE = "scale"
+_UNCHANGED = "image"  # the view that is the image as it is
+
+
+def view_names(tta: Sequence[str], square: bool = True) -> list[str]:
+    """The views that `inference.tta` stands for, in the order in which they are predicted.
+
+    tta: as in the config; square: whether the network's input is, so that it may be turned by 90 degrees. `image` is
+    the unchanged one; others are named after all that is done to them: hflip, hflip+scale1.25.
+    """
+    quarters = ("", "rot90", "rot180", "rot270") if square else ("", "rot180")
+    turns = [quarters if name == "rot90" else ("", name) for name in tta if not name.startswith(TTA_SCALE)]
+    scales = ["", *(name for name in tta if name.startswith(TTA_SCALE))]
+    return ["+".join(filter(None, (*turned, scale))) or _UNCHANGED for scale in scales for turned in product(*turns)]
 
 
 class InferenceConfig(Section):
@@ -20,6 +35,11 @@ class InferenceConfig(Section):
     takes part. `hflip` and `vflip`: flips (together they include the half turn). `rot180`: the half turn. `rot90`: all
     quarter turns; of images that are not square only the half turn. `scale0.5` to `scale2`, such as `scale1.25`:
     resized. Views combine, so that `[hflip, vflip, scale1.25]` takes eight passes. `[]`: the image alone."""
+
+    view_weights: dict[str, float] | None = None
+    """How much each view counts, by name: `image` is the unchanged one, `hflip+scale1.25` both flipped and resized.
+    Views that are not named are not predicted. `python src/choose_views.py` finds weights on out-of-fold predictions.
+    null: all views count the same."""
 
     batch_size: int = Field(16, ge=1)
     """Images a batch. Lower it if memory runs out."""
@@ -50,6 +70,24 @@ class InferenceConfig(Section):
             raise ValueError(
                 "tta: a view would be used twice (hflip with vflip includes rot180; rot90 includes rot180 and, with "
                 f"one flip, the other); found {list(self.tta)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _weights_of_views(self) -> InferenceConfig:
+        if self.view_weights is None:
+            return self
+        names = view_names(self.tta)
+        unknown = [name for name in self.view_weights if name not in names]
+        if unknown or min(self.view_weights.values(), default=0) < 0:
+            raise ValueError(
+                f"view_weights: expected weights of 0 or more for {', '.join(names)} (the views of tta); found "
+                f"{self.view_weights}"
+            )
+        if not any(self.view_weights.get(name) for name in view_names(self.tta, square=False)):
+            raise ValueError(
+                "view_weights: at least one view that images of every form have needs a weight above 0; found "
+                f"{self.view_weights}"
             )
         return self
 

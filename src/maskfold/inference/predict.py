@@ -69,7 +69,7 @@ class Ensemble:
             yield from self.predict(batch)
 
     def predict(self, batch: ImageBatch) -> list[Prediction]:
-        """The weighted mean probability over models and the plain mean over views, back at the original sizes.
+        """The weighted mean probability over models and views, back at the original sizes.
 
         Raises DataError for images that store values of another type than those that a model was trained on.
 
@@ -106,7 +106,8 @@ class Ensemble:
     def _predict(self, batch: ImageBatch) -> list[Prediction]:
         pixels = batch.pixels.to(self.runtime.device, non_blocking=True)
         size = (pixels.shape[2], pixels.shape[3])
-        views = tta_views(self.inference.tta, size)
+        views = tta_views(self.inference.tta, size, self.inference.view_weights)
+        total = sum(view.weight for view in views)
         mask_prob: Tensor | None = None
         class_prob: Tensor | None = None
         with torch.inference_mode(), self.runtime.autocast():
@@ -114,7 +115,7 @@ class Ensemble:
                 seen = view.see(pixels).contiguous(memory_format=torch.channels_last)
                 for model, weight in zip(self.models, self.weights, strict=True):
                     prob, present = self._probabilities(model, seen)
-                    share = weight / len(views)
+                    share = weight * view.weight / total
                     prob = view.undo(prob, size).mul(share)
                     mask_prob = prob if mask_prob is None else mask_prob.add_(prob)
                     if present is not None:

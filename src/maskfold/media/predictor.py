@@ -77,7 +77,7 @@ def _views(inference: InferenceConfig, request: Request) -> InferenceConfig:
     if request.tta is None:
         return inference
     try:
-        return InferenceConfig.model_validate(inference.model_dump() | {"tta": request.tta})
+        return InferenceConfig.model_validate(inference.model_dump() | {"tta": request.tta, "view_weights": None})
     except ValidationError as error:
         raise UsageError(f"--tta: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
 

@@ -62,10 +62,11 @@ def inference_settings(config: Config) -> dict[str, object]:
     if isinstance(config, Blend):
         return {run.name: inference_settings(run) for run in config.experiments} | {"combine": config.combine}
     architecture = config.model.architecture
+    inference = config.inference.model_dump(exclude={"shard_images"})
     own = {"code of the network": source_hash(architecture, "model.architecture")} if is_own(architecture) else {}
     return own | {
         "model": config.model.model_dump(exclude=_STARTS),
-        "inference": config.inference.model_dump(exclude={"shard_images"}),
+        "inference": {key: value for key, value in inference.items() if key != "view_weights" or value is not None},
         "precision": config.train.precision,
     }
 
@@ -75,7 +76,10 @@ def network_settings(config: Config) -> dict[str, object]:
     found: dict[str, object] = {}
     for run in config.experiments:
         model = run.model.model_dump(mode="json", exclude=_OF_TRAINING)
-        tiles = run.inference.model_dump(mode="json", include={"tile_size", "tile_overlap", "pad_multiple"})
+        keys = {"tile_size", "tile_overlap", "pad_multiple"}
+        if run.inference.view_weights is not None:
+            keys |= {"view_weights"}
+        inference = run.inference.model_dump(mode="json", include=keys)
         found |= {_of_run(config, run, f"model.{key}"): value for key, value in model.items()}
-        found |= {_of_run(config, run, f"inference.{key}"): value for key, value in tiles.items()}
+        found |= {_of_run(config, run, f"inference.{key}"): value for key, value in inference.items()}
     return found

@@ -6,7 +6,7 @@ from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.artefacts.provenance import Provenance, contents_hash
 from maskfold.artefacts.step import Step
-from maskfold.blending.choice import BlendChoice, choose_blend, print_choice
+from maskfold.blending.choice import BlendChoice, WeightSearch, choose_blend, print_choice
 from maskfold.blending.fold_oof import BlendJob, blend_fold
 from maskfold.blending.oof_subset import sample_images
 from maskfold.blending.scores import BlendScores
@@ -112,7 +112,9 @@ def _chosen(config: Blend, competition: Competition, step: Step) -> BlendChoice:
         by_fold = [[oof[f"{member.name}/fold{fold}"] for member in blend.members] for fold in folds]
         sample = sample_images(by_fold, competition, blend.sample_px, config.seed)
         scores = BlendScores(sample, blend.combine, config.tuning, largest_map_px(competition))
-        choice = choose_blend(blend, config.tuning.metric, config.seed, scores, len(sample), len(competition.train))
+        names = [member.name for member in blend.members]
+        search = WeightSearch(blend.combine, blend.weights, blend.trials, config.tuning.metric)
+        choice = choose_blend(names, search, config.seed, scores, len(sample), len(competition.train))
         choice.write(path)
         made_from.write(path)
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from maskfold.artefacts.paths import RunPaths, display
@@ -72,11 +72,11 @@ def _problems(config: Config, tuned: TunedArtefact) -> list[str]:
         problems.append(f"it was tuned on other models than the trained ones ({', '.join(changed)})")
     if tuned.tta != views:
         problems.append(f"it was tuned with TTA {list(tuned.tta)}, the config says {list(views)}")
-    recorded = tuned.predicted_with or {}
+    recorded, settings = tuned.predicted_with or {}, network_settings(config)
     problems += [
-        f"it was tuned with {key}: {recorded[key]}, the config says {value}"
-        for key, value in network_settings(config).items()
-        if key in recorded and recorded[key] != value
+        f"it was tuned with {key}: {recorded.get(key)}, the config says {settings.get(key)}"
+        for key in dict.fromkeys((*settings, *recorded))
+        if recorded.get(key) != settings.get(key) and _comparable(key, recorded, settings)
     ]
     if tuned.combine != config.combine:
         problems.append(f"its members were combined by {tuned.combine}, the config says {config.combine}")
@@ -84,6 +84,11 @@ def _problems(config: Config, tuned: TunedArtefact) -> list[str]:
     if names != list(config.data.class_names):
         problems.append(f"it is for the classes {names}, the config names {list(config.data.class_names)}")
     return problems
+
+
+def _comparable(key: str, recorded: Mapping[str, object], settings: Mapping[str, object]) -> bool:
+    """Whether a setting is recorded on both sides; weights of views are, unless all views count the same."""
+    return (key in recorded and key in settings) or (bool(recorded) and key.endswith("inference.view_weights"))
 
 
 def _stale_members(config: Config, changed: Sequence[str]) -> list[Experiment]:

@@ -52,6 +52,6 @@ def _inference_sizes(config: Config, resized: Size) -> Iterator[tuple[str, Size]
     tiled = tile is not None and (tile[0] < whole[0] or tile[1] < whole[1])
     base, key = (tile, "inference.tile_size") if tile is not None and tiled else (whole, "inference.pad_multiple")
     yield key, base
-    for view in tta_views(config.inference.tta, base):
+    for view in tta_views(config.inference.tta, base, config.inference.view_weights):
         height, width = view.see(torch.zeros(1, 1, *base, dtype=torch.uint8)).shape[2:]
         yield "inference.tta", (height, width)
