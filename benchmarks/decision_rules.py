@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, ClassVar
 
 import numpy as np
+from scipy.special import expit, logit
 
 from benchmarks.drawn.severstal_oof import SeverstalOof
 from benchmarks.drawn.steel_masks import CLASSES, HEIGHT, WIDTH
@@ -27,6 +29,7 @@ from maskfold.execution.console import markdown_table
 from maskfold.execution.jobs import available_cores, map_threads
 from maskfold.oof.with_truth import LabelledOof, iter_with_truth
 from maskfold.pixels.metrics import mask_areas, scores
+from maskfold.report.calibration import prob_counts
 from maskfold.rules.rules import CALIBRATED_ONE, DEFAULT_RULE
 from maskfold.tuning.calibration import isotonic, level_counts
 from maskfold.tuning.choice import choose_rule
@@ -38,6 +41,7 @@ from maskfold.tuning.tables.table_filling import fold_tables
 
 _FOLDS = 5
 _KINDS = ("component", "auto", "expected")
+_OTHER_IMAGES, _CALIBRATED_ON = 50_000, 200  # simulated images that only calibrate the others
 _FIXED, _EXPECTED = 2, 3  # their columns, after the default
 
 Images = Callable[[], Sequence[LabelledOof]]
@@ -54,6 +58,11 @@ class Options(Settings):
     """Folder with Severstal's train.csv and images.csv."""
     metric: str = "dice"
     """Metric of the simulated images: dice, iou or tgs_precision."""
+    calibration: str = "isotonic"
+    """As tuning.calibration, of the simulated images: isotonic, temperature, none or auto."""
+    log_odds: float = 0.0
+    """Calibrate the simulated images, then multiply their log-odds by this: 1 is right, 2 overconfident, 0.5
+    underconfident. 0: leave them as they are drawn."""
     config: Path | None = None
     """Config of a run to measure on in place of the simulated images."""
     set: tuple[str, ...] = ()
@@ -176,13 +185,30 @@ def measured_images(options: Options) -> tuple[list[Images], TuningConfig, int]:
 def _simulated(options: Options) -> tuple[list[Images], TuningConfig, int]:
     """Folds of simulated images, made again each time they are asked for."""
     source = SeverstalOof(options.labels)
-    tuning = TuningConfig.model_validate({"metric": options.metric, "trials": 0})
+    settings = {"metric": options.metric, "trials": 0, "calibration": options.calibration}
+    tuning = TuningConfig.model_validate(settings)
+    levels = _confidence(source, options.log_odds) if options.log_odds else None
+
+    def image(index: int) -> LabelledOof:
+        made = source.image(index)
+        if levels is None:
+            return made
+        return replace(made, oof=replace(made.oof, prob=levels[made.oof.prob]))
 
     def images(fold: int) -> list[LabelledOof]:
-        return list(map_threads(source.image, range(fold, options.images, _FOLDS), available_cores()))
+        return list(map_threads(image, range(fold, options.images, _FOLDS), available_cores()))
 
     say(f"{CLASSES} classes, {options.images} simulated images")
     return [partial(images, fold) for fold in range(_FOLDS)], tuning, HEIGHT * WIDTH
+
+
+def _confidence(source: SeverstalOof, factor: float) -> np.ndarray:
+    """(256,) uint8: what each level becomes when it is calibrated on other images and its log-odds are multiplied."""
+    counts = np.zeros((2, 256), np.int64)
+    for made in map_threads(source.image, range(_OTHER_IMAGES, _OTHER_IMAGES + _CALIBRATED_ON), available_cores()):
+        counts += prob_counts(made.oof.prob.reshape(1, -1), made.truth.reshape(1, -1))
+    right = np.array(isotonic([counts])) / CALIBRATED_ONE
+    return np.rint(255 * expit(factor * logit(right))).astype(np.uint8)
 
 
 def _run_folds(options: Options) -> tuple[list[Images], TuningConfig, int]:

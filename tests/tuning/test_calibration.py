@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.isotonic import IsotonicRegression
 
 from maskfold.rules.rules import CALIBRATED_ONE
-from maskfold.tuning.calibration import isotonic, level_counts
+from maskfold.tuning.calibration import calibrated, isotonic, level_counts, temperature
 from maskfold.tuning.tables.table_filling import fold_tables
 from support.oof_images import GRID, images
 
@@ -44,3 +44,34 @@ def test_equals_the_regression_over_single_pixels():
     seen = np.unique(prob[prob > 0])
     assert np.abs(found[seen] / CALIBRATED_ONE - model.predict(seen)).max() < 1e-5
     assert (np.diff(found) >= 0).all()
+
+
+def overconfident(scale):
+    """Counts of 1000 pixels a level, whose log-odds are `scale` times the right ones."""
+    prob = 1 / (1 + np.exp(-np.log(np.arange(1, 255) / (255 - np.arange(1, 255))) / scale))
+    return counts_of({level + 1: (1000, round(1000 * share)) for level, share in enumerate(prob)})
+
+
+def test_the_temperature_is_the_factor_of_the_log_odds():
+    found = np.array(temperature([overconfident(2.0)])) / CALIBRATED_ONE
+    odds = np.log(200 / 55)
+    assert abs(found[200] - 1 / (1 + np.exp(-odds / 2))) < 0.002
+    assert found[0] == 0 and (np.diff(found) >= 0).all()
+
+
+def test_without_calibration_probabilities_stay():
+    counts = [overconfident(2.0)]
+    assert calibrated(counts, "none") == tuple(round(level / 255 * CALIBRATED_ONE) for level in range(256))
+    assert calibrated([counts_of({9: (5, 0)})], "none") == (0,) * 256
+    assert calibrated([counts_of({9: (5, 0)})], "temperature") == (0,) * 256
+
+
+def test_auto_takes_what_is_best_on_folds_it_was_not_fitted_on():
+    # Squared errors of three pixels on the other fold: isotonic regression says 0, 1 and 1 (sum 2); the temperatures 20
+    # and 0.05 say 0.52, 1 and 1 (1.23); unchanged, 0.78 for a true one, a false and a true one (0.71) is best.
+    contrary = [counts_of({200: (1, 1)}), counts_of({200: (1, 0), 201: (1, 1)})]
+    assert calibrated(contrary, "auto") == calibrated(contrary, "none")
+    # Many pixels with an S-shaped error of many steps: only isotonic regression follows it.
+    steps = [counts_of({level: (1000, 100 if level < 128 else 900) for level in range(1, 256)})] * 2
+    assert calibrated(steps, "auto") == isotonic(steps)
+    assert calibrated(contrary[:1], "auto") == isotonic(contrary[:1])

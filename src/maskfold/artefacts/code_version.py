@@ -76,8 +76,15 @@ DECIDED_BY: dict[str, tuple[str, ...]] = {
         *("blending/oof_subset", "blending/scores", "blending/weights"),
     ),
     "view weights": (
-        *(*_READING, *_RULES, *_OOF, *_TABLES, *_NETWORK, "oof/parts", "tuning/plateau", "blending/choice"),
-        *("blending/combining", "blending/oof_subset", "blending/scores", "blending/weights", "stages/choose_views"),
+        *(*_READING, *_RULES, *_OOF, *_TABLES, *_NETWORK, "oof/parts", "tuning/plateau", "folds/visibility"),
+        *(
+            "blending/choice",
+            "blending/combining",
+            "blending/oof_subset",
+            "blending/scores",
+            "blending/weights",
+            "stages/choose_views",
+        ),
     ),
     "blended oof": ("oof/store", "blending/combining", "blending/fold_oof"),
     "score tables": (*_READING, *_RULES, *_OOF, *_TABLES),

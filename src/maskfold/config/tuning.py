@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from maskfold.config.section import Section
 
+Calibration = Literal["isotonic", "temperature", "none", "auto"]
+
 
 class TuningConfig(Section):
     """The exact search for thresholds and minimum areas on the out-of-fold (OOF) predictions."""
@@ -24,6 +26,11 @@ class TuningConfig(Section):
     the expected score of its mask is highest, under probabilities calibrated on the other folds, and empty it if too
     little is expected (not for `pooled_dice`). `all`: the best of the three, or `expected` where that is clearly better
     on folds it was not chosen on."""
+
+    calibration: Calibration = "isotonic"
+    """How the probabilities of the `expected` rule are calibrated, on other folds. `isotonic`: the share of true pixels
+    at each level, made monotone. `temperature`: all log-odds divided by one number. `none`: as the network gives them.
+    `auto`: the one with the least squared error on folds it was not fitted on. Only with rule `expected` or `all`."""
 
     connectivity: Literal[4, 8] = 8
     """Whether pixels that touch at a corner only belong to one connected component (8) or not (4)."""

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from maskfold.config.tuning import Calibration
 from maskfold.rules.rules import GATE_STEPS, ExpectedRule, HardGate
-from maskfold.tuning.calibration import isotonic, level_counts
+from maskfold.tuning.calibration import calibrated, level_counts
 from maskfold.tuning.gates import gate_peaks, gated
 from maskfold.tuning.limit_tables import SCORE_OF_METRIC, WEIGHTS, limit_tables, map_signs
 from maskfold.tuning.presence import fit_presence
@@ -29,11 +30,14 @@ class Fitted:
 class ExpectedSearch:
     """The expected rules of one class, chosen on sets of folds."""
 
-    def __init__(self, tables: Sequence[FoldTables], class_index: int, gated: bool) -> None:
-        """gated: also try hard gates; the tables then have gate levels."""
+    def __init__(
+        self, tables: Sequence[FoldTables], class_index: int, gated: bool, calibration: Calibration = "isotonic"
+    ) -> None:
+        """gated: also try hard gates; the tables then have gate levels. calibration: as tuning.calibration."""
         self._tables = tables
         self._class_index = class_index
         self._gated = gated
+        self._calibration: Calibration = calibration
         self._counts = [level_counts(table, class_index) for table in tables]
         self._fitted: dict[tuple[int, ...], Fitted] = {}
 
@@ -67,7 +71,7 @@ class ExpectedSearch:
     def _fit(self, folds: tuple[int, ...]) -> Fitted:
         """What is fitted on these folds, once."""
         if folds not in self._fitted:
-            calibration = isotonic([self._counts[fold] for fold in folds])
+            calibration = calibrated([self._counts[fold] for fold in folds], self._calibration)
             parts = [map_signs(self._tables[fold], self._class_index, calibration) for fold in folds]
             signs, gains = (np.concatenate(same) for same in zip(*parts, strict=True))
             presence = fit_presence(signs, gains) if any(calibration) else None

@@ -73,7 +73,7 @@ class ClassSearch:
         }
         # Pooled Dice needs no cut of its own for each image: one threshold for all is best (see SCORE_OF_METRIC).
         by_image = "expected" in allowed and tuning.metric in SCORE_OF_METRIC
-        self._expected = ExpectedSearch(tables, class_index, self.gated) if by_image else None
+        self._expected = ExpectedSearch(tables, class_index, self.gated, tuning.calibration) if by_image else None
 
     @property
     def fold_sets(self) -> list[list[int]]:
