@@ -46,6 +46,7 @@ _FITTING = (
     *("network/warm_start", "training/optimisers", "training/warm_start"),
     *("training/fit", "training/module", "training/schedule", "training/validation", "training/checkpoints"),
     "training/checkpoint_files",
+    "training/continuing",
 )
 _RULES = ("rules/rules", "rules/applying", "rules/expected")
 _OOF = ("oof/store", "oof/with_truth")

@@ -10,6 +10,8 @@ from maskfold.config import REPOSITORY, Config, Layout
 from maskfold.errors import ConfigError
 from maskfold.execution.text import file_name, visible
 
+MODEL = "model.pt"  # in the folder of a model's training
+
 
 def resolve(path: str | Path) -> Path:
     """A config path as an absolute one; relative ones start at the repository. Raises ConfigError for no path."""
@@ -54,7 +56,7 @@ class RunPaths:
 
     def model(self, number: int) -> Path:
         """The chosen weights of one model, a plain state dict: what OOF and test images are predicted with."""
-        return self.training(number) / "model.pt"
+        return self.training(number) / MODEL
 
     def pseudo_labels(self, fold: int) -> Path:
         """What another run's model of this fold makes of the test images, for this run to learn from."""

@@ -111,6 +111,12 @@ def recorded_inputs(artefact: Path) -> dict[str, str]:
     return {} if record is None else dict(record["inputs"])
 
 
+def recorded_settings(artefact: Path) -> dict[str, Any]:
+    """The config values that an artefact was made with; empty where no record says."""
+    record = _read_record(artefact)
+    return {} if record is None else dict(record["settings"])
+
+
 def contents_hash(artefact: Path, command: str, part: str = "") -> str:
     """SHA-256 of an artefact, from its record while size and times are those recorded, else from its contents.
 

@@ -19,8 +19,8 @@ from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor
 
 from maskfold.artefacts.files import whole_file
-from maskfold.artefacts.paths import RunPaths, display
-from maskfold.artefacts.provenance import Provenance
+from maskfold.artefacts.paths import MODEL, RunPaths, display
+from maskfold.artefacts.provenance import Provenance, forget
 from maskfold.artefacts.step import Step
 from maskfold.config import Experiment
 from maskfold.data.competition import Competition
@@ -34,6 +34,7 @@ from maskfold.pixels.intensity import Intensity
 from maskfold.training.checkpoint_files import LAST, WholeCheckpoints, finished_epochs
 from maskfold.training.checkpoints import chosen_weights
 from maskfold.training.clock import TrainingClock
+from maskfold.training.continuing import goes_on, longer_phase_hint
 from maskfold.training.datamodule import FoldData
 from maskfold.training.history_callback import HistoryCallback
 from maskfold.training.input_sizes import check_network_sizes
@@ -164,26 +165,32 @@ def _show_pseudo_labels(data: FoldData, pseudo: PseudoLabels, title: str) -> Non
 
 
 def _prepare_folder(folder: Path, made_from: Provenance, step: Step) -> int:
-    """Keep an interrupted training of the same provenance and return the epochs it has finished; else clear the folder.
+    """Keep an interrupted training of the same provenance, or one that is the beginning of what is asked for.
 
-    A training whose checkpoints are damaged starts again. A finished one is not deleted but moved to <folder>.previous.
+    Returns the epochs it has finished; else clears the folder and returns 0.
+
+    A training whose checkpoints are damaged starts again. A finished one is not deleted but kept in <folder>.previous.
     """
     marker = folder / "training_started"
-    if (folder / LAST).is_file() and not step.reasons(marker, made_from):
-        try:
-            epochs = finished_epochs(folder, made_from.part)
-        except ValueError as error:
-            if is_first_process():
-                print(f"train: {display(folder)} starts again: {error}", flush=True)
-        else:
-            if is_first_process():
-                print(f"train: continuing {display(folder)} after its last finished epoch", flush=True)
-            return epochs
+    if (folder / LAST).is_file():
+        same = not step.reasons(marker, made_from)
+        if same or goes_on(marker, made_from, step):
+            try:
+                epochs = finished_epochs(folder, made_from.part)
+            except ValueError as error:
+                if is_first_process():
+                    print(f"train: {display(folder)} starts again: {error}", flush=True)
+            else:
+                if is_first_process():
+                    _keep_on(folder, marker, made_from, None if same else epochs)
+                return epochs
     if not is_first_process():
         return 0  # the first process clears the folder for all
-    if (folder / "model.pt").is_file():
-        previous = folder.with_name(f"{folder.name}.previous")
-        shutil.rmtree(previous, ignore_errors=True)
+    if (folder / MODEL).is_file():
+        hint = longer_phase_hint(marker, made_from)
+        if hint is not None:
+            print(f"train: hint: {hint}", flush=True)
+        previous = _previous(folder)
         folder.rename(previous)
         print(f"train: the previous training is kept in {display(previous)}", flush=True)
     elif folder.exists():
@@ -192,6 +199,30 @@ def _prepare_folder(folder: Path, made_from: Provenance, step: Step) -> int:
     marker.touch()
     made_from.write(marker)
     return 0
+
+
+def _keep_on(folder: Path, marker: Path, made_from: Provenance, epochs: int | None) -> None:
+    """Prepare a training to go on; epochs: that it has finished of a longer one, None if it is the same training."""
+    if epochs is None:
+        print(f"train: continuing {display(folder)} after its last finished epoch", flush=True)
+        return
+    model = folder / MODEL
+    kept = ""
+    if model.is_file():  # of the shorter training: it must not pass for the model of the longer one
+        previous = _previous(folder)
+        shutil.copytree(folder, previous)
+        forget(model)
+        model.unlink()
+        kept = f"; the shorter training is kept in {display(previous)}"
+    made_from.write(marker)
+    print(f"train: continuing {display(folder)} after its {epochs} epochs, which are the same{kept}", flush=True)
+
+
+def _previous(folder: Path) -> Path:
+    """Where a finished training is kept when another takes its place; what is there is removed."""
+    previous = folder.with_name(f"{folder.name}.previous")
+    shutil.rmtree(previous, ignore_errors=True)
+    return previous
 
 
 def _trainer(config: Experiment, folder: Path, own: list[Callback]) -> L.Trainer:

@@ -65,6 +65,14 @@ class FoldModule(L.LightningModule):
         loss: Tensor = self.losses[phase](outputs, planes[:, :classes], ignored)
         return loss
 
+    def on_train_start(self) -> None:
+        """Let the next step have the rate of this schedule: the checkpoint may be the last of a shorter training."""
+        scheduler = self.lr_schedulers()
+        if isinstance(scheduler, torch.optim.lr_scheduler.LambdaLR) and self.clock is None:
+            rates = zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)
+            for group, (peak, factor) in zip(scheduler.optimizer.param_groups, rates, strict=True):
+                group["lr"] = peak * factor(scheduler.last_epoch)
+
     def on_train_epoch_start(self) -> None:
         """Let the encoder learn, or not yet."""
         self.train_losses = []
