@@ -293,10 +293,11 @@ def test_validation_scores_by_hand():
 
 
 def test_a_log_gets_lines_within_a_long_epoch(tmp_path, tiny_competition, folds, monkeypatch, capsys):
-    monkeypatch.setattr("maskfold.training.history_callback.SILENCE_SECONDS", 0.0)
+    monkeypatch.setattr("maskfold.execution.progress.SILENCE_SECONDS", 0.0)
     train(config_of(tmp_path, epochs=1, sampling=SamplingConfig(draws_per_epoch=8)), tiny_competition, folds)
-    lines = [line for line in capsys.readouterr().out.splitlines() if "step" in line]
-    assert [line.split(":")[0] for line in lines] == [f"  fold 0 epoch 1/1, step {step}/4" for step in (1, 2, 3)]
+    lines = [line for line in capsys.readouterr().out.splitlines() if "images a second" in line]
+    words = [f"step {step}/4" for step in (1, 2, 3, 4)] + ["validation 1/2", "validation 2/2"]
+    assert [line.split(":")[0] for line in lines] == [f"  fold 0 epoch 1/1, {each}" for each in words]
     assert all("images a second, 0 min left" in line for line in lines)
 
 

@@ -20,28 +20,54 @@ JOBS_AFTER: ContextVar[int] = ContextVar("JOBS_AFTER", default=0)
 Item = TypeVar("Item")
 
 
-def tracked(items: Iterable[Item], total: int, title: str) -> Iterator[Item]:
+class LogClock:
+    """When a log is due a line: where the next step, if it takes as long as the last one, would end after the silence.
+
+    said, since, latest: seconds of time.monotonic of the last line, of the start of the count, and of the last step.
+    """
+
+    def __init__(self) -> None:
+        self.said = time.monotonic()
+        self.restart()
+
+    def restart(self) -> None:
+        """Count other steps from now on; the silence goes on."""
+        self.since = self.latest = time.monotonic()
+        self.counted = 0
+
+    def pace(self, done: int) -> float | None:
+        """The seconds of a step, by those since the last line, where a line is due; else None. done: steps so far."""
+        now = time.monotonic()
+        step, self.latest = now - self.latest, now
+        if now + step < self.said + SILENCE_SECONDS:
+            return None
+        seconds = (now - self.since) / max(1, done - self.counted)
+        self.said, self.since, self.counted = now, now, done
+        return seconds
+
+
+def tracked(items: Iterable[Item], total: int, title: str, after: int = 0) -> Iterator[Item]:
     """The items, with a bar that shows how many of `total` are done and the time left.
 
-    Into a file or pipe it prints a line when SILENCE_SECONDS have passed, with the time left by the speed since the
-    line before.
+    after: items like these that follow in the stage. Into a file or pipe it prints a line before SILENCE_SECONDS have
+    passed, with the time left by the speed since the line before.
     """
     console = Console(stderr=True)
     if console.is_terminal:
         yield from track(items, title, total=total, console=console, transient=True)
     else:
-        yield from _logged(items, total, title)
+        yield from _logged(items, total, title, after)
 
 
-def _logged(items: Iterable[Item], total: int, title: str) -> Iterator[Item]:
-    said, last = time.monotonic(), 0
+def _logged(items: Iterable[Item], total: int, title: str, after: int) -> Iterator[Item]:
+    clock = LogClock()
     for done, item in enumerate(items):
-        now = time.monotonic()
-        if now - said >= SILENCE_SECONDS:
-            left = (now - said) / max(1, done - last) * (total - done)
+        seconds = clock.pace(done)
+        if seconds is not None:
+            left = seconds * (total - done)
             report_progress(Progress(done, total, "item", title, left))
-            print(f"  {title}: {done:,} of {total:,}, {left / 60:.0f} min left", flush=True)
-            said, last = now, done
+            in_all = f", {(left + seconds * after) / 60:.0f} min in all" if after else ""
+            print(f"  {title}: {done:,} of {total:,}, {left / 60:.0f} min left{in_all}", flush=True)
         yield item
 
 
@@ -60,9 +86,23 @@ class _Rate(ProgressColumn):
 def rated(items: Iterable[Item], total: int | None, title: str, unit: str) -> Iterator[Item]:
     """Like tracked, with how many a second, e.g. of the unit `frames`; total: None where nobody knows."""
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield from _rated_lines(items, total, title, unit)
+        return
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), _Rate(unit), TimeRemainingColumn())
-    with bars.Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with bars.Progress(*columns, console=console, transient=True) as progress:
         yield from progress.track(items, total, description=title)
+
+
+def _rated_lines(items: Iterable[Item], total: int | None, title: str, unit: str) -> Iterator[Item]:
+    clock = LogClock()
+    for done, item in enumerate(items):
+        seconds = clock.pace(done)
+        if seconds:
+            rest = "" if total is None else f" of {total:,}"
+            left = "" if total is None else f", {seconds * max(0, total - done) / 60:.0f} min left"
+            print(f"  {title}: {done:,}{rest} {unit}, {1 / seconds:.1f} {unit} a second{left}", flush=True)
+        yield item
 
 
 class Progress(NamedTuple):

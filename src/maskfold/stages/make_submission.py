@@ -126,13 +126,16 @@ def _finished_shards(
         gpus = max(gpus_of(each) for each in config.experiments)
         do_jobs(step.name, [_in_worker(job) for job in jobs], workers, gpus)
     else:
-        for job in jobs:
-            predict_shard(job)
+        for place, job in enumerate(jobs):
+            predict_shard(job._replace(after=sum(len(later.images) for later in jobs[place + 1 :])))
     return shards
 
 
 class ShardJob(NamedTuple):
-    """Some test images (image_id, path, height, width) to predict, and where the rows go."""
+    """Some test images (image_id, path, height, width) to predict, and where the rows go.
+
+    after: how many images follow them in this process.
+    """
 
     config: Config
     tuned: TunedArtefact
@@ -140,6 +143,7 @@ class ShardJob(NamedTuple):
     path: Path
     title: str
     made_from: Provenance
+    after: int = 0
 
 
 def _in_worker(job: ShardJob) -> Job:
@@ -150,5 +154,6 @@ def _in_worker(job: ShardJob) -> Job:
 
 def predict_shard(job: ShardJob) -> None:
     """Make one shard of rows."""
-    write_shard(job.path, predict_rows(job.config, job.tuned, job.images, job.title, job.made_from.inputs))
+    rows = predict_rows(job.config, job.tuned, job.images, job.title, job.made_from.inputs, job.after)
+    write_shard(job.path, rows)
     job.made_from.write(job.path)

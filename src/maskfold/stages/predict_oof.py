@@ -40,8 +40,8 @@ def predict_oof(config: Config, competition: Competition, accept_code_changes: b
     if len(jobs) > 1 and (workers := prediction_workers(config)) > 1:
         do_jobs(step.name, [_in_worker(job) for job in jobs], workers, gpus_of(config))
     else:
-        for job in jobs:
-            predict_part(job)
+        for place, job in enumerate(jobs):
+            predict_part(job._replace(after=sum(len(later.part.images) for later in jobs[place + 1 :])))
     for job in jobs:
         step.wrote(paths.oof_parquet(job.part.part))
 
@@ -55,10 +55,11 @@ def _in_worker(job: PartJob) -> Job:
 
 
 class PartJob(NamedTuple):
-    """One part's OOF to make."""
+    """One part's OOF to make; after: how many images follow it in this process."""
 
     config: Experiment
     part: OofPart
+    after: int = 0
 
 
 def predict_part(job: PartJob) -> None:
@@ -71,12 +72,14 @@ def predict_part(job: PartJob) -> None:
     path, class_count = paths.oof_parquet(part.part), len(config.data.class_names)
     loaded: dict[int, SegmentationModel] = {}
     digests, names = part.checkpoints, model_names(config)
+    title, after = f"{config.folds.part_word} {part.part}", job.after + len(part.images)
     with OofWriter(path, class_count, oof_metadata(config, part.checkpoints)) as writer:
         for models, images in part.images.groupby("models", sort=True):
             for model in models:
                 if model not in loaded:
                     loaded[model] = load_model(paths.model(model), config.model, class_count, digests[names[model]])
             predictions = Ensemble.of(config, [loaded[model] for model in models]).predict_images(images)
-            for prediction in tracked(predictions, len(images), f"{config.folds.part_word} {part.part}"):
+            after -= len(images)
+            for prediction in tracked(predictions, len(images), title, after):
                 writer.write(prediction.image_id, part.part, prediction.prob, prediction.class_prob)
     part.made_from.write(path)

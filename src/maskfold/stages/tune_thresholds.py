@@ -193,8 +193,8 @@ def _make_tables(config: Config, competition: Competition, fold: int, inputs: Ma
         step.announce(path, reasons)
     grid = area_grid(largest, tuning.dense_areas, tuning.area_growth)
     title = f"exact tables, {config.folds.part_word} {fold}"
-    count = len(read_image_ids(paths.oof_parquet(fold)))
-    images = tracked(iter_with_truth(paths.oof_parquet(fold), fold, competition), count, title)
+    count, *later = (len(read_image_ids(paths.oof_parquet(each))) for each in range(fold, config.folds.count))
+    images = tracked(iter_with_truth(paths.oof_parquet(fold), fold, competition), count, title, sum(later))
     classes = len(competition.class_names)
     path.parent.mkdir(parents=True, exist_ok=True)
     cores = available_cores()

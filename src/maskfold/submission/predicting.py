@@ -21,12 +21,17 @@ if TYPE_CHECKING:
 
 
 def predict_rows(
-    config: Config, tuned: TunedArtefact, images: pd.DataFrame, title: str, digests: Mapping[str, str] | None = None
+    config: Config,
+    tuned: TunedArtefact,
+    images: pd.DataFrame,
+    title: str,
+    digests: Mapping[str, str] | None = None,
+    after: int = 0,
 ) -> Iterator[SubmissionRow]:
     """From image files to run lengths, with all folds (and all members of a blend), in batches, as rows are asked for.
 
     images: image_id, path, height, width; digests: fold0, of a blend <member>/fold0 -> SHA-256 of the weights, where
-    they are recorded. The models stay loaded for the next call in this process.
+    they are recorded; after: how many images follow these. The models stay loaded for the next call in this process.
     """
     # torch takes seconds to import, and a fresh stage does not need it.
     from maskfold.blending.ensemble import trained_ensemble
@@ -34,7 +39,7 @@ def predict_rows(
     predictions = trained_ensemble(config, tuned.ensemble_weights, digests=digests or tuned.checkpoints).predict_images(
         images
     )
-    return submission_rows(tracked(predictions, len(images), title), tuned.rules, config.submission)
+    return submission_rows(tracked(predictions, len(images), title, after), tuned.rules, config.submission)
 
 
 def submission_rows(

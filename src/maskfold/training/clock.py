@@ -1,4 +1,4 @@
-"""The clock of a training: how far along it is by wall-clock time, and its end when the time is up."""
+"""The clock of a training: how far along it is by wall-clock time, its end when the time is up, and what is left."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
+
+from maskfold.execution.processes import side_by_side
+from maskfold.execution.progress import JOBS_AFTER
 
 
 class TrainingClock(Callback):
@@ -41,3 +44,27 @@ class TrainingClock(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with the time of the checkpoint."""
         self.before = float(state_dict["elapsed"])
+
+
+class TimeLeft:
+    """The time left of a training, and in words that of the trainings that follow it in its stage too.
+
+    clock: that ends it, if there is one. Made where the stage has set JOBS_AFTER.
+    """
+
+    def __init__(self, clock: TrainingClock | None = None) -> None:
+        self.clock, self.later = clock, JOBS_AFTER.get()
+
+    def seconds(self, expected: float) -> float:
+        """The seconds left: as many as its speed lets expect, or those of the clock where it ends earlier."""
+        if self.clock is not None:
+            expected = min(expected, self.clock.seconds - self.clock.elapsed)
+        return max(0.0, expected)
+
+    def in_words(self, left: float, whole: float) -> str:
+        """left: seconds of this training; whole: of a whole one by its speed."""
+        whole = whole if self.clock is None else min(whole, self.clock.seconds)
+        if side_by_side() > 1:  # the first process knows of the others, and says the time left in all
+            return f"{left / 60:.0f} min left of its own"
+        words = f"{(left + self.later * whole) / 60:.0f} min left"
+        return f"{words} with the {self.later} after it" if self.later else words

@@ -1,4 +1,4 @@
-"""Records each epoch of a training: one row in history.csv, one line on the screen."""
+"""Records each epoch of a training: one row in history.csv, one line on the screen, and lines within long epochs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from maskfold.execution.memory import peak_memory_mb, reset_peak_memory
-from maskfold.execution.processes import side_by_side
-from maskfold.execution.progress import JOBS_AFTER, SILENCE_SECONDS, Progress, report_progress
-from maskfold.training.clock import TrainingClock
+from maskfold.execution.progress import LogClock, Progress, report_progress
+from maskfold.training.clock import TimeLeft, TrainingClock
 from maskfold.training.history import read_history, write_history
 from maskfold.training.module import FoldModule
 
@@ -27,11 +26,11 @@ class HistoryCallback(Callback):
     """Writes history.csv whole after every epoch; a resumed training drops the rows of epochs that it repeats."""
 
     def __init__(self, history_csv: Path, title: str, clock: TrainingClock | None = None) -> None:
-        self.history_csv, self.title, self.clock = history_csv, title, clock
+        self.history_csv, self.title, self.time_left = history_csv, title, TimeLeft(clock)
         self.rows: list[dict[Hashable, Any]] = []
-        self.later = JOBS_AFTER.get()
-        self.started = self.said = 0.0
-        self.last_steps = 0
+        self.started = self.trained = 0.0  # seconds of time.monotonic: when the epoch began, and its validation
+        self.validation = 0.0  # seconds of the last one
+        self.log = LogClock()
 
     def state_dict(self) -> dict[str, Any]:
         """The rows so far: each checkpoint holds the history, so that a damaged csv costs nothing."""
@@ -50,47 +49,62 @@ class HistoryCallback(Callback):
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the epoch's clock."""
-        self.started = self.said = time.monotonic()
-        self.last_steps = 0
+        self.started, self.log = time.monotonic(), LogClock()
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """In a log, where no progress bar shows, print a line now and then within a long epoch."""
-        now, steps = time.monotonic(), int(trainer.num_training_batches)
-        if now - self.said < SILENCE_SECONDS or sys.stdout.isatty() or batch_idx + 1 == steps:
+        done, steps = batch_idx + 1, int(trainer.num_training_batches)
+        seconds = self.log.pace(done)
+        if seconds is None or not _shows_lines(trainer):
             return
-        if trainer.is_global_zero:
-            assert isinstance(pl_module, FoldModule)
-            done, epochs = batch_idx + 1, trainer.max_epochs or 1
-            seconds = (now - self.said) / (done - self.last_steps)  # a step, of the latest ones alone
-            self.said, self.last_steps = now, done
-            images = len(batch.pixels) * trainer.world_size / seconds
-            ahead = steps * (epochs - trainer.current_epoch) - done
-            left, loss = self._left(seconds * ahead), pl_module.mean_train_loss()
-            report_progress(Progress(trainer.current_epoch, epochs, "epoch", f"loss {loss:.3f}", left))
-            print(
-                f"  {self.title} epoch {trainer.current_epoch + 1}/{epochs}, step {done}/{steps}: loss {loss:.3f}, "
-                f"{images:.0f} images a second, {self._of_stage(left, seconds * steps * epochs)}",
-                flush=True,
-            )
+        assert isinstance(pl_module, FoldModule)
+        epochs, every = trainer.max_epochs or 1, pl_module.config.train.validate_every
+        epoch = seconds * steps + (self.validation / every if every else 0)
+        left = epoch * (epochs - trainer.current_epoch) - seconds * done
+        images = len(batch.pixels) * trainer.world_size / seconds
+        loss = f"loss {pl_module.mean_train_loss():.3f}"
+        self._print_line(trainer, f"step {done}/{steps}: {loss}, {images:.0f} images a second", loss, left, epoch)
 
-    def _left(self, seconds: float) -> float:
-        """The seconds left: by the speed so far, or by the clock where that ends earlier."""
-        if self.clock is not None:
-            seconds = min(seconds, self.clock.seconds - self.clock.elapsed)
-        return max(0.0, seconds)
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Count the validation's batches."""
+        self.trained = time.monotonic()
+        self.log.restart()
 
-    def _of_stage(self, left: float, whole: float) -> str:
-        """The time left in words, that of the trainings that follow included.
+    def on_validation_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """In a log, print a line now and then within a long validation."""
+        done, steps = batch_idx + 1, int(sum(trainer.num_val_batches))
+        seconds = self.log.pace(done)
+        if seconds is None or not _shows_lines(trainer):
+            return
+        assert isinstance(pl_module, FoldModule)
+        epochs, every = trainer.max_epochs or 1, pl_module.config.train.validate_every or 1
+        epoch = self.trained - self.started + seconds * steps / every
+        left = seconds * (steps - done) + epoch * (epochs - trainer.current_epoch - 1)
+        images = len(batch.image_ids) * trainer.world_size / seconds
+        text = f"validation {done}/{steps}"
+        self._print_line(trainer, f"{text}: {images:.0f} images a second", text, left, epoch)
 
-        left: seconds of this training; whole: of a whole one by its speed, or by the clock where that ends earlier.
-        """
-        whole = whole if self.clock is None else min(whole, self.clock.seconds)
-        if side_by_side() > 1:  # the first process knows of the others, and says the time left in all
-            return f"{left / 60:.0f} min left of its own"
-        words = f"{(left + self.later * whole) / 60:.0f} min left"
-        return f"{words} with the {self.later} after it" if self.later else words
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Keep how long it took."""
+        self.validation = time.monotonic() - self.trained
+
+    def _print_line(self, trainer: L.Trainer, text: str, short: str, left: float, epoch: float) -> None:
+        """Print how far the epoch is; left: seconds; epoch: seconds of one with its share of the validations."""
+        number, epochs = trainer.current_epoch, trainer.max_epochs or 1
+        left = self.time_left.seconds(left)
+        report_progress(Progress(number, epochs, "epoch", short, left))
+        words = self.time_left.in_words(left, epoch * epochs)
+        print(f"  {self.title} epoch {number + 1}/{epochs}, {text}, {words}", flush=True)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the epoch's row; its validation, if any, has ended."""
@@ -119,7 +133,7 @@ class HistoryCallback(Callback):
         row = self.rows[-1]
         latest = self.rows[-_LATEST_EPOCHS:]
         seconds = sum(past["seconds"] for past in latest) / len(latest)
-        left = self._left(seconds * (epochs - 1 - row["epoch"]))
+        left = self.time_left.seconds(seconds * (epochs - 1 - row["epoch"]))
         figures = f"loss {row['train_loss']:.3f}"
         figures += "" if math.isnan(row["valid_metric"]) else f", metric {row['valid_metric']:.4f}"
         report_progress(Progress(row["epoch"] + 1, epochs, "epoch", figures, left))
@@ -129,7 +143,12 @@ class HistoryCallback(Callback):
             classes = ", ".join(f"{key.removeprefix('dice_')} {value:.2f}" for key, value in named)
             line += f" (validation {row['valid_loss']:.3f}), metric {row['valid_metric']:.4f}"
             line += f"; non-empty Dice: {classes}"
-        print(f"{line}; {row['seconds']:.0f} s, {self._of_stage(left, seconds * epochs)}", flush=True)
+        print(f"{line}; {row['seconds']:.0f} s, {self.time_left.in_words(left, seconds * epochs)}", flush=True)
+
+
+def _shows_lines(trainer: L.Trainer) -> bool:
+    """Whether this process prints lines within an epoch: the first one, into a file or pipe."""
+    return trainer.is_global_zero and not sys.stdout.isatty()
 
 
 def _peak_memory_mb() -> float:

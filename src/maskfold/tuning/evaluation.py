@@ -51,10 +51,11 @@ def evaluate_rules(
     image_ids: list[str] = []
     folds: list[int] = []
     areas: list[np.ndarray] = []
+    counts = [len(read_image_ids(path)) for path in oof_files]
     for fold, path in enumerate(oof_files):
         rules = [(DEFAULT_RULE, choice.rule, choice.without_fold[fold]) for choice in choices]
-        count = len(read_image_ids(path))
-        images = tracked(iter_with_truth(path, fold, competition), count, f"chosen rules, {part} {fold}")
+        labelled, title = iter_with_truth(path, fold, competition), f"chosen rules, {part} {fold}"
+        images = tracked(labelled, counts[fold], title, sum(counts[fold + 1 :]))
         for image_id, of_image in rule_areas(images, rules, largest_map_px(competition), available_cores()):
             image_ids.append(image_id)
             folds.append(fold)

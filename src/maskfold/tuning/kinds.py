@@ -34,9 +34,11 @@ def choose_kinds(
     the OOF, in which every image has the rules that were chosen without its fold.
     """
     found, folds = [], []
+    counts = [len(read_image_ids(path)) for path in oof_files]
     for fold, path in enumerate(oof_files):
         rules = [(one.without_fold[fold], other.without_fold[fold]) for one, other in zip(fixed, expected, strict=True)]
-        images = tracked(iter_with_truth(path, fold, competition), len(read_image_ids(path)), f"kinds, {part} {fold}")
+        labelled, title = iter_with_truth(path, fold, competition), f"kinds, {part} {fold}"
+        images = tracked(labelled, counts[fold], title, sum(counts[fold + 1 :]))
         for _, areas in rule_areas(images, rules, largest_map_px(competition), available_cores()):
             found.append(scores(metric, *np.moveaxis(areas, -1, 0)))
             folds.append(fold)
