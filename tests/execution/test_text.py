@@ -7,7 +7,7 @@ import pytest
 
 from maskfold.artefacts.paths import display
 from maskfold.config import REPOSITORY
-from maskfold.execution.text import controls, file_name, spreadsheet, visible
+from maskfold.execution.text import class_words, controls, file_name, spreadsheet, visible
 from maskfold.media.legend import write_legend
 
 
@@ -50,3 +50,12 @@ def test_the_legend_of_colours_holds_no_formula(tmp_path):
     write_legend(tmp_path / "legend.csv", ["a", "=1+1"], [1])
     with (tmp_path / "legend.csv").open(newline="") as file:
         assert next(csv.DictReader(file))["class"] == "'=1+1"
+
+
+def test_a_class_in_a_sentence_is_not_called_class_twice():
+    assert [class_words(name) for name in ("6", "crack", "class_1", "Class A")] == [
+        "class 6",
+        "class crack",
+        "class_1",
+        "Class A",
+    ]

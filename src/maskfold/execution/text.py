@@ -28,6 +28,11 @@ def visible(text: str) -> str:
     return "".join(ascii(character)[1:-1] if character in kept else character for character in text)
 
 
+def class_words(name: str) -> str:
+    """A class in a sentence: `class 6` and `class crack`, but `class_1` alone."""
+    return name if name.lower().startswith("class") else f"class {name}"
+
+
 def file_name(text: str) -> str:
     """A name of letters, digits, `_` and `-`, 69 at most, that a file can have; other texts have other names."""
     plain = re.sub("[^A-Za-z0-9_-]", "_", text)[:_LONGEST_NAME]

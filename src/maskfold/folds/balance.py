@@ -8,6 +8,7 @@ from rich.table import Table
 
 from maskfold.config import FoldsConfig
 from maskfold.execution.console import print_table, table_of
+from maskfold.execution.text import class_words
 from maskfold.folds.splitting import EMPTY
 from maskfold.folds.table import NOT_HELD_OUT
 
@@ -97,14 +98,13 @@ def _missing(balance: pd.DataFrame, rows: dict[str, np.ndarray], folds: pd.DataF
     lines = []
     for name in balance.index[: balance.index.get_loc(EMPTY)]:
         if not rows[name].any():
-            lines.append(f"class {name} is in no training image")
+            lines.append(f"{class_words(name)} is in no training image")
             continue
         for fold in range(plan.count):
             if not balance.loc[name, fold]:
                 part = "part" if plan.held_out_once else "fold"
-                lines.append(
-                    f"{part} {fold} has no image with class {name}; the honest score of that class rests on the others"
-                )
+                which = f"{part} {fold} has no image with {class_words(name)}"
+                lines.append(f"{which}; the honest score of that class rests on the others")
         if plan.held_out_once and not (rows[name] & (folds["fold"].to_numpy() == NOT_HELD_OUT)).any():
-            lines.append(f"every image with class {name} is held out, so it cannot be learned")
+            lines.append(f"every image with {class_words(name)} is held out, so it cannot be learned")
     return lines

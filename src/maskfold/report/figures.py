@@ -15,6 +15,7 @@ from maskfold.drawing.svg_charts import (
     axis,
     chart,
 )
+from maskfold.execution.text import class_words
 from maskfold.report.calibration import Reliability, calibrated_reliability, image_reliability, pixel_reliability
 from maskfold.report.oof_gallery import OofPass
 from maskfold.report.oof_scores import OofScores
@@ -89,7 +90,7 @@ def _image_reliabilities(oof: OofScores, passed: OofPass) -> list[Reliability]:
 def _reliability_chart(title: str, names: Sequence[str], bins: Sequence[Reliability], line: bool = True) -> Markup:
     """Predicted probability against the share that is true, a colour a class; the diagonal is perfect."""
     marks = [
-        Marks(each.prob, each.share, number, f"class {name}", line=line)
+        Marks(each.prob, each.share, number, class_words(name), line=line)
         for number, (name, each) in enumerate(zip(names, bins, strict=True))
     ]
     return chart(title, Axis("predicted", 0, 1), Axis("true share", 0, 1), marks, diagonal=True)
@@ -104,5 +105,5 @@ def area_charts(oof: OofScores) -> list[tuple[str, Markup]]:
         true, predicted = oof.true[:, index], oof.predicted[:, index]
         shown = (true > 0) | (predicted > 0)
         marks = Marks(true[shown], predicted[shown], index)
-        charts.append((name, chart(f"Areas of class {name}", x, y, [marks], diagonal=True)))
+        charts.append((name, chart(f"Areas of {class_words(name)}", x, y, [marks], diagonal=True)))
     return charts

@@ -230,7 +230,8 @@ function caption(number) {
   const text = document.createElement("p"), first = document.createElement("b");
   first.textContent = data.score ? meanScore(number).toFixed(3) : `${pixels(number)} px`;
   const present = classesShown().filter((k) => area(number, k) > 0).map((k) => data.classes[k]);
-  const classes = data.classes.length > 1 && present.length ? ` · class ${present.join(", ")}` : "";
+  const word = present.every((name) => /^class/i.test(name)) ? "" : "class ";
+  const classes = data.classes.length > 1 && present.length ? ` · ${word}${present.join(", ")}` : "";
   const fold = data.fold ? ` · ${part} ${data.fold[number]}` : "";
   text.append(first, `${classes}${fold} · ${data.id[number]}`);
   return text;

@@ -27,6 +27,7 @@ from maskfold.data.competition import Competition
 from maskfold.errors import TrainingError
 from maskfold.execution.processes import is_first_process
 from maskfold.execution.signals import Stopped
+from maskfold.execution.text import class_words
 from maskfold.inference.runtime import Runtime, out_of_memory
 from maskfold.network.model import check_finite
 from maskfold.network.normalisation import IMAGENET, normalisation_of
@@ -141,7 +142,8 @@ def _show_data(data: FoldData, config: Experiment, pseudo: PseudoLabels | None, 
     if pseudo is not None:
         _show_pseudo_labels(data, pseudo, config.model_title(fold))
     for name in data.absent_classes():
-        print(f"train: warning: {config.model_name(fold)}: no training image has class {name}; it cannot be learned")
+        missing = f"no training image has {class_words(name)}; it cannot be learned"
+        print(f"train: warning: {config.model_name(fold)}: {missing}")
     title = f"{config.name}, {config.model_name(fold)}: the first samples, as the network gets them"
     draw_samples(data.first_samples(MOST_SAMPLES), data.class_names, folder / "samples.png", title)
 

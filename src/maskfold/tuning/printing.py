@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from maskfold.execution.console import print_table, table_of
+from maskfold.execution.text import class_words
 from maskfold.rules.in_use import figure_in_use, honest_in_use, score_in_use
 from maskfold.rules.text import plateau_text, rule_text
 from maskfold.rules.tuned import TunedArtefact, TunedClass
@@ -16,7 +17,7 @@ def print_scores(artefact: TunedArtefact) -> None:
     print_table(_tuned(artefact))
     for entry in artefact.classes:
         if not entry.adopted:
-            print(f"class {entry.class_name}: {entry.reason}")
+            print(f"{class_words(entry.class_name)}: {entry.reason}")
 
 
 def _in_use(artefact: TunedArtefact) -> Table:

@@ -10,6 +10,7 @@ import pandas as pd
 from maskfold.audit.data.audit import TEST, Audit
 from maskfold.audit.data.conflicts import EXCHANGED
 from maskfold.audit.data.label_facts import class_table
+from maskfold.execution.text import class_words
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def _labels(audit: Audit) -> list[Finding]:
     classes = class_table(audit.labels, audit.competition.class_names)
     strays = classes[classes["strays"] > 0]
     if len(strays):
-        listed = ", ".join(f"{row.strays} of class {row.class_name}" for row in strays.itertuples())
+        listed = ", ".join(f"{row.strays} of {class_words(str(row.class_name))}" for row in strays.itertuples())
         what = f"masks far smaller than all others of their class: {listed}"
         found.append(Finding("note", what, "check them: a stray click leaves such a mask", "classes"))
     shown = set(audit.labels.areas["class_name"])

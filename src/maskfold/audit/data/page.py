@@ -18,6 +18,7 @@ from maskfold.audit.data.tables import FILES, problem_rows
 from maskfold.audit.images.duplicates import KINDS, NEAR, SCENE, TILE
 from maskfold.drawing.class_colours import hex_colour
 from maskfold.drawing.html import page_environment
+from maskfold.execution.text import class_words
 
 _TEMPLATE = Path(__file__).with_name("data_audit.html.j2")
 _MOST_PROBLEMS = 200
@@ -126,7 +127,7 @@ def _extremes(audit: Audit) -> Iterator[tuple[str, str, str]]:
         for word, row in zip(
             ("smallest", "largest"), own.iloc[[0, -1]].to_dict("records") if len(own) else (), strict=False
         ):
-            yield row["image_id"], f"{row['area_px']} px", f"{word} of class {name} · {row['image_id']}"
+            yield row["image_id"], f"{row['area_px']} px", f"{word} of {class_words(name)} · {row['image_id']}"
 
 
 def _overlapping(audit: Audit, examples: int) -> Iterator[tuple[str, str, str]]:
@@ -146,7 +147,7 @@ def _conflicts(audit: Audit, album: Album, examples: int) -> list[Picture]:
     split = dict(zip(train["image_id"], train["split"], strict=True))
     table = rows.assign(first_split=rows["first"].map(split), second_split=rows["second"].map(split))
     captions = [
-        f"class {row['class_name']} {row['why']}: {row['first_px']} against {row['second_px']} px"
+        f"{class_words(row['class_name'])} {row['why']}: {row['first_px']} against {row['second_px']} px"
         for row in rows.to_dict("records")
     ]
     return album.pairs(table, examples, captions)

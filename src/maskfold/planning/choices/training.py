@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from maskfold.execution.text import class_words
 from maskfold.planning.clock import Clock, most_draws
 from maskfold.planning.constants import (
     BATCHES,
@@ -108,7 +109,7 @@ def choose_sampling(draft: Draft, facts: Fingerprint, size: InputSize) -> None:
     counts = {each.name: each.images for each in facts.classes if each.images}
     if counts and max(counts.values()) >= UNBALANCED * min(counts.values()):
         rare, common = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
-        reason = f"class {rare} is in {counts[rare]} images, class {common} in {counts[common]}"
+        reason = f"{class_words(rare)} is in {counts[rare]} images, {class_words(common)} in {counts[common]}"
         draft.choose("train.sampling.class_balance", CLASS_BALANCE, reason)
     if size.crop is not None and facts.coverage < SMALL_COVERAGE:
         reason = f"masks cover {facts.coverage:.1%} of a non-empty image: crops elsewhere show mostly background"

@@ -10,6 +10,7 @@ from PIL import Image
 from maskfold.artefacts.files import whole_file
 from maskfold.data.competition import Competition
 from maskfold.data.images.decoding import read_for_display
+from maskfold.execution.text import class_words
 from maskfold.planning.constants import UNLIKE_DEVIATIONS, UNLIKE_GREY
 from maskfold.planning.facts.fingerprint import Fingerprint
 
@@ -21,9 +22,13 @@ def rare_classes(facts: Fingerprint) -> list[str]:
     lines = []
     for each in facts.classes:
         if each.images == 0:
-            lines.append(f"no image whose masks were read shows class {each.name}; it cannot be learned from none")
+            lines.append(
+                f"no image whose masks were read shows {class_words(each.name)}; it cannot be learned from none"
+            )
         elif each.images == 1:
-            lines.append(f"one image shows class {each.name}: it is either learned from or scored on, never both")
+            lines.append(
+                f"one image shows {class_words(each.name)}: it is either learned from or scored on, never both"
+            )
     return lines
 
 
