@@ -18,11 +18,14 @@ from benchmarks.run import NAMES, settings_of
 from pydantic import BaseModel
 
 from maskfold.config import Blend, Experiment
+from maskfold.config.data import CocoData, MaskFoldersData, PathsCsvData, RleCsvData
+from maskfold.config.data.mask_images import MaskImageData
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 LIBRARY = REPOSITORY / "src" / "maskfold"
 PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
 PAGES_OF_TODAY = [page for page in PAGES if page.name != "CHANGELOG.md"]  # which names what there was, too
+DATA_FORMATS = (RleCsvData, MaskFoldersData, PathsCsvData, CocoData)
 SOURCES = sorted([*(REPOSITORY / "src").rglob("*.py"), *(REPOSITORY / "configs").glob("*.yaml")])
 
 _FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
@@ -226,6 +229,37 @@ def test_every_config_key_that_a_page_shows_exists(page):
             tree = {part: tree}
         unknown += unknown_config_keys(tree)
     assert unknown == []
+
+
+def shown_data_keys(section: type[BaseModel]) -> dict[str, list[tuple[Any, str]]]:
+    """Key -> (example, comment) of each line that the page of the formats shows of this format and of all formats."""
+    found: dict[str, list[tuple[Any, str]]] = {}
+    for language, block in _FENCED.findall(text_of(REPOSITORY / "docs/reference/formats.md")):
+        tree = yaml.safe_load(block).get("data") if language == "yaml" else None
+        if tree and (tree["format"] == section.model_fields["format"].default or "exclude" in tree):
+            for line in block.splitlines():
+                key, _, rest = line.strip().removeprefix("# ").partition(": ")
+                value, _, comment = re.sub(r"  +# ", "  # ", rest).partition("  # ")
+                found.setdefault(key, []).append((yaml.safe_load(value) if rest else None, comment))
+    return found
+
+
+@pytest.mark.parametrize("section", DATA_FORMATS, ids=lambda section: section.__name__)
+def test_every_key_of_every_format_is_shown_with_an_example_and_its_default(section):
+    shown = shown_data_keys(section)
+    if section is PathsCsvData:  # which the page says are those of mask_folders
+        shown |= {key: shown_data_keys(MaskFoldersData)[key] for key in MaskImageData.__annotations__}
+    assert set(section.model_fields) <= set(shown)
+    defaults = section.model_validate_json('{"root": "x", "class_names": ["x"]}').model_dump(mode="json")
+    for key in set(section.model_fields) - {"format", "root", "class_names", "columns", "sample_submission"}:
+        for example, comment in shown[key]:
+            said = re.match(r".*?default: ([^;,]+|\[.*\]|{.*})", comment)
+            assert (yaml.safe_load(said[1]) if said else example) == defaults[key], (
+                f"data.{key}: {example!r}, {comment}"
+            )
+    columns = section.model_fields.get("columns")
+    for name in [] if columns is None else fields(columns.annotation) or []:
+        assert re.search(rf"[{{,] ?{name}: \S", text_of(REPOSITORY / "docs/reference/formats.md")), name
 
 
 @pytest.mark.parametrize("source", [path for path in SOURCES if "docs/" in text_of(path)], ids=name)

@@ -16,6 +16,7 @@ from maskfold.audit.labels.ranking import (
     LIMITS,
     class_limits,
     evidence_row,
+    explained,
     rank,
 )
 from maskfold.rules.applying import apply_rule
@@ -126,6 +127,14 @@ def test_each_fault_is_found_for_its_reason(reason):
     assert worst["detail"]
     assert worst["score"] >= 0.5 > table["score"].iloc[1]
     assert (table["pile"].iloc[1:] == FINE).all()
+
+
+def test_the_distance_of_an_edge_is_in_words_to_a_tenth_of_a_pixel():
+    row = {"edge_px": 0.5, "edge_gain": 0.2, "shift_gain": 0.1, "shift_down_px": -3, "shift_right_px": 8}
+    assert explained("edge", row)[1] == "the label's edge lies about 0.5 px outside the network's"
+    assert explained("edge", row | {"edge_px": -3.0})[1] == "the label's edge lies about 3 px inside the network's"
+    moved = "the label lies about 3 px higher and 8 px farther right than what the network sees"
+    assert explained("shifted", row | {"edge_px": 0.0}) == ("shifted edge", moved)
 
 
 def test_a_label_of_another_class_is_found_with_the_class_it_should_have():

@@ -126,7 +126,7 @@ def explained(kind: str, row: Mapping[str, Any]) -> tuple[str, str]:
     if row["edge_px"] == 0 or row["edge_gain"] < row["shift_gain"]:
         return _shifted(row)
     reason, where = ("swollen edge", "outside") if row["edge_px"] > 0 else ("shrunken edge", "inside")
-    return reason, f"the label's edge lies about {abs(row['edge_px']):.0f} px {where} the network's"
+    return reason, f"the label's edge lies about {round(abs(row['edge_px']), 1):g} px {where} the network's"
 
 
 def _missing(row: Mapping[str, Any]) -> tuple[str, str]:
@@ -140,6 +140,6 @@ def _missing(row: Mapping[str, Any]) -> tuple[str, str]:
 
 def _shifted(row: Mapping[str, Any]) -> tuple[str, str]:
     down, right = row["shift_down_px"], row["shift_right_px"]
-    parts = [f"{abs(down)} px {'down' if down > 0 else 'up'}"] if down else []
-    parts += [f"{abs(right)} px to the {'right' if right > 0 else 'left'}"] if right else []
-    return "shifted edge", f"the label lies about {' and '.join(parts)} of what the network sees"
+    parts = [f"{abs(down)} px {'lower' if down > 0 else 'higher'}"] if down else []
+    parts += [f"{abs(right)} px farther {'right' if right > 0 else 'left'}"] if right else []
+    return "shifted edge", f"the label lies about {' and '.join(parts)} than what the network sees"
