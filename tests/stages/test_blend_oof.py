@@ -177,8 +177,8 @@ def test_training_a_blend_only_says_what_its_members_lack(blend, tiny_competitio
     RunPaths.of(blend.blend.members[1]).model(1).unlink()
     train_models(blend, tiny_competition)
     output = capsys.readouterr().out
-    assert "sharp: 3 of 3 folds trained\n" in output
-    assert "dull: 2 of 3 folds trained; run `python src/train.py --config configs/dull.yaml`" in output
+    assert "sharp: 3 of 3 models trained\n" in output
+    assert "dull: 2 of 3 models trained; run `python src/train.py --config configs/dull.yaml`" in output
 
 
 def sampled(blend, competition, sample_px=2**30):

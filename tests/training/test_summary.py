@@ -28,3 +28,20 @@ def test_one_row_a_fold_and_their_mean(tmp_path, capsys):
     show_folds(config)
     assert "mean" in capsys.readouterr().out
     assert len(pd.read_csv(RunPaths.of(config).folds_summary_csv)) == 3
+
+
+def test_the_one_model_of_a_hold_out_is_no_fold(tmp_path, capsys):
+    data = RleCsvData(root="x", class_names=("a",))
+    folds = FoldsConfig(kind="hold_out", count=3)
+    config = Experiment(name="mine", output_root=str(tmp_path), data=data, folds=folds)
+    path = RunPaths.of(config).history_csv(0)
+    path.parent.mkdir(parents=True)
+    scores = {"train_loss": [1.0], "valid_loss": [0.0], "valid_metric": [0.25], "dice_a": [0.0]}
+    more = {"epoch": [0], "learning_rate": [1.0], "seconds": [90.0], "peak_memory_mb": [100.0]}
+    pd.DataFrame(more | scores).to_csv(path, index=False)
+    assert fold_summary(config)["model"].tolist() == ["mine"]
+    show_folds(config)
+    printed = capsys.readouterr().out
+    assert "fold" not in printed and "mean" not in printed
+    row = [cell.strip() for cell in printed.splitlines()[3].split("│")[1:-1]]
+    assert row == ["mine", "1", "1", "0.2500", "0.2500", "1.0000", "0.0000", "0.0000", "1.5", "100"]

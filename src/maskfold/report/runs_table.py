@@ -20,7 +20,7 @@ from maskfold.training.summary import fold_summary
 # network, training_min of all folds.
 FIGURES = {
     "parameters_m": ("M params", ".2f"),
-    "folds": ("folds", ""),
+    "folds": ("models", ""),
     "epochs": ("epochs", ".0f"),
     "validation_loss": ("loss", ".3f"),
     "default": ("default", ".4f"),
@@ -79,7 +79,7 @@ def _parameters(config: Experiment) -> int:
 
 
 def _add_training(row: RunRow, config: Config) -> None:
-    """Folds, epochs, loss, minutes and the size of the weights."""
+    """Models, epochs, loss, minutes and the size of the weights."""
     members = config.experiments
     trained = {member.name: trained_folds(member) for member in members}
     wanted = sum(member.folds.models for member in members)
@@ -87,12 +87,13 @@ def _add_training(row: RunRow, config: Config) -> None:
     summaries = [table for table in map(fold_summary, members) if len(table)]
     if len(summaries) == len(members):
         means = [table.iloc[-1] for table in summaries]
-        row.figures["training_min"] = float(sum(table["minutes"].iloc[:-1].sum() for table in summaries))
+        own = [table.iloc[: len(table) - (len(table) > 1)] for table in summaries]  # without the mean
+        row.figures["training_min"] = float(sum(table["minutes"].sum() for table in own))
         if isinstance(config, Experiment):
             row.figures |= {"epochs": float(means[0]["epochs"]), "validation_loss": float(means[0]["validation loss"])}
     for member in members:
         if len(trained[member.name]) < member.folds.models:
-            row.missing.append(f"{member.name}: not all folds are trained: {_command('train', member)}")
+            row.missing.append(f"{member.name}: not all models are trained: {_command('train', member)}")
     if all(trained.values()):
         files = [RunPaths.of(member).model(trained[member.name][0]) for member in members]
         row.figures["size_mb"] = sum(path.stat().st_size for path in files) / 2**20

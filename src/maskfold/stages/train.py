@@ -246,7 +246,7 @@ def _show_members(config: Blend) -> None:
         trained = sum(RunPaths.of(member).model(fold).is_file() for fold in range(member.folds.models))
         whole = trained == member.folds.models
         missing = "" if whole else f"; run `python src/train.py --config configs/{member.name}.yaml`"
-        print(f"train: {member.name}: {trained} of {member.folds.models} folds trained{missing}")
+        print(f"train: {member.name}: {trained} of {member.folds.models} models trained{missing}")
 
 
 def training_provenance(

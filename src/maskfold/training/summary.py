@@ -16,8 +16,9 @@ def fold_summary(config: Config) -> pd.DataFrame:
     """One row a validated fold: epochs, best epoch and metric, last losses and metric, Dice by class, minutes, MB.
 
     The Dice of a class is over its non-empty images at the last validated epoch, threshold 0.5. The last row is the
-    mean over the folds.
+    mean over the folds. The one model of a hold-out has one row, called after the run.
     """
+    alone = config.folds.held_out_once
     paths, rows = RunPaths.of(config), []
     for fold in range(config.folds.models):
         history = usable_history(paths.history_csv(fold))
@@ -28,7 +29,7 @@ def fold_summary(config: Config) -> pd.DataFrame:
         last = validated.iloc[-1]
         rows.append(
             {
-                "fold": str(fold),
+                "model" if alone else "fold": config.name if alone else str(fold),
                 "epochs": len(history),
                 "best epoch": int(best["epoch"]) + 1,
                 "best metric": best["valid_metric"],
@@ -41,7 +42,7 @@ def fold_summary(config: Config) -> pd.DataFrame:
             }
         )
     table = pd.DataFrame(rows)
-    if len(table):
+    if len(table) and not alone:
         mean = {"fold": "mean", **table.drop(columns="fold").mean().to_dict()}
         table = pd.concat([table, pd.DataFrame([mean])], ignore_index=True)
     return table
@@ -56,7 +57,7 @@ def show_folds(config: Config) -> None:
     for name in summary.columns:
         table.add_column(name, justify="right", no_wrap=True)
     for row in summary.itertuples(index=False):
-        table.add_row(*(value if isinstance(value, str) else _short(value) for value in row))
+        table.add_row(*(_short(name, value) for name, value in zip(summary.columns, row, strict=True)))
     print_table(table)
     path, text = RunPaths.of(config).folds_summary_csv, summary.to_csv(index=False, float_format="%.6g")
     if not (path.is_file() and path.read_bytes() == text.encode()):
@@ -64,8 +65,9 @@ def show_folds(config: Config) -> None:
             temporary.write_bytes(text.encode())
 
 
-def _short(value: float) -> str:
-    """Whole numbers as they are, scores with four digits, larger figures with one."""
-    if float(value).is_integer():
-        return f"{value:.0f}"
-    return f"{value:.4f}" if abs(value) < 2 else f"{value:.1f}"
+def _short(column: str, value: str | float) -> str:
+    """Counts as whole numbers, minutes with one digit, scores and losses with four."""
+    if isinstance(value, str):
+        return value
+    digits = {"epochs": 0, "best epoch": 0, "peak MB": 0, "minutes": 1}.get(column, 4)
+    return f"{value:.{digits}f}"
