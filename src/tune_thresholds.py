@@ -31,7 +31,9 @@ def parse_args() -> argparse.Namespace:
     parser = stage_parser("Choose thresholds and minimum areas on the OOF predictions.", EXAMPLES)
     rules = ["auto", "component", "mask", "triplet", "expected", "all"]
     parser.add_argument("--rule", choices=rules, help="tuning.rule")
-    parser.add_argument("--metric", choices=["dice", "iou", "tgs_precision", "pooled_dice"], help="tuning.metric")
+    parser.add_argument(
+        "--metric", choices=["dice", "iou", "tgs_precision", "pooled_dice", "miou"], help="tuning.metric"
+    )
     parser.add_argument("--trials", type=int, metavar="N", help="tuning.trials, of the Optuna study")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the study and of the bootstrap")
     parser.add_argument("--oof", type=Path, metavar="PATH", help="OOF predictions made elsewhere: .parquet or a folder")

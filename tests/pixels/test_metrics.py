@@ -14,7 +14,8 @@ from maskfold.pixels.metrics import (
     from_fixed,
     iou,
     mask_areas,
-    pooled_dice,
+    intersections,
+    pooled_scores,
     scores,
     tgs_precision,
 )
@@ -25,8 +26,19 @@ def test_hand_computed_values():
     assert dice(intersection, predicted, true).tolist() == [0.4, 1, 0, 0]
     assert iou(intersection, predicted, true).tolist() == [0.25, 1, 0, 0]
     assert class_score("dice", intersection, predicted, true) == pytest.approx(0.35)
-    assert pooled_dice(intersection, predicted, true) == 4 / 18
-    assert class_score("pooled_dice", [0], [0], [0]) == 1
+    assert class_score("pooled_dice", intersection, predicted, true) == 4 / 18
+    assert class_score("miou", intersection, predicted, true) == 2 / 16  # 7 + 11 - 2 pixels in the union
+    for metric in ("pooled_dice", "miou"):
+        assert class_score(metric, [0], [0], [0]) == 1
+
+
+@pytest.mark.parametrize("metric", ["pooled_dice", "miou"])
+def test_pooled_scores_of_sums_and_the_intersections_they_come_from(metric):
+    intersection, predicted, true = np.array([2, 0, 0, 12345]), np.array([4, 0, 3, 10**7]), np.array([6, 0, 0, 12346])
+    found = pooled_scores(metric, intersection, predicted, true)
+    assert found[:3].tolist() == {"pooled_dice": [4 / 10, 1, 0], "miou": [2 / 8, 1, 0]}[metric]
+    assert found.tolist() == scores(metric, intersection, predicted, true).tolist()  # of one image the same
+    assert intersections(metric, found.round(9), predicted, true).tolist() == [2, 0, 0, 12345]
 
 
 def test_tgs_thresholds_are_exceeded_not_reached():

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maskfold.pixels.metrics import scores
+from maskfold.pixels.metrics import POOLED, scores
 from maskfold.report.calibration import calibrated_reliability, image_reliability, pixel_reliability, prob_counts
 from maskfold.report.oof_scores import OofScores, fold_class_scores, fold_rows, found_rows
 
@@ -57,15 +57,17 @@ def test_scores_are_means_over_images_and_the_empty_answer_is_right_where_nothin
     assert found_rows(oof)[1] == {"class_name": "b", "found": 1, "missed": 1, "false_alarms": 0, "rightly_empty": 0}
 
 
-def test_pooled_dice_is_recovered_from_areas_and_dice():
-    table, inside = table_of("dice")
-    oof = OofScores.of(table, "pooled_dice", ("a", "b"))
-    expected = 2 * inside.sum(axis=0) / (oof.true + oof.predicted).sum(axis=0)
+@pytest.mark.parametrize("metric", ["pooled_dice", "miou"])
+def test_pooled_scores_are_recovered_from_areas_and_scores(metric):
+    table, inside = table_of(POOLED[metric])
+    oof = OofScores.of(table, metric, ("a", "b"))
+    both, inside = (oof.true + oof.predicted).sum(axis=0), inside.sum(axis=0)
+    expected = 2 * inside / both if metric == "pooled_dice" else inside / (both - inside)
     assert oof.class_scores("adopted") == pytest.approx(expected, abs=1e-12)
     assert oof.kinds == ("all_empty", "default", "adopted")  # of the honest rules no areas are kept
 
 
-@pytest.mark.parametrize("metric", ["dice", "pooled_dice"])
+@pytest.mark.parametrize("metric", ["dice", "pooled_dice", "miou"])
 def test_intervals_hold_the_score_and_shrink_to_it_where_all_images_are_one_group(metric):
     oof = OofScores.of(table_of()[0], metric, ("a", "b"))
     intervals = oof.intervals(np.arange(40), 200, np.random.default_rng(0))

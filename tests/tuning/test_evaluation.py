@@ -75,6 +75,7 @@ def test_the_honest_choice_is_made_on_the_other_folds():
         # Intersections over unions: 2/6, 0, 0, 1; 1, 1, 6/18, 0; 3/5, 1, 3/21, 0
         ("iou", ((1 / 3 + 1) / 4, (2 + 1 / 3) / 4, (3 / 5 + 1 + 1 / 7) / 4, 0.5)),
         ("pooled_dice", (2 * 2 / (10 + 16), 2 * 10 / (18 + 16), 2 * 6 / (18 + 16), 0.0)),
+        ("miou", (2 / (10 + 16 - 2), 10 / (18 + 16 - 10), 6 / (18 + 16 - 6), 0.0)),
     ],
 )
 def test_other_metrics(metric, scores):

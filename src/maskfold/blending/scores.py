@@ -13,7 +13,7 @@ from maskfold.config import Combine, TuningConfig
 from maskfold.execution.jobs import available_cores
 from maskfold.oof.store import OofImage
 from maskfold.oof.with_truth import LabelledOof
-from maskfold.pixels.metrics import FIXED_ONE, pooled_dice
+from maskfold.pixels.metrics import FIXED_ONE, POOLED, pooled_scores
 from maskfold.tuning.plateau import choose
 from maskfold.tuning.tables.score_tables import (
     FoldTables,
@@ -80,9 +80,9 @@ class BlendScores:
     def _mean(self, sums: np.ndarray, folds: list[int]) -> float:
         """The mean over classes of the score of some folds: sums (classes, folds, planes) int64."""
         added = sums.sum(axis=1)
-        if self._tuning.metric == "pooled_dice":
+        if self._tuning.metric in POOLED:
             areas = self._true_area[:, folds].sum(axis=1)
-            return float(np.mean([pooled_dice(int(a), int(b), int(t)) for (a, b), t in zip(added, areas, strict=True)]))
+            return float(pooled_scores(self._tuning.metric, *added.T, areas).mean())
         return float(np.mean(added[:, 0] / (int(self._images[folds].sum()) * FIXED_ONE)))
 
     def _tables(self, images: Sequence[SampledImage], weights: Weights) -> FoldTables:

@@ -14,17 +14,18 @@ Calibration = Literal["isotonic", "temperature", "none", "auto"]
 class TuningConfig(Section):
     """The exact search for thresholds and minimum areas on the out-of-fold (OOF) predictions."""
 
-    metric: Literal["dice", "iou", "tgs_precision", "pooled_dice"] = "dice"
+    metric: Literal["dice", "iou", "tgs_precision", "pooled_dice", "miou"] = "dice"
     """The score to maximise; take the competition's. `dice` and `iou`: mean over images and classes, an empty
     prediction for an empty image scores 1. `tgs_precision`: mean precision at the IoU thresholds 0.5, 0.55, …, 0.95.
-    `pooled_dice`: one Dice over the pixels of all images."""
+    `pooled_dice`: one Dice over the pixels of all images. `miou`: one IoU over the pixels of all images for each class,
+    averaged, as PASCAL VOC and Cityscapes define it; `iou` is the mean over images."""
 
     rule: Literal["auto", "component", "mask", "triplet", "expected", "all"] = "auto"
     """How a probability map becomes a mask. `component`: apply a threshold, then remove small connected components.
     `mask`: apply a threshold, then empty the whole mask if it is small. `triplet`: empty unless enough pixels reach a
     high threshold, else use a lower one. `auto`: the best of the three for each class. `expected`: cut each image where
     the expected score of its mask is highest, under probabilities calibrated on the other folds, and empty it if too
-    little is expected (not for `pooled_dice`). `all`: the best of the three, or `expected` where that is clearly better
+    little is expected (not for `pooled_dice` and `miou`). `all`: the best of the three, or `expected` where that is clearly better
     on folds it was not chosen on."""
 
     calibration: Calibration = "isotonic"
@@ -57,8 +58,8 @@ class TuningConfig(Section):
 
     @model_validator(mode="after")
     def _scores_by_image(self) -> TuningConfig:
-        if self.rule in ("expected", "all") and self.metric == "pooled_dice":
+        if self.rule in ("expected", "all") and self.metric in ("pooled_dice", "miou"):
             raise ValueError(
-                f"rule {self.rule} cuts each image by its own score, which metric pooled_dice does not have"
+                f"rule {self.rule} cuts each image by its own score, which metric {self.metric} does not have"
             )
         return self

@@ -16,13 +16,16 @@ from maskfold.pixels.geometry import without
 
 FIXED_ONE = 2**40  # a score of 1 in fixed point; eight million images fit in 64 bits
 
-# What a table sums for each metric: scores in fixed point, or for pooled Dice the areas themselves.
+# Metrics of the pixels of all images together -> the metric of the same form of one image.
+POOLED = {"pooled_dice": "dice", "miou": "iou"}
+
+# What a table sums for each metric: scores in fixed point, or for pooled ones the areas themselves.
 DICE, IOU, TGS_PRECISION, INTERSECTION, PREDICTED_AREA = range(5)
 PLANES: dict[str, tuple[int, ...]] = {
     "dice": (DICE,),
     "iou": (IOU,),
     "tgs_precision": (TGS_PRECISION,),
-    "pooled_dice": (INTERSECTION, PREDICTED_AREA),
+    **dict.fromkeys(POOLED, (INTERSECTION, PREDICTED_AREA)),
 }
 
 
@@ -96,37 +99,51 @@ def tgs_precision(intersection: Any, predicted_area: Any, true_area: Any) -> np.
     return _each(_fill_scores, np.float64, TGS_PRECISION, intersection, predicted_area, true_area)
 
 
-def pooled_dice(intersection: Any, predicted_area: Any, true_area: Any) -> float:
-    """2 ΣI / (ΣP + ΣT) over all images; 1 where all are empty."""
-    total = int(np.sum(predicted_area)) + int(np.sum(true_area))
-    return 2 * int(np.sum(intersection)) / total if total else 1.0
+def pooled_scores(metric: str, intersection: Any, predicted_area: Any, true_area: Any) -> np.ndarray:
+    """A pooled metric of areas that are summed over images already; 1 where both are empty.
+
+    metric: `pooled_dice`, 2 ΣI / (ΣP + ΣT), or `miou`, ΣI / (ΣP + ΣT - ΣI). Its mean over classes is the mIoU of PASCAL
+    VOC (Everingham et al. 2010, section 4.3) and Cityscapes (Cordts et al. 2016, arXiv 1604.01685).
+    The others: arrays of areas in px that broadcast. Returns float64 of their shape in 0..1.
+    """
+    both = np.asarray(predicted_area) + true_area
+    above, below = (2 * intersection, both) if metric == "pooled_dice" else (intersection, both - intersection)
+    ones: np.ndarray = np.ones(np.shape(below))
+    return np.divide(above, below, out=ones, where=below > 0)
+
+
+def intersections(metric: str, scores: np.ndarray, predicted_area: np.ndarray, true_area: np.ndarray) -> np.ndarray:
+    """The intersections in px, int64, that scores of images in the form of a pooled metric come from; see POOLED."""
+    both = predicted_area + true_area
+    return np.rint(scores * both / (2 if metric == "pooled_dice" else 1 + scores)).astype(np.int64)
 
 
 def class_score(metric: str, intersection: Any, predicted_area: Any, true_area: Any) -> float:
-    """The score of a class, whatever the order of its images: a mean over images, or pooled Dice.
+    """The score of a class, whatever the order of its images: a mean over images, or one of all their pixels.
 
     Arguments: integer arrays (images,) of areas in px. Raises ValueError when there is no image.
     """
     if np.size(intersection) == 0:
         raise ValueError("a score of no images is not defined")
-    if metric == "pooled_dice":
-        return pooled_dice(intersection, predicted_area, true_area)
+    if metric in POOLED:
+        sums = (int(np.sum(areas)) for areas in (intersection, predicted_area, true_area))
+        return float(pooled_scores(metric, *sums))
     return from_fixed(int(fixed_scores(metric, intersection, predicted_area, true_area).sum()), np.size(intersection))
 
 
 def shown_metric(metric: str) -> str:
-    """The metric an image's own score is shown in: `metric`, or Dice where the metric pools all images."""
-    return "dice" if metric == "pooled_dice" else metric
+    """The metric an image's own score is shown in: `metric`, or that of its form where it pools all images."""
+    return POOLED.get(metric, metric)
 
 
 def scores(metric: str, intersection: Any, predicted_area: Any, true_area: Any) -> np.ndarray:
-    """The scores of single images, float64 in 0..1; pooled Dice has none, so Dice stands in for it; shapes as there."""
+    """The scores of single images, float64 in 0..1, of a pooled metric those in POOLED; shapes as in `dice`."""
     plane = PLANES[shown_metric(metric)][0]
     return _each(_fill_scores, np.float64, plane, intersection, predicted_area, true_area)
 
 
 def fixed_scores(metric: str, intersection: Any, predicted_area: Any, true_area: Any) -> np.ndarray:
-    """Scores of a mean-over-images metric in fixed point, int64, shapes as in `dice`; pooled Dice has none an image."""
+    """Scores of a mean-over-images metric in fixed point, int64, shapes as in `dice`; pooled ones have none an image."""
     return _each(_fill_sums, np.int64, PLANES[metric][0], intersection, predicted_area, true_area)
 
 

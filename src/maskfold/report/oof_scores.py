@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from maskfold.pixels.metrics import class_score
+from maskfold.pixels.metrics import POOLED, class_score, intersections, pooled_scores
 from maskfold.rules.tuned import Interval
 
 KINDS = ("all_empty", "default", "adopted", "honest")
@@ -18,7 +18,7 @@ KINDS = ("all_empty", "default", "adopted", "honest")
 class OofScores:
     """image_scores.csv as arrays.
 
-    image_ids, folds: (images,); scores: kind -> (images, classes) float64 (Dice where the metric pools all images);
+    image_ids, folds: (images,); scores: kind -> (images, classes) float64 (see `shown_metric`);
     true, predicted: (images, classes) int64 areas in px, predicted by the adopted rule.
     """
 
@@ -48,20 +48,20 @@ class OofScores:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds that have a score; pooled Dice needs areas, which of the honest rules are not kept."""
-        return KINDS[:3] if self.metric == "pooled_dice" else KINDS
+        """The kinds that have a score; a pooled metric needs areas, which of the honest rules are not kept."""
+        return KINDS[:3] if self.metric in POOLED else KINDS
 
     def class_scores(self, kind: str, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
         """(classes,) float64: the metric on all images or some."""
-        if self.metric != "pooled_dice":
+        if self.metric not in POOLED:
             return np.asarray(self.scores[kind][rows].mean(axis=0))
         sums = self._pooled_columns(kind)[rows]
-        return np.array([class_score("pooled_dice", *sums[:, index].T) for index in range(sums.shape[1])])
+        return np.array([class_score(self.metric, *sums[:, index].T) for index in range(sums.shape[1])])
 
     def _pooled_columns(self, kind: str) -> np.ndarray:
-        """(images, classes, 3) int64: intersection, predicted area, true area; the first follows from the Dice."""
+        """(images, classes, 3) int64: intersection, predicted area, true area; the first follows from the score."""
         predicted = {"all_empty": 0 * self.true, "default": self.predicted_by_default, "adopted": self.predicted}[kind]
-        intersection = np.rint(self.scores[kind] * (predicted + self.true) / 2).astype(np.int64)
+        intersection = intersections(self.metric, self.scores[kind], predicted, self.true)
         return np.stack([intersection, predicted, self.true], axis=-1)
 
     def intervals(self, groups: np.ndarray, samples: int, rng: np.random.Generator) -> dict[str, Interval]:
@@ -83,17 +83,15 @@ class OofScores:
 
     def _bootstrap_columns(self, kind: str) -> np.ndarray:
         """(images, k): what sums over images tell the score."""
-        if self.metric == "pooled_dice":
+        if self.metric in POOLED:
             columns = self._pooled_columns(kind)
             return columns.reshape(len(columns), -1).astype(np.float64)
         return np.stack([self.scores[kind].mean(axis=1), np.ones(len(self.true))], axis=1)
 
     def _mean_score(self, sums: np.ndarray) -> float:
-        if self.metric != "pooled_dice":
+        if self.metric not in POOLED:
             return float(sums[0] / sums[1])
-        intersection, predicted, true = sums.reshape(-1, 3).T
-        total = predicted + true
-        return float(np.divide(2 * intersection, total, out=np.ones(len(total)), where=total > 0).mean())
+        return float(pooled_scores(self.metric, *sums.reshape(-1, 3).T).mean())
 
 
 def read_image_scores(path: Path) -> pd.DataFrame:

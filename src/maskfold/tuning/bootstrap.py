@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from maskfold.pixels.metrics import FIXED_ONE, fixed_scores
+from maskfold.pixels.metrics import FIXED_ONE, POOLED, fixed_scores, pooled_scores
 from maskfold.rules.tuned import Interval
 
 
@@ -33,7 +33,7 @@ def gain_interval(
 
 def _group_sums(metric: str, default: np.ndarray, tuned: np.ndarray, group: np.ndarray) -> np.ndarray:
     """(groups, k) sums a gain can be computed from."""
-    if metric == "pooled_dice":
+    if metric in POOLED:
         columns = [default[:, 0], default[:, 1], tuned[:, 0], tuned[:, 1], default[:, 2]]
     else:
         gains = fixed_scores(metric, *tuned.T) - fixed_scores(metric, *default.T)
@@ -42,7 +42,7 @@ def _group_sums(metric: str, default: np.ndarray, tuned: np.ndarray, group: np.n
 
 
 def _gain(metric: str, sums: np.ndarray) -> float:
-    if metric != "pooled_dice":
+    if metric not in POOLED:
         return float(sums[0] / sums[1])
-    before, after = ((2 * sums[k] / (sums[k + 1] + sums[4])) if sums[k + 1] + sums[4] else 1.0 for k in (0, 2))
+    before, after = pooled_scores(metric, sums[[0, 2]], sums[[1, 3]], sums[4])
     return float(after - before)

@@ -138,7 +138,7 @@ def choose_views(
 
 def choose_rule(draft: Draft, work: Work) -> tuple[str, str]:
     """The kinds of rules that are tried, and why."""
-    if draft.value("tuning.metric") == "pooled_dice":
+    if draft.value("tuning.metric") in ("pooled_dice", "miou"):
         return "auto", "a cut for each image needs a score of each image"
     if work.folds > 1:
         return "auto", "a cut for each image did not carry over from one network to another (docs/results.md)"

@@ -13,6 +13,7 @@ METRICS = {
     "iou": "mean IoU over images and classes",
     "tgs_precision": "mean precision at IoU thresholds 0.5 to 0.95 (TGS Salt)",
     "pooled_dice": "one Dice over the pixels of all images (HuBMAP Kidney)",
+    "miou": "one IoU over the pixels of all images for each class, averaged (PASCAL VOC, Cityscapes)",
 }
 DEFAULT = "dice"
 

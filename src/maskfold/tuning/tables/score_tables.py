@@ -13,7 +13,7 @@ from zipfile import ZipFile
 import numpy as np
 
 from maskfold.artefacts.files import whole_file
-from maskfold.pixels.metrics import FIXED_ONE, PLANES
+from maskfold.pixels.metrics import FIXED_ONE, PLANES, POOLED, pooled_scores
 from maskfold.tuning.tables.map_histograms import MapHistograms, write_member
 
 THRESHOLDS = np.arange(1, 256)
@@ -64,9 +64,8 @@ class ScoreTable:
 
     def score_of(self, sums: np.ndarray) -> np.ndarray:
         """Scores of these images for sums (planes, …) int64: float64 of the remaining shape."""
-        if self.metric == "pooled_dice":
-            total = sums[1] + self.true_area
-            return np.divide(2 * sums[0], total, out=np.ones(sums.shape[1:]), where=total > 0)
+        if self.metric in POOLED:
+            return pooled_scores(self.metric, sums[0], sums[1], self.true_area)
         return np.asarray(sums[0] / (self.images * FIXED_ONE))
 
     def scores(self) -> np.ndarray:
