@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maskfold.config import REPOSITORY, Config, Layout
+from maskfold.config.submission import FOLDERS
 from maskfold.errors import ConfigError
 from maskfold.execution.text import file_name, visible
 
@@ -115,7 +116,7 @@ class RunPaths:
 
     def submission(self, layout: Layout) -> Path:
         """The submission: a csv, a json, or a folder of masks."""
-        suffix = {"coco_json": ".json", "mask_folder": ""}.get(layout, ".csv")
+        suffix = {"coco_json": ".json", **dict.fromkeys(FOLDERS, "")}.get(layout, ".csv")
         return self.root / "submissions" / f"{self.name}{suffix}"
 
     def lock(self, stage: str) -> Path:

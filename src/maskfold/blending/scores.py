@@ -13,6 +13,7 @@ from maskfold.config import Combine, TuningConfig
 from maskfold.execution.jobs import available_cores
 from maskfold.oof.store import OofImage
 from maskfold.oof.with_truth import LabelledOof
+from maskfold.pixels.exclusive import decided_maps
 from maskfold.pixels.metrics import FIXED_ONE, POOLED, pooled_scores
 from maskfold.tuning.plateau import choose
 from maskfold.tuning.tables.score_tables import (
@@ -49,12 +50,21 @@ class HonestScore:
 class BlendScores:
     """Scores weights on the sampled images by the component rule, each vector once."""
 
-    def __init__(self, sample: Sequence[SampledImage], combine: Combine, tuning: TuningConfig, largest_px: int) -> None:
-        """sample: images of folds 0, 1, … in order; largest_px: pixels of the largest map."""
+    def __init__(
+        self,
+        sample: Sequence[SampledImage],
+        combine: Combine,
+        tuning: TuningConfig,
+        largest_px: int,
+        exclusive: bool = False,
+    ) -> None:
+        """sample: images of folds 0, 1, … in order; largest_px: pixels of the largest map; exclusive: each pixel is of
+        one class or none.
+        """
         self.folds = sample[-1].fold + 1
         self._by_fold = [[image for image in sample if image.fold == fold] for fold in range(self.folds)]
         self._combine: Combine = combine
-        self._tuning = tuning
+        self._tuning, self._exclusive = tuning, exclusive
         self._grid = area_grid(largest_px, tuning.dense_areas, tuning.area_growth)
         self._classes = len(sample[0].truth)
         self._known: dict[Weights, VectorScores] = {}
@@ -82,7 +92,7 @@ class BlendScores:
         added = sums.sum(axis=1)
         if self._tuning.metric in POOLED:
             areas = self._true_area[:, folds].sum(axis=1)
-            return float(pooled_scores(self._tuning.metric, *added.T, areas).mean())
+            return float(pooled_scores(self._tuning.metric, added[:, 0], added[:, 1], areas).mean())
         return float(np.mean(added[:, 0] / (int(self._images[folds].sum()) * FIXED_ONE)))
 
     def _tables(self, images: Sequence[SampledImage], weights: Weights) -> FoldTables:
@@ -99,6 +109,7 @@ class BlendScores:
     def _combined(self, images: Sequence[SampledImage], weights: Weights) -> Iterator[LabelledOof]:
         for image in images:
             prob = combine_maps(list(image.members), weights, self._combine)
+            prob = decided_maps(prob) if self._exclusive else prob
             yield LabelledOof(OofImage(image.image_id, image.fold, prob, None), image.truth, image.ignored)
 
     def _scored(self, folds: Sequence[FoldTables]) -> VectorScores:

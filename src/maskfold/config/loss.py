@@ -29,7 +29,8 @@ class LossConfig(Section):
     """The training loss: a weighted sum of terms. Weight 0 removes a term; at least one mask loss must remain."""
 
     bce: float = Field(1.0, ge=0)
-    """Weight of the binary cross-entropy."""
+    """Weight of the cross-entropy: binary, of each class, or with `data.exclusive` of the softmax over the classes and
+    the background. The other losses see each class's own probability, with the softmax too."""
 
     dice: float = Field(1.0, ge=0)
     """Weight of the Dice loss, over the batch, class by class."""
@@ -74,7 +75,8 @@ class LossConfig(Section):
     """Weight of the pixels in the mask in `bce`: one number, or one for each class. Above 1: more recall. null: 1."""
 
     label_smoothing: float = Field(0.0, ge=0, lt=0.5)
-    """Distance of the targets from 0 and 1 in `bce`, against overconfidence and wrong labels."""
+    """Distance of the targets from 0 and 1 in `bce`, against overconfidence and wrong labels. With `data.exclusive`
+    each wrong class and the background get this much, so it must be below 1 / (classes + 1)."""
 
     focal_gamma: float = Field(2.0, ge=0)
     """Exponent of `focal`: the larger, the less the easy pixels count."""

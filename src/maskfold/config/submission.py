@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from maskfold.config.section import Section
 
-Layout = Literal["image_class_id", "image_class_columns", "image", "coco_json", "mask_folder"]
+Layout = Literal["image_class_id", "image_class_columns", "image", "coco_json", "mask_folder", "label_map"]
 ImageNames = Literal["id", "stem", "index"]
+
+FOLDERS = ("mask_folder", "label_map")  # the layouts that are folders of images
 
 _CSV_COLUMNS = {  # the usual names
     "image_class_id": ("ImageId_ClassId", "EncodedPixels"),
@@ -23,7 +25,8 @@ class SubmissionConfig(Section):
 
     layout: Layout = "image_class_columns"
     """`image_class_id`: csv with image and class in one column. `image_class_columns`: csv with a column for each.
-    `image`: csv with one row an image, for a single class. `coco_json`: COCO results. `mask_folder`: png masks."""
+    `image`: csv with one row an image, for a single class. `coco_json`: COCO results. `mask_folder`: png masks.
+    `label_map`: one png an image, whose grey values are classes, with `data.exclusive`."""
 
     columns: tuple[str, ...] | None = None
     """Column names of a csv, in order. null: the usual names of the layout (such as ImageId, ClassId,
@@ -51,6 +54,13 @@ class SubmissionConfig(Section):
     mask_value: int = Field(255, ge=1, le=255)
     """With `mask_folder`: grey value of the pixels in the mask."""
 
+    class_values: tuple[int, ...] | None = None
+    """With `label_map`: grey value of each class, 1 to 255, in order; pixels of none are 0. null: 1, 2, …"""
+
+    def settings(self) -> dict[str, Any]:
+        """What decides the file; keys that came later are left out at their defaults, so that older files fit."""
+        return self.model_dump(exclude={"class_values"} if self.class_values is None else None)
+
     @model_validator(mode="after")
     def _fits_the_layout(self) -> SubmissionConfig:
         expected = len(_CSV_COLUMNS.get(self.layout, ()))
@@ -61,7 +71,7 @@ class SubmissionConfig(Section):
             raise ValueError(f"layout {self.layout} has {expected} columns, found {len(self.columns)}")
         if self.layout == "coco_json" and self.order != "column":
             raise ValueError("order: the run lengths of coco_json are always column-major; remove it")
-        if self.layout == "mask_folder" and self.order == "relative":
+        if self.layout in FOLDERS and self.order == "relative":
             raise ValueError("order: masks have no run lengths; remove it")
         if self.size is not None and min(self.size) < 1:
             raise ValueError(f"size: expected (height, width) in px from 1, found {list(self.size)}")
@@ -69,6 +79,11 @@ class SubmissionConfig(Section):
             raise ValueError(f"category_ids: only for layout coco_json, found {self.layout}; remove it")
         if self.category_ids is not None and len(set(self.category_ids)) != len(self.category_ids):
             raise ValueError(f"category_ids: each category once, found {list(self.category_ids)}")
+        values = self.class_values
+        if values is not None and self.layout != "label_map":
+            raise ValueError(f"class_values: only for layout label_map, found {self.layout}; remove it")
+        if values is not None and (len(set(values)) != len(values) or not all(1 <= value <= 255 for value in values)):
+            raise ValueError(f"class_values: expected different values from 1 to 255, found {list(values)}")
         return self
 
     @property

@@ -25,8 +25,8 @@ class TuningConfig(Section):
     `mask`: apply a threshold, then empty the whole mask if it is small. `triplet`: empty unless enough pixels reach a
     high threshold, else use a lower one. `auto`: the best of the three for each class. `expected`: cut each image where
     the expected score of its mask is highest, under probabilities calibrated on the other folds, and empty it if too
-    little is expected (not for `pooled_dice` and `miou`). `all`: the best of the three, or `expected` where that is clearly better
-    on folds it was not chosen on."""
+    little is expected (not for `pooled_dice` and `miou`). `all`: the best of the three, or `expected` where that is
+    clearly better on folds it was not chosen on."""
 
     calibration: Calibration = "isotonic"
     """How the probabilities of the `expected` rule are calibrated, on other folds. `isotonic`: the share of true pixels

@@ -44,7 +44,7 @@ class Competition:
     competition's own template where it has one. unreadable: test image -> why it cannot be read, where such images are
     let pass; in test they have the size they declare, or else that of most others. ignored: reads the pixels that are
     not labelled, where `masks` gives 0 for every class, and which neither losses nor scores count; None where all are
-    labelled; ignore_files: its own files.
+    labelled; ignore_files: its own files. exclusive: each pixel is of one class or of none.
     """
 
     class_names: tuple[str, ...]
@@ -59,6 +59,7 @@ class Competition:
     unreadable: Mapping[str, str] = field(default_factory=dict)
     ignored: IgnoredSource | None = None
     ignore_files: tuple[Path, ...] = ()
+    exclusive: bool = False
 
     def ignored_in(self, image_id: str) -> np.ndarray | None:
         """(H, W) uint8 in {0, 1}, 1 where a pixel of a training image is not labelled; None: none in any image."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from maskfold.config import CocoData, DataConfig, MaskFoldersData, Orientation, PathsCsvData
 from maskfold.data.competition import Competition, OnBadImage
+from maskfold.data.exclusive import with_exclusive
 from maskfold.data.formats.ignore_masks import with_ignore_masks
 from maskfold.data.formats.mask_folders import open_mask_folders
 from maskfold.data.formats.paths_csv import open_paths_csv
@@ -58,7 +59,8 @@ def settled_orientation(data: DataConfig) -> Orientation:
 def read_competition(data: DataConfig, on_bad_image: OnBadImage, problems: Problems) -> Competition:
     """As `open_competition`, without a word about files that are not used."""
     data = explicit_data(data)
-    return with_ignore_masks(_read(data, on_bad_image, problems), data, problems)
+    competition = with_ignore_masks(_read(data, on_bad_image, problems), data, problems)
+    return with_exclusive(competition) if data.exclusive else competition
 
 
 def _read(data: Found, on_bad_image: OnBadImage, problems: Problems) -> Competition:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from maskfold.config import Experiment, InferenceConfig, ModelConfig
-from maskfold.errors import DataError, InferenceError
+from maskfold.errors import DataError, InferenceError, StaleError
 from maskfold.inference.batches import ImageBatch, batch_loader, image_batch
 from maskfold.inference.runtime import Runtime, out_of_memory
 from maskfold.inference.tiling import predict_tiled
@@ -50,7 +50,15 @@ class Ensemble:
     def of(
         cls, config: Experiment, models: Sequence[SegmentationModel], weights: Sequence[float] | None = None
     ) -> Ensemble:
-        """The models of an experiment on the device that its config asks for; weights: equal ones unless given."""
+        """The models of an experiment on the device that its config asks for; weights: equal ones unless given.
+
+        Raises StaleError where the classes of a model exclude each other and those of the config do not, or reversed.
+        """
+        if any(model.is_exclusive != config.data.exclusive for model in models):
+            raise StaleError(
+                f"{config.name}: its models were trained with another data.exclusive than "
+                f"{str(config.data.exclusive).lower()}; run `python src/train.py --config configs/{config.name}.yaml`"
+            )
         runtime = Runtime.of(config)
         ready = [model.to(runtime.device).eval() for model in models]
         shares = [1 / len(ready)] * len(ready) if weights is None else weights

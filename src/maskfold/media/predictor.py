@@ -30,7 +30,7 @@ class Predictor:
 
     def __init__(self, config: Config, tuned: TunedArtefact, request: Request) -> None:
         """Load the weights. Raises UsageError for unknown folds or views, StaleError for bad weights."""
-        self.tuned = tuned
+        self.tuned, self.exclusive = tuned, config.data.exclusive
         self.ensemble = _requested(config, tuned, request)
         self.channels = self.ensemble.members[0].model.in_channels
         self.batch_size = request.batch or config.inference.batch_size
@@ -51,7 +51,7 @@ class Predictor:
 
     def masks(self, prediction: Prediction) -> np.ndarray:
         """(C, H, W) uint8 in {0, 1}: the tuned rules on one prediction, as make_submission applies them."""
-        return apply_rules(prediction.prob, self.tuned.rules, prediction.class_prob)
+        return apply_rules(prediction.prob, self.tuned.rules, prediction.class_prob, self.exclusive)
 
 
 def _requested(config: Config, tuned: TunedArtefact, request: Request) -> MemberEnsemble:

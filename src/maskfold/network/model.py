@@ -22,6 +22,7 @@ from maskfold.network.architectures import (
     own_size,
 )
 from maskfold.network.encoder_weights import load_encoder, local_weights
+from maskfold.network.exclusive import against_rest, mean_scores
 from maskfold.network.normalisation import IMAGENET, Normalisation, normalisation_of
 from maskfold.pixels.geometry import padded_size
 from maskfold.pixels.intensity import STORED_TYPES, Intensity
@@ -41,26 +42,34 @@ _TRIAL_SIZE = (128, 160)  # (height, width) in px: small, not square, and large 
 class Outputs(NamedTuple):
     """What the network returns.
 
-    mask_logits: (B, C, H, W) float; class_logits: (B, C) float, or None without a classification head.
+    mask_logits: (B, C, H, W) float; class_logits: (B, C) float, or None without a classification head;
+    background_logits: (B, 1, H, W) float where classes exclude each other, else None. The sigmoid makes probabilities
+    of all of them, which of exclusive classes and background are those of the softmax.
     """
 
     mask_logits: Tensor
     class_logits: Tensor | None
+    background_logits: Tensor | None = None
 
 
 class CheckpointMean(nn.Module):
-    """Several trained networks of one architecture as one: its logits are those of their mean probability."""
+    """Several trained networks of one architecture as one: its logits are those of their mean probability.
 
-    def __init__(self, networks: Sequence[nn.Module]) -> None:
+    Where classes exclude each other, they are the scores of the mean softmax.
+    """
+
+    def __init__(self, networks: Sequence[nn.Module], exclusive: bool = False) -> None:
         super().__init__()
         self.networks = nn.ModuleList(networks)
+        self.mean_masks = mean_scores if exclusive else _mean_logits
 
     def forward(self, normalised: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Mask logits (B, C, H, W) float32, and with a classification head class logits (B, C) float32."""
         results = [network(normalised) for network in self.networks]
         if not isinstance(results[0], tuple):
-            return _mean_logits(results)
-        return tuple(_mean_logits(parts) for parts in zip(*results, strict=True))
+            return self.mean_masks(results)
+        masks, classes = zip(*results, strict=True)
+        return self.mean_masks(masks), _mean_logits(classes)
 
 
 def _mean_logits(logits: Sequence[Tensor]) -> Tensor:
@@ -73,7 +82,7 @@ class SegmentationModel(nn.Module):
     """An smp network that takes pixels as they are stored, so that their scaling travels with the weights.
 
     A state dict without `mean` and `std` is of a network with ImageNet's; one without `low` and `high` of a network for
-    8 bits, 0..255.
+    8 bits, 0..255; one without `exclusive` of a network whose classes may overlap.
     """
 
     mean: Tensor
@@ -91,6 +100,12 @@ class SegmentationModel(nn.Module):
         self.register_buffer("mean", mean, persistent=stored)
         self.register_buffer("std", std, persistent=stored)
         self.intensity: Intensity | None = None
+        self.is_exclusive = False
+
+    def exclude(self) -> None:
+        """Take the network's outputs for scores of classes that exclude each other; that of the background is 0."""
+        self.is_exclusive = True
+        self.register_buffer("exclusive", torch.tensor(True))
 
     def scale_as(self, intensity: Intensity | None) -> None:
         """Take stored values of this range for 0..255; None: the values are 0..255 as they are."""
@@ -101,7 +116,9 @@ class SegmentationModel(nn.Module):
             self.register_buffer("stored", torch.tensor(STORED_TYPES.index(intensity.stored)))
 
     def normalise_as(self, state: Mapping[str, Tensor]) -> None:
-        """Take the normalisation and the intensity over from a state dict."""
+        """Take the normalisation, the intensity and whether classes exclude each other over from a state dict."""
+        if "exclusive" in state:
+            self.exclude()
         if "mean" in state:
             self.register_buffer("mean", state["mean"])
             self.register_buffer("std", state["std"])
@@ -125,7 +142,11 @@ class SegmentationModel(nn.Module):
             values = ((values - low) / (high - low)).clamp(0, 1) * 255
         normalised = (values - self.mean.view(1, -1, 1, 1)) / self.std.view(1, -1, 1, 1)
         result = self.network(normalised.contiguous(memory_format=torch.channels_last))
-        return Outputs(*result) if isinstance(result, tuple) else Outputs(result, None)
+        masks, classes = result if isinstance(result, tuple) else (result, None)
+        if not self.is_exclusive:
+            return Outputs(masks, classes)
+        logits, background = against_rest(masks)
+        return Outputs(logits, classes, background)
 
     def checkpoint_gradients(self) -> None:
         """Let the encoder compute its activations again for the gradient instead of keeping them.
@@ -248,6 +269,8 @@ def load_model(path: Path, config: ModelConfig, class_count: int, sha256: str | 
             raise ValueError("its checkpoints have different normalisations")
         if len({model.intensity for model in models}) > 1:
             raise ValueError("its checkpoints have different ranges of intensity")
+        if len({model.is_exclusive for model in models}) > 1:
+            raise ValueError("the classes exclude each other in only some of its checkpoints")
     except ConfigError:
         raise
     except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, ValueError, TypeError, LookupError) as error:
@@ -268,8 +291,11 @@ def check_finite(state: Mapping[str, Tensor]) -> None:
 
 def _mean_model(models: Sequence[SegmentationModel]) -> SegmentationModel:
     """One model whose probabilities are the mean of those of several."""
-    mean = SegmentationModel(CheckpointMean([model.network for model in models]), IMAGENET)
+    networks = [model.network for model in models]
+    mean = SegmentationModel(CheckpointMean(networks, models[0].is_exclusive), IMAGENET)
     mean.normalise_as({name: getattr(models[0], name) for name in _OWN})
+    if models[0].is_exclusive:
+        mean.exclude()
     mean.scale_as(models[0].intensity)
     mean.smallest_side = models[0].smallest_side
     return mean

@@ -64,11 +64,12 @@ def inference_settings(config: Config) -> dict[str, object]:
     architecture = config.model.architecture
     inference = config.inference.model_dump(exclude={"shard_images"})
     own = {"code of the network": source_hash(architecture, "model.architecture")} if is_own(architecture) else {}
-    return own | {
+    found = {
         "model": config.model.model_dump(exclude=_STARTS),
         "inference": {key: value for key, value in inference.items() if key != "view_weights" or value is not None},
         "precision": config.train.precision,
     }
+    return own | found | ({"data.exclusive": True} if config.data.exclusive else {})
 
 
 def network_settings(config: Config) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,14 @@ from maskfold.data.competition import Competition
 from maskfold.data.ignored import NOTHING_LABELLED
 from maskfold.errors import DataError
 from maskfold.oof.store import OofImage, iter_oof
+from maskfold.pixels.exclusive import decided_maps
 
 
 @dataclass(frozen=True)
 class LabelledOof:
     """One OOF image and its truth, (C, H, W) uint8 in {0, 1}.
 
+    oof: of exclusive classes with the decided maps, which rules are tuned on and applied to, see `decided_maps`;
     ignored: (H, W) uint8 in {0, 1}, 1 where a pixel is not labelled and the truth 0; None where the competition has no
     such pixels.
     """
@@ -56,6 +58,8 @@ def iter_with_truth(path: Path, fold: int, competition: Competition) -> Iterator
         ignored = competition.ignored_in(image.image_id)
         if ignored is not None and ignored.all():
             raise DataError([f"{where}: {NOTHING_LABELLED}"])
+        if competition.exclusive:
+            image = replace(image, prob=decided_maps(image.prob))
         yield LabelledOof(image, competition.masks(image.image_id), ignored)
 
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from maskfold.config import Resize
+from maskfold.pixels.exclusive import decided_maps
 
 
 def network_size(height: int, width: int, resize: Resize | None) -> tuple[int, int]:
@@ -34,28 +35,41 @@ def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return resized[0] if len(resized) == 1 else np.concatenate(resized, axis=2)
 
 
-def resize_masks(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(C, H, W) uint8 in {0, 1} resized to `size`: a pixel is on if at least half of its area was on."""
+def resize_masks(masks: np.ndarray, size: tuple[int, int], exclusive: bool = False) -> np.ndarray:
+    """(C, H, W) uint8 in {0, 1} resized to `size`: a pixel is on if at least half of its area was on.
+
+    exclusive: a pixel is of the class with the largest share of its area, or of none where more of it was of none.
+    """
     if masks.shape[1:] == size:
         return masks
-    shares = [cv2.resize(mask * np.uint8(255), size[::-1], interpolation=cv2.INTER_AREA) for mask in masks]
-    return (np.stack(shares) >= 128).astype(np.uint8)
+    shares = _area_shares(masks, size)
+    return ((decided_maps(shares) if exclusive else shares) >= 128).astype(np.uint8)
 
 
-def resize_labels(masks: np.ndarray, ignored: np.ndarray | None, size: tuple[int, int]) -> np.ndarray:
+def _area_shares(planes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(K, h, w) uint8: how much of each pixel's area is on, in 1/255."""
+    return np.stack([cv2.resize(plane * np.uint8(255), size[::-1], interpolation=cv2.INTER_AREA) for plane in planes])
+
+
+def resize_labels(
+    masks: np.ndarray, ignored: np.ndarray | None, size: tuple[int, int], exclusive: bool = False
+) -> np.ndarray:
     """Masks resized to `size`, and with `ignored` one plane more, the last: (C + 1, h, w) uint8 in {0, 1}.
 
     masks: (C, H, W) uint8 in {0, 1}, 0 where `ignored`, (H, W) uint8 in {0, 1}, is 1. A pixel is ignored if at least
-    half of its area was; else it is on if at least half of its labelled area was.
+    half of its area was; else it is on if at least half of its labelled area was. exclusive: as in `resize_masks`.
     """
     if ignored is None:
-        return resize_masks(masks, size)
+        return resize_masks(masks, size, exclusive)
     planes = np.concatenate([masks, ignored[None]])
     if planes.shape[1:] == size:
         return planes
-    shares = np.stack([cv2.resize(plane * np.uint8(255), size[::-1], interpolation=cv2.INTER_AREA) for plane in planes])
-    out = shares[-1] >= 128
-    on = (2 * shares[:-1].astype(np.int16) >= 255 - shares[-1].astype(np.int16)) & ~out
+    shares = _area_shares(planes, size)
+    out, labelled = shares[-1] >= 128, 255 - shares[-1].astype(np.int16)
+    if exclusive:
+        on = (decided_maps(shares[:-1], labelled) >= 128) & ~out
+    else:
+        on = (2 * shares[:-1].astype(np.int16) >= labelled) & ~out
     return np.concatenate([on, out[None]]).astype(np.uint8)
 
 

@@ -143,7 +143,7 @@ def scores(metric: str, intersection: Any, predicted_area: Any, true_area: Any) 
 
 
 def fixed_scores(metric: str, intersection: Any, predicted_area: Any, true_area: Any) -> np.ndarray:
-    """Scores of a mean-over-images metric in fixed point, int64, shapes as in `dice`; pooled ones have none an image."""
+    """Scores of a mean-over-images metric in fixed point, int64, shapes as in `dice`; pooled ones have none."""
     return _each(_fill_sums, np.int64, PLANES[metric][0], intersection, predicted_area, true_area)
 
 

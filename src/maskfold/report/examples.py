@@ -107,6 +107,6 @@ def draw_galleries(
 def _draw(competition: Competition, rules: Sequence[AnyRule], oof: OofImage, name: str, path: Path) -> None:
     index = competition.class_names.index(name)
     image = photos_of(competition.train)[oof.image_id].for_display()
-    prediction = apply_rules(oof.prob, rules, oof.class_prob)[index]
+    prediction = apply_rules(oof.prob, rules, oof.class_prob, competition.exclusive)[index]
     picture = overlay(image, competition.masks(oof.image_id)[index], prediction, competition.ignored_in(oof.image_id))
     write_jpeg(path, picture)

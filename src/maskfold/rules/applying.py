@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from maskfold.pixels.exclusive import decided_maps
 from maskfold.rules.expected import expected_cut
 from maskfold.rules.rules import GATE_STEPS, AnyRule, ComponentRule, ExpectedRule, TripletRule
 
@@ -16,12 +17,18 @@ def gate_level(class_prob: float) -> int:
     return int(np.rint(class_prob * GATE_STEPS))
 
 
-def apply_rules(prob: np.ndarray, rules: Sequence[AnyRule], class_prob: np.ndarray | None) -> np.ndarray:
+def apply_rules(
+    prob: np.ndarray, rules: Sequence[AnyRule], class_prob: np.ndarray | None, exclusive: bool = False
+) -> np.ndarray:
     """The masks of all classes of one image: (C, H, W) uint8 in {0, 1}.
 
     prob: (C, H, W) uint8, q stands for q/255; rules: one a class; class_prob: (C,) float32 in 0..1, or None without a
-    classification head. Raises ValueError when a rule with a gate gets no (or a NaN) class_prob.
+    classification head; exclusive: each pixel is of the most probable class or of none, see `decided_maps`; the rules
+    must fill no holes then. Raises ValueError when a rule with a gate gets no (or a NaN) class_prob.
     """
+    if exclusive:
+        assert not any(rule.fill_holes for rule in rules), "a hole may hold another class"
+        prob = decided_maps(prob)
     present = [None] * len(rules) if class_prob is None else class_prob.tolist()
     return np.stack([apply_rule(*each) for each in zip(prob, rules, present, strict=True)])
 

@@ -48,7 +48,9 @@ def rules_of(config: Config) -> tuple[list, bool]:
     return [entry.rule for entry in tuned.classes], True
 
 
-def drift(reference: Output, output: Output, batch: ImageBatch, rules: Sequence | None) -> Drift:
+def drift(
+    reference: Output, output: Output, batch: ImageBatch, rules: Sequence | None, exclusive: bool = False
+) -> Drift:
     """The differences of two outputs for the images of a batch; without rules, the Dice is left out.
 
     The masks are made as a submission's: cropped, resized to the original size, quantised, and the rules applied.
@@ -57,18 +59,18 @@ def drift(reference: Output, output: Output, batch: ImageBatch, rules: Sequence 
     if rules is None:
         return Drift(max_dp, None)
     areas = []
-    for ours, theirs in zip(_masks(reference, batch, rules), _masks(output, batch, rules), strict=True):
+    for ours, theirs in zip(*(_masks(each, batch, rules, exclusive) for each in (reference, output)), strict=True):
         areas += [mask_areas(*pair) for pair in zip(ours, theirs, strict=True)]
     # In many competitions most masks are empty in both; a perfect Dice for each would hide the differences.
     shown = np.array([each for each in areas if each[1] or each[2]], dtype=np.int64)
     return Drift(max_dp, float(dice(*shown.T).mean()) if len(shown) else None)
 
 
-def _masks(output: Output, batch: ImageBatch, rules: Sequence) -> list[np.ndarray]:
+def _masks(output: Output, batch: ImageBatch, rules: Sequence, exclusive: bool) -> list[np.ndarray]:
     """The masks of each image, (C, H, W) uint8 at the original size."""
     maps = original_size_maps(torch.from_numpy(output[0]), batch)
     class_probs = output[1] if len(output) > 1 else [None] * len(maps)
-    return [apply_rules(prob, rules, present) for prob, present in zip(maps, class_probs, strict=True)]
+    return [apply_rules(prob, rules, present, exclusive) for prob, present in zip(maps, class_probs, strict=True)]
 
 
 class Comparison:
@@ -78,7 +80,7 @@ class Comparison:
         config = subject.config
         model = load_model(subject.weights, config.model, len(config.data.class_names))
         network = Probabilities(model).eval()
-        self.shown, self.batches = shown, batches
+        self.shown, self.batches, self.exclusive = shown, batches, config.data.exclusive
         self.rules = rules_of(config)[0] if shown.real else None
         with torch.inference_mode():
             self.reference = self._joined([[e.numpy() for e in network(torch.from_numpy(np.load(p)))] for p in batches])
@@ -86,7 +88,7 @@ class Comparison:
     def figures(self, worker: WorkerProcess) -> dict[str, float | None]:
         """dice and max_dp of a backend."""
         output = self._joined([worker.predict(path) for path in self.batches])
-        found = drift(self.reference, output, self.shown.batch, self.rules)
+        found = drift(self.reference, output, self.shown.batch, self.rules, self.exclusive)
         return {"dice": found.dice, "max_dp": found.max_dp}
 
     def _joined(self, outputs: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:

@@ -111,7 +111,7 @@ def _chosen(config: Blend, competition: Competition, step: Step) -> BlendChoice:
         step.announce(path, reasons or ["it cannot be read"], "weights of the members")
         by_fold = [[oof[f"{member.name}/fold{fold}"] for member in blend.members] for fold in folds]
         sample = sample_images(by_fold, competition, blend.sample_px, config.seed)
-        scores = BlendScores(sample, blend.combine, config.tuning, largest_map_px(competition))
+        scores = BlendScores(sample, blend.combine, config.tuning, largest_map_px(competition), competition.exclusive)
         names = [member.name for member in blend.members]
         search = WeightSearch(blend.combine, blend.weights, blend.trials, config.tuning.metric)
         choice = choose_blend(names, search, config.seed, scores, len(sample), len(competition.train))

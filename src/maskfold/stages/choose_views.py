@@ -56,7 +56,7 @@ def choose_views(
     if choice is None:
         scored = scored_competition(config, competition)
         sample = _sampled(config, scored, names, sample_px // len(names))
-        scores = BlendScores(sample, "mean", config.tuning, largest_map_px(scored))
+        scores = BlendScores(sample, "mean", config.tuning, largest_map_px(scored), scored.exclusive)
         search = WeightSearch("mean", "greedy", trials, config.tuning.metric)
         choice = choose_blend(names, search, config.seed, scores, len(sample), len(scored.train))
         choice.write(path)

@@ -13,6 +13,7 @@ from maskfold.artefacts.provenance import Provenance, damage, record_path
 from maskfold.artefacts.step import Step
 from maskfold.config import Blend, Config
 from maskfold.data.competition import Competition
+from maskfold.data.exclusive import check_exclusive
 from maskfold.data.ignored import check_labelled
 from maskfold.folds.balance import show_balance
 from maskfold.folds.splitting import cut_folds, with_strata
@@ -32,7 +33,9 @@ def make_folds(config: Config, competition: Competition, accept_code_changes: bo
     excluded = excluded_ids(config, competition)
     given = is_given(path)
     if not given and step.due(path, made_from):
-        check_labelled(competition, excluded if config.data.exclude_from == "everything" else ())
+        left_out = excluded if config.data.exclude_from == "everything" else ()
+        check_labelled(competition, left_out)
+        check_exclusive(competition, left_out)
         _keep_changed(path, step)
         folds = shared_folds(config, competition) if isinstance(config, Blend) else cut_folds(config, competition)
         check_folds(folds, competition, config.folds, "the folds just made")

@@ -58,7 +58,7 @@ def make_submission(
     models = model_hashes(config, refit=True)
     made_from = Provenance(
         "make_submission",
-        {**inference_settings(config), "submission": config.submission.model_dump()},
+        {**inference_settings(config), "submission": config.submission.settings()},
         {**competition.test_inputs(), **models, label: file_hash(rules_json)},
         code_version("submission"),
     )

@@ -18,6 +18,7 @@ from maskfold.artefacts.files import whole_file, whole_folder
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.artefacts.provenance import Provenance
 from maskfold.config import Config, MaskFoldersData, parse_config
+from maskfold.config.submission import FOLDERS
 from maskfold.data.competition import Competition, OnBadImage
 from maskfold.data.formats.mask_folders import photos_in
 from maskfold.data.image_ids import images_by_id
@@ -89,7 +90,7 @@ def _free_place(out: Path | None, config: Config) -> Path:
     """Absolute path of the submission. Raises DataError if a folder has that path."""
     layout = config.submission.layout
     place = Path("submission" + RunPaths.of(config).submission(layout).suffix) if out is None else out
-    if place.is_dir() and (layout != "mask_folder" or any(place.iterdir())):
+    if place.is_dir() and (layout not in FOLDERS or any(place.iterdir())):
         raise DataError([f"{place}: this folder exists already; give another --out"])
     return place.resolve()
 
@@ -142,7 +143,15 @@ def _test_competition(
     test = image_table(images, headers)
     if undecided := undecided_orientation(empty, test, (), ()) if data.orientation == "auto" else []:
         raise DataError([f"{line}, and export the bundle again" for line in undecided])
-    competition = Competition(names, empty, test, _no_masks, sample_submission=sample, unreadable=unreadable)
+    competition = Competition(
+        names,
+        empty,
+        test,
+        _no_masks,
+        sample_submission=sample,
+        unreadable=unreadable,
+        exclusive=config.data.exclusive,
+    )
     report_unused(competition, problems.unused, folder)
     return with_channels(competition, config.in_channels, on_bad_image)
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.config import Config
+from maskfold.config.submission import FOLDERS
 from maskfold.data.competition import Competition
 from maskfold.data.formats.rle_csv import order_problems
 from maskfold.errors import DataError
@@ -97,7 +98,8 @@ def _order_warnings(path: Path, form: SubmissionForm, found: ParsedSubmission) -
 
 def _kind_problem(path: Path, form: SubmissionForm) -> list[str]:
     """A json or a folder where the config asks for something else; a csv's header is compared where it is read."""
-    kind = "mask_folder" if path.is_dir() else "coco_json" if path.suffix.lower() == ".json" else "csv"
+    folder = form.sample.layout if form.sample.layout in FOLDERS else "mask_folder"
+    kind = folder if path.is_dir() else "coco_json" if path.suffix.lower() == ".json" else "csv"
     if kind == "csv" or form.sample.layout == kind:
         return []
     return [f"{display(path)}: found {kind}, but submission.layout is {form.sample.layout}"]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 
 from maskfold.config import SubmissionConfig
+from maskfold.config.submission import FOLDERS
 from maskfold.data.competition import Competition
 from maskfold.data.images.naming import image_names
 from maskfold.data.sample_order import sample_order
@@ -67,6 +68,8 @@ def submission_form(competition: Competition, config: SubmissionConfig) -> Submi
     if sample.layout == "coco_json":
         sample, wrong = _with_categories(sample, config, classes)
         problems += wrong
+    if sample.layout == "label_map":
+        problems += _label_map_problems(competition, config)
     if len(set(sample.names.values())) < len(sample.names):
         problems.append(f"submission.image_names {config.image_names}: two test images get the same name")
     if problems:
@@ -97,13 +100,13 @@ def _order_problems(
 def _sample(competition: Competition, config: SubmissionConfig) -> SampleFile:
     images = competition.test_files()
     file = competition.sample_submission
-    given = config.layout in ("coco_json", "mask_folder")
+    given = config.layout == "coco_json" or config.layout in FOLDERS
     if file is not None:
         sample = read_sample_file(file, competition.class_names, images, config.image_names)
-        if config.layout == "mask_folder" and sample.layout == "coco_json":
+        if config.layout in FOLDERS and sample.layout == "coco_json":
             return replace(
                 sample,
-                layout="mask_folder",
+                layout=config.layout,
                 names=image_names({image_id: images[image_id] for image_id in sample.names}, "stem"),
             )
         if given and sample.layout != config.layout:
@@ -113,7 +116,7 @@ def _sample(competition: Competition, config: SubmissionConfig) -> SampleFile:
         return sample
     columns = config.column_names
     rows = tuple((image_id, index) for image_id in images for index in range(len(competition.class_names)))
-    naming = "stem" if config.layout == "mask_folder" and config.image_names == "id" else config.image_names
+    naming = "stem" if config.layout in FOLDERS and config.image_names == "id" else config.image_names
     names = image_names(images, naming)
     if given:
         return SampleFile(config.layout, (), "", None, "", rows, names)
@@ -131,3 +134,24 @@ def _with_categories(sample: SampleFile, config: SubmissionConfig, classes: int)
     if all(name.isdecimal() for name in names) and len(set(map(int, names))) < len(names):
         problems.append("submission.layout coco_json: two test images get the same number")
     return replace(sample, category_ids=categories), problems
+
+
+def _label_map_problems(competition: Competition, config: SubmissionConfig) -> list[str]:
+    """Why a competition's classes cannot be written as label maps, or as which values is not clear."""
+    names = competition.class_names
+    if len(names) > 1 and not competition.exclusive:
+        return [
+            "submission.layout label_map has room for one class a pixel; set data.exclusive: true, or another layout"
+        ]
+    if config.class_values is not None:
+        expected, found = len(names), len(config.class_values)
+        return [] if found == expected else [f"submission.class_values: expected {expected} values, found {found}"]
+    if len(names) > 255:
+        return [f"submission.layout label_map: 8 bits have room for 255 classes, found {len(names)}"]
+    labels = json.loads(competition.reading or "{}").get("class_values")
+    if labels is None or [labels[name] for name in names] == list(range(1, len(names) + 1)):
+        return []
+    return [
+        f"submission.class_values is not set, so the classes would be written as 1 to {len(names)}, but the labels "
+        f"have data.class_values {labels}; set submission.class_values to the value of each class, in order"
+    ]

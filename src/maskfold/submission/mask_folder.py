@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 import cv2
@@ -16,9 +16,14 @@ from maskfold.submission.form import MaskKey, ParsedSubmission, SubmissionForm
 
 
 def mask_file(folder: Path, key: MaskKey, form: SubmissionForm) -> Path:
-    """The path of the mask of an image and class; an id that would lead out of the folder is refused."""
+    """The path of the mask of an image and class."""
     image_id, class_index = key
     inside = folder if len(form.class_names) == 1 else folder / form.class_names[class_index]
+    return image_file(folder, inside, image_id, form)
+
+
+def image_file(folder: Path, inside: Path, image_id: str, form: SubmissionForm) -> Path:
+    """The path of an image's png `inside` the folder; an id that would lead out of the folder is refused."""
     file = inside / f"{form.sample.names[image_id]}.png"
     if not file.is_relative_to(folder) or ".." in file.relative_to(folder).parts:
         raise DataError([f"test image {image_id!r} or its class climbs out of the folder of masks"])
@@ -53,9 +58,15 @@ def read_masks(folder: Path, form: SubmissionForm) -> ParsedSubmission:
             found.problems.append(f"{display(file)}: {problem}")
         else:
             found.runs[key] = encode(pixels[:, :, 0], form.config.pixel_order)
-    strangers = sorted(path for path in folder.rglob("*") if path.is_file() and path not in files)
-    found.form_problems += [f"{display(path)}: not a mask of any test image and class" for path in strangers]
+    found.form_problems += [
+        f"{display(path)}: not a mask of any test image and class" for path in strangers(folder, files)
+    ]
     return found
+
+
+def strangers(folder: Path, files: Container[Path]) -> list[Path]:
+    """The files in a folder of images that are not among those it should hold, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path not in files)
 
 
 def _mask_problem(pixels: np.ndarray, size: tuple[int, int], value: int) -> str | None:

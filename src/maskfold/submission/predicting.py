@@ -39,19 +39,23 @@ def predict_rows(
     predictions = trained_ensemble(config, tuned.ensemble_weights, digests=digests or tuned.checkpoints).predict_images(
         images
     )
-    return submission_rows(tracked(predictions, len(images), title, after), tuned.rules, config.submission)
+    found = tracked(predictions, len(images), title, after)
+    return submission_rows(found, tuned.rules, config.submission, config.data.exclusive)
 
 
 def submission_rows(
-    predictions: Iterable[Prediction], rules: Sequence[AnyRule], submission: SubmissionConfig
+    predictions: Iterable[Prediction],
+    rules: Sequence[AnyRule],
+    submission: SubmissionConfig,
+    exclusive: bool = False,
 ) -> Iterator[SubmissionRow]:
     """Post-processed and encoded predictions, resized to `submission.size`; a mask's score is its mean probability.
 
-    rules: of each class, for masks of the image's own size.
+    rules: of each class, for masks of the image's own size; exclusive: each pixel is of one class at most.
     """
     for image_id, prob_maps, class_prob in predictions:
-        masks = apply_rules(prob_maps, rules, class_prob)
-        submitted = masks if submission.size is None else resize_masks(masks, submission.size)
+        masks = apply_rules(prob_maps, rules, class_prob, exclusive)
+        submitted = masks if submission.size is None else resize_masks(masks, submission.size, exclusive)
         texts = encode_image(submitted, submission.pixel_order)
         for index, (prob, mask, text) in enumerate(zip(prob_maps, masks, texts, strict=True)):
             yield SubmissionRow(image_id, index, text, cv2.mean(prob, mask=mask)[0] / 255)

@@ -80,6 +80,8 @@ def _problems(config: Config, tuned: TunedArtefact) -> list[str]:
     ]
     if tuned.combine != config.combine:
         problems.append(f"its members were combined by {tuned.combine}, the config says {config.combine}")
+    if config.data.exclusive and any(rule.fill_holes for rule in tuned.rules):
+        problems.append("it fills holes, which may hold another class, but the classes exclude each other")
     names = [entry.class_name for entry in tuned.classes]
     if names != list(config.data.class_names):
         problems.append(f"it is for the classes {names}, the config names {list(config.data.class_names)}")

@@ -13,6 +13,7 @@ import numpy as np
 from maskfold.artefacts.files import whole_file, whole_folder
 from maskfold.artefacts.paths import display
 from maskfold.config import SubmissionConfig
+from maskfold.config.submission import FOLDERS
 from maskfold.data.competition import Competition
 from maskfold.errors import DataError
 from maskfold.pixels.rle import (
@@ -29,6 +30,7 @@ from maskfold.submission.form import (
     SubmissionForm,
     submission_form,
 )
+from maskfold.submission.label_map import read_label_maps, write_label_maps
 from maskfold.submission.mask_folder import read_masks, write_masks
 from maskfold.submission.rle_store import RleStore
 
@@ -77,6 +79,8 @@ def write_submission(
             write_coco(temporary, runs, scores, form)
         elif form.sample.layout == "mask_folder":
             write_masks(temporary, runs, form)
+        elif form.sample.layout == "label_map":
+            write_label_maps(temporary, runs, form)
         else:
             write_csv(temporary, runs, form)
         _check_written(_read(temporary, form.sample.layout, form), runs, form, path)
@@ -88,7 +92,7 @@ def read_submission(path: Path, form: SubmissionForm) -> ParsedSubmission:
     Raises DataError only where there is no such file; what is wrong with it is in the ParsedSubmission.
     """
     if path.is_dir():
-        return _read(path, "mask_folder", form)
+        return _read(path, form.sample.layout if form.sample.layout in FOLDERS else "mask_folder", form)
     if not path.is_file():
         raise DataError([f"{display(path)}: no such file; `python src/make_submission.py` writes submissions"])
     return _read(path, "coco_json" if path.suffix.lower() == ".json" else "csv", form)
@@ -99,11 +103,12 @@ def _read(path: Path, layout: str, form: SubmissionForm) -> ParsedSubmission:
         from maskfold.submission.coco_file import read_coco
 
         return read_coco(path, form)
-    return read_masks(path, form) if layout == "mask_folder" else read_csv_rows(path, form)
+    readers = {"mask_folder": read_masks, "label_map": read_label_maps}
+    return readers.get(layout, read_csv_rows)(path, form)
 
 
 def _whole(path: Path, form: SubmissionForm) -> AbstractContextManager[Path]:
-    return whole_folder(path) if form.sample.layout == "mask_folder" else whole_file(path)
+    return whole_folder(path) if form.sample.layout in FOLDERS else whole_file(path)
 
 
 def _checked(rows: Iterable[tuple], form: SubmissionForm) -> tuple[RleStore, dict[MaskKey, float]]:

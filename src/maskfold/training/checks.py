@@ -20,6 +20,11 @@ def check_training(config: Experiment, competition: Competition, intensity: Inte
     for number, phase in enumerate(config.train.phases()):
         key = f"train.then[{number - 1}]" if number else "train"
         check_loss(phase.loss, len(names), f"{key}.loss")
+        if competition.exclusive and phase.loss.label_smoothing * (len(names) + 1) >= 1:
+            raise ConfigError(
+                f"{key}.loss.label_smoothing: with data.exclusive and {len(names)} classes it must be below "
+                f"1/{len(names) + 1}, found {phase.loss.label_smoothing:g}"
+            )
         if phase.loss.custom is not None:
             _try_custom_loss(phase.loss, len(names), f"{key}.loss.custom: {phase.loss.custom}")
         unknown = [name for name in phase.mixing.copy_paste_classes or () if name not in names]

@@ -70,7 +70,16 @@ class FoldData(L.LightningDataModule):
             self.train_images = pd.concat([self.train_images, self.pseudo.images], ignore_index=True)
             self.presence = np.concatenate([self.presence, self.pseudo.presence])
         self.dataset = TrainingDataset(
-            self.train_images, masks, config.train, config.model, config.seed, fold, folder, intensity, ignored
+            self.train_images,
+            masks,
+            config.train,
+            config.model,
+            config.seed,
+            fold,
+            folder,
+            intensity,
+            ignored,
+            competition.exclusive,
         )
 
     def absent_classes(self) -> list[str]:

@@ -18,6 +18,7 @@ from maskfold.errors import TrainingError
 from maskfold.inference.batches import ImageBatch
 from maskfold.inference.predict import original_size_maps
 from maskfold.network.model import Outputs, SegmentationModel
+from maskfold.pixels.exclusive import decided_maps
 from maskfold.pixels.geometry import pad_to, resize_labels
 from maskfold.training.clock import TrainingClock
 from maskfold.training.losses.combined import SegmentationLoss
@@ -47,7 +48,7 @@ class FoldModule(L.LightningModule):
         self.model = model
         self.config = config
         self.fold, self.name = fold, config.model_title(fold)
-        self.masks, self.ignored_in = competition.masks, competition.ignored_in
+        self.masks, self.ignored_in, self.exclusive = competition.masks, competition.ignored_in, competition.exclusive
         self.class_names = competition.class_names
         self.train_image_ids = train_image_ids
         self.phases = config.train.phases()
@@ -138,11 +139,11 @@ class FoldModule(L.LightningModule):
         outputs = self.model(batch.pixels.to(self.device, non_blocking=True))
         truths = [self.masks(image_id) for image_id in batch.image_ids]
         ignored = [self.ignored_in(image_id) for image_id in batch.image_ids]
-        padded = torch.from_numpy(_network_masks(truths, ignored, batch)).to(self.device)
+        padded = torch.from_numpy(_network_masks(truths, ignored, batch, self.exclusive)).to(self.device)
         self.valid_losses.append((self.loss(outputs, padded).item(), len(truths)))
         prob = outputs.mask_logits.float().sigmoid()
         for prob_map, truth, out in zip(original_size_maps(prob, batch), truths, ignored, strict=True):
-            self.scores.add(prob_map, truth, out)
+            self.scores.add(decided_maps(prob_map) if self.exclusive else prob_map, truth, out)
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation's losses and scores for the history, the checkpoints and early stopping."""
@@ -177,13 +178,15 @@ class FoldModule(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
-def _network_masks(truths: list[np.ndarray], ignored: list[np.ndarray | None], batch: ImageBatch) -> np.ndarray:
+def _network_masks(
+    truths: list[np.ndarray], ignored: list[np.ndarray | None], batch: ImageBatch, exclusive: bool
+) -> np.ndarray:
     """Truths (C, H, W) brought to the network's size, with the ignored pixels as one plane more, the last, if any.
 
     (B, C or C + 1, h, w) uint8, padded as the images are.
     """
     size = (batch.pixels.shape[2], batch.pixels.shape[3])
-    resized = [resize_labels(*each) for each in zip(truths, ignored, batch.inner_sizes, strict=True)]
+    resized = [resize_labels(*each, exclusive) for each in zip(truths, ignored, batch.inner_sizes, strict=True)]
     return np.stack([pad_to(mask.transpose(1, 2, 0), size).transpose(2, 0, 1) for mask in resized])
 
 

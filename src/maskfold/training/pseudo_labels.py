@@ -217,7 +217,7 @@ def _make(config: Experiment, competition: Competition, fold: int, path: Path, s
     predictions = Ensemble.of(source, [model]).predict_images(images)
     for image_id, prob, class_prob in tracked(predictions, len(images), f"pseudo-labels, {config.model_title(fold)}"):
         confidence = image_confidence(prob, class_prob)
-        masks = apply_rules(prob, [DEFAULT_RULE] * len(prob), class_prob)
+        masks = apply_rules(prob, [DEFAULT_RULE] * len(prob), class_prob, competition.exclusive)
         texts = [encode(mask, _ORDER) for mask in masks]
         rows += [(image_id, index, text, confidence) for index, text in enumerate(texts)]
     with whole_file(path) as temporary:

@@ -98,6 +98,8 @@ def new_model(
             print(f"train: {config.model_title(number)} starts from {display(start.path)}", flush=True)
             print("".join(f"train:   left out: {line}\n" for line in left_out), end="", flush=True)
     model.scale_as(intensity)
+    if config.data.exclusive:
+        model.exclude()
     return model
 
 

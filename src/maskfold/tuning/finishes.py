@@ -20,8 +20,10 @@ from maskfold.rules.rules import AnyRule
 from maskfold.tuning.choice import ClassChoice
 from maskfold.tuning.rule_areas import rule_areas
 
+Finish = dict[str, Any]
+
 # The plain rule first, so that it stays where nothing beats it.
-FINISHES: tuple[dict[str, Any], ...] = (
+FINISHES: tuple[Finish, ...] = (
     {},
     {"fill_holes": True},
     {"largest_k": 1},
@@ -45,9 +47,11 @@ def choose_finishes(
 ) -> tuple[list[ClassChoice], list[list[Tried]]]:
     """Each class's rules with the finish that helps them, if any, and what was tried.
 
-    oof_files: that of each fold. The finish of the rule chosen without a fold is chosen without that fold too.
+    oof_files: that of each fold. The finish of the rule chosen without a fold is chosen without that fold too. Where
+    classes exclude each other, holes are not filled, as they may hold another class.
     """
-    rules = [all_rules(choice) for choice in choices]
+    finishes = [more for more in FINISHES if not (competition.exclusive and "fill_holes" in more)]
+    rules = [all_rules(choice, finishes) for choice in choices]
     folds, areas = [], []
     for fold, path in enumerate(oof_files):
         sample = _within(iter_with_truth(path, fold, competition), SAMPLE_PX // len(oof_files))
@@ -55,14 +59,15 @@ def choose_finishes(
             folds.append(fold)
             areas.append(of_image)
     pairs = [
-        _finished(metric, choice, np.stack(areas)[:, index], np.array(folds)) for index, choice in enumerate(choices)
+        _finished(metric, choice, finishes, np.stack(areas)[:, index], np.array(folds))
+        for index, choice in enumerate(choices)
     ]
     return [choice for choice, _ in pairs], [tried for _, tried in pairs]
 
 
-def all_rules(choice: ClassChoice) -> list[AnyRule]:
+def all_rules(choice: ClassChoice, finishes: Sequence[Finish] = FINISHES) -> list[AnyRule]:
     """The rule chosen on all folds and those chosen without each, with every finish."""
-    return [rule.model_copy(update=more) for rule in (choice.rule, *choice.without_fold) for more in FINISHES]
+    return [rule.model_copy(update=more) for rule in (choice.rule, *choice.without_fold) for more in finishes]
 
 
 def _within(images: Iterable[LabelledOof], pixels: int) -> Iterator[LabelledOof]:
@@ -75,17 +80,17 @@ def _within(images: Iterable[LabelledOof], pixels: int) -> Iterator[LabelledOof]
 
 
 def _finished(
-    metric: str, choice: ClassChoice, areas: np.ndarray, folds: np.ndarray
+    metric: str, choice: ClassChoice, finishes: Sequence[Finish], areas: np.ndarray, folds: np.ndarray
 ) -> tuple[ClassChoice, list[Tried]]:
     """One class: areas (images, rules as in `all_rules`, 3), folds (images,)."""
     rules = (choice.rule, *choice.without_fold)
-    by_rule = areas.reshape(len(areas), len(rules), len(FINISHES), 3)
+    by_rule = areas.reshape(len(areas), len(rules), len(finishes), 3)
     chosen_on = [np.ones(len(folds), dtype=bool), *(folds != fold for fold in range(len(choice.without_fold)))]
     best = [_best_finish(metric, by_rule[mask, index]) for index, mask in enumerate(chosen_on)]
-    finished = [rule.model_copy(update=FINISHES[finish]) for rule, finish in zip(rules, best, strict=True)]
+    finished = [rule.model_copy(update=finishes[finish]) for rule, finish in zip(rules, best, strict=True)]
     tried = [
         Tried(choice.rule.model_copy(update=more), class_score(metric, *by_rule[:, 0, finish].T))
-        for finish, more in enumerate(FINISHES)
+        for finish, more in enumerate(finishes)
         if finish
     ]
     return ClassChoice(finished[0], tuple(finished[1:]), choice.plateau), tried

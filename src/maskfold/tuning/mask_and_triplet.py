@@ -212,8 +212,8 @@ def _best_of_block(
 ) -> None:
     """Improve `best` (sets, 4: value, top, column, bottom) by the settings of a block of top thresholds.
 
-    sums, occupied: as `_block_sums` gives them; members: (sets, folds) bool; blank: (sets, planes); as_iou: two planes are for
-    a pooled IoU, else for pooled Dice.
+    sums, occupied: as `_block_sums` gives them; members: (sets, folds) bool; blank: (sets, planes); as_iou: two
+    planes are for a pooled IoU, else for pooled Dice.
     """
     sets, planes = blank.shape
     folds, _, tops, columns, bottoms = sums.shape

@@ -83,7 +83,7 @@ def _draw(
     images = tracked(_images(oof_files, shown), total, "pictures")
     for oof, rows in images:
         image_id = oof.image_id
-        predicted = apply_rules(oof.prob, rules, oof.class_prob)
+        predicted = apply_rules(oof.prob, rules, oof.class_prob, competition.exclusive)
         truth, ignored = competition.masks(image_id), competition.ignored_in(image_id)
         photo = photos[image_id].for_display()
         for number, class_name in zip(rows.index.tolist(), rows["class_name"].tolist(), strict=True):

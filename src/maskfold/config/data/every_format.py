@@ -32,6 +32,11 @@ class AnyData(Section):
     the training images, for each channel. `[low, high]`: these values, or a list of such pairs, one a channel. The
     range is stored with each trained model."""
 
+    exclusive: bool = False
+    """Each pixel is of one class or of none, as in maps of land cover (docs/how-to/exclusive-classes.md): a softmax
+    over the classes and the background instead of a sigmoid a class, and at most one class a pixel in the submission.
+    Labels in which classes overlap are an error."""
+
     orientation: Orientation = "auto"
     """How images and masks with an EXIF or TIFF orientation are read, test images too. `stored`: the pixels in the
     file, whatever a viewer shows. `upright`: what a viewer shows. `auto`: `stored` if the sizes of the masks prove that

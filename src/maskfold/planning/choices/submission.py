@@ -7,6 +7,7 @@ from typing import get_args
 
 from maskfold.config import ImageNames, RleCsvData
 from maskfold.config.data.every_format import LabelledData
+from maskfold.config.submission import FOLDERS
 from maskfold.data.competition import Competition
 from maskfold.data.csv_files import read_csv
 from maskfold.data.sample_order import sample_order
@@ -33,9 +34,9 @@ def choose_submission(draft: Draft, competition: Competition, data: LabelledData
         draft.choose("submission.order", shown, "as the run lengths of the sample submission")
     elif isinstance(data, RleCsvData):
         draft.choose("submission.order", data.order, "as the run lengths of the labels")
-    elif layout not in ("coco_json", "mask_folder"):
+    elif layout != "coco_json" and layout not in FOLDERS:
         draft.choose("submission.order", "column", f"Kaggle's usual order; {_NOT_IMPLIED}")
-    if layout in ("coco_json", "mask_folder"):
+    if layout == "coco_json" or layout in FOLDERS:
         return
     token, reason = _empty_token(competition, data)
     draft.choose("submission.empty_token", token, reason)

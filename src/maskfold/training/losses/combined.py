@@ -17,6 +17,7 @@ from maskfold.training.losses.terms import (
     bce,
     border_weights,
     boundary,
+    cross_entropy,
     dice,
     dice_cross_entropy,
     focal,
@@ -65,18 +66,19 @@ class SegmentationLoss(nn.Module):
                 out = ignored.bool().expand_as(truth)
                 logits, truth = logits.masked_fill(out, _SURELY_OFF), truth.masked_fill(out, 0)
                 labelled = 1 - out.float()
-            loss = self._mask_loss(logits, truth, labelled)
+            background = None if outputs.background_logits is None else outputs.background_logits.float()
+            loss = self._mask_loss(logits, truth, labelled, background)
             if outputs.class_logits is not None and self.config.classification:
                 presence = presence_bce(outputs.class_logits.float(), truth, labelled)
                 loss = loss + self.config.classification * self._class_mean(presence)
         return loss
 
-    def _mask_loss(self, logits: Tensor, truth: Tensor, labelled: Tensor | None) -> Tensor:
+    def _mask_loss(self, logits: Tensor, truth: Tensor, labelled: Tensor | None, background: Tensor | None) -> Tensor:
         config, pixels = self.config, labelled
         if config.border_weight:
             pixels = border_weights(truth, config.border_weight, config.border_kernel, labelled)
         terms: dict[str, Callable[[], Tensor]] = {
-            "bce": lambda: bce(logits, truth, pixels, self.positive_weight, config.label_smoothing),
+            "bce": lambda: self._cross_entropy(logits, truth, pixels, background),
             "focal": lambda: focal(logits, truth, pixels, config.focal_gamma, config.focal_alpha),
             "dice": lambda: dice(logits, truth),
             "log_dice": lambda: log_dice(logits, truth),
@@ -91,6 +93,11 @@ class SegmentationLoss(nn.Module):
         if self.custom is not None:
             parts.append(config.custom_weight * self._custom(logits, truth, labelled))
         return torch.stack(parts).sum()
+
+    def _cross_entropy(self, logits: Tensor, truth: Tensor, pixels: Tensor | None, background: Tensor | None) -> Tensor:
+        """That of each class, or with a background's logits of the softmax over all of them."""
+        shaped = (pixels, self.positive_weight, self.config.label_smoothing)
+        return bce(logits, truth, *shaped) if background is None else cross_entropy(logits, background, truth, *shaped)
 
     def _custom(self, logits: Tensor, truth: Tensor, labelled: Tensor | None) -> Tensor:
         """The user's own loss: one number, or one a class. Raises ConfigError for anything else."""

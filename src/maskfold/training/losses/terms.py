@@ -40,6 +40,35 @@ def bce(
     return _pixel_mean(costs, pixel_weights)
 
 
+def cross_entropy(
+    logits: Tensor,
+    background: Tensor,
+    truth: Tensor,
+    pixel_weights: Tensor | None = None,
+    positive_weight: Tensor | None = None,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Cross-entropy of the softmax over exclusive classes and background, as (C,) whose mean over classes it is.
+
+    background: (B, 1, H, W) logits, which like `logits` are those of softmax probabilities, log(p / (1 - p)). Each
+    class has what its own pixels cost, times the number of classes, and what the background's cost. What is missing
+    from a sum of 1 over the classes of a pixel is the truth of the background; larger sums are scaled down to 1.
+    pixel_weights: of a pixel the largest of its classes counts; positive_weight: (C,) or (1,), multiplies the cost of a
+    class's pixels, not that of the background; label_smoothing: the target of each wrong class and of the background.
+    """
+    classes = truth.shape[1]
+    shares = truth / truth.sum(1, keepdim=True).clamp_min(1)
+    rest = (1 - shares.sum(1, keepdim=True)).clamp_min(0)
+    if label_smoothing:
+        shares, rest = (each * (1 - (classes + 1) * label_smoothing) + label_smoothing for each in (shares, rest))
+    costs = -classes * shares * F.logsigmoid(logits)
+    if positive_weight is not None:
+        costs = costs * positive_weight.view(-1, 1, 1)
+    costs = costs - rest * F.logsigmoid(background)
+    weights = None if pixel_weights is None else pixel_weights.amax(1, keepdim=True).expand_as(costs)
+    return _pixel_mean(costs, weights)
+
+
 def focal(
     logits: Tensor,
     truth: Tensor,

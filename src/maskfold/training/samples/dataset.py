@@ -61,11 +61,12 @@ class TrainingDataset(Dataset[Sample]):
         folder: Path | None = None,
         intensity: Intensity | None = None,
         ignored: IgnoredSource | None = None,
+        exclusive: bool = False,
     ) -> None:
         """folder: for a cache on disk, None: the system's folder for temporary files; intensity: of the network;
-        ignored: reads the pixels that are not labelled, None: all are.
+        ignored: reads the pixels that are not labelled, None: all are; exclusive: each pixel is of one class or none.
         """
-        self.intensity, self.ignored = intensity, ignored
+        self.intensity, self.ignored, self.exclusive = intensity, ignored, exclusive
         self.image_ids = images["image_id"].tolist()
         self.masks = masks
         sizes = list(zip(images["height"].tolist(), images["width"].tolist(), strict=True))
@@ -120,7 +121,7 @@ class TrainingDataset(Dataset[Sample]):
         """A training image at the network's size, (h, w, channels), and its planes (K, h, w) as `resize_labels`."""
         image, image_id = self.cache.image(row), self.image_ids[row]
         ignored = None if self.ignored is None else self.ignored(image_id)
-        return image, resize_labels(self.masks(image_id), ignored, (image.shape[0], image.shape[1]))
+        return image, resize_labels(self.masks(image_id), ignored, (image.shape[0], image.shape[1]), self.exclusive)
 
     def _shown(self, masks: np.ndarray, target: int, share: float, rng: np.random.Generator) -> np.ndarray | None:
         """The (H, W) mask of the class that must be in the crop; None if the crop may be anywhere."""

@@ -1,0 +1,70 @@
+"""Exclusive classes: labels in which no pixel is of two classes, checked wherever they are read."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from maskfold.data.competition import Competition, MaskSource
+from maskfold.errors import DataError
+
+_SHOWN = 3  # pairs of classes in a message
+
+
+@dataclass(frozen=True)
+class ExclusiveMasks:
+    """Masks of which no two may share a pixel; picklable.
+
+    paths: image_id -> the image's file; labels: the names of the files that hold all labels, if there are any.
+    """
+
+    masks: MaskSource
+    class_names: tuple[str, ...]
+    paths: Mapping[str, str]
+    labels: tuple[str, ...] = ()
+
+    def __call__(self, image_id: str) -> np.ndarray:
+        """(C, H, W) uint8 in {0, 1}. Raises DataError with image, classes and pixels where classes overlap."""
+        masks = self.masks(image_id)
+        if (masks.sum(axis=0, dtype=np.int32) > 1).any():
+            raise DataError([f"{self.paths[image_id]}: {self._overlaps(masks)}"])
+        return masks
+
+    def _overlaps(self, masks: np.ndarray) -> str:
+        pairs = [
+            f"{self.class_names[one]!r} and {self.class_names[other]!r} overlap in {count} px"
+            for one, other in itertools.combinations(range(len(masks)), 2)
+            if (count := int(np.count_nonzero(masks[one] & masks[other])))
+        ]
+        more = f" and {len(pairs) - _SHOWN} more pairs" if len(pairs) > _SHOWN else ""
+        where = f" in {', '.join(self.labels)}" if self.labels else ""
+        return (
+            f"the classes {', '.join(pairs[:_SHOWN])}{more}{where}, but with data.exclusive each pixel is of one class "
+            "at most; correct the labels, or set data.exclusive: false"
+        )
+
+
+def with_exclusive(competition: Competition) -> Competition:
+    """The competition with classes that exclude each other, which is checked as masks are read."""
+    paths = dict(zip(competition.train["image_id"], map(str, competition.train["path"]), strict=True))
+    labels = tuple(path.name for path in competition.label_files)
+    masks = ExclusiveMasks(competition.masks, competition.class_names, paths, labels)
+    return replace(competition, masks=masks, exclusive=True)
+
+
+def check_exclusive(competition: Competition, left_out: Collection[str] = ()) -> None:
+    """Raise DataError naming every training image in which exclusive classes overlap, except those left out."""
+    if not competition.exclusive:
+        return
+    problems = []
+    for image_id in competition.train["image_id"]:
+        try:
+            if image_id not in left_out:
+                competition.masks(image_id)
+        except DataError as error:
+            problems += error.problems
+    if problems:
+        raise DataError(problems)

@@ -1,0 +1,89 @@
+"""Labels of exclusive classes: what overlaps is refused with image, classes and pixels, in every format."""
+
+import pickle
+
+import cv2
+import numpy as np
+import pytest
+
+from maskfold.config import AutoData, MaskFoldersData, RleCsvData
+from maskfold.data.exclusive import check_exclusive
+from maskfold.data.opening import open_competition
+from maskfold.errors import DataError
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """Photos a, b and c of 4x6 px, with masks of the classes cat, dog and cow; in b and c some overlap."""
+    monkeypatch.setattr("maskfold.artefacts.paths.REPOSITORY", tmp_path / "repository")
+    areas = {
+        "a": {"cat": np.s_[0:2, 0:3], "dog": np.s_[2:4, 0:3], "cow": np.s_[0:4, 3:6]},
+        "b": {"cat": np.s_[0:2, 0:3], "dog": np.s_[1:4, 0:3], "cow": np.s_[0:4, 3:6]},
+        "c": {"cat": np.s_[0:2, 0:3], "dog": np.s_[0:1, 2:4], "cow": np.s_[0:1, 0:6]},
+    }
+    for name, masks in areas.items():
+        for label in ("train", *masks):
+            (tmp_path / label).mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / f"train/{name}.png"), np.full((4, 6, 3), 90, np.uint8))
+        for label, area in masks.items():
+            mask = np.zeros((4, 6), np.uint8)
+            mask[area] = 255
+            cv2.imwrite(str(tmp_path / label / f"{name}.png"), mask)
+    return tmp_path
+
+
+def folders(root, **changes):
+    given = {"class_names": ("cat", "dog", "cow"), "train_masks": ".", "mask_name": "{class}/{stem}", **changes}
+    return open_competition(MaskFoldersData(root=str(root), test_images=None, **given))
+
+
+def test_what_overlaps_is_named_with_classes_and_pixels(root):
+    competition = pickle.loads(pickle.dumps(folders(root, exclusive=True)))
+    assert competition.exclusive
+    assert competition.masks("a").sum(axis=0).tolist() == [[1] * 6] * 4
+    with pytest.raises(DataError) as error:
+        check_exclusive(competition)
+    first, second = error.value.problems
+    assert first.startswith(f"{root}/train/b.png: the classes 'cat' and 'dog' overlap in 3 px, but with data.exclusive")
+    assert "'cat' and 'dog' overlap in 1 px, 'cat' and 'cow' overlap in 3 px, 'dog' and 'cow' overlap in 2 px" in second
+    check_exclusive(competition, left_out={"b", "c"})
+    with pytest.raises(DataError, match=r"b\.png"):
+        competition.masks("b")
+
+
+def test_classes_may_overlap_where_nothing_else_is_asked_for(root):
+    competition = folders(root)
+    assert not competition.exclusive
+    check_exclusive(competition)
+    assert competition.masks("b").sum() == 27
+    assert "exclusive" not in competition.reading  # so that runs made before stay fresh
+    assert '"exclusive": true' in folders(root, exclusive=True).reading
+
+
+def test_run_lengths_name_their_csv(root):
+    (root / "train.csv").write_text("ImageId,ClassId,EncodedPixels\na.png,cat,1 4\na.png,dog,4 3\nb.png,cat,1 2\n")
+    data = RleCsvData(
+        root=str(root),
+        class_names=("cat", "dog"),
+        train_images="train",
+        test_images=None,
+        sample_submission=None,
+        exclusive=True,
+    )
+    with pytest.raises(DataError, match=r"a\.png: the classes 'cat' and 'dog' overlap in 1 px in train\.csv, but"):
+        check_exclusive(open_competition(data))
+
+
+def test_recognised_data_may_be_exclusive_too(root):
+    for name in ("cat", "dog", "cow"):
+        for file in (root / name).iterdir():
+            file.unlink()
+        (root / name).rmdir()
+    (root / "masks").mkdir()
+    for name in ("a", "b", "c"):
+        plane = np.zeros((4, 6), np.uint8)
+        plane[1:3, 1:3], plane[3] = 1, 2
+        cv2.imwrite(str(root / f"masks/{name}.png"), plane)
+    competition = open_competition(AutoData(root=str(root), class_names=("cat", "dog"), exclusive=True))
+    assert competition.exclusive
+    check_exclusive(competition)
