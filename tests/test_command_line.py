@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 
 import cv2
 import numpy as np
@@ -81,6 +82,7 @@ def test_what_a_user_can_cause_is_one_message(error, code, answer, capsys):
     assert answer in capsys.readouterr().err
 
 
+PACKAGE = {**os.environ, "PYTHONPATH": ":".join(sys.path), "PYTHONUNBUFFERED": ""}
 ENDING = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 
 
@@ -103,6 +105,62 @@ def test_a_signal_ends_a_stage_with_its_code_after_temporary_files_are_removed(t
     assert f"stopped{by}; start the same command again" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize(("number", "code"), ENDING)
+def test_a_signal_that_meets_a_finaliser_ends_the_stage_all_the_same(capsys, number, code):
+    class Finalised:
+        def __del__(self):
+            signal.raise_signal(number)  # Python drops what is raised here
+
+    def stage():
+        Finalised()
+        time.sleep(60)
+
+    with pytest.raises(SystemExit) as ended:
+        run_stage(stage)
+    said = capsys.readouterr().err
+    assert (ended.value.code, said.count("\n")) == (code, 1) and "start the same command again" in said
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+
+
+UNREAD = """\
+import sys
+from rich.table import Table
+from maskfold.command_line import run_stage
+from maskfold.errors import UsageError
+from maskfold.execution.console import print_table
+
+def stage():
+    {}
+
+run_stage(stage)
+"""
+
+
+@pytest.mark.parametrize(
+    ("work", "code", "said"),
+    [
+        ("print('x')", 141, ""),
+        ("print('x', flush=True)", 141, ""),
+        ("print_table(Table('class', 'Dice'))", 141, ""),
+        ("print('x'); sys.exit(3)", 3, ""),
+        ("print('x'); raise UsageError('no')", 2, "error: no\n"),
+        ("raise BrokenPipeError(32, 'of a library')", 141, ""),
+    ],
+)
+def test_a_script_whose_output_nobody_reads_ends_without_a_word(work, code, said):
+    script = [sys.executable, "-c", UNREAD.format(work)]
+    with subprocess.Popen(script, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=PACKAGE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == said
+    assert process.returncode == code
+
+
+def test_a_broken_pipe_of_a_library_is_an_error_where_the_output_is_read():
+    script = [sys.executable, "-c", UNREAD.format("raise BrokenPipeError(32, 'of a library')")]
+    result = subprocess.run(script, capture_output=True, text=True, env=PACKAGE)
+    assert result.returncode == 1 and "Traceback" in result.stderr
 
 
 @pytest.mark.parametrize(("number", "code"), ENDING)

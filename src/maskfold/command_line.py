@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import shutil
 import signal
-import sqlite3
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -38,8 +36,10 @@ from maskfold.data.recognition.overlays import draw_overlays
 from maskfold.data.recognition.recognise import recognise
 from maskfold.errors import ConfigError, DataError, InferenceError, StaleError, TrainingError, UsageError
 from maskfold.execution.cores import limit_cores
+from maskfold.execution.machine_faults import machine_fault
 from maskfold.execution.signals import Stopped, stopped_by_signals, stopped_line
 from maskfold.execution.text import visible
+from maskfold.execution.unread import ended_with_its_reader
 
 DEFAULT_CONFIG = run_config("demo")
 
@@ -185,58 +185,27 @@ def with_recognised_data(config: Config) -> Config:
 def run_stage(stage: Callable[[], None]) -> None:
     """Run a stage; what a user can cause ends in one readable message and exit code 2, not in a traceback.
 
-    A signal that ends it (Ctrl-C, SIGTERM, SIGHUP) gives 128 plus its number.
+    A signal that ends it (Ctrl-C, SIGTERM, SIGHUP) gives 128 plus its number, and so does, without a word, a reader of
+    its output that has gone (`| head -1`).
     """
-    try:
-        with stopped_by_signals():
-            stage()
-    except (ConfigError, DataError, StaleError, TrainingError, InferenceError, UsageError) as error:
-        sys.exit(_fail(str(error), 2))
-    except KeyboardInterrupt as error:
-        number = error.number if isinstance(error, Stopped) else signal.SIGINT
-        print(stopped_line(number), file=sys.stderr)
-        sys.exit(128 + number)
-    except Exception as error:  # any library's: a full disk or memory is behind errors of many kinds
-        message = _machine_fault(error)
-        if message is None:
-            raise
-        sys.exit(_fail(message, 2))
+    with ended_with_its_reader():
+        try:
+            with stopped_by_signals():
+                stage()
+        except (ConfigError, DataError, StaleError, TrainingError, InferenceError, UsageError) as error:
+            _end_with(f"error: {error}", 2)
+        except KeyboardInterrupt as error:
+            number = error.number if isinstance(error, Stopped) else signal.SIGINT
+            _end_with(stopped_line(number), 128 + number)
+        except Exception as error:  # any library's: a full disk or memory is behind errors of many kinds
+            message = machine_fault(error)
+            if message is None:
+                raise
+            _end_with(f"error: {message}", 2)
 
 
-_NO_MEMORY = ("can't allocate memory", "can't start new thread", "Cannot allocate memory", "Unable to allocate")
-_NO_SHARED_MEMORY = ("shared memory(shm)", "</torch_", "shared memory (shm)")
-
-
-def _machine_fault(error: BaseException | None) -> str | None:
-    """What to tell a user if the machine lacks room, memory, files or a permission; None if none of these is behind.
-
-    torch and SQLite raise errors of their own, with the system's somewhere behind them, or in their text alone.
-    """
-    full = "the disk is full{}; free some space and start the same command again"
-    while error is not None:
-        file = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return full.format(file)
-        if any(words in str(error) for words in _NO_SHARED_MEMORY):
-            return (
-                "shared memory (/dev/shm) is full: the loader processes hand over their batches there; enlarge it "
-                "(docker run --shm-size=2g), or set train.workers=0"
-            )
-        if isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
-            return (
-                "the memory this process may use is full; end other programs, raise the limit (ulimit -v, or the "
-                "container's), or lower train.batch_size, inference.batch_size or run.cores"
-            )
-        if "Too many open files" in str(error):
-            return f"too many files are open{file}; raise the limit (`ulimit -n 1024`), or lower train.workers"
-        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            return f"no permission{file}; change the file's or folder's rights, or write elsewhere with output_root"
-        if isinstance(error, sqlite3.OperationalError) and "disk is full" in str(error):
-            return full.format(" (an Optuna study)")
-        error = error.__cause__ or error.__context__
-    return None
-
-
-def _fail(message: str, code: int) -> int:
-    print(visible(as_called(f"error: {message}")), file=sys.stderr)
-    return code
+def _end_with(message: str, code: int) -> None:
+    """End the process with a last message; what the finalisers of libraries complain of after it is not shown."""
+    sys.unraisablehook = lambda _: None
+    print(visible(as_called(message)), file=sys.stderr)
+    sys.exit(code)

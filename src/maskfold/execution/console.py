@@ -14,6 +14,17 @@ _LOG_WIDTH = 160  # columns of a file or pipe, where nothing wraps lines
 _UNBOUNDED = Console(width=10**6, markup=False, emoji=False)  # to measure how wide a table is when nothing is wrapped
 
 
+class _Console(Console):
+    """A console of plain text; a class may be called [red] or :car:."""
+
+    def __init__(self, width: int | None = None) -> None:
+        super().__init__(width=width, markup=False, emoji=False)
+
+    def on_broken_pipe(self) -> None:
+        """Leave the error to the script; rich would end it with exit code 1."""
+        raise  # rich calls this while it handles the error
+
+
 def print_table(table: Table) -> None:
     """Print a table so that every value can be read whole.
 
@@ -21,9 +32,9 @@ def print_table(table: Table) -> None:
     spread over several tables, or is printed row by row: the first of these that fits. Into a file or pipe tables may
     take 160 columns, or what the variable COLUMNS says.
     """
-    console = Console(markup=False, emoji=False)  # a class may be called [red] or :car:
+    console = _Console()
     wide = not console.is_terminal and "COLUMNS" not in os.environ
-    console = Console(width=_LOG_WIDTH, markup=False, emoji=False) if wide else console
+    console = _Console(_LOG_WIDTH) if wide else console
     fitting = [form for form in (table, turned(table)) if _UNBOUNDED.measure(form).maximum <= console.width]
     for form in fitting[:1] or in_parts(table, console.width) or [row_by_row(table)]:
         console.print(form)

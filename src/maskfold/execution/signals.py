@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import FrameType
+from typing import Any
 
 _ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_AGAIN_SECONDS = 0.01
 
 
 class Stopped(KeyboardInterrupt):
@@ -48,10 +51,42 @@ def stopped_by_signals() -> Iterator[None]:
     for number in taken:
         signal.signal(number, _stop)
     try:
-        yield
+        with _raised_again() if taken else nullcontext():
+            yield
     finally:
         for number in taken:
             signal.signal(number, signal.SIG_IGN if before[number] is _end else before[number])
+
+
+@contextmanager
+def _raised_again() -> Iterator[None]:
+    """Raise Stopped once more, a moment later, where Python drops it: a signal may meet a finaliser, such as __del__.
+
+    Else the work would go on, with a traceback on the screen.
+    """
+    before, hook = signal.getsignal(signal.SIGALRM), sys.unraisablehook
+
+    def notice(found: Any) -> None:
+        """Take up a Stopped that was dropped; other errors are shown as ever."""
+        if not isinstance(found.exc_value, Stopped):
+            hook(found)
+            return
+        number = found.exc_value.number
+        signal.signal(signal.SIGALRM, lambda *_: _raise(number))
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
+
+    sys.unraisablehook = notice
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
+        if signal.getsignal(signal.SIGALRM) is not before:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+
+def _raise(number: int) -> None:
+    raise Stopped(number)
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:

@@ -10,7 +10,7 @@ import lightning as L
 import numpy as np
 import pandas as pd
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, default_collate, get_worker_info
 
 from maskfold.config import Experiment
 from maskfold.data.competition import Competition
@@ -120,6 +120,7 @@ class FoldData(L.LightningDataModule):
             prefetch_factor=4 if workers else None,
             pin_memory=device.type == "cuda",
             worker_init_fn=single_threaded,
+            collate_fn=_batch,
         )
 
     def _sampler(self, rank: int, world: int) -> EpochSampler:
@@ -153,6 +154,15 @@ class FoldData(L.LightningDataModule):
         if isinstance(batch, ImageBatch):
             return batch
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
+
+
+def _batch(samples: list[Sample]) -> Sample:
+    """Samples as one batch; in a loader process all of it is in shared memory, as in BatchDataset."""
+    batch: Sample = default_collate(samples)
+    if get_worker_info() is not None:
+        for part in batch:
+            torch.as_tensor(part).share_memory_()
+    return batch
 
 
 def class_presence(competition: Competition, images: pd.DataFrame) -> np.ndarray:

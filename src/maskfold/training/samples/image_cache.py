@@ -24,6 +24,7 @@ from maskfold.pixels.geometry import network_size, resize_image
 Mode = Literal["auto", "ram", "disk", "none"]
 
 _SHARE_OF_MEMORY = 4  # auto: the cache may take up to 1/4 of the memory that is free now
+_SHARE_OF_SHARED_MEMORY = 2  # where loader processes need room for their batches
 _SHARED_MEMORY = Path("/dev/shm")
 _PREFIX = ".images-"
 
@@ -98,7 +99,9 @@ class ImageCache:
 def _settled(mode: Mode, total_bytes: int, processes: int) -> Mode:
     """`ram` or `none` for `auto`; `disk` where shared memory is too small, as in many containers."""
     if mode == "auto":
-        room = min(_free_bytes() // _SHARE_OF_MEMORY, _free_shared_bytes()) // (processes * side_by_side())
+        room = min(_free_bytes() // _SHARE_OF_MEMORY, _free_shared_bytes() // _SHARE_OF_SHARED_MEMORY) // (
+            processes * side_by_side()
+        )
         return "ram" if total_bytes <= room else "none"
     if mode == "ram" and total_bytes > _free_shared_bytes():
         print(
