@@ -124,6 +124,27 @@ def test_a_signal_that_meets_a_finaliser_ends_the_stage_all_the_same(capsys, num
     assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
 
 
+LOGGED = """\
+import signal
+from sqlalchemy import create_engine, event, text
+from maskfold.command_line import run_stage
+
+def stage():
+    engine = create_engine("sqlite://")
+    event.listen(engine, "reset", lambda *_: signal.raise_signal(signal.SIGTERM))
+    with engine.connect() as connection:
+        connection.execute(text("select 1"))
+
+run_stage(stage)
+"""
+
+
+def test_a_library_that_logs_what_passes_through_it_does_not_log_a_signal():
+    result = subprocess.run([sys.executable, "-c", LOGGED], capture_output=True, text=True, env=PACKAGE)
+    stopped = "error: stopped by SIGTERM; start the same command again to continue\n"
+    assert (result.returncode, result.stderr) == (143, stopped)
+
+
 UNREAD = """\
 import sys
 from rich.table import Table

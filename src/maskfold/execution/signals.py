@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -50,10 +51,12 @@ def stopped_by_signals() -> Iterator[None]:
     taken = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None, _stop)]
     for number in taken:
         signal.signal(number, _stop)
+    logged = logging.root.manager.disable
     try:
         with _raised_again() if taken else nullcontext():
             yield
     finally:
+        logging.disable(logged)
         for number in taken:
             signal.signal(number, signal.SIG_IGN if before[number] is _end else before[number])
 
@@ -90,7 +93,8 @@ def _raise(number: int) -> None:
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
-    """Raise Stopped, once."""
+    """Raise Stopped, once. Libraries that log, as an error of their own, what passes through them shall not."""
+    logging.disable(logging.CRITICAL)
     for each in _ENDING:
         if signal.getsignal(each) is _stop:
             signal.signal(each, signal.SIG_IGN)
