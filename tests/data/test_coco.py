@@ -194,7 +194,14 @@ def test_a_bad_annotation_is_named(root, bad, answer):
         ({"id": 10, "file_name": "c.jpg", "height": 6, "width": 6}, "images; there is 'c.png'"),
         ({"id": 10, "file_name": "./c.png", "height": 6, "width": 6}, "the images 'c.png' and './c.png' are one file"),
         ({"id": 10, "file_name": "old/c.png", "height": 6, "width": 6}, "'c.png' and 'old/c.png' are one file"),
-        ({"id": 10, "file_name": "\ud800.png", "height": 6, "width": 6}, r"image 10: file_name is '\ud800.png'"),
+        (
+            {"id": 10, "file_name": "\ud800.png", "height": 6, "width": 6},
+            r"image 10: file_name '\ud800.png' holds control characters",
+        ),
+        (
+            {"id": 10, "file_name": "a\x1b[2J/c.png", "height": 6, "width": 6},
+            r"file_name 'a\x1b[2J/c.png' holds control",
+        ),
         ({"id": 10, "height": 6, "width": 6}, "one of images without file_name"),
     ],
 )
@@ -247,7 +254,7 @@ def test_sizes_unlisted_images_and_classes_are_checked(root):
         ('{"images": [{}], "categories": [{}]}', "one of images without id, file_name, height, width"),
         (json.dumps(coco()) + "\n" + json.dumps(coco()), "found '{' after the end of the JSON; one file, one object"),
         ('{"images": [' + "9" * 5000 + "]}", "more digits than Python reads"),
-        ('{"images": [], "categories": [{"id": 1, "name": "\\ud800"}]}', r"category 1: name is '\ud800'"),
+        ('{"images": [], "categories": [{"id": 1, "name": "\\ud800"}]}', r"category 1: name '\ud800'"),
     ],
 )
 def test_a_file_that_is_no_coco_json_says_so(root, text, answer):

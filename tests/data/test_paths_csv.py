@@ -72,6 +72,13 @@ def test_an_image_has_one_row_and_one_id(root):
         assert answer in line
 
 
+def test_ids_and_groups_that_a_terminal_would_act_on_are_refused(root):
+    text = "id,image,mask,group\nx\x1b[2J,a/1.jpg,,g\ny,b/1.jpg,,g\x07\n"
+    problems = problems_of(root, text, columns=PathColumns(id="id", group="group"))
+    assert r"row 2: image id 'x\x1b[2J' holds control characters, '\x1b'; remove them" in problems
+    assert r"row 3: group 'g\x07' holds control characters, '\x07'" in problems
+
+
 @pytest.mark.parametrize("same_ids", [False, True])
 def test_validation_rows_join_the_training_rows_with_their_masks_and_groups(root, same_ids):
     ids = ("x", "x") if same_ids else ("x", "y")

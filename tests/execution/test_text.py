@@ -1,13 +1,17 @@
 """Text that is data: never a command to a terminal, a spreadsheet or a file system."""
 
 import csv
+import io
 
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from maskfold.artefacts.paths import display
 from maskfold.config import REPOSITORY
-from maskfold.execution.text import class_words, controls, file_name, spreadsheet, visible
+from maskfold.execution.text import chart_text, class_words, controls, file_name, spreadsheet, visible
 from maskfold.media.legend import write_legend
 
 
@@ -31,6 +35,19 @@ def test_file_names_are_short_plain_and_told_apart():
     assert len({name.lower() for name in files}) == len(names)
     assert all(len(name) <= 69 and set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789_-") for name in files)
     assert file_name("a_b") == "a_b"
+
+
+def test_a_chart_shows_dollars_and_names_that_begin_with_an_underscore():
+    names = ["$x^2$", "_hidden", r"a\$b", "$$", "plain"]
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    figure.legend(handles=[Patch(label=chart_text(name)) for name in names])
+    figure.suptitle(chart_text("cost $1 to $2"))
+    figure.savefig(io.BytesIO())
+    shown = figure.legends[0].get_texts()
+    assert [text.get_text().strip() for text in shown] == [name.replace("$", r"\$") for name in names]
+    for text, name in zip(shown, names, strict=True):  # what is drawn, and whether as a formula
+        assert text._preprocess_math(text.get_text()) == (name if name != "_hidden" else " _hidden", False)
 
 
 def test_no_cell_of_a_csv_for_people_is_a_formula():

@@ -10,6 +10,7 @@ import numpy as np
 from maskfold.data.competition import Competition
 from maskfold.data.csv_files import read_csv
 from maskfold.errors import DataError
+from maskfold.execution.text import control_fault
 
 
 def read_groups(path: Path, image_ids: Sequence[str]) -> dict[str, str]:
@@ -27,6 +28,8 @@ def read_groups(path: Path, image_ids: Sequence[str]) -> dict[str, str]:
             problems.append(f"{path}, row {number}: there is no training image {image_id!r}")
         if not group:
             problems.append(f"{path}, row {number}: {image_id!r} has no GroupId")
+        if fault := control_fault("GroupId", group):
+            problems.append(f"{path}, row {number}: {fault}")
         earlier = first.setdefault(image_id, number)
         if earlier != number:
             problems.append(f"{path}, row {number}: {image_id!r} is in row {earlier} already")

@@ -43,7 +43,7 @@ def ids_of(files: Iterable[tuple[str, Path]], by_stem: bool, problems: Problems)
     for stem, path in files:
         suffix = path.suffix
         image_id = stem if by_stem else path.name
-        if controls(path.name):
+        if controls(path.name) or controls(image_id):
             problems.append(f"{str(path)!a}: its name holds a control character or is not UTF-8; rename it")
             continue
         if image_id != image_id.strip():

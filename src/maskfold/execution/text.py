@@ -1,4 +1,4 @@
-"""Text that is data (class names, ids, paths) where a terminal, a file system or a spreadsheet could act on it."""
+"""Text that is data (class names, ids, paths) where a terminal, file system, spreadsheet or chart could act on it."""
 
 from __future__ import annotations
 
@@ -31,6 +31,21 @@ def visible(text: str) -> str:
 def class_words(name: str) -> str:
     """A class in a sentence: `class 6` and `class crack`, but `class_1` alone."""
     return name if name.lower().startswith("class") else f"class {name}"
+
+
+def control_fault(what: str, text: str) -> str:
+    """What is wrong with an id or a name of the data that holds control characters; "" if it holds none.
+
+    what: it is, e.g. `image id`.
+    """
+    found = controls(text)
+    return f"{what} {text!a} holds control characters, {found!a}; remove them" if found else ""
+
+
+def chart_text(text: str) -> str:
+    """A text for matplotlib, where `$` begins a formula and a legend leaves out what begins with `_`."""
+    shown = text.replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown
 
 
 def file_name(text: str) -> str:

@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from maskfold.execution.text import chart_text
+
 _INK = "#3b4252"
 _BAR = "#2563eb"
 _REFERENCE = "#8a94a6"
@@ -24,7 +26,7 @@ def plot_speed(table: pd.DataFrame, title: str, png: Path) -> None:
         figsize=(_PANEL_WIDTH * max(1, len(panels)), 1.4 + _BAR_HEIGHT * bars), dpi=110, layout="constrained"
     )
     FigureCanvasAgg(figure)  # not pyplot, whose global state would pick a window toolkit
-    figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, color=_INK, fontweight="bold")
+    figure.suptitle(chart_text(title), x=0.01, ha="left", fontsize=10.5, color=_INK, fontweight="bold")
     axes = figure.subplots(1, max(1, len(panels)), squeeze=False)[0]
     for panel, ((device, batch), rows) in zip(axes, panels, strict=False):
         _draw(panel, rows, f"{device}, batch {batch}")

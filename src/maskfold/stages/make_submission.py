@@ -23,6 +23,7 @@ from maskfold.artefacts.step import Step
 from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.execution.job import Job
+from maskfold.execution.text import spreadsheet
 from maskfold.network.trained import (
     inference_settings,
     model_hashes,
@@ -100,7 +101,7 @@ def _write_bad_images(competition: Competition, path: Path, step: Step) -> None:
         step.say(f"warning: test image {image_id} gets empty masks: {reason}")
     with whole_file(path) as temporary:
         table = pd.DataFrame(competition.unreadable.items(), columns=["image_id", "reason"])
-        table.to_csv(temporary, index=False)
+        spreadsheet(table).to_csv(temporary, index=False)
     step.wrote(path, ", which names them")
 
 

@@ -13,6 +13,7 @@ from matplotlib.patches import Patch
 from maskfold.artefacts.files import whole_file
 from maskfold.drawing.class_colours import hex_colour
 from maskfold.drawing.painting import painted
+from maskfold.execution.text import chart_text
 
 MOST_SAMPLES = 16
 
@@ -43,7 +44,8 @@ def draw_samples(
     figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
     # Not pyplot: its global state would pick a window toolkit and keep every figure of a long training alive.
     FigureCanvasAgg(figure)
-    figure.text(_GAP_PX / width, 1 - _TITLE_PX / 2 / height, title, va="center", fontsize=13, color=_INK, weight="bold")
+    middle, shown = 1 - _TITLE_PX / 2 / height, chart_text(title)
+    figure.text(_GAP_PX / width, middle, shown, va="center", fontsize=13, color=_INK, weight="bold")
     # Pixel by pixel, so that outlines stay one pixel wide.
     figure.figimage(grid, xo=0, yo=legend_px, origin="upper")
     figure.legend(
@@ -84,6 +86,5 @@ def _columns(count: int, aspect: float) -> int:
 
 
 def _short(name: str) -> str:
-    """A class name that fits the legend; in matplotlib `$` starts a formula, and names with _ in front are left out."""
-    shown = (name if len(name) <= 16 else f"{name[:15]}…").replace("$", r"\$")
-    return f" {shown}" if shown.startswith("_") else shown
+    """A class name that fits the legend."""
+    return chart_text(name if len(name) <= 16 else f"{name[:15]}…")

@@ -16,6 +16,7 @@ from matplotlib.ticker import NullLocator
 
 from maskfold.audit.data.label_facts import LabelFacts
 from maskfold.audit.data.separability import Separability
+from maskfold.execution.text import chart_text
 
 _INK, _GRID = "#3b4252", "#e5e9f0"
 _COLOURS = {"train": "#2563eb", "valid": "#0f766e", "test": "#d97706"}
@@ -113,8 +114,7 @@ def _figure(count: int) -> tuple[Figure, list[Axes]]:
 
 def _finish(figure: Figure, axes: Sequence[Axes], titles: Sequence[str], path: Path) -> None:
     for place, title in zip(axes, titles, strict=False):
-        # parse_math: a class name may hold a dollar sign
-        place.set_title(title, loc="left", fontsize=10.5, color=_INK, fontweight="bold", parse_math=False)
+        place.set_title(chart_text(title), loc="left", fontsize=10.5, color=_INK, fontweight="bold")
         place.grid(axis="y", color=_GRID, linewidth=0.8)
         place.set_axisbelow(True)
         place.tick_params(labelsize=8.5, colors=_INK, length=0)

@@ -7,7 +7,6 @@ megabytes. The index is kept under runs/ and serves as long as the json's size a
 from __future__ import annotations
 
 import contextlib
-import re
 import sys
 from array import array
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from maskfold.data.formats.coco_segments import segment_problem
 from maskfold.data.formats.json_stream import Item, read_item, stream_items
 from maskfold.data.problems import Problems
 from maskfold.errors import DataError
+from maskfold.execution.text import control_fault
 
 _TEXTS = ("file_names", "categories", "roots")
 _ARRAYS = ("sizes", "image", "category", "crowd", "offset", "length")
@@ -31,7 +31,6 @@ _VERSION = 2  # of the file format below
 _LARGE = 2**28  # bytes; reading more takes a while that should be explained
 _MOST_PX = 2**31  # of a side; no image format holds more
 _EXPECTED_KEY = "expected a whole number or a text"
-_NO_TEXT = re.compile("[\0\ud800-\udfff]")  # JSON may write these; no file is called so, and no class
 
 
 @dataclass(frozen=True)
@@ -116,8 +115,10 @@ class _Scan:
         place = f"{self.path}, image {image_id}:"
         if not all(type(side) is int and 1 <= side < _MOST_PX for side in (height, width)):
             self.problems.append(f"{place} {name!r} has height {height!r} and width {width!r}, expected whole px")
-        elif not isinstance(name, str) or not name or _NO_TEXT.search(name):
+        elif not isinstance(name, str) or not name:
             self.problems.append(f"{place} file_name is {name!r}, expected a text")
+        elif fault := control_fault("file_name", name):
+            self.problems.append(f"{place} {fault}")
         elif image_id in self.images:
             self.problems.append(f"{place} its id is that of {self.file_names[self.images[image_id]]} already")
         elif name in self.rows_of_names:
@@ -136,8 +137,8 @@ class _Scan:
         if category["id"] in self.categories:
             self.problems.append(f"{self.path}, category {category['id']}: the id is given twice")
         name = str(category["name"])
-        if _NO_TEXT.search(name):
-            self.problems.append(f"{self.path}, category {category['id']}: name is {name!r}, expected a text")
+        if fault := control_fault("name", name):
+            self.problems.append(f"{self.path}, category {category['id']}: {fault}")
             return
         self.categories[category["id"]] = name
         self.groups[category["id"]] = str(category.get("supercategory", ""))

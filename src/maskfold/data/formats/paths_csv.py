@@ -34,6 +34,7 @@ from maskfold.data.validation import (
     checked_groups,
     readable,
 )
+from maskfold.execution.text import control_fault
 
 _SEVERAL = "; if each row is an object, set data.several_rows: union"
 
@@ -125,6 +126,8 @@ def _read_split(path: Path, root: Path, data: PathsCsvData, labelled: bool, prob
             group = split.groups.setdefault(image_id, fields[1 + len(ids)])
             if not group:
                 problems.append(f"{place} no group in column {columns.group}")
+            elif fault := control_fault("group", group):
+                problems.append(f"{place} {fault}")
             elif group != fields[1 + len(ids)]:
                 problems.append(f"{place} {image_id!r} is of group {group!r} in an earlier row")
         if photo is not None:
@@ -153,6 +156,8 @@ class _Rows:
         """What keeps a row from being an image of its own, or with `several` one more of its masks; "" if nothing."""
         if not image_id:
             return "no image id"
+        if fault := control_fault("image id", image_id):
+            return fault
         row, other = self.ids.setdefault(image_id.casefold(), (number, image_id))
         if other != image_id:
             return f"image id {image_id!r} differs from {other!r} in row {row} only by case"
