@@ -28,6 +28,7 @@ from maskfold.training import fit as _loaded_too
 
 assert _loaded and _loaded_too  # before any fork, so that no trial loads torch again
 
+_PARTS = 10
 _KINDS = ("config", "csv", "json", "image", "oof", "checkpoint")
 _NOTICED = ("recomputed", "written again", "starts again", "will be computed", "cannot be read")
 
@@ -190,11 +191,12 @@ def run(options: Options, bench: Bench) -> None:
     elif options.environments:
         bench.leave_out("environments such as a full disk: only root may mount one; run it as root")
     try_odd_inputs(trial, tally, options.odd, bench.folder / "odd")
-    try_signals(trial, tally, "signal", options.signals)
-    for how, count in (("flip", options.flips), ("cut", options.cuts), ("exchange", options.exchanges)):
-        try_damage(trial, tally, how, count)
-    try_signals(trial, tally, "kill", options.kills)
-    try_pairs(trial, tally, options.pairs)
+    for part in range(1, _PARTS + 1):  # so that a campaign that is ended early has some of each
+        try_signals(trial, tally, "signal", options.signals * part // _PARTS)
+        for how, count in (("flip", options.flips), ("cut", options.cuts), ("exchange", options.exchanges)):
+            try_damage(trial, tally, how, count * part // _PARTS)
+        try_signals(trial, tally, "kill", options.kills * part // _PARTS)
+        try_pairs(trial, tally, options.pairs * part // _PARTS)
     tally.show()
     for fault in FAULTS:
         bench.claim(f"{fault}, of {sum(tally.counts.values())} trials", tally.total(fault), "=", 0)

@@ -1,5 +1,6 @@
 """Training of a fold: it learns, and a resumed one equals an undisturbed one to the last bit."""
 
+import os
 import signal
 
 import numpy as np
@@ -50,7 +51,17 @@ def test_the_loss_falls_and_every_artefact_is_there(tmp_path, tiny_competition, 
     assert list((folder / "tensorboard").glob("events.*"))
 
 
-def test_a_cut_off_training_continues_to_the_same_weights(tmp_path, tiny_competition, folds, monkeypatch):
+@pytest.mark.parametrize(
+    ("damaged", "said"),
+    [
+        ([], "fold0 after its last finished epoch"),
+        (["last.ckpt"], "fold0 after epoch 1: last.ckpt cannot be read"),
+        (["last.ckpt", "previous.ckpt"], "fold0 starts again: last.ckpt cannot be read"),
+    ],
+)
+def test_a_cut_off_training_continues_to_the_same_weights(
+    tmp_path, tiny_competition, folds, monkeypatch, capsys, damaged, said
+):
     with_dropout = {"classification_head": True, "classification_dropout": 0.5}
 
     def config(name):
@@ -70,7 +81,12 @@ def test_a_cut_off_training_continues_to_the_same_weights(tmp_path, tiny_competi
         patch.setattr(HistoryCallback, "on_train_epoch_start", power_cut)
         with pytest.raises(SystemExit):
             train(cut_off, tiny_competition, folds)
+    folder = RunPaths.of(cut_off).training(0)
+    for name in damaged:
+        os.truncate(folder / name, 1000)
     resumed = train(cut_off, tiny_competition, folds)
+    assert said in capsys.readouterr().out
+    assert len(list(folder.glob("*.ckpt"))) == 2  # the last and the best
     assert all(torch.equal(undisturbed[name], resumed[name]) for name in undisturbed)
     figures = ["epoch", "train_loss", "valid_loss", "valid_metric"]
     tables = [

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import zipfile
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
@@ -14,6 +15,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from maskfold.artefacts.files import whole_file
 
 LAST = "last.ckpt"
+_PREVIOUS = "previous.ckpt"  # the one before, for where the last cannot be read
 _PART = "maskfold_part"
 _UNREADABLE = (RuntimeError, OSError, EOFError, ValueError, TypeError, LookupError, AttributeError)
 
@@ -28,11 +30,27 @@ class WholeCheckpoints(TorchCheckpointIO):
         """part: fold0, fold1, …, kept in each checkpoint."""
         super().__init__()
         self.part = part
+        self._unneeded: list[Path] = []  # by the last checkpoint, but by the one before
+        self._needed_before: list[Path] = []
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        """Write a checkpoint, whole or not at all."""
-        with whole_file(Path(path)) as temporary, temporary.open("wb") as file:
-            torch.save({**checkpoint, _PART: self.part}, file)
+        """Write a checkpoint, whole or not at all; the last one before it is kept."""
+        target = Path(path)
+        with whole_file(target) as temporary:
+            with temporary.open("wb") as file:
+                torch.save({**checkpoint, _PART: self.part}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            if target.name == LAST and target.exists():
+                target.replace(target.with_name(_PREVIOUS))
+        if target.name == LAST:
+            for old in self._needed_before:
+                old.unlink(missing_ok=True)
+            self._unneeded, self._needed_before = [], self._unneeded
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Let a checkpoint go that is no longer among the best, once none that a training continues from names it."""
+        self._unneeded.append(Path(path))
 
 
 def read_checkpoint(path: Path, part: str = "") -> dict[str, Any]:
@@ -72,16 +90,49 @@ def stored_history(folder: Path, part: str) -> list[dict[Hashable, Any]]:
     return list(rows)
 
 
-def finished_epochs(folder: Path, part: str) -> int:
-    """How many epochs the training in a fold's folder has finished, according to last.ckpt.
+class Finished(NamedTuple):
+    """What a training continues from. checkpoint: its file; epochs: it has finished; lost: why later ones are."""
+
+    checkpoint: Path
+    epochs: int
+    lost: str = ""
+
+
+def finished_in(folder: Path, part: str) -> Finished | None:
+    """What the training in a fold's folder continues from, the last checkpoint or the one before; None: from nothing.
 
     Raises ValueError, saying why, when it cannot be continued: a checkpoint that it needs is damaged.
     """
-    last = read_checkpoint(folder / LAST, part)
+    last, previous = folder / LAST, folder / _PREVIOUS
+    if not last.is_file() and not previous.is_file():
+        return None
+    try:
+        return Finished(last, _epochs(last, part))
+    except ValueError as error:
+        if not previous.is_file():
+            raise
+        lost = str(error)
+    try:
+        return Finished(previous, _epochs(previous, part), lost)
+    except ValueError as error:
+        raise ValueError(f"{lost}; {error}") from None
+
+
+def remove_unneeded(folder: Path) -> None:
+    """Remove what a finished training does not need: the checkpoint before the last, and those that were the best."""
+    needed = {LAST, *kept_names(read_checkpoint(folder / LAST))}
+    for path in folder.glob("*.ckpt"):
+        if path.name not in needed:
+            path.unlink()
+
+
+def _epochs(path: Path, part: str) -> int:
+    """How many epochs a checkpoint has finished; ValueError where it, or one that it names, is damaged or missing."""
+    folder, last = path.parent, read_checkpoint(path, part)
     try:
         epochs, names = int(last["epoch"]) + 1, kept_names(last)
     except (TypeError, LookupError, AttributeError, ValueError) as error:
-        raise ValueError(f"{LAST} lacks what a training continues with ({error})") from None
+        raise ValueError(f"{path.name} lacks what a training continues with ({error})") from None
     for name in names:
         read_checkpoint(folder / name, part)
     return epochs

@@ -32,7 +32,7 @@ from maskfold.inference.runtime import Runtime, out_of_memory
 from maskfold.network.model import check_finite
 from maskfold.network.normalisation import IMAGENET, normalisation_of
 from maskfold.pixels.intensity import Intensity
-from maskfold.training.checkpoint_files import LAST, WholeCheckpoints, finished_epochs
+from maskfold.training.checkpoint_files import LAST, Finished, WholeCheckpoints, finished_in, remove_unneeded
 from maskfold.training.checkpoints import chosen_weights
 from maskfold.training.clock import TrainingClock
 from maskfold.training.continuing import goes_on, longer_phase_hint
@@ -76,7 +76,8 @@ def train_fold(
     check_network_sizes(model, config, [phase.crop_size for phase in config.train.phases() if phase.crop_size])
     paths, name = RunPaths.of(config), config.model_title(fold)
     folder = paths.training(fold)
-    first_epoch = _prepare_folder(folder, made_from, step)
+    finished = _prepare_folder(folder, made_from, step)
+    first_epoch, resume_from = (0, None) if finished is None else (finished.epochs, finished.checkpoint)
     if config.train.compile:
         model.network.compile()  # in place, so that the weights keep their names
     data = FoldData(config, competition, folds, fold, first_epoch, folder, pseudo, intensity)
@@ -86,9 +87,10 @@ def train_fold(
     module = FoldModule(model, config, fold, competition, data.dataset.image_ids, clock)
     history = HistoryCallback(paths.history_csv(fold), name, clock)
     trainer = _trainer(config, folder, [history, *([] if clock is None else [clock])])
-    _fit(trainer, module, data, folder / LAST if first_epoch else None)
+    _fit(trainer, module, data, resume_from)
     if trainer.is_global_zero:
         weights = _usable_weights(folder, config, name)
+        remove_unneeded(folder)
         with whole_file(paths.model(fold)) as temporary, temporary.open("wb") as file:
             torch.save(weights, file)  # not a path: torch would not report a full disk
         made_from.write(paths.model(fold))
@@ -166,28 +168,26 @@ def _show_pseudo_labels(data: FoldData, pseudo: PseudoLabels, title: str) -> Non
         print(f"train: warning: no test image reaches pseudo_labels.min_confidence, {pseudo.config.min_confidence:g}")
 
 
-def _prepare_folder(folder: Path, made_from: Provenance, step: Step) -> int:
+def _prepare_folder(folder: Path, made_from: Provenance, step: Step) -> Finished | None:
     """Keep an interrupted training of the same provenance, or one that is the beginning of what is asked for.
 
-    Returns the epochs it has finished; else clears the folder and returns 0.
+    Returns what it has finished; else clears the folder and returns None.
 
     A training whose checkpoints are damaged starts again. A finished one is not deleted but kept in <folder>.previous.
     """
     marker = folder / "training_started"
-    if (folder / LAST).is_file():
-        same = not step.reasons(marker, made_from)
-        if same or goes_on(marker, made_from, step):
-            try:
-                epochs = finished_epochs(folder, made_from.part)
-            except ValueError as error:
+    same = not step.reasons(marker, made_from)
+    if same or goes_on(marker, made_from, step):
+        try:
+            if (finished := finished_in(folder, made_from.part)) is not None:
                 if is_first_process():
-                    print(f"train: {display(folder)} starts again: {error}", flush=True)
-            else:
-                if is_first_process():
-                    _keep_on(folder, marker, made_from, None if same else epochs)
-                return epochs
+                    _keep_on(folder, marker, made_from, finished, same)
+                return finished
+        except ValueError as error:
+            if is_first_process():
+                print(f"train: {display(folder)} starts again: {error}", flush=True)
     if not is_first_process():
-        return 0  # the first process clears the folder for all
+        return None  # the first process clears the folder for all
     if (folder / MODEL).is_file():
         hint = longer_phase_hint(marker, made_from)
         if hint is not None:
@@ -200,24 +200,26 @@ def _prepare_folder(folder: Path, made_from: Provenance, step: Step) -> int:
     folder.mkdir(parents=True)
     marker.touch()
     made_from.write(marker)
-    return 0
+    return None
 
 
-def _keep_on(folder: Path, marker: Path, made_from: Provenance, epochs: int | None) -> None:
-    """Prepare a training to go on; epochs: that it has finished of a longer one, None if it is the same training."""
-    if epochs is None:
-        print(f"train: continuing {display(folder)} after its last finished epoch", flush=True)
-        return
-    model = folder / MODEL
+def _keep_on(folder: Path, marker: Path, made_from: Provenance, finished: Finished, same: bool) -> None:
+    """Prepare a training to go on; same: as it began, not as the beginning of a longer one."""
+    after = "its last finished epoch" if same else f"its {finished.epochs} epochs, which are the same"
+    if finished.lost:  # a damaged checkpoint must not take the place of the one before it
+        (folder / LAST).unlink(missing_ok=True)
+        after = f"epoch {finished.epochs}: {finished.lost}"
     kept = ""
-    if model.is_file():  # of the shorter training: it must not pass for the model of the longer one
+    model = folder / MODEL
+    if not same and model.is_file():  # of the shorter training: it must not pass for the model of the longer one
         previous = _previous(folder)
         shutil.copytree(folder, previous)
         forget(model)
         model.unlink()
         kept = f"; the shorter training is kept in {display(previous)}"
-    made_from.write(marker)
-    print(f"train: continuing {display(folder)} after its {epochs} epochs, which are the same{kept}", flush=True)
+    if not same:
+        made_from.write(marker)
+    print(f"train: continuing {display(folder)} after {after}{kept}", flush=True)
 
 
 def _previous(folder: Path) -> Path:
