@@ -61,6 +61,7 @@ SLOW = (
     ),
     *("stages/test_tune_thresholds.py", "submission/test_checking.py", "training/test_pseudo_labels.py"),
     *("training/test_checkpoints.py", "training/test_clock.py", "training/test_fit.py", "training/test_image_cache.py"),
+    "training/test_soft_masks.py",
     *("tuning/test_choice.py",),
 )
 

@@ -24,6 +24,14 @@ class MaskSource(Protocol):
         ...
 
 
+class SoftSource(Protocol):
+    """Reads how probable the labels say each class is in one training image; picklable."""
+
+    def __call__(self, image_id: str) -> np.ndarray:
+        """(C, H, W) uint8 at the image's original size, q stands for q/255; the masks are on from 128."""
+        ...
+
+
 class IgnoredSource(Protocol):
     """Reads which pixels of one training image nobody labelled; picklable."""
 
@@ -45,6 +53,7 @@ class Competition:
     let pass; in test they have the size they declare, or else that of most others. ignored: reads the pixels that are
     not labelled, where `masks` gives 0 for every class, and which neither losses nor scores count; None where all are
     labelled; ignore_files: its own files. exclusive: each pixel is of one class or of none.
+    soft: reads the probabilities that training takes in place of the masks; None where the labels have none.
     """
 
     class_names: tuple[str, ...]
@@ -60,6 +69,7 @@ class Competition:
     ignored: IgnoredSource | None = None
     ignore_files: tuple[Path, ...] = ()
     exclusive: bool = False
+    soft: SoftSource | None = None
 
     def ignored_in(self, image_id: str) -> np.ndarray | None:
         """(H, W) uint8 in {0, 1}, 1 where a pixel of a training image is not labelled; None: none in any image."""

@@ -19,7 +19,7 @@ from maskfold.data.problems import Problems
 from maskfold.pixels.rle import RleError, absolute_runs, parse_runs
 
 RunOrder = Literal["column", "row", "relative"]
-SeveralRows = Literal["refuse", "union"]
+SeveralRows = Literal["refuse", "union", "mean"]
 
 _ONE_COLUMN = RleColumns(image_class="ImageId_ClassId", rle="EncodedPixels")
 _TWO_COLUMNS = RleColumns(image="ImageId", class_name="ClassId", rle="EncodedPixels")
@@ -40,8 +40,8 @@ class RowRules:
     """How the rows of a label csv are read.
 
     order: of the run lengths; relative ones are column-major, each start counted from the end of the run before;
-    empty_token: means an empty mask, as a blank does; several_rows: of one image and class; ignore_class: its
-    masks are pixels that nobody labelled. The options are what
+    empty_token: means an empty mask, as a blank does; several_rows: of one image and class (`mean`: blank
+    rows are votes too); ignore_class: its masks are pixels that nobody labelled. The options are what
     messages call the settings that change them.
     """
 
@@ -120,7 +120,7 @@ def usable_rows(
     rules: RowRules,
     problems: Problems,
 ) -> list[LabelRow]:
-    """The rows that show something, with absolute run lengths; what is wrong with rows is added to `problems`.
+    """The rows that show something or are votes, with absolute run lengths; what is wrong is added to `problems`.
 
     sizes: image_id -> (height, width) in px, of the images that can be read. Rows of other images are not checked
     here. A row without class and run lengths says that its image is empty.
@@ -140,7 +140,7 @@ def usable_rows(
         if earlier != row.number and rules.several_rows == "refuse":
             problems.append(
                 f"{place} {row.image_id!r}, class {row.class_name} is in row {earlier} already; "
-                f"if each row is an object, set {rules.union_option}"
+                f"if each row is an object, set {rules.union_option}; if each is of an annotator, mean in its place"
             )
         height, width = sizes.get(row.image_id, (0, 0))
         pixels = height * width or None
@@ -151,7 +151,7 @@ def usable_rows(
             fix = _fix(text, pixels, rules)
             problems.append(f"{place} bad run lengths of {row.image_id!r}, class {row.class_name}: {error}{fix}")
             continue
-        if absolute and row.class_name in (*class_names, rules.ignore_class):
+        if (absolute or rules.several_rows == "mean") and row.class_name in (*class_names, rules.ignore_class):
             good.append(replace(row, rle=absolute))
     return good
 

@@ -64,7 +64,7 @@ def labelled_competition(
     table = pd.DataFrame(
         [(name, "", *size) for name, size in sizes.items()], columns=["image_id", "path", "height", "width"]
     )
-    masks, ignored = masks_of_rows(usable, class_names, sizes, rules)
+    masks, ignored, _ = masks_of_rows(usable, class_names, sizes, rules)
     settings = {"order": rules.order, "empty_token": rules.empty_token, "several_rows": rules.several_rows}
     settings |= {} if rules.ignore_class is None else {"ignore_class": rules.ignore_class}
     reading = json.dumps(settings)

@@ -73,6 +73,23 @@ def resize_labels(
     return np.concatenate([on, out[None]]).astype(np.uint8)
 
 
+def resize_soft(soft: np.ndarray, ignored: np.ndarray | None, size: tuple[int, int]) -> np.ndarray:
+    """Soft masks resized to `size`, and with `ignored` one plane more, the last: (C + 1, h, w) uint8, 0 to 255.
+
+    soft: (C, H, W) uint8, q stands for q/255, 0 where `ignored`, (H, W) uint8 in {0, 1}, is 1. Each pixel has the mean
+    of its area, of what is labelled of it, and is ignored (255, else 0) if at least half of its area was.
+    """
+    planes = soft if ignored is None else np.concatenate([soft, 255 * ignored[None]])
+    if planes.shape[1:] == size:
+        return planes
+    shares = np.stack([cv2.resize(plane, size[::-1], interpolation=cv2.INTER_AREA) for plane in planes])
+    if ignored is None:
+        return shares
+    out, labelled = shares[-1] >= 128, np.maximum(255 - shares[-1].astype(np.float32), 1)
+    means = np.where(out, 0, np.minimum(np.rint(np.float32(255) * shares[:-1] / labelled), 255))
+    return np.concatenate([means, 255 * out[None]]).astype(np.uint8)
+
+
 def pad_to(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """(H, W, K) padded at the bottom and right to at least `size` (height, width), mirrored at the edges."""
     bottom, right = max(0, size[0] - array.shape[0]), max(0, size[1] - array.shape[1])

@@ -25,6 +25,12 @@ def check_training(config: Experiment, competition: Competition, intensity: Inte
                 f"{key}.loss.label_smoothing: with data.exclusive and {len(names)} classes it must be below "
                 f"1/{len(names) + 1}, found {phase.loss.label_smoothing:g}"
             )
+        hard_only = [name for name in ("lovasz", "lovasz_symmetric") if getattr(phase.loss, name)]
+        if competition.soft is not None and hard_only:
+            raise ConfigError(
+                f"{key}.loss.{hard_only[0]}: the labels are soft masks, with values between 0 and 1, which it cannot "
+                "take; set it to 0, for example with train.loss.dice in its place"
+            )
         if phase.loss.custom is not None:
             _try_custom_loss(phase.loss, len(names), f"{key}.loss.custom: {phase.loss.custom}")
         unknown = [name for name in phase.mixing.copy_paste_classes or () if name not in names]

@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader, default_collate, get_worker_info
 
 from maskfold.config import Experiment
-from maskfold.data.competition import Competition
+from maskfold.data.competition import Competition, MaskSource, SoftSource
 from maskfold.inference.batches import (
     ImageBatch,
     batch_loader,
@@ -62,10 +62,11 @@ class FoldData(L.LightningDataModule):
         # All phases draw from the subset of the first one: a subset is a choice of data.
         rows = subset_rows(presence, config.train.sampling.subset, config.seed, fold)
         self.train_images, self.presence = train_images.iloc[rows].reset_index(drop=True), presence[rows]
-        masks, ignored = competition.masks, competition.ignored
+        soft, ignored = competition.soft, competition.ignored
+        masks: MaskSource | SoftSource = competition.masks if soft is None else soft
         self.pseudo = None if pseudo is None else pseudo.chosen(self.presence)
         if self.pseudo is not None:
-            masks = JoinedMasks(competition.masks, self.pseudo.masks)
+            masks = JoinedMasks(masks, self.pseudo.masks, 1 if soft is None else 255)
             ignored = None if ignored is None else JoinedIgnored(ignored, self.pseudo.masks)
             self.train_images = pd.concat([self.train_images, self.pseudo.images], ignore_index=True)
             self.presence = np.concatenate([self.presence, self.pseudo.presence])
@@ -80,6 +81,7 @@ class FoldData(L.LightningDataModule):
             intensity,
             ignored,
             competition.exclusive,
+            soft is not None,
         )
 
     def absent_classes(self) -> list[str]:

@@ -19,7 +19,7 @@ from maskfold.inference.batches import ImageBatch
 from maskfold.inference.predict import original_size_maps
 from maskfold.network.model import Outputs, SegmentationModel
 from maskfold.pixels.exclusive import decided_maps
-from maskfold.pixels.geometry import pad_to, resize_labels
+from maskfold.pixels.geometry import pad_to, resize_labels, resize_soft
 from maskfold.training.clock import TrainingClock
 from maskfold.training.losses.combined import SegmentationLoss
 from maskfold.training.optimisers import build_optimizer
@@ -49,6 +49,7 @@ class FoldModule(L.LightningModule):
         self.config = config
         self.fold, self.name = fold, config.model_title(fold)
         self.masks, self.ignored_in, self.exclusive = competition.masks, competition.ignored_in, competition.exclusive
+        self.soft = competition.soft
         self.class_names = competition.class_names
         self.train_image_ids = train_image_ids
         self.phases = config.train.phases()
@@ -139,7 +140,15 @@ class FoldModule(L.LightningModule):
         outputs = self.model(batch.pixels.to(self.device, non_blocking=True))
         truths = [self.masks(image_id) for image_id in batch.image_ids]
         ignored = [self.ignored_in(image_id) for image_id in batch.image_ids]
-        padded = torch.from_numpy(_network_masks(truths, ignored, batch, self.exclusive)).to(self.device)
+        if self.soft is None:
+            sized = [
+                resize_labels(*each, self.exclusive) for each in zip(truths, ignored, batch.inner_sizes, strict=True)
+            ]
+        else:
+            shares = [self.soft(image_id) for image_id in batch.image_ids]
+            sized = [resize_soft(*each) for each in zip(shares, ignored, batch.inner_sizes, strict=True)]
+        padded = torch.from_numpy(_padded(sized, batch)).to(self.device)
+        padded = padded if self.soft is None else padded.float() / 255
         self.valid_losses.append((self.loss(outputs, padded).item(), len(truths)))
         prob = outputs.mask_logits.float().sigmoid()
         for prob_map, truth, out in zip(original_size_maps(prob, batch), truths, ignored, strict=True):
@@ -178,16 +187,10 @@ class FoldModule(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
-def _network_masks(
-    truths: list[np.ndarray], ignored: list[np.ndarray | None], batch: ImageBatch, exclusive: bool
-) -> np.ndarray:
-    """Truths (C, H, W) brought to the network's size, with the ignored pixels as one plane more, the last, if any.
-
-    (B, C or C + 1, h, w) uint8, padded as the images are.
-    """
+def _padded(masks: list[np.ndarray], batch: ImageBatch) -> np.ndarray:
+    """Masks of the network's size, (C, h, w) or with the ignored pixels as one plane more, padded as the images are."""
     size = (batch.pixels.shape[2], batch.pixels.shape[3])
-    resized = [resize_labels(*each, exclusive) for each in zip(truths, ignored, batch.inner_sizes, strict=True)]
-    return np.stack([pad_to(mask.transpose(1, 2, 0), size).transpose(2, 0, 1) for mask in resized])
+    return np.stack([pad_to(mask.transpose(1, 2, 0), size).transpose(2, 0, 1) for mask in masks])
 
 
 def epoch_seed(seed: int, fold: int, epoch: int) -> int:

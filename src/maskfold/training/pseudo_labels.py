@@ -23,7 +23,7 @@ from maskfold.artefacts.paths import RunPaths, display
 from maskfold.artefacts.provenance import Provenance, contents_hash, record_path
 from maskfold.artefacts.step import Step
 from maskfold.config import Experiment, PseudoLabelsConfig
-from maskfold.data.competition import Competition, IgnoredSource, MaskSource
+from maskfold.data.competition import Competition, IgnoredSource, MaskSource, SoftSource
 from maskfold.data.formats.rle_csv import RleMasks
 from maskfold.errors import DataError, StaleError
 from maskfold.execution.progress import tracked
@@ -70,15 +70,20 @@ class PseudoLabels:
 
 @dataclass(frozen=True)
 class JoinedMasks:
-    """The masks of training images and of pseudo-labelled test images; picklable."""
+    """The masks, or soft ones, of training images and those of pseudo-labelled test images; picklable.
 
-    true: MaskSource
+    one: what a pixel in a mask has, 1 or of soft masks 255.
+    """
+
+    true: MaskSource | SoftSource
     pseudo: RleMasks
+    one: int = 1
 
     def __call__(self, image_id: str) -> np.ndarray:
-        """(C, H, W) uint8 in {0, 1}."""
-        source = self.pseudo if image_id in self.pseudo.sizes else self.true
-        return source(image_id)
+        """(C, H, W) uint8 in {0, 1}, or of soft masks 0 to 255."""
+        if image_id in self.pseudo.sizes:
+            return self.pseudo(image_id) * np.uint8(self.one)
+        return self.true(image_id)
 
 
 @dataclass(frozen=True)

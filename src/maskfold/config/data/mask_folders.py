@@ -57,8 +57,9 @@ class MaskFoldersData(MaskImageData):
     missing_masks: Literal["refuse", "empty", "skip"] = "refuse"
     """A photo without a mask file: an error, an empty image, or one that nobody labelled and that is left out."""
 
-    several_masks: Literal["refuse", "union"] = "refuse"
-    """Several mask files of one photo (and class): an error, or parts of one mask (one object a file)."""
+    several_masks: Literal["refuse", "union", "mean"] = "refuse"
+    """Several mask files of one photo (and class): an error, parts of one mask (one object a file), or masks of as many
+    annotators, whose mean is a soft mask (docs/how-to/soft-labels.md)."""
 
     @property
     def train_folders(self) -> list[tuple[str, str]]:
@@ -87,4 +88,6 @@ class MaskFoldersData(MaskImageData):
             raise ValueError("mask_name: {class} means a mask file for each class, so labels must be binary")
         if len(self.class_names) > 1 and self.labels == "binary" and not several:
             raise ValueError("several classes need labels: class_index or colour, or {class} in mask_name")
+        if self.several_masks == "mean":
+            self._check_mean("several_masks")
         return self

@@ -26,6 +26,11 @@ class MaskImageData(LabelledData):
     mask_threshold: int = Field(128, ge=1, le=255)
     """With `binary`: the least grey value of a pixel in the mask. Use 1 for masks of zeros and ones."""
 
+    soft: bool = False
+    """With `binary`: grey values are probabilities, 0 to 255 for 0 to 1, such as the mean of several annotators
+    (docs/how-to/soft-labels.md). Training takes them as they are; folds, scores and tuning take a pixel as in the mask
+    from 0.5. Arrays (npy) may hold fractions from 0 to 1."""
+
     class_values: dict[str, int | tuple[int, ...]] | None = None
     """With `class_index`: the values of each class, as `{cat: 8, dog: [9, 10]}`. null: 1, 2, … in the order of the
     classes."""
@@ -59,6 +64,10 @@ class MaskImageData(LabelledData):
         if self.ignore_value is not None and isinstance(self.ignore_value, int) == (self.labels == "colour"):
             expected = "a colour, [red, green, blue]" if self.labels == "colour" else "one number"
             raise ValueError(f"ignore_value: expected {expected} with labels: {self.labels}, found {self.ignore_value}")
+        if self.soft and (self.labels != "binary" or self.mask_threshold != 128):
+            raise ValueError("soft: only with labels: binary, and mask_threshold is 128, a probability of 0.5")
+        if self.soft and self.ignore_value is not None:
+            raise ValueError("ignore_value: with soft masks every value is a probability; use ignore_masks")
         values = [value for own in self.values_of() for value in own]
         if self.ignore_number in values:
             raise ValueError(f"ignore_value: {self.ignore_value} is a value of a class or of the background too")
@@ -67,6 +76,11 @@ class MaskImageData(LabelledData):
                 "class_values or class_colours: two classes, or a class and the background, have one in common"
             )
         return self
+
+    def _check_mean(self, key: str) -> None:
+        """Raise ValueError for several masks that are averaged, by the option `key`, but are not binary."""
+        if self.labels != "binary" or self.ignore_value is not None:
+            raise ValueError(f"{key}: mean needs labels: binary and no ignore_value (use ignore_masks)")
 
     @property
     def ignore_number(self) -> int | None:

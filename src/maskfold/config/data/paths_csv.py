@@ -56,8 +56,9 @@ class PathsCsvData(MaskImageData):
     test_images: str | None = None
     """Folder of the test images, instead of `test_csv`. null: none, or `test_csv`."""
 
-    several_rows: Literal["refuse", "union"] = "refuse"
-    """Several rows of one image: an error, or parts of one mask (one object a row)."""
+    several_rows: Literal["refuse", "union", "mean"] = "refuse"
+    """Several rows of one image: an error, parts of one mask (one object a row), or masks of as many annotators, whose
+    mean is a soft mask (docs/how-to/soft-labels.md)."""
 
     columns: PathColumns = PathColumns()
     """Names of the columns."""
@@ -73,6 +74,8 @@ class PathsCsvData(MaskImageData):
             raise ValueError("columns: give mask or mask_of")
         if len(self.class_names) > 1 and self.labels == "binary" and mask_of is None:
             raise ValueError("several classes need labels: class_index or colour, or columns.mask_of")
+        if self.several_rows == "mean":
+            self._check_mean("several_rows")
         if self.test_csv is not None and self.test_images is not None:
             raise ValueError("give test_csv or test_images, not both")
         if self.columns.group is not None and self.groups_csv is not None:

@@ -82,8 +82,9 @@ class RleCsvData(LabelledData):
     ignore_class: str | None = None
     """Class of the csv whose masks are pixels that nobody labelled (see `ignore_masks`). null: none."""
 
-    several_rows: Literal["refuse", "union"] = "refuse"
-    """Several rows of one image and class: an error, or parts of one mask (one object a row)."""
+    several_rows: Literal["refuse", "union", "mean"] = "refuse"
+    """Several rows of one image and class: an error, parts of one mask (one object a row), or the votes of as many
+    annotators, whose mean is a soft mask; a blank row votes for an empty one (docs/how-to/soft-labels.md)."""
 
     @model_validator(mode="after")
     def _columns_fit_the_classes(self) -> RleCsvData:

@@ -11,7 +11,7 @@ import numpy as np
 
 from maskfold.config.data.every_format import LabelledData
 from maskfold.config.data.mask_images import MaskImageData
-from maskfold.data.competition import Competition, IgnoredSource, MaskSource
+from maskfold.data.competition import Competition, IgnoredSource, MaskSource, SoftSource
 from maskfold.data.formats.mask_doubts import white_is_zero
 from maskfold.data.formats.mask_files import fitted, read_grey
 from maskfold.data.formats.name_patterns import files_below
@@ -54,13 +54,13 @@ class IgnoreFiles:
 
 @dataclass(frozen=True)
 class LabelledMasks:
-    """Masks that are 0 where a pixel is ignored; picklable."""
+    """Masks, or soft ones, that are 0 where a pixel is ignored; picklable."""
 
-    masks: MaskSource
+    masks: MaskSource | SoftSource
     ignored: IgnoredSource
 
     def __call__(self, image_id: str) -> np.ndarray:
-        """(C, H, W) uint8 in {0, 1}."""
+        """(C, H, W) uint8, of the values that the masks have."""
         return without(self.masks(image_id), self.ignored(image_id))
 
 
@@ -107,7 +107,9 @@ def with_ignore_files(competition: Competition, files: Files, data: LabelledData
     whole = {image_id: tuple(path for path in own if path in headers) for image_id, own in files.items()}
     source = IgnoreFiles(whole, sizes, turned, resize, competition.ignored)
     masks = LabelledMasks(competition.masks, source)
-    return replace(competition, masks=masks, ignored=source, ignore_files=(*competition.ignore_files, *paths))
+    soft = None if competition.soft is None else LabelledMasks(competition.soft, source)
+    files_there = (*competition.ignore_files, *paths)
+    return replace(competition, masks=masks, ignored=source, ignore_files=files_there, soft=soft)
 
 
 def _photos(headers: Mapping[Path, ImageHeader]) -> list[str]:

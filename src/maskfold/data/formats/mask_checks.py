@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from maskfold.data.formats.mask_files import (
     is_deep,
     mask_files_of,
     read_grey,
+    read_shares,
     read_values,
     shown,
 )
@@ -56,19 +57,22 @@ def check_mask_files(
     exact = [path for path in masks if path.suffix.lower() not in JPEG and headers[path].peak != UNKNOWN_PEAK]
     problems += white_is_zero(masks)
     if code.labels == "binary":
-        arrays = FileIndex([path for path in exact if path.suffix.lower() in (ARRAY, *TIFF)], "binary")
-        problems += arrays.inspect_new(lambda path: str(read_grey(path).max()), "masks")  # of several channels, perhaps
+        read = read_shares if code.soft else read_grey
+        kind = "soft" if code.soft else "binary"
+        arrays = FileIndex([path for path in exact if path.suffix.lower() in (ARRAY, *TIFF)], kind)
+        problems += arrays.inspect_new(lambda path: str(read(path).max()), "masks")  # of several channels, perhaps
         index = FileIndex([path for path in exact if path not in arrays.failed], "transparency")
         problems += index.inspect_new(_transparent_peak, "transparency of masks")
         unreadable = arrays.failed | index.failed  # of which the values are unknown
         masks, exact = ([path for path in paths if path not in unreadable] for paths in (masks, exact))
-        peaks = _peaks(masks, headers, code.threshold)
+        peaks = _peaks(masks, headers, code.threshold, read)
         peaks |= {path: int(peak) for path, peak in index.found.items() if peak != _OPAQUE}
         if code.ignore is not None:
             found, peaks = _without_ignored(masks, exact, peaks, code)
             problems += found
         problems += lost_colours([path for path in masks if headers[path].peak != UNKNOWN_PEAK], code.threshold)
-        return sorted(problems) + (_blank_problem(masks, peaks, code) or _faint_problem(exact, peaks, code))
+        faint = [] if code.soft else exact  # a soft mask may stay below a half everywhere
+        return sorted(problems) + (_blank_problem(masks, peaks, code) or _faint_problem(faint, peaks, code))
     if any(path.suffix.lower() in JPEG for path in masks):
         problems += _gap_problem(code)
     return sorted(problems) + _value_problems(exact, code)
@@ -105,11 +109,13 @@ def _size_problem(
     ]
 
 
-def _peaks(masks: Sequence[Path], headers: Mapping[Path, ImageHeader], threshold: int) -> dict[Path, int]:
+def _peaks(
+    masks: Sequence[Path], headers: Mapping[Path, ImageHeader], threshold: int, read: Callable[[Path], np.ndarray]
+) -> dict[Path, int]:
     """The brightest value of each mask, 0..255, as it is read: that of its header is scaled otherwise if it is wide."""
     peaks = {path: headers[path].peak for path in masks}
     dark = [path for path, peak in peaks.items() if UNKNOWN_PEAK < peak < threshold]
-    return peaks | {path: int(read_grey(path).max()) for path in dark if path.suffix.lower() == ARRAY or is_deep(path)}
+    return peaks | {path: int(read(path).max()) for path in dark if path.suffix.lower() == ARRAY or is_deep(path)}
 
 
 def _without_ignored(

@@ -18,6 +18,7 @@ from maskfold.data.images.headers import PNG
 from maskfold.data.images.suffixes import ARRAY, DEEP, JPEG
 from maskfold.errors import DataError
 from maskfold.pixels.geometry import upright, without
+from maskfold.pixels.soft import hard, mean_mask
 
 _FAR = 64  # a lossy pixel farther than this from every known value or colour is none of them …
 _MAX_FAR_SHARE = 0.02  # … and edges alone never make so many
@@ -27,7 +28,8 @@ _MAX_FAR_SHARE = 0.02  # … and edges alone never make so many
 class MaskCode:
     """What the pixels of mask files mean: see the config's MaskImageData.
 
-    values: of the background, then of each class, and last the ignored one, if any; () of binary masks.
+    values: of the background, then of each class, and last the ignored one, if any; () of binary masks. soft: grey
+    values are probabilities; mean: several files are masks of annotators, whose mean counts.
     """
 
     labels: str
@@ -36,13 +38,22 @@ class MaskCode:
     values: tuple[tuple[int, ...], ...]
     resize: bool
     ignore: int | None = None
+    soft: bool = False
+    mean: bool = False
+
+    @property
+    def shares(self) -> bool:
+        """Whether masks are read as probabilities."""
+        return self.soft or self.mean
 
     @classmethod
     def of(cls, data: MaskFoldersData | PathsCsvData) -> MaskCode:
         """The code a config's data section describes."""
         values, ignore = data.values_of(), data.ignore_number
         values += ((ignore,),) if values and ignore is not None else ()
-        return cls(data.labels, len(data.class_names), data.mask_threshold, values, data.resize_masks, ignore)
+        several = data.several_masks if isinstance(data, MaskFoldersData) else data.several_rows
+        classes, mean = len(data.class_names), several == "mean"
+        return cls(data.labels, classes, data.mask_threshold, values, data.resize_masks, ignore, data.soft, mean)
 
 
 Masks = dict[str, list[tuple[Path, ...]]]  # image_id -> the files of its one mask, or those of each class
@@ -97,12 +108,28 @@ class FileMasks:
 
     def __call__(self, image_id: str) -> np.ndarray:
         """(C, H, W) uint8 in {0, 1} of a training image; KeyError for any other, DataError for a bad mask file."""
+        if self.code.shares:
+            return hard(self.soft(image_id))
         masks, ignored = self._read(image_id)
         return without(masks, None if self.code.ignore is None else ignored)
 
     def ignored(self, image_id: str) -> np.ndarray:
         """(H, W) uint8 in {0, 1}, 1 where a mask file has the ignored value; errors as for the masks."""
         return self._read(image_id)[1]
+
+    def soft(self, image_id: str) -> np.ndarray:
+        """(C, H, W) uint8, q stands for a probability of q/255; of several files their mean, or where they are joined
+        the largest; errors as for the masks."""
+        size, code = self.sizes[image_id], self.code
+        shares = np.zeros((code.class_count, *size), dtype=np.uint8)
+        for index, files in enumerate(self.files[image_id]):
+            planes = []
+            for path in map(Path, files):
+                plane = read_shares(path) if code.soft else 255 * (read_grey(path) >= code.threshold).astype(np.uint8)
+                planes.append(fitted(path, upright(plane, self.turned.get(str(path), 1)), size, code.resize))
+            if planes:
+                shares[index] = mean_mask(planes) if code.mean else np.max(planes, axis=0)
+        return shares
 
     def _read(self, image_id: str) -> tuple[np.ndarray, np.ndarray]:
         """The masks (C, H, W) and the ignored pixels (H, W), in which masks may be on."""
@@ -140,6 +167,24 @@ def read_grey(path: Path) -> np.ndarray:
         expected = "whole numbers from 0 to 255, or unsigned ones of 16 bits"
         raise DataError([f"{path}: found values from {found}, expected {expected}, in a binary mask"])
     return plane
+
+
+def read_shares(path: Path) -> np.ndarray:
+    """(H, W) uint8 of a soft mask, q for a probability of q/255. Raises DataError naming the file.
+
+    Of 16 bits 65535 is 1; floats of an array are the probabilities themselves.
+    """
+    if is_deep(path):
+        return np.asarray((read_values(path, "class_index") + 128) // 257, dtype=np.uint8)
+    if path.suffix.lower() != ARRAY or read_stored(path).dtype.kind != "f":
+        return read_grey(path)
+    values = read_stored(path)
+    if values.shape[2] != 1:
+        raise DataError([f"{path}: found {values.shape[2]} channels, expected (height, width) in a soft mask"])
+    if values.min() < 0 or values.max() > 1:
+        found = f"{values.min():g} to {values.max():g}"
+        raise DataError([f"{path}: found values from {found}, expected probabilities from 0 to 1 in a soft mask"])
+    return np.rint(255 * values[:, :, 0]).astype(np.uint8)
 
 
 def is_deep(path: Path) -> bool:

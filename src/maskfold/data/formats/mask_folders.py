@@ -73,6 +73,7 @@ def open_mask_folders(
         sample_submission=sample,
         unreadable=unreadable,
         ignored=None if data.ignore_value is None else source.ignored,
+        soft=source.soft if source.code.shares else None,
     )
 
 
@@ -275,7 +276,7 @@ def _mask_files(
         if len(paths) > 1 and data.several_masks == "refuse":
             problems.append(
                 f"{paths[1]}: the mask of {key!r} is ambiguous, {paths[0].name} is one too; if each is an object, set "
-                "data.several_masks: union"
+                "data.several_masks: union; if each is of an annotator, mean in its place"
             )
     return files
 

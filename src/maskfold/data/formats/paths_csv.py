@@ -36,7 +36,7 @@ from maskfold.data.validation import (
 )
 from maskfold.execution.text import control_fault
 
-_SEVERAL = "; if each row is an object, set data.several_rows: union"
+_SEVERAL = "; if each row is an object, set data.several_rows: union; if each is of an annotator, mean in its place"
 
 
 @dataclass
@@ -91,6 +91,7 @@ def open_paths_csv(
         sample_submission=sample,
         unreadable=unreadable,
         ignored=None if data.ignore_value is None else source.ignored,
+        soft=source.soft if source.code.shares else None,
     )
     ignored = {key: ignored[key] for key in train if key in ignored}
     return competition if data.columns.ignore is None else with_ignore_files(competition, ignored, data, problems)
@@ -113,7 +114,7 @@ def _read_split(path: Path, root: Path, data: PathsCsvData, labelled: bool, prob
             continue
         image = fields[0].replace("\\", "/")
         image_id = fields[1] if ids else without_image_suffix(posixpath.basename(image))
-        fault = rows.fault(number, image_id, image, data.several_rows == "union")
+        fault = rows.fault(number, image_id, image, data.several_rows != "refuse")
         if fault:
             fix = "" if ids else "; name a column of ids in data.columns.id"
             problems.append(f"{place} {fault}{fix}")
@@ -122,6 +123,8 @@ def _read_split(path: Path, root: Path, data: PathsCsvData, labelled: bool, prob
         labels = fields[len(fields) - len(masks) - len(ignore) :]
         photo, *own = [_file(root, text, place, problems) for text in (image, *labels)]
         void, own = own[: len(ignore)], own[len(ignore) :]
+        if data.several_rows == "mean" and None in own and len(problems) == found_before:
+            problems.append(f"{place} no mask; with data.several_rows: mean give an empty one for each empty vote")
         if groups:
             group = split.groups.setdefault(image_id, fields[1 + len(ids)])
             if not group:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from maskfold.config import RleCsvData
-from maskfold.data.competition import Competition, IgnoredSource, MaskSource, OnBadImage
+from maskfold.data.competition import Competition, IgnoredSource, MaskSource, OnBadImage, SoftSource
 from maskfold.data.formats.ignore_masks import LabelledMasks
 from maskfold.data.image_ids import images_by_id, list_names
 from maskfold.data.images.files import image_table
@@ -20,6 +20,7 @@ from maskfold.data.problems import Problems, data_root, reading_of
 from maskfold.data.validation import check_files, check_sample, checked_groups, readable
 from maskfold.pixels.rle import Order, decode, parse_runs
 from maskfold.pixels.run_order import edges_by_order
+from maskfold.pixels.soft import hard, mean_mask
 
 _LOOKED_AT = 60  # masks whose edges show the order
 _FEWEST = 3  # masks
@@ -32,22 +33,35 @@ _CROSSING = 10  # starts in the last pixel of a line
 class RleMasks:
     """Decodes the masks of an image when asked; picklable, and small because it holds only text.
 
-    runs: image_id -> class index -> RLE text, of several rows a line each; sizes: image_id -> (height, width) in px.
+    runs: image_id -> class index -> RLE text, of several rows a line each; sizes: image_id -> (height, width) in px;
+    voted: each row is the mask of an annotator, and a pixel is on where at least half of them see it.
     """
 
     runs: Mapping[str, Mapping[int, str]]
     sizes: Mapping[str, tuple[int, int]]
     class_count: int
     order: Order
+    voted: bool = False
 
     def __call__(self, image_id: str) -> np.ndarray:
         """(C, H, W) uint8 in {0, 1} of a training image; KeyError for any other."""
+        if self.voted:
+            return hard(self.soft(image_id))
         height, width = self.sizes[image_id]
         masks = np.zeros((self.class_count, height, width), dtype=np.uint8)
         for class_index, rle in self.runs.get(image_id, {}).items():
             for line in rle.split("\n"):
                 masks[class_index] |= decode(line, height, width, self.order)
         return masks
+
+    def soft(self, image_id: str) -> np.ndarray:
+        """(C, H, W) uint8, q stands for the share q/255 of annotators; KeyError for any other image."""
+        height, width = self.sizes[image_id]
+        shares = np.zeros((self.class_count, height, width), dtype=np.uint8)
+        for class_index, rle in self.runs.get(image_id, {}).items():
+            votes = [255 * decode(line, height, width, self.order) for line in rle.split("\n")]
+            shares[class_index] = mean_mask(votes)
+        return shares
 
 
 def order_problems(
@@ -103,16 +117,19 @@ class OneClass:
 
 def masks_of_rows(
     rows: Sequence[LabelRow], class_names: Sequence[str], sizes: Mapping[str, tuple[int, int]], rules: RowRules
-) -> tuple[MaskSource, IgnoredSource | None]:
-    """The masks of usable rows, and the pixels that rows of `rules.ignore_class` name; None without such a class."""
+) -> tuple[MaskSource, IgnoredSource | None, SoftSource | None]:
+    """The masks of usable rows, the pixels that rows of `rules.ignore_class` name, None without such a class, and the
+    soft masks that rows vote for, None where they do not."""
     order: Order = "row" if rules.order == "row" else "column"
     void = [row for row in rows if row.class_name == rules.ignore_class]
     labelled = [row for row in rows if row.class_name != rules.ignore_class]
-    masks = RleMasks(joined(labelled, class_names), sizes, len(class_names), order)
+    voted = rules.several_rows == "mean"
+    masks = RleMasks(joined(labelled, class_names), sizes, len(class_names), order, voted)
+    soft = masks.soft if voted else None
     if rules.ignore_class is None:
-        return masks, None
+        return masks, None, soft
     ignored = OneClass(RleMasks(joined(void, [rules.ignore_class]), sizes, 1, order))
-    return LabelledMasks(masks, ignored), ignored
+    return LabelledMasks(masks, ignored), ignored, None if soft is None else LabelledMasks(soft, ignored)
 
 
 def open_rle_csv(
@@ -135,13 +152,13 @@ def open_rle_csv(
     sizes = {image_id: headers[path][:2] for image_id, path in train.items() if path in headers}
     rules = RowRules(data.order, data.empty_token, data.several_rows, ignore_class=data.ignore_class)
     rows = usable_rows(csv_path, rows, data.class_names, sizes, rules, problems)
-    shown = [(row.rle, *sizes[row.image_id]) for row in rows if row.image_id in sizes]
+    shown = [(row.rle, *sizes[row.image_id]) for row in rows if row.rle and row.image_id in sizes]
     problems += order_problems(csv_path, shown, data.order)
     groups = checked_groups(root, data.groups_csv, train, problems)
     sample = check_sample(root, data.sample_submission, data.class_names, test, problems)
     problems.raise_any()
     train, test = readable(train, headers), readable(test, headers)
-    masks, ignored = masks_of_rows(rows, data.class_names, sizes, rules)
+    masks, ignored, soft = masks_of_rows(rows, data.class_names, sizes, rules)
     return Competition(
         class_names=data.class_names,
         train=image_table(train, headers, groups or None),
@@ -152,6 +169,7 @@ def open_rle_csv(
         sample_submission=sample,
         unreadable=unreadable,
         ignored=ignored,
+        soft=soft,
     )
 
 

@@ -1,9 +1,9 @@
 """The terms of the training loss, each computed per class from logits.
 
 Every term takes logits (B, C, H, W) float and truth (B, C, H, W) of the same dtype, and returns (C,): pixels and images
-of a batch are pooled, classes are not, so that they can be weighted. The truth is in {0, 1}, with mixup in 0..1, which
-all terms but the Lovász losses take. Each docstring says what an absent class costs, one without a mask pixel in the
-whole batch. If half the images are empty, a rare class is usually absent.
+of a batch are pooled, classes are not, so that they can be weighted. The truth is in {0, 1}, with mixup and with soft
+masks in 0..1, which all terms but the Lovász losses take. Each docstring says what an absent class costs, one without a
+mask pixel in the whole batch. If half the images are empty, a rare class is usually absent.
 
 Ignored pixels cost nothing: their logits are set to a constant, so no gradient reaches them, at which the probability
 is 0, as is the truth; so sums of overlaps leave them out. What is counted or averaged over pixels takes `labelled`,

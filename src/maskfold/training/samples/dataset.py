@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from maskfold.config import ModelConfig, TrainConfig
-from maskfold.data.competition import IgnoredSource, MaskSource
+from maskfold.data.competition import IgnoredSource, MaskSource, SoftSource
 from maskfold.data.images.photo import photo_list
 from maskfold.network.model import STRIDE
 from maskfold.pixels.geometry import (
@@ -25,8 +25,10 @@ from maskfold.pixels.geometry import (
     pad_to,
     padded_size,
     resize_labels,
+    resize_soft,
 )
 from maskfold.pixels.intensity import Intensity
+from maskfold.pixels.soft import HALF
 from maskfold.training.samples.augmentation import augment, augmentation
 from maskfold.training.samples.image_cache import ImageCache
 from maskfold.training.samples.mixing import join, paste_object
@@ -37,9 +39,9 @@ class Sample(NamedTuple):
     """One augmented crop, or a batch of them with a leading batch axis.
 
     pixels: (h, w, in_channels) stored values, uint8 or float32; masks: (h, w, C) uint8 in {0, 1}, in a competition with
-    ignored pixels (h, w, C + 1), the last 1 where a pixel is ignored; in a phase with mixup float32, the masks in 0..1;
-    image: the row of its training image. Channels come last, as in the files and in channels_last memory: nothing is
-    transposed on the way.
+    ignored pixels (h, w, C + 1), the last 1 where a pixel is ignored; with soft masks, and in a phase with mixup,
+    float32 in 0..1; image: the row of its training image. Channels come last, as in the files and in channels_last
+    memory: nothing is transposed on the way.
     """
 
     pixels: Tensor
@@ -53,7 +55,7 @@ class TrainingDataset(Dataset[Sample]):
     def __init__(
         self,
         images: pd.DataFrame,
-        masks: MaskSource,
+        masks: MaskSource | SoftSource,
         train: TrainConfig,
         model: ModelConfig,
         seed: int,
@@ -62,11 +64,14 @@ class TrainingDataset(Dataset[Sample]):
         intensity: Intensity | None = None,
         ignored: IgnoredSource | None = None,
         exclusive: bool = False,
+        soft: bool = False,
     ) -> None:
         """folder: for a cache on disk, None: the system's folder for temporary files; intensity: of the network;
-        ignored: reads the pixels that are not labelled, None: all are; exclusive: each pixel is of one class or none.
+        ignored: reads the pixels that are not labelled, None: all are; exclusive: each pixel is of one class or none;
+        soft: `masks` reads probabilities, q stands for q/255.
         """
-        self.intensity, self.ignored, self.exclusive = intensity, ignored, exclusive
+        self.intensity, self.ignored, self.exclusive, self.soft = intensity, ignored, exclusive, soft
+        self.least = HALF if soft else 1  # of planes, that counts as in the mask
         self.image_ids = images["image_id"].tolist()
         self.masks = masks
         sizes = list(zip(images["height"].tolist(), images["width"].tolist(), strict=True))
@@ -91,7 +96,8 @@ class TrainingDataset(Dataset[Sample]):
         for donor in draw.mix.donors:
             image, labels = self._labelled(donor.image)
             flips = self.phases[phase].flips
-            paste_object(pixels, planes, (image, labels.transpose(1, 2, 0)), donor.target, flips, mixing_rng)
+            labelled = labels.transpose(1, 2, 0)
+            paste_object(pixels, planes, (image, labelled), donor.target, flips, mixing_rng, self.least)
         sample = augment(self.augmentations[phase], pixels, planes, rng, self.intensity)
         mixing = self.phases[phase].mixing
         if draw.mix.kind is not None:
@@ -99,7 +105,9 @@ class TrainingDataset(Dataset[Sample]):
             classes = sample[1].shape[2] - (self.ignored is not None)
             sample = join(draw.mix.kind, [sample, *others], mixing.mixup_alpha, classes, mixing_rng)
         pixels, planes = (np.ascontiguousarray(array) for array in sample)
-        if mixing.mixup:  # of one type in all samples of a batch
+        if self.soft:
+            planes = planes.astype(np.float32) / 255
+        elif mixing.mixup:  # of one type in all samples of a batch
             planes = planes.astype(np.float32, copy=False)
         return Sample(torch.from_numpy(pixels), torch.from_numpy(planes), draw.image)
 
@@ -111,17 +119,23 @@ class TrainingDataset(Dataset[Sample]):
         """A crop of a training image, filled up to the crop size: (h, w, channels) and its planes (h, w, K)."""
         image, labels = self._labelled(row)
         size, share = self.crop_sizes[phase], self.phases[phase].sampling.defect_crop_share
-        shown = self._shown(labels if self.ignored is None else labels[:-1], target, share, rng)
+        masks = labels if self.ignored is None else labels[:-1]
+        shown = self._shown(masks >= self.least if self.soft else masks, target, share, rng)
         top, left = crop_corner(labels.shape[1:], size, shown, rng)
         pixels = pad_to(image[top : top + size[0], left : left + size[1]], size)
         planes = pad_to(labels[:, top : top + size[0], left : left + size[1]].transpose(1, 2, 0), size)
         return pixels, planes
 
     def _labelled(self, row: int) -> tuple[np.ndarray, np.ndarray]:
-        """A training image at the network's size, (h, w, channels), and its planes (K, h, w) as `resize_labels`."""
+        """A training image at the network's size, (h, w, channels), and its planes (K, h, w) as `resize_labels` makes
+        them, or `resize_soft`.
+        """
         image, image_id = self.cache.image(row), self.image_ids[row]
         ignored = None if self.ignored is None else self.ignored(image_id)
-        return image, resize_labels(self.masks(image_id), ignored, (image.shape[0], image.shape[1]), self.exclusive)
+        masks, size = self.masks(image_id), (image.shape[0], image.shape[1])
+        if self.soft:
+            return image, resize_soft(masks, ignored, size)
+        return image, resize_labels(masks, ignored, size, self.exclusive)
 
     def _shown(self, masks: np.ndarray, target: int, share: float, rng: np.random.Generator) -> np.ndarray | None:
         """The (H, W) mask of the class that must be in the crop; None if the crop may be anywhere."""

@@ -1,7 +1,8 @@
 """Samples made from several training images: copy-paste of objects, cutmix, mixup and mosaic.
 
 Labels travel with pixels: a pixel has all planes, masks and ignored pixels, of the image it comes from. Planes are
-(h, w, K) uint8 in {0, 1}: one a class, and where a competition has ignored pixels one more, the last, for them.
+(h, w, K) uint8 in {0, 1}: one a class, and where a competition has ignored pixels one more, the last, for them. Of soft
+masks they are 0 to 255.
 """
 
 from __future__ import annotations
@@ -97,14 +98,17 @@ def paste_object(
     target: int,
     flips: Sequence[str],
     rng: np.random.Generator,
+    least: int = 1,
 ) -> None:
     """Paste one object of a donor at a random place of a sample, in place.
 
     pixels: (h, w, channels); donor: its image (H, W, channels) and planes (H, W, K); target: the class of the object,
     one of its connected areas (8 neighbours). Of an object larger than the sample a part is pasted. flips: `horizontal`
-    and `vertical` mirror it half of the time. Nothing is pasted if the donor has no pixel of the class.
+    and `vertical` mirror it half of the time; least: the least value of its plane that is in the object. Nothing is
+    pasted if the donor has no pixel of the class.
     """
-    count, labels, boxes, _ = cv2.connectedComponentsWithStats(np.ascontiguousarray(donor[1][..., target]))
+    shown = (donor[1][..., target] >= least).astype(np.uint8)
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats(shown)
     if count == 1:
         return
     chosen = int(rng.integers(1, count))
@@ -133,7 +137,7 @@ def join(
 ) -> tuple[np.ndarray, np.ndarray]:
     """One sample of two, for a mosaic of four: (pixels (h, w, channels), planes (h, w, K)), all of one size.
 
-    alpha: of mixup; classes: how many of the planes are masks. Of mixup the masks are float32 shares in 0..1, and a
+    alpha: of mixup; classes: how many of the planes are masks. Of mixup the masks are float32 means, and a
     pixel is ignored where it is in either.
     """
     (pixels, planes), *others = samples
