@@ -281,7 +281,7 @@ def test_an_attribute_is_no_class(tmp_path, attribute, capsys):
     assert competition.class_names == ("mask",)
     assert areas(competition) == [[120], [120], [0]]
     told = capsys.readouterr().out
-    assert "column id: the image (3 of 3 are in train_images, which holds 3 images)" in told
+    assert "column id: the image (3 of 3 looked at are in train_images, which holds 3 images)" in told
     assert "column rle: run lengths (3 rows, 1 of them blank: empty)" in told
     assert f"columns that are not used: {attribute}, last" in told
 

@@ -9,6 +9,7 @@ from maskfold.pixels.rle import encode
 from maskfold.stages.audit_data import audit_data
 from maskfold.stages.audit_labels import audit_labels
 from maskfold.stages.make_report import make_report
+from maskfold.submission.checking import check_submission
 from support.browser import MISSING, find_browser
 from support.synthetic_run import write_run
 
@@ -59,8 +60,13 @@ def pages(tmp_path_factory):
     root = tmp_path_factory.mktemp("twelve")
     config, competition = write_run(root, 40, 12, classes=CLASSES, report=ReportConfig(examples=3))
     audit_labels(config, competition)
-    make_report(config, competition)
     paths = RunPaths.of(config)
+    submitted = paths.submission("image")
+    other = pd.read_csv(submitted, dtype=str, keep_default_na=False)
+    other.loc[::2, "EncodedPixels"] = ""
+    other.to_csv(root / "other.csv", index=False)
+    check_submission(config, competition, submitted, root / "other.csv")
+    make_report(config, competition)
     folder = root / "train"
     rows = ["ImageId,ClassId,EncodedPixels"]
     for image_id, path in zip(competition.train["image_id"], competition.train["path"], strict=True):
@@ -75,13 +81,14 @@ def pages(tmp_path_factory):
     assert len(pd.read_csv(RunPaths.of(audited).data_audit / "classes.csv")) == 12
     return {
         **{kind: paths.report / f"{kind}.html" for kind in ("index", "oof", "test")},
+        "comparison": paths.comparison / "index.html",
         "label audit": paths.label_audit / "index.html",
         "data audit": RunPaths.of(audited).data_audit / "index.html",
     }
 
 
 @pytest.mark.parametrize("width", [1300, 800, 390])
-@pytest.mark.parametrize("kind", ["index", "oof", "test", "label audit", "data audit"])
+@pytest.mark.parametrize("kind", ["index", "oof", "test", "comparison", "label audit", "data audit"])
 def test_nothing_overflows_or_is_cut(pages, browser, kind, width):
     context = browser.new_context(viewport={"width": width, "height": 900})
     try:

@@ -61,9 +61,11 @@ def _part(table: Table, columns: Sequence[Column], width: int, titled: bool) -> 
     widths = [_least(column) for column in columns]
     left = width - 1 - sum(each + _FRAME for each in widths)
     wanted = [_longest(column) for column in columns]
-    while left > 0 and (short := [k for k, each in enumerate(widths) if each < wanted[k]]):
-        widths[min(short, key=widths.__getitem__)] += 1
-        left -= 1
+    for kind in (True, False):  # texts before the headers of numbers
+        alike = [k for k, column in enumerate(columns) if (column.justify == "left") == kind]
+        while left > 0 and (short := [k for k in alike if widths[k] < wanted[k]]):
+            widths[min(short, key=widths.__getitem__)] += 1
+            left -= 1
     for column, own in zip(columns, widths, strict=True):
         made.add_column(column.header, justify=column.justify, width=own, overflow="fold")
     sections = [row.end_section for row in table.rows]

@@ -24,7 +24,7 @@ FIGURES = {
     "epochs": ("epochs", ".0f"),
     "validation_loss": ("loss", ".3f"),
     "default": ("default", ".4f"),
-    "tuned": ("tuned", ".4f"),
+    "tuned": ("in use", ".4f"),
     "honest": ("honest", ".4f"),
     "training_min": ("train min", ".0f"),
     "torch_ms": ("torch ms", ".1f"),

@@ -161,8 +161,8 @@ def _proposal(
 def _image_note(image: ImageColumn) -> str:
     joined = f" and the class ({listed(list(image.classes))})" if image.classes else ""
     return (
-        f"column {image.column}: the image{joined} ({image.matched} of {image.looked_at} are in {image.folder.name}, "
-        f"which holds {counted(len(image.folder.images), 'image')})"
+        f"column {image.column}: the image{joined} ({image.matched} of {image.looked_at} looked at are in "
+        f"{image.folder.name}, which holds {counted(len(image.folder.images), 'image')})"
     )
 
 

@@ -16,37 +16,59 @@ from maskfold.drawing.painting import painted
 
 _IMAGES, _COLUMNS = 6, 3
 _CELL_PX = (300, 400)  # height, width
-_LINE_PX = 22
+_LINE_PX, _MARGIN_PX, _SWATCH_PX = 22, 4, 14
+_FONT = ImageFont.load_default(14)
 _TRIED = 60  # images among which those that show something are looked for
 
 
 def draw_overlays(competition: Competition, path: Path) -> None:
     """Write a png of six training images with their masks, spread over the table, those that show most classes first.
 
-    Below each picture stand the image and the area of each class in px. Raises DataError for a bad image or mask.
+    Below each picture stand the image and the area in px of each class that it shows. Raises DataError for a bad image
+    or mask.
     """
-    chosen = _chosen(competition)
-    rows = -(-len(chosen) // _COLUMNS)
-    legend = _LINE_PX * -(-len(competition.class_names) // 6)
-    height = rows * (_CELL_PX[0] + _LINE_PX) + legend
-    sheet = Image.new("RGB", (_COLUMNS * _CELL_PX[1], height), "white")
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(14)
-    photos = photos_of(competition.train)
-    for number, image_id in enumerate(chosen):
+    photos, names, pictures, captions = photos_of(competition.train), competition.class_names, [], []
+    for image_id in _chosen(competition):
         masks = competition.masks(image_id)
-        left = number % _COLUMNS * _CELL_PX[1]
-        top = number // _COLUMNS * (_CELL_PX[0] + _LINE_PX)
-        picture = _picture(photos[image_id].for_display(), masks, competition.ignored_in(image_id))
+        pictures.append(_picture(photos[image_id].for_display(), masks, competition.ignored_in(image_id)))
+        areas = zip(names, masks.sum(axis=(1, 2)).tolist(), strict=True)
+        shown = ", ".join(f"{name} {area:,} px" for name, area in areas if area)
+        captions.append(wrapped(f"{image_id}: {shown or 'empty'}", _CELL_PX[1] - 2 * _MARGIN_PX))
+    rows = range(0, len(pictures), _COLUMNS)
+    heights = [_CELL_PX[0] + _LINE_PX * max(map(len, captions[row : row + _COLUMNS])) for row in rows]
+    widest = max(_FONT.getlength(name) for name in names) + _SWATCH_PX + 4 * _MARGIN_PX
+    across = max(1, int(_COLUMNS * _CELL_PX[1] // widest))
+    legend = _LINE_PX * -(-len(names) // across)
+    size = max(_COLUMNS * _CELL_PX[1], int(widest)), sum(heights) + legend + _MARGIN_PX
+    sheet = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(sheet)
+    for number, (picture, lines) in enumerate(zip(pictures, captions, strict=True)):
+        left, top = number % _COLUMNS * _CELL_PX[1], sum(heights[: number // _COLUMNS])
         sheet.paste(Image.fromarray(picture), (left, top))
-        areas = ", ".join(f"{area:,}" for area in masks.sum(axis=(1, 2)).tolist())
-        draw.text((left + 4, top + _CELL_PX[0] + 2), f"{image_id}: {areas} px"[:56], "black", font)
-    for index, name in enumerate(competition.class_names):
-        place = (4 + index % 6 * 200, height - legend + index // 6 * _LINE_PX + 2)
-        draw.rectangle((*place, place[0] + 14, place[1] + 14), fill=class_colour(index))
-        draw.text((place[0] + 20, place[1] - 1), name[:22], "black", font)
+        for place, line in enumerate(lines):
+            draw.text((left + _MARGIN_PX, top + _CELL_PX[0] + place * _LINE_PX + 2), line, "black", _FONT)
+    for index, name in enumerate(names):
+        left, top = _MARGIN_PX + int(index % across * widest), size[1] - legend + index // across * _LINE_PX
+        draw.rectangle((left, top, left + _SWATCH_PX, top + _SWATCH_PX), fill=class_colour(index))
+        draw.text((left + _SWATCH_PX + 2 * _MARGIN_PX, top - 2), name, "black", _FONT)
     with whole_file(path) as temporary:
         sheet.save(temporary, format="PNG")
+
+
+def wrapped(text: str, width_px: int) -> list[str]:
+    """The lines of a text, each at most so wide; a word that is wider is broken."""
+    lines, line = [], ""
+    for word in text.split():
+        joined = f"{line} {word}".strip()
+        if _FONT.getlength(joined) <= width_px:
+            line = joined
+            continue
+        lines += [line] if line else []
+        line = word
+        while _FONT.getlength(line) > width_px:
+            fits = max(1, next(k for k in range(len(line), -1, -1) if _FONT.getlength(line[:k]) <= width_px))
+            lines, line = [*lines, line[:fits]], line[fits:]
+    return [*lines, line]
 
 
 def _chosen(competition: Competition) -> list[str]:
@@ -59,7 +81,8 @@ def _chosen(competition: Competition) -> list[str]:
 
 def _picture(image: np.ndarray, masks: np.ndarray, ignored: np.ndarray | None) -> np.ndarray:
     """(300, 400, 3) uint8 RGB: the image with its masks, grey where ignored, as large as fits, on white."""
-    factor = min(side / own for side, own in zip(_CELL_PX, image.shape[:2], strict=True))
+    room = _CELL_PX[0] - _MARGIN_PX, _CELL_PX[1] - _MARGIN_PX
+    factor = min(side / own for side, own in zip(room, image.shape[:2], strict=True))
     size = (max(1, int(image.shape[0] * factor)), max(1, int(image.shape[1] * factor)))
     cell = np.full((*_CELL_PX, 3), 255, np.uint8)
     cell[: size[0], : size[1]] = painted(image, masks.transpose(1, 2, 0), size, ignored)
