@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from maskfold.artefacts.paths import RunPaths
 from maskfold.config import REPOSITORY, Experiment, FoldsConfig, RleCsvData
 from maskfold.errors import DataError, StaleError
-from maskfold.folds.balance import balance_table, shown_rows, worst_class
+from maskfold.folds.balance import balance_table, show_balance, shown_rows, worst_class
 from maskfold.folds.splitting import assign_folds, cut_folds
 from maskfold.folds.table import check_folds, read_folds
 from maskfold.stages.make_folds import make_folds
@@ -223,3 +223,14 @@ def test_the_committed_folds_come_out_unchanged(name):
     groups = table["group"].to_numpy() if "group" in table else np.arange(len(table))
     folds = assign_folds(present, strata, groups, table["fold"].nunique(), 0)
     assert np.array_equal(folds, table["fold"].astype(int))
+
+
+def test_a_table_shows_the_most_frequent_combinations_and_says_how_many_more_there_are(capsys):
+    # 20 combinations with an image in each fold, one of which has two, and one that is too rare.
+    strata = [f"a+b{number:02d}" for number in range(20)] * 2 + ["a+b19"] * 2 + ["a+rare"]
+    names = ("a", *(f"b{number:02d}" for number in range(20)), "rare")
+    folds = pd.DataFrame({"image_id": range(43), "fold": [0] * 20 + [1] * 20 + [0, 1, 0], "stratum": strata})
+    rows = [name for name in shown_rows(folds, names, 2) if "+" in name]
+    assert rows == [*(f"a+b{number:02d}" for number in range(11)), "a+b19"]
+    show_balance(folds, FoldsConfig(count=2), names)
+    assert "8 more combinations of classes: see the column stratum of the folds csv" in capsys.readouterr().out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 from rich.table import Table
@@ -13,13 +15,14 @@ from maskfold.folds.splitting import EMPTY
 from maskfold.folds.table import NOT_HELD_OUT
 
 ALL = "all images"
+_MOST_COMBINATIONS = 12  # of classes that a table shows
 
 
 def shown_rows(folds: pd.DataFrame, class_names: tuple[str, ...], count: int) -> dict[str, np.ndarray]:
     """The rows of a balance table: name -> (images,) bool, which images count.
 
-    Every class (a single one also by its bins of coverage), the empties, all images, and the combinations of classes
-    that are frequent enough for every fold.
+    Every class (a single one also by its bins of coverage), the empties, all images, and the most frequent combinations
+    of classes, of those that are frequent enough for every fold.
     """
     strata = folds["stratum"].astype(str)
     if len(class_names) > 1:
@@ -28,11 +31,16 @@ def shown_rows(folds: pd.DataFrame, class_names: tuple[str, ...], count: int) ->
         rows = {class_names[0]: (strata != EMPTY).to_numpy()}
     rows[EMPTY] = (strata == EMPTY).to_numpy()
     rows[ALL] = np.ones(len(folds), dtype=bool)
-    often = strata.value_counts()
-    for stratum in sorted(often.index[often >= count]):
-        if stratum not in rows:
-            rows[stratum] = (strata == stratum).to_numpy()
+    for stratum in sorted(_frequent(strata, rows, count)[:_MOST_COMBINATIONS]):
+        rows[stratum] = (strata == stratum).to_numpy()
     return rows
+
+
+def _frequent(strata: pd.Series, rows: Collection[str], count: int) -> list[str]:
+    """The combinations of classes with an image for every fold, the most frequent first; rows: what is shown anyway."""
+    images = strata.value_counts()
+    own = [str(name) for name in images.index if images[name] >= count and name not in rows]
+    return sorted(own, key=lambda name: (-images[name], name))
 
 
 def balance_table(cut: pd.Series, rows: dict[str, np.ndarray], count: int) -> pd.DataFrame:
@@ -65,6 +73,9 @@ def show_balance(folds: pd.DataFrame, plan: FoldsConfig, class_names: tuple[str,
         balance = balance_table(folds[column], rows, plan.count)
         if column == "fold":
             print_table(_printed(balance, rows, folds["fold"].to_numpy() == NOT_HELD_OUT, plan))
+            left_out = len(_frequent(folds["stratum"].astype(str), rows, plan.count))
+            if left_out:
+                print(f"{left_out} more combinations of classes: see the column stratum of the folds csv")
         print(_summary(balance, "" if column == "fold" else f"{column}: ", "group" in folds))
     for line in _missing(balance_table(folds["fold"], rows, plan.count), rows, folds, plan):
         print(f"warning: {line}")
