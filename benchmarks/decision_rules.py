@@ -190,6 +190,7 @@ def _simulated(options: Options) -> tuple[list[Images], TuningConfig, int]:
     levels = _confidence(source, options.log_odds) if options.log_odds else None
 
     def image(index: int) -> LabelledOof:
+        """One image, with the confidence that is asked for."""
         made = source.image(index)
         if levels is None:
             return made
