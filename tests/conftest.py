@@ -56,6 +56,7 @@ SLOW = (
         "stages/test_plan.py",
         "stages/test_predict.py",
         "stages/test_refit.py",
+        "stages/test_run.py",
         "stages/test_run_plan.py",
         "stages/test_smallest_sets.py",
     ),

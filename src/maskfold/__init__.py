@@ -25,10 +25,21 @@ The packages in pipeline order; docs/design.md shows which may import which:
     export      ONNX files, and what a bundle contains
 """
 
+from importlib import import_module
+from typing import Any
+
 from maskfold.commands import SCRIPTS
 from maskfold.execution.script import begin_script, is_script
 
 __version__ = "0.1.0"
+__all__ = ["Run", "__version__"]
 
 if is_script(SCRIPTS):
     begin_script()  # here, because this is what a script imports first
+
+
+def __getattr__(name: str) -> Any:
+    """`maskfold.Run`, imported when it is first asked for: every script imports this package, and few need it."""
+    if name != "Run":
+        raise AttributeError(f"module 'maskfold' has no attribute {name!r}")
+    return import_module("maskfold.stages.run").Run
