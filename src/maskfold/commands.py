@@ -39,6 +39,7 @@ COMMANDS = {
     "score": ("score_submission", "score a submission where the truth is known"),
     "compare": ("compare_runs", "compare runs, one row each"),
     "speed": ("benchmark_inference", "time a network in every runtime of this machine"),
+    "watch": ("watch", "show how far a run is, while other processes work on it"),
     "run-plan": ("run_plan", "run a plan by the clock"),
 }
 # The scripts that lead from data to a submission and a report, in their order.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -53,12 +54,32 @@ def one_writer(
     return decorated
 
 
+def at_work(paths: RunPaths, stage: str) -> str | None:
+    """Who is at work on a stage of a run, in words; None if nobody is.
+
+    Of another machine, whoever said so last is believed; on this one the process must still be there.
+    """
+    try:
+        who = _holder(paths, stage).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    found = re.fullmatch(r"process (\d+) on (.+), since .+", who)
+    if found is None or found[2] != socket.gethostname():
+        return who
+    return who if Path("/proc", found[1]).exists() or not Path("/proc/self").exists() else None
+
+
+def _holder(paths: RunPaths, stage: str) -> Path:
+    """The file that says who holds the lock of a stage."""
+    return paths.lock(stage).with_suffix(".holder")
+
+
 @contextmanager
 def _held(paths: RunPaths, stage: str) -> Iterator[None]:
     """Hold the lock of a stage; the system gives it back when the process ends, however it ends."""
     path = paths.lock(stage)
     path.parent.mkdir(parents=True, exist_ok=True)
-    holder = path.with_suffix(".holder")
+    holder = _holder(paths, stage)
     try:
         lock = _acquired(FileLock(path, fallback_to_soft=False), holder, paths.name, stage)
     except OSError as error:
