@@ -41,3 +41,16 @@ def test_nothing_to_draw_is_refused(tmp_path):
     with pytest.raises(ValueError, match="expected at least one sample"):
         draw_samples([], ["one"], tmp_path / "a.png", "title")
     assert not list(tmp_path.iterdir())
+
+
+def test_every_name_of_twelve_classes_can_be_read(tmp_path):
+    names = [*(f"class_of_defect_{number}" for number in range(11)), "a_rather_long_class_name_without_any_space"]
+    draw_samples([sample(classes=12)], names, tmp_path / "a.png", "title")
+    picture = cv2.imread(str(tmp_path / "a.png"))
+    # A name of 42 letters takes about 350 px of 1,200, with its colour: three columns, so four rows of 30 px.
+    legend = picture[-120:]
+    assert (legend[:, -4:] == 255).all()  # nothing runs out of the picture
+    for index in range(12):
+        swatch = (legend == PALETTE[index][::-1]).all(axis=2)
+        assert swatch.sum() > 50
+        assert np.flatnonzero(swatch.any(axis=0)).min() < 1200 * (index // 4 + 1) / 3

@@ -145,8 +145,8 @@ def _show_data(data: FoldData, config: Experiment, pseudo: PseudoLabels | None, 
         _show_pseudo_labels(data, pseudo, config.model_title(fold))
     for name in data.absent_classes():
         missing = f"no training image has {class_words(name)}; it cannot be learned"
-        print(f"train: warning: {config.model_name(fold)}: {missing}")
-    title = f"{config.name}, {config.model_name(fold)}: the first samples, as the network gets them"
+        print(f"train: warning: {config.model_title(fold)}: {missing}")
+    title = f"{config.name}, {config.model_title(fold)}: the first samples, as the network gets them"
     draw_samples(data.first_samples(MOST_SAMPLES), data.class_names, folder / "samples.png", title)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Patch
 
 from maskfold.artefacts.files import whole_file
@@ -23,7 +24,10 @@ _GRID_PX = 1200  # width of the picture
 _GAP_PX = 8
 _TITLE_PX = 44
 _LEGEND_ROW_PX = 30
-_LEGEND_COLUMNS = 8
+_LEGEND_COLUMNS = 8  # at most
+_LEGEND_PT = 10  # size of its letters
+_SWATCH_PX = 60  # what a colour and the space around it take
+_LONGEST_NAME = 100
 
 
 def draw_samples(
@@ -39,7 +43,9 @@ def draw_samples(
     if not samples:
         raise ValueError("draw_samples: expected at least one sample, found none")
     grid = _grid(samples[:MOST_SAMPLES], len(class_names))
-    legend_px = _LEGEND_ROW_PX * -(-len(class_names) // _LEGEND_COLUMNS)
+    names = [_short(name) for name in class_names]
+    columns = _legend_columns(names)
+    legend_px = _LEGEND_ROW_PX * -(-len(class_names) // columns)
     width, height = grid.shape[1], grid.shape[0] + _TITLE_PX + legend_px
     figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
     # Not pyplot: its global state would pick a window toolkit and keep every figure of a long training alive.
@@ -49,13 +55,13 @@ def draw_samples(
     # Pixel by pixel, so that outlines stay one pixel wide.
     figure.figimage(grid, xo=0, yo=legend_px, origin="upper")
     figure.legend(
-        handles=[Patch(color=hex_colour(index), label=_short(name)) for index, name in enumerate(class_names)],
+        handles=[Patch(color=hex_colour(index), label=name) for index, name in enumerate(names)],
         loc="lower left",
         bbox_to_anchor=(0, 0),
         borderaxespad=0.3,
-        ncols=_LEGEND_COLUMNS,
+        ncols=columns,
         frameon=False,
-        fontsize=10,
+        fontsize=_LEGEND_PT,
         labelcolor=_INK,
         handlelength=1.2,
     )
@@ -85,6 +91,13 @@ def _columns(count: int, aspect: float) -> int:
     return min(4, count, max(1, round((count * aspect) ** 0.5)))
 
 
+def _legend_columns(names: Sequence[str]) -> int:
+    """As many columns as fit into the picture's width with the longest name."""
+    renderer, font = FigureCanvasAgg(Figure(dpi=_DPI)).get_renderer(), FontProperties(size=_LEGEND_PT)
+    widest = max(renderer.get_text_width_height_descent(name, font, ismath=False)[0] for name in names)
+    return max(1, min(_LEGEND_COLUMNS, len(names), int(_GRID_PX // (widest + _SWATCH_PX))))
+
+
 def _short(name: str) -> str:
-    """A class name that fits the legend."""
-    return chart_text(name if len(name) <= 16 else f"{name[:15]}…")
+    """A class name that fits the picture."""
+    return chart_text(name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…")

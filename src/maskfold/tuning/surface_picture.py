@@ -49,7 +49,7 @@ def plot_surface(
     else:
         row, column = np.unravel_index(int(np.argmax(scores)), scores.shape)
         peak = ComponentRule(threshold=int(THRESHOLDS[row]), min_area_px=int(table.area_grid[column]))
-        _mark(axes, peak, f"best component rule ({tuned.rule} in use)", marker="*", size=14)
+        _mark(axes, peak, f"best component rule (the tuned rule is a {tuned.rule} rule)", marker="*", size=14)
     axes.legend(loc="lower right", framealpha=0.6, fontsize=8)
     figure.savefig(png, metadata={"Software": None})
 

@@ -11,7 +11,7 @@ from maskfold.audit.images.turns import FLIPS
 
 NEAREST = 10  # of each image and flip
 LEAST_PRODUCT = 0.6  # of two fingerprints; few pairs that turn out to fit lie below
-BLOCK = 1024  # images; memory is BLOCK x images x 4 bytes
+BLOCK = 128  # images; memory is BLOCK x images x 4 bytes, and progress is told after each
 
 Candidate = tuple[int, int, int]  # first < second, index into TURNS, of which FLIPS are the first
 
