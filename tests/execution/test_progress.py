@@ -11,6 +11,7 @@ def clock(monkeypatch):
     """A clock that a test sets."""
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress.LogClock, "said", 0.0)
     return now
 
 
@@ -69,10 +70,26 @@ def test_photos_and_frames_are_counted_in_a_log_too(clock, capsys):
 
     list(rated(work(), 240, "photos", "photos"))
     assert capsys.readouterr().out == "  photos: 58 of 240 photos, 2.0 photos a second, 2 min left\n"
+    progress.LogClock.spoke()
     list(rated(work(), None, "film.mp4", "frames"))
     assert capsys.readouterr().out == "  film.mp4: 58 frames, 2.0 frames a second\n"
 
 
 def test_a_log_stays_silent_for_short_work(clock, capsys):
     assert list(tracked(range(100), 100, "labels")) == list(range(100))
+    assert capsys.readouterr().out == ""
+
+
+def test_the_silence_goes_on_from_one_task_to_the_next(clock, capsys):
+    def work():
+        for item in range(12):
+            clock[0] += 2.0
+            yield item
+
+    list(tracked(work(), 12, "first"))
+    assert capsys.readouterr().out == ""  # 24 s
+    list(tracked(work(), 12, "second"))
+    # At 28 s, the second item's, 30 s of silence are near: one is done in the 4 s since this task began.
+    assert capsys.readouterr().out == "  second: 1 of 12, 1 min left\n"
+    list(tracked(range(3), 3, "third"))
     assert capsys.readouterr().out == ""

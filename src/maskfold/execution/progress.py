@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
-from typing import NamedTuple, TypeVar
+from typing import ClassVar, NamedTuple, TypeVar
 
 from rich import progress as bars
 from rich.console import Console
@@ -13,6 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, T
 from rich.text import Text
 
 SILENCE_SECONDS = 30.0  # of a log, at most, while a stage works
+
+_BRIEF_SECONDS = 1.0  # of a first step, which says nothing about the time left
 
 # How many jobs like the one at work follow it in its stage, which sets this; they count for the time left of the stage.
 JOBS_AFTER: ContextVar[int] = ContextVar("JOBS_AFTER", default=0)
@@ -23,11 +25,13 @@ Item = TypeVar("Item")
 class LogClock:
     """When a log is due a line: where the next step, if it takes as long as the last one, would end after the silence.
 
-    said, since, latest: seconds of time.monotonic of the last line, of the start of the count, and of the last step.
+    said: seconds of time.monotonic of the last line of any clock, as the silence goes on from one task to the next;
+    since, latest: of the start of the count, and of the last step.
     """
 
+    said: ClassVar[float] = time.monotonic()
+
     def __init__(self) -> None:
-        self.said = time.monotonic()
         self.restart()
 
     def restart(self) -> None:
@@ -35,14 +39,21 @@ class LogClock:
         self.since = self.latest = time.monotonic()
         self.counted = 0
 
+    @staticmethod
+    def spoke() -> None:
+        """Note that a line was printed that a clock did not ask for."""
+        LogClock.said = time.monotonic()
+
     def pace(self, done: int) -> float | None:
         """The seconds of a step, by those since the last line, where a line is due; else None. done: steps so far."""
         now = time.monotonic()
         step, self.latest = now - self.latest, now
-        if now + step < self.said + SILENCE_SECONDS:
+        known = done > self.counted or now - self.since > _BRIEF_SECONDS
+        if not known or now + step < LogClock.said + SILENCE_SECONDS:
             return None
         seconds = (now - self.since) / max(1, done - self.counted)
-        self.said, self.since, self.counted = now, now, done
+        LogClock.said = self.since = now
+        self.counted = done
         return seconds
 
 

@@ -144,6 +144,7 @@ class HistoryCallback(Callback):
             line += f" (validation {row['valid_loss']:.3f}), metric {row['valid_metric']:.4f}"
             line += f"; non-empty Dice: {classes}"
         print(f"{line}; {row['seconds']:.0f} s, {self.time_left.in_words(left, seconds * epochs)}", flush=True)
+        LogClock.spoke()
 
 
 def _shows_lines(trainer: L.Trainer) -> bool:
