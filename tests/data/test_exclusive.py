@@ -74,7 +74,7 @@ def test_run_lengths_name_their_csv(root):
         check_exclusive(open_competition(data))
 
 
-def test_recognised_data_may_be_exclusive_too(root):
+def test_recognised_data_may_be_exclusive_too_and_label_maps_are_pointed_out(root, capsys):
     for name in ("cat", "dog", "cow"):
         for file in (root / name).iterdir():
             file.unlink()
@@ -84,6 +84,10 @@ def test_recognised_data_may_be_exclusive_too(root):
         plane = np.zeros((4, 6), np.uint8)
         plane[1:3, 1:3], plane[3] = 1, 2
         cv2.imwrite(str(root / f"masks/{name}.png"), plane)
+    capsys.readouterr()
     competition = open_competition(AutoData(root=str(root), class_names=("cat", "dog"), exclusive=True))
     assert competition.exclusive
+    assert "exclusive: true" in (shown := capsys.readouterr().out) and "label maps" not in shown
+    assert not open_competition(AutoData(root=str(root), class_names=("cat", "dog"))).exclusive
+    assert "label maps: each pixel is of one class or of none; data.exclusive: true" in capsys.readouterr().out
     check_exclusive(competition)

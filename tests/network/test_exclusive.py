@@ -74,3 +74,19 @@ def test_several_checkpoints_are_the_mean_of_their_softmaxes(tmp_path):
     with torch.no_grad():
         mean = torch.stack([model(pixels).mask_logits.sigmoid() for model in models]).mean(dim=0)
         assert torch.allclose(both(pixels).mask_logits.sigmoid(), mean, atol=1e-5)
+
+
+def test_a_classification_head_stays_as_it_is(tmp_path):
+    config = CONFIG.model_copy(update={"classification_head": True})
+    models = [build_model(config, 2).eval() for _ in range(2)]
+    pixels = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8)
+    with torch.no_grad():
+        before = torch.stack([model(pixels).class_logits.sigmoid() for model in models])
+        for model in models:
+            model.exclude()
+        assert torch.equal(models[0](pixels).class_logits.sigmoid(), before[0])
+        torch.save([model.state_dict() for model in models], tmp_path / "model.pt")
+        both = load_model(tmp_path / "model.pt", config, 2).eval()(pixels)
+        masks = torch.stack([model(pixels).mask_logits.sigmoid() for model in models]).mean(dim=0)
+    assert torch.allclose(both.class_logits.sigmoid(), before.mean(dim=0), atol=1e-5)
+    assert torch.allclose(both.mask_logits.sigmoid(), masks, atol=1e-5)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from maskfold.config import AutoData, CocoData, DataConfig, MaskFoldersData, PathsCsvData, RleCsvData
 from maskfold.config.data.every_format import AnyData
+from maskfold.config.data.mask_images import MaskImageData
 from maskfold.data.csv_files import header_of
 from maskfold.data.images.suffixes import is_image
 from maskfold.data.problems import data_root
@@ -140,7 +141,8 @@ def _recognise(data: AutoData) -> tuple[Found, str]:
         texts = [f"{proposal.words}:\n{_as_yaml(data, proposal)}" for proposal, _ in found]
         raise DataError([f"{root}: may be {len(found)} things; write down which in the config:", *texts])
     [(proposal, section)] = found
-    told = [f"{root.name}: taken for {proposal.words}", *(f"  {note}" for note in (*proposal.notes, _sample(section)))]
+    notes = (*proposal.notes, *_may_be_exclusive(section), _sample(section))
+    told = [f"{root.name}: taken for {proposal.words}", *(f"  {note}" for note in notes)]
     return section, "\n".join([*told, "  the same in the config:", _as_yaml(data, proposal)])
 
 
@@ -153,6 +155,17 @@ def _without_doubles(found: list[tuple[Proposal, Found]]) -> list[tuple[Proposal
         return found
     note = f"{second.words}: the same masks, in all images that were looked at"
     return [(replace(first, notes=(*first.notes, note)), runs)]
+
+
+def _may_be_exclusive(section: Found) -> list[str]:
+    """What to say of label maps, in which each pixel has one class already."""
+    mapped = isinstance(section, MaskImageData) and section.labels != "binary" and len(section.class_names) > 1
+    if section.exclusive or not mapped:
+        return []
+    return [
+        "label maps: each pixel is of one class or of none; data.exclusive: true trains and submits them so, with a "
+        "softmax (docs/how-to/exclusive-classes.md)"
+    ]
 
 
 def _sample(section: Found) -> str:
