@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from maskfold.artefacts.paths import RunPaths
-from maskfold.config import DemoConfig, Experiment, ReportConfig, RleCsvData
+from maskfold.config import DemoConfig, Experiment, FoldsConfig, ReportConfig, RleCsvData
 from maskfold.data.demo.drawing import draw_image
 from maskfold.data.opening import open_competition
 from maskfold.errors import DataError
@@ -223,6 +223,15 @@ def test_copies_in_different_folds_are_named(tmp_path):
         frozenset(pair) for pair in pairs if apart & set(pair)
     }
     assert set(crossing["folds"]) <= {"0|1", "1|0"}
+    page = (RunPaths.of(config).data_audit / "index.html").read_text()
+    assert "fold 0 and fold 1" in page and "Of a hold-out" not in page
+    # Of a hold-out the images of fold -1 are trained on.
+    folds.assign(fold=folds["fold"] - 1).to_csv(path, index=False)
+    held = FoldsConfig(kind="hold_out", count=2)
+    audit_data(config.model_copy(update={"folds": held}))
+    page = (RunPaths.of(config).data_audit / "index.html").read_text()
+    assert "training only and part 0" in page or "part 0 and training only" in page
+    assert "Of a hold-out: between the images held out and those trained on" in page
 
 
 def test_without_a_training_image_there_is_an_error_and_no_folder(tmp_path):

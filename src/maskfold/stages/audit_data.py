@@ -43,8 +43,9 @@ def audit_data(config: Config, accept_code_changes: bool = False) -> None:
     audit = audit_competition(competition, problems, folds, config.seed, available_cores())
     with whole_folder(paths.data_audit) as part:
         write_tables(audit, part)
+        fold_word = "" if folds is None else config.folds.part_word
         groups_csv = str(paths.data_audit / "groups.csv")
-        write_page(audit, config.name, config.report.examples, groups_csv, folds is not None, part)
+        write_page(audit, config.name, config.report.examples, groups_csv, fold_word, part)
         made_from.write(part / page.name)
     for finding in findings(audit):
         print(f"  {finding.weight}: {finding.what}")

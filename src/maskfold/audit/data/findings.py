@@ -94,7 +94,8 @@ def _copies(audit: Audit) -> list[Finding]:
         what = f"{_count(len(own), 'pair')} of training images show the same ({listed}); {grouped} images are in groups"
         found.append(Finding("grave", what, "set data.groups_csv to groups.csv, so that no group is split", "copies"))
     if "folds" in own and (own["folds"] != "").any():
-        what = f"{_count(int((own['folds'] != '').sum()), 'pair')} lie in different folds: honest scores are too high"
+        apart = _count(int((own["folds"] != "").sum()), "pair")
+        what = f"{apart} lie in different folds, or on both sides of a hold-out: honest scores are too high"
         found.append(Finding("grave", what, "set data.groups_csv to groups.csv and run make_folds.py again", "folds"))
     split = between_train_and_valid(audit.pairs)
     if len(split):

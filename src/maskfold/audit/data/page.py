@@ -27,8 +27,12 @@ _GROUPS = 4
 _EMPTIES = 4
 
 
-def write_page(audit: Audit, name: str, examples: int, groups_csv: str, has_folds: bool, folder: Path) -> None:
-    """Write index.html with its pictures into `folder`; examples: pictures of a kind; groups_csv: where it will lie."""
+def write_page(audit: Audit, name: str, examples: int, groups_csv: str, fold_word: str, folder: Path) -> None:
+    """Write index.html with its pictures into `folder`.
+
+    examples: pictures of a kind; groups_csv: where it will lie; fold_word: what a fold is called (or a part),
+    "" where there are none yet.
+    """
     classes = class_table(audit.labels, audit.competition.class_names)
     _draw_charts(audit, classes, folder)
     found = audit.separability
@@ -44,7 +48,7 @@ def write_page(audit: Audit, name: str, examples: int, groups_csv: str, has_fold
         "near": NEAR,
         "scene": SCENE,
         "tile": TILE,
-        "has_folds": has_folds,
+        "fold_word": fold_word,
         "given_groups": "group" in audit.competition.train,
         "groups_csv": groups_csv,
         "named": audit.name_groups,
@@ -52,7 +56,7 @@ def write_page(audit: Audit, name: str, examples: int, groups_csv: str, has_fold
         "least_images": LEAST_IMAGES,
         "statistics": [] if found is None else found.statistics.to_dict("records"),
         "files": FILES,
-        **_galleries(audit, examples, folder),
+        **_galleries(audit, examples, folder, fold_word),
     }
     page = page_environment(_TEMPLATE.parent).get_template(_TEMPLATE.name).render(values)
     (folder / "index.html").write_text(page, encoding="utf-8")
@@ -100,8 +104,8 @@ def _draw_charts(audit: Audit, classes: pd.DataFrame, folder: Path) -> None:
         charts.draw_statistics(audit.images, audit.separability, folder / "statistics.png")
 
 
-def _galleries(audit: Audit, examples: int, folder: Path) -> dict[str, list[Picture]]:
-    album = Album(audit, folder)
+def _galleries(audit: Audit, examples: int, folder: Path, fold_word: str) -> dict[str, list[Picture]]:
+    album = Album(audit, folder, fold_word)
     own = within_train(audit.pairs)
     scenes = own[own["kind"] == "scene"].sort_values("likeness", kind="stable")  # the most doubtful first
     return {

@@ -15,6 +15,8 @@ from maskfold.audit.data.label_facts import read_masks
 from maskfold.data.images.photo import photo_list
 from maskfold.drawing.jpeg import write_jpeg
 from maskfold.drawing.painting import painted
+from maskfold.execution.progress import tracked
+from maskfold.folds.table import NOT_HELD_OUT
 
 _WIDTH_PX, _HEIGHT_PX = 520, 260  # of a picture; a pair has two
 _GAP_PX = 6
@@ -33,10 +35,10 @@ class Picture:
 
 
 class Album:
-    """Draws pictures into a folder; their names are numbers, never image ids."""
+    """Draws pictures into a folder; their names are numbers, never image ids. fold_word: what a fold is called."""
 
-    def __init__(self, audit: Audit, folder: Path) -> None:
-        self.audit, self.folder = audit, folder
+    def __init__(self, audit: Audit, folder: Path, fold_word: str = "fold") -> None:
+        self.audit, self.folder, self.fold_word = audit, folder, fold_word
         rows = audit.images.assign(place=range(len(audit.images)))
         self._place = {
             (s == TEST, i): n for s, i, n in zip(rows["split"], rows["image_id"], rows["place"], strict=True)
@@ -48,16 +50,21 @@ class Album:
     def pairs(self, table: pd.DataFrame, count: int, captions: Sequence[str] = ()) -> list[Picture]:
         """The first `count` rows of a table of pairs: first, first_split, second, second_split, kind, likeness."""
         found = []
-        for number, row in enumerate(table.head(count).to_dict("records")):
+        rows = table.head(count).to_dict("records")
+        for number, row in enumerate(tracked(rows, len(rows), "pictures")):
             sides = [self._drawn(str(row[end]), row[f"{end}_split"] == TEST) for end in ("first", "second")]
             moved = [str(row["flip"])] if row.get("flip") else []
-            folds = [f"folds {row['folds'].replace('|', ' and ')}"] if row.get("folds") else []
+            folds = [" and ".join(map(self._fold, str(row["folds"]).split("|")))] if row.get("folds") else []
             caption = [f"{row['first']} ({row['first_split']}) and {row['second']} ({row['second_split']})"]
             caption += [f"flipped or turned: {moved[0]}"] if moved else []
             caption += [*folds, *captions[number : number + 1]]
             strong = "exact copy" if row["kind"] == "exact" else f"{row['likeness']:.2f}"
             found.append(Picture(self._save(_side_by_side(sides)), strong, " · ".join(caption)))
         return found
+
+    def _fold(self, number: str) -> str:
+        """Where an image is, in words; number: as folds csv have it."""
+        return "training only" if number == str(NOT_HELD_OUT) else f"{self.fold_word} {number}"
 
     def images(self, rows: Iterable[tuple[str, str, str]]) -> list[Picture]:
         """Training images with their masks: (image_id, strong word, caption) each."""
