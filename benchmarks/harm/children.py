@@ -40,6 +40,8 @@ def start(work: Callable[[], object], log: Path) -> int:
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         os.dup2(output, 1)
         os.dup2(output, 2)
+        for number in _SIGNALS:  # nohup, and a shell for what it starts in the background, let some be ignored
+            signal.signal(number, signal.SIG_DFL)
         end_early()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         run_stage(lambda: (work(), None)[-1])
