@@ -32,6 +32,7 @@ from rich.table import Table
 from benchmarks.measuring.benchmark import Bench, Claim, Settings, number
 from benchmarks.measuring.options import add_options, chosen_settings
 from maskfold.execution.console import print_table
+from maskfold.execution.unread import ended_with_its_reader
 
 _FOLDER = Path(__file__).resolve().parent
 NAMES = tuple(sorted(path.stem for path in _FOLDER.glob("*.py") if path.stem not in ("__init__", "run")))
@@ -168,7 +169,8 @@ def announce(names: Any, quick: bool) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit("stopped")
+    with ended_with_its_reader():
+        try:
+            sys.exit(main())
+        except KeyboardInterrupt:
+            sys.exit("stopped")

@@ -12,16 +12,18 @@ from pathlib import Path
 from maskfold import __version__
 from maskfold.commands import COMMANDS, ROOT_VARIABLE, SCRIPTS, complete
 from maskfold.execution.script import begin_script
+from maskfold.execution.unread import ended_with_its_reader
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; arguments: by default those of the process."""
     words = _completed_words()
     if words is None:
-        root, rest = _split_root(sys.argv[1:] if arguments is None else arguments)
-        args = _parser().parse_args(rest or ["--help"])
-        _enter(root)
-        _run_script(args.command, args.arguments)
+        with ended_with_its_reader():
+            root, rest = _split_root(sys.argv[1:] if arguments is None else arguments)
+            args = _parser().parse_args(rest or ["--help"])
+            _enter(root)
+            _run_script(args.command, args.arguments)
     elif len(words) > 1 and words[0] in COMMANDS:
         os.environ["_ARGCOMPLETE"] = "2"  # the words of the shell's line that are the program
         _enter(Path())

@@ -9,9 +9,14 @@ from maskfold.config import Experiment
 from maskfold.data.opening import open_competition
 from maskfold.errors import DataError, TrainingError
 from maskfold.stages.audit_data import audit_data
+from maskfold.stages.make_demo_data import make_demo_data
 from maskfold.stages.make_folds import make_folds
+from maskfold.stages.make_submission import make_submission
+from maskfold.stages.predict_oof import predict_oof
 from maskfold.stages.train import train_models
-from support.finished_run import STAGES
+from maskfold.stages.tune_thresholds import tune
+from support.finished_run import STAGES, tiny_config
+from support.random_run import write_weights
 
 
 def config_of(root, sizes, batch_size=16, crop=None, test=((64, 64),), **folds):
@@ -82,3 +87,28 @@ def test_too_few_images_are_refused_before_any_training(tmp_path, count, folds, 
     with pytest.raises(DataError, match=answer):
         make_folds(config, open_competition(config.data))
     assert not RunPaths.of(config).folds_csv.exists()
+
+
+@pytest.mark.parametrize("rows", ["none", "blank"])
+def test_run_lengths_that_are_all_empty_score_1_and_are_submitted_empty(tmp_path, rows):
+    model = {"encoder": "tu-test_efficientnet", "decoder_channels": (8,) * 5}
+    demo = {"train_images": 8, "test_images": 3, "width": 96, "height": 64}
+    data = {"class_names": ("1", "2")}
+    config = tiny_config(tmp_path, model=model, demo=demo, data=data)
+    make_demo_data(config)
+    config = config.model_copy(update={"demo": None})
+    images = sorted(path.name for path in (tmp_path / "data/train_images").iterdir())
+    blank = [f"{image},{name},\n" for image in images for name in "12" if rows == "blank"]
+    (tmp_path / "data/train.csv").write_text("".join(["ImageId,ClassId,EncodedPixels\n", *blank]))
+    names = [path.name for path in (tmp_path / "data/test_images").iterdir()]
+    sample = [f"{image},{name},\n" for image in sorted(names) for name in "12"]
+    (tmp_path / "data/sample_submission.csv").write_text("".join(["ImageId,ClassId,EncodedPixels\n", *sample]))
+    competition = open_competition(config.data)
+    make_folds(config, competition)
+    write_weights(config)  # random: half of all pixels are above 0.5
+    predict_oof(config, competition)
+    scores = tune(config, competition).scores
+    assert (scores.all_empty, scores.default, scores.tuned, scores.honest) == (1, 0, 1, 1), scores
+    make_submission(config, competition)
+    submitted = RunPaths.of(config).submission(config.submission.layout).read_text().splitlines()
+    assert submitted == ["ImageId,ClassId,EncodedPixels", *(row.strip() for row in sample)]
