@@ -20,6 +20,8 @@ from maskfold.artefacts.code_version import DECIDED_BY, code_version
 from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Experiment
 from maskfold.export import bundle
+from maskfold.export.bundle import needed_versions
+from maskfold.export.dependencies import package_of
 from maskfold.stages.export_bundle import export_bundle
 from maskfold.stages.make_demo_data import make_demo_data
 from support.finished_run import STAGES, run_stages, tiny_config
@@ -155,7 +157,7 @@ def _draw_data(config: Experiment) -> None:
 
 
 def _load_all(trial: TrialRun) -> None:
-    """Import what the stages import, and hash the code, here, so that no trial spends seconds with it.
+    """Import what the stages import, hash the code and look at packages, here, so that no trial spends seconds with it.
 
     The stages from nothing, whose modules are named, are timed, now that compiled loops are kept.
     """
@@ -184,6 +186,8 @@ def _load_all(trial: TrialRun) -> None:
                 importlib.import_module(name)
     for artefact in DECIDED_BY:
         code_version(artefact)
+    needed_versions()
+    package_of("numpy")
 
 
 def _names(root: Path) -> set[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from importlib import metadata
 
 from packaging.requirements import Requirement
@@ -14,7 +15,14 @@ from packaging.version import Version
 from maskfold.artefacts.source_imports import imported_modules, source_of
 
 
-def imported_packages(module: str) -> set[str]:
+@cache
+def _holders() -> Mapping[str, Sequence[str]]:
+    """Package -> the installed distributions that hold it; finding out takes seconds."""
+    return metadata.packages_distributions()
+
+
+@cache
+def imported_packages(module: str) -> frozenset[str]:
     """Top-level names of the packages that a maskfold module imports, directly or through other maskfold modules."""
     names: set[str] = set()
     for name in imported_modules(module):
@@ -23,7 +31,7 @@ def imported_packages(module: str) -> set[str]:
                 names.add(node.module.partition(".")[0])
             elif isinstance(node, ast.Import):
                 names |= {alias.name.partition(".")[0] for alias in node.names}
-    return names - set(sys.stdlib_module_names) - {"maskfold"}
+    return frozenset(names - set(sys.stdlib_module_names) - {"maskfold"})
 
 
 def distributions_of(packages: Iterable[str]) -> set[str]:
@@ -31,7 +39,7 @@ def distributions_of(packages: Iterable[str]) -> set[str]:
 
     Raises ModuleNotFoundError for a package that no installed distribution holds.
     """
-    holders = metadata.packages_distributions()
+    holders = _holders()
     found: set[str] = set()
     for package in sorted(packages):
         if package not in holders:
@@ -67,7 +75,7 @@ def with_requirements(names: Iterable[str]) -> dict[str, str]:
 
 def package_of(distribution: str) -> str:
     """The package to import from an installed distribution: the one named like it, else its first."""
-    holders = metadata.packages_distributions()
+    holders = _holders()
     own = sorted(
         package for package, names in holders.items() if any(canonicalize_name(each) == distribution for each in names)
     )
