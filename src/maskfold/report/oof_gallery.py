@@ -32,6 +32,7 @@ from maskfold.execution.progress import tracked
 from maskfold.oof.with_truth import LabelledOof, iter_with_truth
 from maskfold.pixels.geometry import without
 from maskfold.report.calibration import prob_counts
+from maskfold.report.confusion import PixelCounts, no_counts, pixel_counts
 from maskfold.report.oof_scores import OofScores
 from maskfold.rules.applying import apply_rules
 from maskfold.rules.rules import AnyRule
@@ -43,7 +44,7 @@ class _Drawn:
 
     size: (height, width) px of its picture; masks: for each class its runs, or 0 where truth and prediction are blank;
     wrong: (classes,) labelled pixels that differ; heat: the classes with a picture of their probabilities; counts:
-    (classes, 2, 256) `prob_counts`.
+    (classes, 2, 256) `prob_counts`; pixels: of truth and prediction.
     """
 
     image_id: str
@@ -53,6 +54,7 @@ class _Drawn:
     wrong: list[int]
     heat: list[int]
     counts: np.ndarray
+    pixels: PixelCounts
 
 
 class _Row(NamedTuple):
@@ -65,10 +67,12 @@ class _Row(NamedTuple):
 
 @dataclass(frozen=True)
 class OofPass:
-    """counts: (classes, 2, 256) int64 `prob_counts` of all images; class_prob: (images, classes) or None."""
+    """counts: (classes, 2, 256) int64 `prob_counts` of all images; class_prob: (images, classes) or None; pixels: of
+    truth and prediction, under the rules in use."""
 
     counts: np.ndarray
     class_prob: np.ndarray | None
+    pixels: PixelCounts
 
 
 def draw_oof(
@@ -88,12 +92,14 @@ def draw_oof(
     artist = _Artist(report, competition, rules, folder / "oof")
     drawn = map_threads(artist.draw, enumerate(images), available_cores())
     counts = np.zeros((len(competition.class_names), 2, 256), dtype=np.int64)
+    pixels = no_counts(len(competition.class_names))
     class_probs: list[np.ndarray] = []
     rows: list[_Row] = []
     masks: list[Any] = []
     for number, each in enumerate(tracked(drawn, len(oof.image_ids), "pictures of OOF images")):
         assert each.image_id == oof.image_ids[number], "image_scores.csv is in the order of the OOF"
         counts += each.counts
+        pixels += each.pixels
         if each.class_prob is not None:
             class_probs.append(each.class_prob)
         if report.oof_gallery:
@@ -106,7 +112,7 @@ def draw_oof(
         write_chunk(folder / "oof", (len(rows) - 1) // CHUNK_IMAGES, masks)
     if report.oof_gallery:
         write_script(folder / "oof.js", "gallery_data", _gallery_data(len(oof_files), competition, oof, rows))
-    return OofPass(counts, np.stack(class_probs) if len(class_probs) == len(oof.image_ids) else None)
+    return OofPass(counts, np.stack(class_probs) if len(class_probs) == len(oof.image_ids) else None, pixels)
 
 
 class _Artist:
@@ -128,19 +134,19 @@ class _Artist:
         size = picture_size(height, width, self.settings.picture_px)
         masks: list[Any] = []
         wrong, heat = [], []
+        found = without(apply_rules(oof.prob, self.rules, oof.class_prob), image.ignored)
         if self.settings.oof_gallery:
             photo = self.photos[oof.image_id].for_display()
             shade_ignored(photo, image.ignored)
             write_photo(photo, size, self._file(number, ".jpg"))
-            masks_of = apply_rules(oof.prob, self.rules, oof.class_prob)
-            for index, (prob, true, predicted) in enumerate(zip(oof.prob, truth, masks_of, strict=True)):
+            for index, (prob, true, predicted) in enumerate(zip(oof.prob, truth, found, strict=True)):
                 runs = [picture_runs(true, size), picture_runs(predicted, size)]
                 masks.append(runs if any(runs) else 0)
-                wrong.append(int(np.count_nonzero(true != without(predicted, image.ignored))))
+                wrong.append(int(np.count_nonzero(true != predicted)))
                 if prob.max(initial=0) >= FAINTEST:
                     heat.append(index)
                     write_heat(prob, size, self._file(number, f"-{index}.png"))
-        return _Drawn(oof.image_id, oof.class_prob, size, masks, wrong, heat, counts)
+        return _Drawn(oof.image_id, oof.class_prob, size, masks, wrong, heat, counts, pixel_counts(truth, found))
 
     def _file(self, number: int, suffix: str) -> Path:
         return picture_path(self.folder, number, suffix)

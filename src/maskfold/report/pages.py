@@ -18,7 +18,9 @@ from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.data.groups import image_groups
 from maskfold.drawing.html import page_environment
+from maskfold.execution.text import spreadsheet
 from maskfold.report.class_rows import class_row
+from maskfold.report.confusion import confusion_rows, confusion_table
 from maskfold.report.examples import draw_galleries
 from maskfold.report.few_images import few_images
 from maskfold.report.figures import area_charts, calibration_rows, curve_charts, reliability_charts
@@ -144,8 +146,11 @@ def _of_oof(
     ]
     calibration = calibration_rows(oof, passed, levels)
     (folder / "calibration.json").write_text(json.dumps(calibration, indent=1, ensure_ascii=False), encoding="utf-8")
+    confusions = spreadsheet(confusion_table(passed.pixels, competition.class_names).reset_index())
+    confusions.to_csv(folder / "confusion.csv", index=False)
     return {
         "found": found_rows(oof),
+        "confusion": confusion_rows(passed.pixels, competition.class_names),
         "folds": fold_rows(oof),
         "fold_classes": {f"{config.folds.part_word} {k}": values for k, values in fold_class_scores(oof).items()},
         "surfaces": [write_surface(score_tables, index, entry, folder) for index, entry in enumerate(tuned.classes)],
