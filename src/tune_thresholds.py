@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 
 from maskfold.command_line import config_of, run_stage, stage_parser
+from maskfold.data.exclusive import with_exclusive
 from maskfold.data.label_rows import RowRules
 from maskfold.data.opening import open_competition
 from maskfold.errors import UsageError
@@ -38,9 +39,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the study and of the bootstrap")
     parser.add_argument("--oof", type=Path, metavar="PATH", help="OOF predictions made elsewhere: .parquet or a folder")
     parser.add_argument("--labels", type=Path, metavar="CSV", help="run lengths for --oof (default: the config's data)")
+    several = "of one image and class: an error, objects, or annotators"
     orders = ["column", "row", "relative"]
     parser.add_argument("--order", choices=orders, default="column", help="pixel order of --labels, see data.order")
-    parser.add_argument("--several-rows", choices=["refuse", "union"], default="refuse", help="of one image and class")
+    parser.add_argument("--several-rows", choices=["refuse", "union", "mean"], default="refuse", help=several)
     parser.add_argument("--empty-token", default="", metavar="TEXT", help="what --labels writes for an empty mask")
     parser.add_argument("--ignore-class", metavar="NAME", help="class of --labels that marks pixels nobody labelled")
     folder = "masks of pixels nobody labelled: a folder, or void/{stem}_ignore.png"
@@ -67,6 +69,7 @@ def main() -> None:
         options = ("--order relative", "--empty-token=", "--several-rows union")
         rules = RowRules(args.order, args.empty_token, args.several_rows, *options, args.ignore_class)
         competition, source = labelled_competition(args.labels, args.oof, rules, args.ignore_masks)
+        competition = with_exclusive(competition) if config.data.exclusive else competition
     else:
         competition = open_competition(config.data, on_bad_image=args.on_bad_image)
         source = open_source(args.oof, competition.class_names, competition.train["image_id"].tolist())

@@ -1,13 +1,17 @@
 """Labels of exclusive classes: what overlaps is refused with image, classes and pixels, in every format."""
 
 import pickle
+from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
 from maskfold.config import AutoData, MaskFoldersData, RleCsvData
-from maskfold.data.exclusive import check_exclusive
+from maskfold.data.competition import Competition
+from maskfold.data.exclusive import check_exclusive, with_exclusive
+from maskfold.data.formats.rle_csv import RleMasks
 from maskfold.data.opening import open_competition
 from maskfold.errors import DataError
 
@@ -91,3 +95,14 @@ def test_recognised_data_may_be_exclusive_too_and_label_maps_are_pointed_out(roo
     assert not open_competition(AutoData(root=str(root), class_names=("cat", "dog"))).exclusive
     assert "label maps: each pixel is of one class or of none; data.exclusive: true" in capsys.readouterr().out
     check_exclusive(competition)
+
+
+def test_labels_without_images_may_be_exclusive_too():
+    """As of predictions that were made elsewhere: no file of an image is known, and no data section says so."""
+    table = pd.DataFrame({"image_id": ["a"], "path": [""], "height": [2], "width": [2]})
+    masks = RleMasks({"a": {0: "1 2", 1: "2 1"}}, {"a": (2, 2)}, 2, "column")
+    given = Competition(("x", "y"), table, table.iloc[:0], masks, (Path("l.csv"),), reading='{"order": "column"}')
+    competition = with_exclusive(given)
+    assert competition.reading == '{"exclusive": true, "order": "column"}'
+    with pytest.raises(DataError, match=r"a: the classes 'x' and 'y' overlap in 1 px in l\.csv, but"):
+        competition.masks("a")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
@@ -49,10 +50,12 @@ class ExclusiveMasks:
 
 def with_exclusive(competition: Competition) -> Competition:
     """The competition with classes that exclude each other, which is checked as masks are read."""
-    paths = dict(zip(competition.train["image_id"], map(str, competition.train["path"]), strict=True))
+    pairs = zip(competition.train["image_id"], competition.train["path"], strict=True)
+    paths = {image_id: str(path) or image_id for image_id, path in pairs}  # labels alone know no files
     labels = tuple(path.name for path in competition.label_files)
     masks = ExclusiveMasks(competition.masks, competition.class_names, paths, labels)
-    return replace(competition, masks=masks, exclusive=True)
+    reading = json.dumps(json.loads(competition.reading or "{}") | {"exclusive": True}, sort_keys=True)
+    return replace(competition, masks=masks, exclusive=True, reading=reading)
 
 
 def check_exclusive(competition: Competition, left_out: Collection[str] = ()) -> None:

@@ -58,7 +58,7 @@ def labelled_competition(
         if row.image_id not in sizes
     ]
     usable = usable_rows(labels, rows, class_names, sizes, rules, problems)
-    shown = [(row.rle, *sizes[row.image_id]) for row in usable if row.image_id in sizes]
+    shown = [(row.rle, *sizes[row.image_id]) for row in usable if row.rle and row.image_id in sizes]
     problems += order_problems(labels, shown, rules.order, "--order")
     problems.raise_any()
     table = pd.DataFrame(
