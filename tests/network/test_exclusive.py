@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from maskfold.config import ModelConfig
+from maskfold.export.onnx import FoldMean
 from maskfold.network.exclusive import against_rest, mean_scores
 from maskfold.network.model import CheckpointMean, SegmentationModel, build_model, load_model
+from maskfold.speed.torch_engine import Probabilities
 
 
 def maps(*values):
@@ -74,6 +76,19 @@ def test_several_checkpoints_are_the_mean_of_their_softmaxes(tmp_path):
     with torch.no_grad():
         mean = torch.stack([model(pixels).mask_logits.sigmoid() for model in models]).mean(dim=0)
         assert torch.allclose(both(pixels).mask_logits.sigmoid(), mean, atol=1e-5)
+
+
+@pytest.mark.parametrize("head", [False, True])
+def test_exported_and_timed_networks_give_no_map_of_the_background(head):
+    model = build_model(CONFIG.model_copy(update={"classification_head": head}), 2).eval()
+    model.exclude()
+    pixels = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8)
+    with torch.no_grad():
+        expected = model(pixels).mask_logits.sigmoid()
+        for network in (Probabilities(model), FoldMean([model])):
+            found = network(pixels)
+            assert [tuple(each.shape) for each in found] == [(1, 2, 32, 32), (1, 2)][: 1 + head]
+            assert torch.allclose(found[0], expected, atol=1e-6)
 
 
 def test_a_classification_head_stays_as_it_is(tmp_path):

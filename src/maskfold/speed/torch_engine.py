@@ -28,7 +28,8 @@ class Probabilities(nn.Module):
 
         Returns mask probabilities (B, C, H, W) float32 and, with a classification head, class probabilities (B, C).
         """
-        logits = [each for each in self.model(pixels) if each is not None]
+        outputs = self.model(pixels)
+        logits = [each for each in (outputs.mask_logits, outputs.class_logits) if each is not None]
         # float() first: a sigmoid in bf16 has too few steps near 1 for 8-bit probabilities.
         return tuple(each.float().sigmoid() for each in logits)
 
