@@ -15,6 +15,7 @@ from maskfold.pixels.metrics import class_score, mask_areas
 from maskfold.rules.applying import apply_rules
 from maskfold.rules.tuned import TunedArtefact
 from maskfold.stages.make_folds import make_folds
+from maskfold.stages.make_report import make_report
 from maskfold.stages.make_submission import make_submission
 from maskfold.stages.predict_oof import predict_oof
 from maskfold.stages.train import train_models
@@ -107,6 +108,13 @@ def test_the_label_maps_and_run_lengths_of_the_same_rules_agree(run):
     rows = read_submission(RunPaths.of(config).submission("image"), submission_form(competition, as_csv.submission))
     assert any(maps.runs.values())
     assert dict(maps.runs) == dict(rows.runs)
+
+
+def test_the_report_of_a_pooled_metric_has_no_interval_of_honest_rules(run):
+    """Of which no areas of single images are kept."""
+    config, competition = run
+    make_report(config, competition)
+    assert "honest, rules in use" in (RunPaths.of(config).report / "index.html").read_text()
 
 
 def test_weights_of_other_classes_are_refused(run):
