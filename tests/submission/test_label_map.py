@@ -9,8 +9,8 @@ from PIL import Image
 from pydantic import ValidationError
 
 from maskfold.artefacts.paths import RunPaths
-from maskfold.config import SubmissionConfig
-from maskfold.errors import DataError
+from maskfold.config import SubmissionConfig, load_config
+from maskfold.errors import ConfigError, DataError
 from maskfold.pixels.rle import encode
 from maskfold.submission.form import submission_form
 from maskfold.submission.writing import read_submission, write_submission
@@ -101,6 +101,16 @@ def test_what_does_not_fit_is_refused(tiny_competition, competition):
     for settings in ({"class_values": (1, 2)}, {"layout": "label_map", "class_values": (0, 1)}):
         with pytest.raises(ValidationError, match="class_values"):
             SubmissionConfig(**settings)
+
+
+def test_a_config_whose_classes_may_overlap_is_refused_before_anything_is_trained(tmp_path):
+    path = tmp_path / "x.yaml"
+    text = "name: x\ndata: {format: rle_csv, root: x, class_names: [a, b]}\nsubmission: {layout: label_map}\n"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"submission\.layout: label_map has room for one class a pixel, but the 2 c"):
+        load_config(path)
+    assert load_config(path, ["data.exclusive=true"]).submission.layout == "label_map"
+    assert load_config(path, ["data.class_names=[a]"]).submission.layout == "label_map"
 
 
 def test_a_folder_holds_it_and_older_records_fit(tmp_path):

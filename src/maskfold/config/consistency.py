@@ -22,12 +22,23 @@ _VALIDATION_KEYS = {  # format -> the keys that name the competition's own valid
 
 def config_problems(config: Config) -> list[str]:
     """Every contradiction between sections of a config, and with the configs it refers to; one line each."""
-    problems = _folds_problems(config.data, config.folds)
+    problems = _folds_problems(config.data, config.folds) + _label_map_problems(config)
     if isinstance(config, Blend):
         problems += _blend_problems(config)
     if isinstance(config, Experiment):
         problems += _pseudo_label_problems(config)
     return problems
+
+
+def _label_map_problems(config: Config) -> list[str]:
+    """Why label maps cannot be submitted: several classes may overlap."""
+    data = config.data
+    if config.submission.layout != "label_map" or data.exclusive or len(data.class_names) < 2:
+        return []
+    return [
+        f"submission.layout: label_map has room for one class a pixel, but the {len(data.class_names)} classes may "
+        "overlap; set data.exclusive: true, or layout: mask_folder"
+    ]
 
 
 def _blend_problems(config: Blend) -> list[str]:
