@@ -339,7 +339,7 @@ def test_a_hold_out_is_trained_once_without_what_is_held_out_or_excluded(tmp_pat
     train_models(config, tiny_competition)
     printed = capsys.readouterr().out
     assert "train: model will be computed" in printed and "1 images of data.exclude are left out" in printed
-    assert len(fold_summary(config)) == 2  # the model and the mean
+    assert len(fold_summary(config)) == 1  # the model alone
     predict_oof(config, tiny_competition)
     assert set(read_image_ids(RunPaths.of(config).oof_parquet(0))) == set(folds["image_id"][folds["fold"] == 0])
     assert list(json.loads(read_metadata(RunPaths.of(config).oof_parquet(1))["models"])) == ["fold0"]

@@ -109,7 +109,7 @@ def test_only_what_the_answers_depend_on_is_predicted_anew(run, monkeypatch):
     config, paths = run
     predicted = []
 
-    def answers(_config, _tuned, images, title, _digests):
+    def answers(_config, _tuned, images, title, _digests, _after):
         predicted.append(title)
         return five_pixels(images)
 
