@@ -65,6 +65,7 @@ class Always(torch.nn.Module):
     """A network that says one probability everywhere."""
 
     intensity = None
+    is_exclusive = False
 
     def __init__(self, prob):
         super().__init__()

@@ -20,6 +20,7 @@ class Brightness(torch.nn.Module):
     """A network whose logit for class 0 is what grey is above 128, in tenths; class 1 its negative."""
 
     intensity = None
+    is_exclusive = False
 
     def __init__(self, gain=0.1):
         super().__init__()
@@ -34,6 +35,7 @@ class LeftHalf(torch.nn.Module):
     """A network that says yes to the left half of whatever it sees."""
 
     intensity = None
+    is_exclusive = False
 
     def forward(self, pixels):
         logits = torch.full((len(pixels), 1, *pixels.shape[2:]), -20.0)

@@ -203,6 +203,7 @@ class Always(torch.nn.Module):
     """A network that says one probability everywhere, and counts the images it has seen."""
 
     intensity = None
+    is_exclusive = False
 
     def __init__(self, prob, present):
         super().__init__()
