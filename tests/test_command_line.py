@@ -237,7 +237,7 @@ def test_recognised_data_are_drawn_once_and_named(tmp_path, capsys):
     picture = tmp_path / "out/reports/x.labels.png"
     assert f"look at {picture}" in told
     drawn = cv2.imread(str(picture))[:, :, ::-1].astype(int)
-    assert drawn.shape == (2 * 322 + 22, 3 * 400, 3)
+    assert drawn.shape == (2 * (300 + 22) + 22 + 4, 3 * 400, 3)
     pure = np.abs(drawn - class_colour(0)).max(axis=2) <= 2
     for row, column in itertools.product(range(2), range(3)):  # the empty image is not shown
         assert pure[row * 322 : row * 322 + 300, column * 400 : column * 400 + 400].sum() > 100
