@@ -131,7 +131,7 @@ def _conflicts(audit: Audit) -> list[Finding]:
     changed = len(audit.changed.drop_duplicates(["first", "second"]))
     if changed:
         what = f"{_count(changed, 'pair')} of copies differ in the image where their labels do: no contradiction"
-        cure = "nothing: something was pasted in or removed, and the labels say so; changed.csv lists them"
+        cure = "nothing to do: something was pasted in or removed, and the labels say so; changed.csv lists them"
         found.append(Finding("note", what, cure, "conflicts"))
     return found
 
@@ -141,7 +141,7 @@ def _labels(audit: Audit) -> list[Finding]:
     overlapping = audit.labels.overlaps["image_id"].nunique()
     if overlapping:
         what = f"classes overlap in {_count(overlapping, 'image')}"
-        found.append(Finding("note", what, "nothing: classes are predicted independently", "overlaps"))
+        found.append(Finding("note", what, "nothing to do: classes are predicted independently", "overlaps"))
     classes = class_table(audit.labels, audit.competition.class_names)
     strays = classes[classes["strays"] > 0]
     if len(strays):
