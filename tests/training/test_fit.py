@@ -95,6 +95,28 @@ def test_a_cut_off_training_continues_to_the_same_weights(
     pd.testing.assert_frame_equal(*tables)
 
 
+def test_a_run_that_was_moved_still_knows_its_best_checkpoints(tmp_path, tiny_competition, folds, monkeypatch):
+    def config(root):
+        return config_of(tmp_path / root, epochs=4, top_k=4, select="top")
+
+    undisturbed = train(config("one"), tiny_competition, folds)
+    start = HistoryCallback.on_train_epoch_start
+
+    def power_cut(self, trainer, pl_module):
+        if trainer.current_epoch == 2:
+            raise SystemExit
+        start(self, trainer, pl_module)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HistoryCallback, "on_train_epoch_start", power_cut)
+        with pytest.raises(SystemExit):
+            train(config("two"), tiny_competition, folds)
+    (tmp_path / "two").rename(tmp_path / "three")
+    moved = train(config("three"), tiny_competition, folds)
+    assert len(list((tmp_path / "three/runs/x/fold0").glob("best-*.ckpt"))) == 4
+    assert all(torch.equal(undisturbed[name], moved[name]) for name in undisturbed)
+
+
 def test_fp16_trains_with_scaled_gradients_and_continues_with_their_scale(tmp_path, tiny_competition, folds):
     config = config_of(tmp_path, epochs=4, learning_rate=3e-3, precision="fp16")
     weights = train(config, tiny_competition, folds)

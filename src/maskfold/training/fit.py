@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import pandas as pd
@@ -267,7 +268,7 @@ def _scaled_fp16(device: torch.device) -> MixedPrecision:
 
 def _checkpoints(config: Experiment, folder: Path) -> list[Callback]:
     """The top_k best by the validation metric, and last.ckpt after every epoch, from which a training resumes."""
-    best = ModelCheckpoint(
+    best = _FoldCheckpoint(
         folder,
         "best-{epoch:03d}",
         auto_insert_metric_name=False,
@@ -280,11 +281,33 @@ def _checkpoints(config: Experiment, folder: Path) -> list[Callback]:
     if config.train.validate_every is None:
         return [_LastCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)]
     # After `best`, whose state it saves, and after every epoch, validated or not.
-    last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+    last = _FoldCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
     return [best, last]
 
 
-class _LastCheckpoint(ModelCheckpoint):
+class _FoldCheckpoint(ModelCheckpoint):
+    """Checkpoints that are still known after the run's folder was moved or copied between two starts."""
+
+    @property
+    def state_key(self) -> str:
+        """The key of lightning's own class, under which trainings begun by earlier versions keep this."""
+        return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the list of a checkpoint, with the paths that its files have now: lightning drops it otherwise."""
+        folder = Path(self.dirpath or "")
+
+        def here(path: str) -> str:
+            """The path now; there may be none."""
+            return str(folder / Path(path).name) if path else path
+
+        names = ("best_model_path", "kth_best_model_path", "last_model_path")
+        moved = {name: here(state_dict[name]) for name in names if name in state_dict}
+        kept = {here(path): score for path, score in state_dict.get("best_k_models", {}).items()}
+        super().load_state_dict(state_dict | moved | {"best_k_models": kept, "dirpath": self.dirpath})
+
+
+class _LastCheckpoint(_FoldCheckpoint):
     """last.ckpt after an epoch, but not before _CHECKPOINT_SECONDS have passed, and when the training ends."""
 
     saved = 0.0
