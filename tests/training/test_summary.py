@@ -30,7 +30,8 @@ def test_one_row_a_fold_and_their_mean(tmp_path, capsys):
     assert len(pd.read_csv(RunPaths.of(config).folds_summary_csv)) == 3
 
 
-def test_the_one_model_of_a_hold_out_is_no_fold(tmp_path, capsys):
+def test_the_one_model_of_a_hold_out_is_no_fold(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")  # of a narrow terminal, the table would be turned
     data = RleCsvData(root="x", class_names=("a",))
     folds = FoldsConfig(kind="hold_out", count=3)
     config = Experiment(name="mine", output_root=str(tmp_path), data=data, folds=folds)
