@@ -37,6 +37,21 @@ def train(config, competition, folds):
     return torch.load(RunPaths.of(config).model(0), weights_only=True)
 
 
+def cut_off_after_two_epochs(config, competition, folds, monkeypatch):
+    """Train as far as a power cut in the third epoch lets it."""
+    start = HistoryCallback.on_train_epoch_start
+
+    def power_cut(self, trainer, pl_module):
+        if trainer.current_epoch == 2:
+            raise SystemExit
+        start(self, trainer, pl_module)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HistoryCallback, "on_train_epoch_start", power_cut)
+        with pytest.raises(SystemExit):
+            train(config, competition, folds)
+
+
 def test_the_loss_falls_and_every_artefact_is_there(tmp_path, tiny_competition, folds):
     config = config_of(tmp_path, epochs=6, learning_rate=3e-3)
     train(config, tiny_competition, folds)
@@ -70,17 +85,7 @@ def test_a_cut_off_training_continues_to_the_same_weights(
 
     undisturbed = train(config("undisturbed"), tiny_competition, folds)
     cut_off = config("cut_off")
-    start = HistoryCallback.on_train_epoch_start
-
-    def power_cut(self, trainer, pl_module):
-        if trainer.current_epoch == 2:
-            raise SystemExit
-        start(self, trainer, pl_module)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(HistoryCallback, "on_train_epoch_start", power_cut)
-        with pytest.raises(SystemExit):
-            train(cut_off, tiny_competition, folds)
+    cut_off_after_two_epochs(cut_off, tiny_competition, folds, monkeypatch)
     folder = RunPaths.of(cut_off).training(0)
     for name in damaged:
         os.truncate(folder / name, 1000)
@@ -100,17 +105,7 @@ def test_a_run_that_was_moved_still_knows_its_best_checkpoints(tmp_path, tiny_co
         return config_of(tmp_path / root, epochs=4, top_k=4, select="top")
 
     undisturbed = train(config("one"), tiny_competition, folds)
-    start = HistoryCallback.on_train_epoch_start
-
-    def power_cut(self, trainer, pl_module):
-        if trainer.current_epoch == 2:
-            raise SystemExit
-        start(self, trainer, pl_module)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(HistoryCallback, "on_train_epoch_start", power_cut)
-        with pytest.raises(SystemExit):
-            train(config("two"), tiny_competition, folds)
+    cut_off_after_two_epochs(config("two"), tiny_competition, folds, monkeypatch)
     (tmp_path / "two").rename(tmp_path / "three")
     moved = train(config("three"), tiny_competition, folds)
     assert len(list((tmp_path / "three/runs/x/fold0").glob("best-*.ckpt"))) == 4
@@ -164,20 +159,10 @@ def test_phases_change_crops_batches_and_rates_and_resume_to_the_same_weights(
         seen.append((self.current_epoch, tuple(batch.pixels.shape[:3])))
         return step(self, batch, index)
 
-    start = HistoryCallback.on_train_epoch_start
-
-    def power_cut(self, trainer, pl_module):
-        if trainer.current_epoch == 2:
-            raise SystemExit
-        start(self, trainer, pl_module)
-
     cut_off = config_of(tmp_path, "cut_off", **PHASED)
     with monkeypatch.context() as patch:
         patch.setattr(FoldModule, "training_step", watched)
-        with monkeypatch.context() as inner:
-            inner.setattr(HistoryCallback, "on_train_epoch_start", power_cut, raising=True)
-            with pytest.raises(SystemExit):
-                train(cut_off, tiny_competition, folds)
+        cut_off_after_two_epochs(cut_off, tiny_competition, folds, monkeypatch)
         resumed = train(cut_off, tiny_competition, folds)
     assert all(torch.equal(undisturbed[name], resumed[name]) for name in undisturbed)
     shapes = {epoch: [shape for at, shape in seen if at == epoch] for epoch in range(4)}

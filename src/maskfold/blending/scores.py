@@ -24,6 +24,8 @@ from maskfold.tuning.tables.score_tables import (
 )
 from maskfold.tuning.tables.table_filling import fold_tables
 
+SCORED_BY = {"metric", "connectivity", "dense_areas", "area_growth"}  # keys of tuning that decide these scores
+
 Weights = tuple[float, ...]  # one a member, summing to 1
 
 

@@ -13,6 +13,7 @@ from maskfold.artefacts.files import whole_file
 from maskfold.config import Resize
 from maskfold.data.images.orientation import exif_orientation
 from maskfold.data.images.photo import Photo
+from maskfold.errors import UsageError
 from maskfold.pixels.geometry import network_size, resize_image
 
 _QUALITY = {
@@ -45,6 +46,13 @@ def read_photo(path: Path, channels: int, longest_side: int | None = None) -> Pi
     as_seen = channels == 3 and seen.dtype == np.uint8
     shown = seen if as_seen else shrunk(photo.for_display(), longest_side)
     return Picture(str(path), seen, shown)
+
+
+def array_picture(name: str, image: np.ndarray, channels: int) -> Picture:
+    """An image in memory, (H, W, channels) uint8, RGB where there are three. Raises UsageError for another array."""
+    if image.dtype != np.uint8 or image.shape != (*image.shape[:2], channels):
+        raise UsageError(f"image {name}: expected (H, W, {channels}) uint8, found {image.shape} {image.dtype}")
+    return Picture(name, image, image)
 
 
 def shrunk(image: np.ndarray, longest_side: int | None) -> np.ndarray:

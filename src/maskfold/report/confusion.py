@@ -56,8 +56,8 @@ def confusion_rows(counts: PixelCounts, class_names: Sequence[str]) -> list[dict
     taken_for: pairs of a share of the true pixels, from 1 %, and the name of another class that they are predicted as,
     or `none`; the largest first.
     """
-    shares = taken_shares(counts)
     with np.errstate(divide="ignore", invalid="ignore"):
+        shares = counts.taken / counts.true[:, None]
         precision = np.diagonal(counts.taken) / counts.predicted
     return [
         {
@@ -76,13 +76,6 @@ def confusion_rows(counts: PixelCounts, class_names: Sequence[str]) -> list[dict
         }
         for index, name in enumerate(class_names)
     ]
-
-
-def taken_shares(counts: PixelCounts) -> np.ndarray:
-    """(C, C + 1) float64: shares of the true pixels of the row's class that are predicted as the column's, the last as
-    none; NaN where a class has no pixel."""
-    with np.errstate(invalid="ignore"):
-        return np.asarray(counts.taken / counts.true[:, None])
 
 
 def confusion_table(counts: PixelCounts, class_names: Sequence[str]) -> pd.DataFrame:

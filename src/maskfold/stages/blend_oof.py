@@ -9,7 +9,7 @@ from maskfold.artefacts.step import Step
 from maskfold.blending.choice import BlendChoice, WeightSearch, choose_blend, print_choice
 from maskfold.blending.fold_oof import BlendJob, blend_fold
 from maskfold.blending.oof_subset import sample_images
-from maskfold.blending.scores import BlendScores
+from maskfold.blending.scores import SCORED_BY, BlendScores
 from maskfold.config import Blend, Config
 from maskfold.data.competition import Competition
 from maskfold.errors import StaleError
@@ -18,8 +18,6 @@ from maskfold.folds.visibility import scored_competition
 from maskfold.oof.origin import blended_metadata
 from maskfold.oof.parts import OofPart, oof_parts
 from maskfold.oof.with_truth import largest_map_px
-
-_CHOICE_SETTINGS = {"metric", "connectivity", "dense_areas", "area_growth"}  # of tuning
 
 
 def blend_oof(config: Blend, competition: Competition, accept_code_changes: bool = False) -> None:
@@ -99,7 +97,7 @@ def _chosen(config: Blend, competition: Competition, step: Step) -> BlendChoice:
     oof = {f"{run.name}/fold{fold}": RunPaths.of(run).oof_parquet(fold) for run in blend.members for fold in folds}
     settings = {
         "blend": blend.model_dump(exclude={"members"}) | {"members": [member.name for member in blend.members]},
-        "tuning": config.tuning.model_dump(include=_CHOICE_SETTINGS),
+        "tuning": config.tuning.model_dump(include=SCORED_BY),
         "seed": config.seed,
     }
     inputs = {f"{run.name}/fold{fold}": _oof_hash(run, fold) for run in blend.members for fold in folds}

@@ -14,7 +14,7 @@ from maskfold.artefacts.provenance import Provenance
 from maskfold.artefacts.step import Step
 from maskfold.blending.choice import BlendChoice, WeightSearch, choose_blend, print_choice
 from maskfold.blending.oof_subset import SampledImage, drawn_images
-from maskfold.blending.scores import BlendScores
+from maskfold.blending.scores import SCORED_BY, BlendScores
 from maskfold.config import Blend, Config, Experiment
 from maskfold.config.inference import view_names
 from maskfold.data.competition import Competition
@@ -26,8 +26,6 @@ from maskfold.oof.origin import label_hashes
 from maskfold.oof.parts import OofPart, oof_parts
 from maskfold.oof.with_truth import largest_map_px
 from maskfold.pixels.geometry import network_size, padded_size
-
-_CHOICE_SETTINGS = {"metric", "connectivity", "dense_areas", "area_growth"}  # of tuning
 
 
 @one_writer("choose_views")
@@ -47,7 +45,7 @@ def choose_views(
     step, path = Step("choose_views", accept_code_changes), RunPaths.of(config).views_json
     settings = {
         **inference_settings(config),
-        "tuning": config.tuning.model_dump(include=_CHOICE_SETTINGS),
+        "tuning": config.tuning.model_dump(include=SCORED_BY),
         "search": [names, trials, sample_px, config.seed],
     }
     inputs = model_hashes(config) | label_hashes(competition)

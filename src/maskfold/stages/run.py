@@ -136,23 +136,19 @@ class Run:
         trained models and tuned rules, DataError for an image that cannot be read.
         """
         # torch takes seconds to import, and the other stages may have nothing to do.
-        from maskfold.media.photos import Picture, read_photo
+        from maskfold.media.photos import array_picture, read_photo
         from maskfold.media.pipeline import predicted
         from maskfold.media.predictor import Predictor
         from maskfold.media.request import Request
 
         predictor = Predictor(self.config, checked_artefact(self.config), Request(()))
 
-        def picture(number: int, image: str | Path | np.ndarray) -> Picture:
-            if not isinstance(image, np.ndarray):
-                return read_photo(Path(image), predictor.channels)
-            shape = (*image.shape[:2], predictor.channels)
-            if image.dtype != np.uint8 or image.shape != shape:
-                raise UsageError(
-                    f"image {number}: expected (H, W, {predictor.channels}) uint8, found {image.shape} {image.dtype}"
-                )
-            return Picture(str(number), image, image)
-
-        pictures = (picture(number, image) for number, image in enumerate(images))
+        channels = predictor.channels
+        pictures = (
+            array_picture(str(number), image, channels)
+            if isinstance(image, np.ndarray)
+            else read_photo(Path(image), channels)
+            for number, image in enumerate(images)
+        )
         for one, prediction in predicted(pictures, predictor):
             yield ImageMasks(one.name, prediction.prob, predictor.masks(prediction), prediction.class_prob)

@@ -32,6 +32,12 @@ from maskfold.training.samples.sampling import (
 )
 
 
+def _split(images: pd.DataFrame, folds: pd.DataFrame, fold: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The images to train on and those to validate on."""
+    in_fold = images["image_id"].map(folds.set_index("image_id")["fold"]) == fold
+    return images[~in_fold].reset_index(drop=True), images[in_fold].reset_index(drop=True)
+
+
 class FoldData(L.LightningDataModule):
     """The loaders of one fold: augmented crops to train on, whole images to validate on."""
 
@@ -50,14 +56,10 @@ class FoldData(L.LightningDataModule):
         test images, the most confident of which are added to the training images; intensity: of the network.
         """
         super().__init__()
-        fold_of = folds.set_index("image_id")["fold"]
-        images = competition.train
-        in_fold = images["image_id"].map(fold_of) == fold
+        train_images, self.valid_images = _split(competition.train, folds, fold)
         self.config, self.fold, self.first_epoch = config, fold, first_epoch
         self.class_names = competition.class_names
         self.phases = config.train.phases()
-        self.valid_images = images[in_fold].reset_index(drop=True)
-        train_images = images[~in_fold].reset_index(drop=True)
         presence = class_presence(competition, train_images)
         # All phases draw from the subset of the first one: a subset is a choice of data.
         rows = subset_rows(presence, config.train.sampling.subset, config.seed, fold)

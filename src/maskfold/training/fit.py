@@ -90,12 +90,17 @@ def train_fold(
     trainer = _trainer(config, folder, [history, *([] if clock is None else [clock])])
     _fit(trainer, module, data, resume_from)
     if trainer.is_global_zero:
-        weights = _usable_weights(folder, config, name)
-        remove_unneeded(folder)
-        with whole_file(paths.model(fold)) as temporary, temporary.open("wb") as file:
-            torch.save(weights, file)  # not a path: torch would not report a full disk
+        _write_weights(paths.model(fold), config, name)
         made_from.write(paths.model(fold))
         print(f"train: {name} done: {display(paths.model(fold))} ({config.train.select} weights)", flush=True)
+
+
+def _write_weights(model: Path, config: Experiment, name: str) -> None:
+    """Write the selected weights of a finished training, and remove the checkpoints that nothing needs any more."""
+    weights = _usable_weights(model.parent, config, name)
+    remove_unneeded(model.parent)
+    with whole_file(model) as temporary, temporary.open("wb") as file:
+        torch.save(weights, file)  # not a path: torch would not report a full disk
 
 
 def _usable_weights(folder: Path, config: Experiment, name: str) -> dict[str, Tensor] | list[dict[str, Tensor]]:

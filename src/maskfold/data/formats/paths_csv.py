@@ -48,6 +48,15 @@ class _Split:
     masks: Masks = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
 
+    def group_fault(self, image_id: str, given: str, column: str) -> str:
+        """Note the group that a row gives an image; what is wrong with it, or ""."""
+        group = self.groups.setdefault(image_id, given)
+        if not group:
+            return f"no group in column {column}"
+        if fault := control_fault("group", group):
+            return fault
+        return "" if group == given else f"{image_id!r} is of group {group!r} in an earlier row"
+
 
 def open_paths_csv(
     data: PathsCsvData, on_bad_image: OnBadImage = "strict", problems: Problems | None = None
@@ -71,8 +80,8 @@ def open_paths_csv(
     problems += check_mask_files(data, train, masks, headers)
     own_groups = groups if data.columns.group is not None else checked_groups(root, data.groups_csv, train, problems)
     sample = check_sample(root, data.sample_submission, data.class_names, test, problems)
-    voids = [path for own in ignored.values() for path in own]
-    problems.unused += _others({path.parent for path in (*train.values(), *files, *voids, *test.values())})
+    used = (*train.values(), *files, *(path for own in ignored.values() for path in own), *test.values())
+    problems.unused += _others({path.parent for path in used})
     problems.raise_any()
     train, test = readable(train, headers), readable(test, headers)
     source = FileMasks.of(data, train, masks, headers)
@@ -125,14 +134,8 @@ def _read_split(path: Path, root: Path, data: PathsCsvData, labelled: bool, prob
         void, own = own[: len(ignore)], own[len(ignore) :]
         if data.several_rows == "mean" and None in own and len(problems) == found_before:
             problems.append(f"{place} no mask; with data.several_rows: mean give an empty one for each empty vote")
-        if groups:
-            group = split.groups.setdefault(image_id, fields[1 + len(ids)])
-            if not group:
-                problems.append(f"{place} no group in column {columns.group}")
-            elif fault := control_fault("group", group):
-                problems.append(f"{place} {fault}")
-            elif group != fields[1 + len(ids)]:
-                problems.append(f"{place} {image_id!r} is of group {group!r} in an earlier row")
+        if groups and (fault := split.group_fault(image_id, fields[1 + len(ids)], groups[0])):
+            problems.append(f"{place} {fault}")
         if photo is not None:
             split.images[image_id] = photo
             if len(problems) == found_before:

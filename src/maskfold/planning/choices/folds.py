@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from maskfold.errors import DataError
+from maskfold.pixels.metrics import POOLED
 from maskfold.planning.clock import Clock, Work, divided, most_draws
 from maskfold.planning.constants import (
     FOLD_EPOCHS,
@@ -138,7 +139,7 @@ def choose_views(
 
 def choose_rule(draft: Draft, work: Work) -> tuple[str, str]:
     """The kinds of rules that are tried, and why."""
-    if draft.value("tuning.metric") in ("pooled_dice", "miou"):
+    if draft.value("tuning.metric") in POOLED:
         return "auto", "a cut for each image needs a score of each image"
     if work.folds > 1:
         return "auto", "a cut for each image did not carry over from one network to another (docs/results.md)"

@@ -30,13 +30,14 @@ def choose_submission(draft: Draft, competition: Competition, data: LabelledData
     else:
         _of_labels(draft, competition, data)
     layout = draft.value("submission.layout")
+    is_csv = layout != "coco_json" and layout not in FOLDERS
     if shown is not None:
         draft.choose("submission.order", shown, "as the run lengths of the sample submission")
     elif isinstance(data, RleCsvData):
         draft.choose("submission.order", data.order, "as the run lengths of the labels")
-    elif layout != "coco_json" and layout not in FOLDERS:
+    elif is_csv:
         draft.choose("submission.order", "column", f"Kaggle's usual order; {_NOT_IMPLIED}")
-    if layout == "coco_json" or layout in FOLDERS:
+    if not is_csv:
         return
     token, reason = _empty_token(competition, data)
     draft.choose("submission.empty_token", token, reason)
