@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from maskfold.rules.applying import active_window, apply_rule, apply_rules, gate_level
+from maskfold.rules.applying import active_window, apply_rule, apply_rules
 from maskfold.rules.rules import (
     DEFAULT_RULE,
     GATE_STEPS,
@@ -15,6 +15,7 @@ from maskfold.rules.rules import (
     MaskRule,
     SoftGate,
     TripletRule,
+    gate_level,
 )
 from support.brute_force import KINDS, brute_finish, brute_mask, random_map
 

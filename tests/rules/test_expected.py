@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from maskfold.pixels.metrics import dice, iou
 from maskfold.rules.applying import apply_rule, mask_threshold
-from maskfold.rules.rules import CALIBRATED_ONE, ExpectedRule
+from maskfold.rules.expected import LOG_ODDS_ONE
+from maskfold.rules.rules import CALIBRATED_ONE, PRESENCE_SIGNS, ExpectedRule
 from maskfold.rules.text import rule_text
 from support.brute_force import KINDS, random_map
 
@@ -93,6 +94,9 @@ def test_maps_of_one_level_and_calibrations_of_nothing():
     assert apply_rule(full, rule).all() and not apply_rule(0 * full, rule).any()
     assert mask_threshold(full, rule) == 255 and mask_threshold(full // 100, rule) <= 2
     assert mask_threshold(0 * full, rule) == 255
+    weights = (-LOG_ODDS_ONE, *(0,) * (1 + PRESENCE_SIGNS))
+    unlikely = rule.model_copy(update={"presence": weights, "min_presence": 1024})
+    assert not apply_rule(full, unlikely, 0.9).any() and mask_threshold(full, unlikely) == 255
     assert apply_rule(full // 100, rule).all()  # one level: all or nothing, and nothing scores 0
 
 

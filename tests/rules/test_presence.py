@@ -34,6 +34,24 @@ def test_signs_by_hand(score, best):
     assert signs_of(PROB, score).tolist() == np.rint(64 * np.array(hand)).astype(int).tolist()
 
 
+def test_the_classification_head_is_one_sign_more():
+    counts = np.bincount(PROB.ravel(), minlength=256)[None]
+    for level, odds in ((0, 0.5 / 32.5), (16, 1), (32, 32.5 / 0.5)):
+        found = presence_signs(counts, CALIBRATION, "dice", np.array([level]))[0]
+        assert found.tolist() == [*signs_of(PROB), round(64 * np.log(odds))]
+
+
+def test_a_rule_that_knows_the_head_needs_its_probability():
+    weights = (0, *(0,) * PRESENCE_SIGNS, LOG_ODDS_ONE // 64)  # the head alone
+    rule = ExpectedRule(
+        score="dice", calibration=tuple(CALIBRATION.tolist()), presence=weights, min_presence=512, min_area_px=0
+    )
+    assert apply_rule(PROB, rule, 0.5).sum() == 6 and apply_rule(PROB, rule, 0.4).sum() == 0
+    for wrong in (None, float("nan"), 1.5):
+        with pytest.raises(ValueError, match="classification probability"):
+            apply_rule(PROB, rule, wrong)
+
+
 def test_a_step_is_reached_at_its_probability():
     signs = np.zeros((1, PRESENCE_SIGNS), np.int64)
     for step in (1, 2, 300, 512, 1023):

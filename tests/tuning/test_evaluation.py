@@ -131,7 +131,7 @@ def test_each_image_is_scored_under_the_rule_chosen_without_its_fold(tmp_path, m
     rules = (ComponentRule(threshold=90, min_area_px=2), MaskRule(threshold=160, min_area_px=3))
     choice = ClassChoice(ComponentRule(threshold=60, min_area_px=0), rules, None)
     monkeypatch.setattr("maskfold.execution.progress.SILENCE_SECONDS", 0.0)
-    found = evaluate_rules(oof_files, competition, [choice], "part")
+    [found] = evaluate_rules(oof_files, competition, [[choice]], "part")
     assert "chosen rules, part 1: 1 of 2" in capsys.readouterr().out
     assert (found.image_ids, found.folds.tolist()) == (["p", "r", "q"], [0, 1, 1])
     assert found.groups.tolist() == ["g1", "g1", "g0"]

@@ -14,7 +14,15 @@ from maskfold.oof.with_truth import LabelledOof
 from maskfold.pixels.metrics import class_score, fixed_scores, mask_areas
 from maskfold.rules.applying import apply_rule
 from maskfold.rules.expected import LOG_ODDS_ONE, presence_signs
-from maskfold.rules.rules import DEFAULT_RULE, EMPTY_RULE, PRESENCE_SIGNS, SCORE_STEPS, ExpectedRule, HardGate
+from maskfold.rules.rules import (
+    DEFAULT_RULE,
+    EMPTY_RULE,
+    PRESENCE_SIGNS,
+    SCORE_STEPS,
+    ExpectedRule,
+    HardGate,
+    gate_level,
+)
 from maskfold.tuning.calibration import isotonic, level_counts
 from maskfold.tuning.choice import choose_rule
 from maskfold.tuning.expected import ExpectedSearch
@@ -41,12 +49,14 @@ def tables_of(metric):
     return [fold_tables(labelled, metric, GRID, 8, 2, 1) for labelled in FOLDS]
 
 
+@pytest.mark.parametrize("with_head", [False, True])
 @pytest.mark.parametrize("metric", ["dice", "iou", "tgs_precision"])
-def test_every_cell_is_what_its_rule_scores(metric):
+def test_every_cell_is_what_its_rule_scores(metric, with_head):
     rng = np.random.default_rng(1)
     [table, *_] = tables_of(metric)
     calibration = (0, *np.sort(rng.integers(0, 2**16, 255)).tolist())
-    presence = (LOG_ODDS_ONE // 3, *(LOG_ODDS_ONE // 640 * rng.integers(-3, 4, PRESENCE_SIGNS)).tolist())
+    weights = LOG_ODDS_ONE // 640 * rng.integers(-3, 4, PRESENCE_SIGNS + with_head)
+    presence = (LOG_ODDS_ONE // 3, *weights.tolist())
     found = limit_tables(table, 0, calibration, presence)
     score = "dice" if metric == "dice" else "iou"
     for _ in range(40):
@@ -63,12 +73,18 @@ def test_every_cell_is_what_its_rule_scores(metric):
             assert value == class_score(metric, *np.array(areas_of(FOLDS[0], ExpectedRule(**base, **limits))).T)
 
 
-def test_presence_is_fitted_without_the_fold_it_is_applied_to():
-    made = [images(seed, count=24) for seed in (54, 55, 56)]
+@pytest.mark.parametrize("with_head", [False, True])
+def test_presence_is_fitted_without_the_fold_it_is_applied_to(with_head):
+    made = [images(seed, count=24, class_prob=with_head) for seed in (54, 55, 56)]
     folds = [[without_truth(one) if k % 3 == 0 else one for k, one in enumerate(fold)] for fold in made]
     tables = [fold_tables(labelled, "dice", GRID, 8, 2, 1) for labelled in folds]
-    rule, score = ExpectedSearch(tables, 0, gated=False).best([0, 1, 2])[-1]
-    assert rule.presence is not None and not rule.min_expected_px and not rule.min_expected_score
+    rule, score = ExpectedSearch(tables, 0, gated=with_head).best([0, 1, 2])[-1 - with_head]
+    assert rule.gate is None and rule.presence is not None
+    assert (
+        len(rule.presence) == 1 + PRESENCE_SIGNS + with_head
+        and not rule.min_expected_px
+        and not rule.min_expected_score
+    )
     counts = [level_counts(table, 0) for table in tables]
     areas = []
     for fold in range(3):
@@ -80,11 +96,12 @@ def test_presence_is_fitted_without_the_fold_it_is_applied_to():
             prob, truth = image.oof.prob[0], image.truth[0]
             if prob.any():  # blank maps have no histogram
                 in_levels = np.bincount(prob.ravel(), minlength=256)[None]
-                signs.append(presence_signs(in_levels, np.array(calibration), "dice")[0])
+                levels = np.array([gate_level(float(image.oof.class_prob[0]))]) if with_head else None
+                signs.append(presence_signs(in_levels, np.array(calibration), "dice", levels)[0])
                 found = mask_areas(apply_rule(prob, neutral), truth)
                 gains.append(int(fixed_scores("dice", *found) - fixed_scores("dice", 0, 0, found[2])))
         changes = {"calibration": calibration, "presence": fit_presence(np.array(signs), np.array(gains))}
-        areas += areas_of(folds[fold], rule.model_copy(update=changes), gated=False)
+        areas += areas_of(folds[fold], rule.model_copy(update=changes), gated=with_head)
     assert score == class_score("dice", *np.array(areas).T)
 
 

@@ -10,7 +10,8 @@ from maskfold.data.competition import Competition
 from maskfold.oof.store import OofWriter
 from maskfold.rules.rules import CALIBRATED_ONE, ComponentRule, ExpectedRule
 from maskfold.tuning.choice import ClassChoice
-from maskfold.tuning.kinds import choose_kinds, chosen_kind, clearly_better
+from maskfold.tuning.evaluation import EvaluatedImages, evaluate_rules
+from maskfold.tuning.kinds import choose_kinds, clearly_better
 
 FIXED = [ComponentRule(threshold=threshold, min_area_px=0) for threshold in (100, 101, 102)]
 CALIBRATION = (0, *(round(level * CALIBRATED_ONE / 255) for level in range(1, 256)))
@@ -38,15 +39,40 @@ def test_a_gain_must_be_above_its_standard_error(gains, better):
     assert clearly_better(np.array(gains)) is better
 
 
+def evaluated(honest, folds):
+    """Images of one class under the default, the tuned and the honest rule; honest: (intersection, predicted, true)."""
+    areas = np.array([[(0, 0, true), (9, 9, true), (inside, area, true)] for inside, area, true in honest])
+    names = [f"i{number}" for number in range(len(honest))]
+    return EvaluatedImages(names, np.array(folds), np.array(names), areas[:, None])
+
+
 def test_each_fold_follows_the_other():
-    gains, folds = np.array([0.1, 0.1, -0.2, -0.2]), np.array([0, 0, 1, 1])
-    found = chosen_kind(FIXED_CHOICE, EXPECTED_CHOICE, gains, folds)
-    # Fold 0 sees the losses of fold 1, fold 1 the gains of fold 0; together they lose.
-    assert found.without_fold == (FIXED[1], EXPECTED[2]) and found.rule == FIXED[0]
-    found = chosen_kind(FIXED_CHOICE, EXPECTED_CHOICE, -gains, folds)
-    assert found.without_fold == (EXPECTED[1], FIXED[2]) and found.rule == FIXED[0]
-    found = chosen_kind(FIXED_CHOICE, EXPECTED_CHOICE, abs(gains), folds)
-    assert found.without_fold == tuple(EXPECTED[1:]) and found.rule == EXPECTED[0]
+    # Dice of the expected rule minus the fixed one: 0.5, 0.75, -0.5, -0.75; fold 0 gains and fold 1 loses.
+    fixed = [(1, 2, 2), (0, 6, 2), (2, 2, 2), (3, 4, 4)]
+    expected = [(2, 2, 2), (3, 4, 4), (1, 2, 2), (0, 4, 4)]
+    folds, kinds = [0, 0, 1, 1], [[FIXED_CHOICE], [EXPECTED_CHOICE]]
+    images = evaluated(fixed, folds), evaluated(expected, folds)
+    [found], of_found = choose_kinds("dice", kinds, images)
+    # Fold 0 sees the losses of fold 1, fold 1 the gains of fold 0; together they gain nothing.
+    assert found == ClassChoice(FIXED[0], (FIXED[1], EXPECTED[2]), None)
+    assert of_found.areas[:, 0, 2].tolist() == [list(row) for row in (*fixed[:2], *expected[2:])]
+    assert of_found.areas[:, 0, 1].tolist() == images[0].areas[:, 0, 1].tolist()
+    [found], of_found = choose_kinds("dice", kinds, images[::-1])
+    assert found == ClassChoice(FIXED[0], (EXPECTED[1], FIXED[2]), None)
+    assert of_found.areas[:, 0, 2].tolist() == [list(row) for row in (*fixed[:2], *expected[2:])]
+
+
+def test_a_rule_that_gains_in_every_fold_is_taken_whole():
+    images = (
+        evaluated([(1, 2, 2), (0, 6, 2), (0, 4, 4)], [0, 0, 1]),
+        evaluated([(2, 2, 2), (3, 4, 4), (1, 1, 4)], [0, 0, 1]),
+    )
+    images[1].areas[:, :, 1] = 7  # another tuned rule
+    # Fold 0 has one image to go by, which is too few.
+    [found], of_found = choose_kinds("dice", [[FIXED_CHOICE], [EXPECTED_CHOICE]], images)
+    assert found == ClassChoice(EXPECTED[0], (FIXED[1], EXPECTED[2]), None)
+    assert (of_found.areas[:, 0, 1] == 7).all()
+    assert of_found.areas[:, 0, 2].tolist() == [[1, 2, 2], [0, 6, 2], [1, 1, 4]]
 
 
 def test_a_class_of_faint_objects_is_cut_and_one_of_clear_ones_is_not(tmp_path):
@@ -62,5 +88,9 @@ def test_a_class_of_faint_objects_is_cut_and_one_of_clear_ones_is_not(tmp_path):
     rows = [(name, "", 9, 11) for name in truths]
     train = pd.DataFrame(rows, columns=["image_id", "path", "height", "width"])
     competition = Competition(("a", "b"), train, train[:0], truths.__getitem__)
-    found = choose_kinds(files, competition, "dice", [FIXED_CHOICE] * 2, [EXPECTED_CHOICE] * 2)
+    kinds = [[FIXED_CHOICE] * 2, [EXPECTED_CHOICE] * 2]
+    found, images = choose_kinds("dice", kinds, evaluate_rules(files, competition, kinds))
     assert found == [EXPECTED_CHOICE, FIXED_CHOICE]
+    # What the chosen rules leave is what evaluating them alone gives.
+    [alone] = evaluate_rules(files, competition, [found])
+    assert np.array_equal(images.areas, alone.areas) and images.image_ids == alone.image_ids

@@ -9,12 +9,7 @@ import numpy as np
 
 from maskfold.pixels.exclusive import decided_maps
 from maskfold.rules.expected import expected_cut
-from maskfold.rules.rules import GATE_STEPS, AnyRule, ComponentRule, ExpectedRule, TripletRule
-
-
-def gate_level(class_prob: float) -> int:
-    """The classification probability as a whole number of 1/32, rounded to nearest, 0..32."""
-    return int(np.rint(class_prob * GATE_STEPS))
+from maskfold.rules.rules import AnyRule, ComponentRule, ExpectedRule, TripletRule, gate_level
 
 
 def apply_rules(
@@ -39,15 +34,13 @@ def apply_rule(prob: np.ndarray, rule: AnyRule, class_prob: float | None = None)
     prob: (H, W) uint8; class_prob: probability that the class is in the image, 0..1, for rules with a gate. Returns
     (H, W) uint8 in {0, 1}. Raises ValueError when a gated rule gets no (or a NaN) class_prob.
     """
-    min_area_px = _required_area(rule, class_prob)
+    min_area_px = required_area(rule, class_prob)
     mask = np.zeros(prob.shape, dtype=np.uint8)
-    threshold = lowest_threshold(rule)
-    window = active_window(prob, threshold)
-    if min_area_px is None or window is None:
+    threshold = None if min_area_px is None else _threshold(prob, rule, class_prob)
+    window = None if threshold is None else active_window(prob, threshold)
+    if min_area_px is None or threshold is None or window is None:
         return mask
     inside = prob[window]
-    if isinstance(rule, ExpectedRule):
-        threshold = expected_cut(np.bincount(inside.ravel(), minlength=256), rule) or 256  # 256: nothing is on
     on = (inside >= threshold).astype(np.uint8)
     if isinstance(rule, ComponentRule):
         if min_area_px > 1:
@@ -56,15 +49,17 @@ def apply_rule(prob: np.ndarray, rule: AnyRule, class_prob: float | None = None)
         counted = inside >= rule.top_threshold if isinstance(rule, TripletRule) else on
         if np.count_nonzero(counted) < min_area_px:
             return mask
-    mask[window] = _finish(on, rule)
+    mask[window] = finished(on, rule)
     return mask
 
 
-def _required_area(rule: AnyRule, class_prob: float | None) -> int | None:
+def required_area(rule: AnyRule, class_prob: float | None) -> int | None:
+    """The minimum area in px under the rule's gate, None if the mask is dropped; class_prob: as for `apply_rule`.
+
+    Raises ValueError when a gated rule gets no (or a NaN) class_prob.
+    """
     if rule.gate is None:
         return rule.min_area_px
-    if class_prob is None or not 0 <= class_prob <= 1:
-        raise ValueError(f"a rule with a gate needs a classification probability in 0..1, found {class_prob}")
     return rule.gate.required_area(gate_level(class_prob), rule.min_area_px)
 
 
@@ -76,10 +71,17 @@ def lowest_threshold(rule: AnyRule) -> int:
 
 
 def mask_threshold(prob: np.ndarray, rule: AnyRule) -> int:
-    """Where the mask of one map, (H, W) uint8, begins: a level of 1..255; 255 if an expected cut leaves nothing."""
+    """Where the mask of one map, (H, W) uint8, begins if it is not empty: a level of 1..255."""
+    if isinstance(rule, ExpectedRule):
+        rule = rule.model_copy(update={"presence": None, "min_presence": 0})
+    return _threshold(prob, rule, None) or 255
+
+
+def _threshold(prob: np.ndarray, rule: AnyRule, class_prob: float | None) -> int | None:
+    """The level that a pixel must reach to be on, 1..255; None if an expected cut leaves nothing."""
     if not isinstance(rule, ExpectedRule):
         return lowest_threshold(rule)
-    return expected_cut(np.bincount(prob.ravel(), minlength=256), rule) or 255
+    return expected_cut(np.bincount(prob.ravel(), minlength=256), rule, class_prob)
 
 
 def active_window(prob: np.ndarray, threshold: int) -> tuple[slice, slice] | None:
@@ -99,8 +101,8 @@ def _drop_small(mask: np.ndarray, min_area_px: int, connectivity: int) -> np.nda
     return keep[labels]
 
 
-def _finish(mask: np.ndarray, rule: AnyRule) -> np.ndarray:
-    """The options that follow any rule: the largest components only, then holes filled."""
+def finished(mask: np.ndarray, rule: AnyRule) -> np.ndarray:
+    """A mask, (H, W) uint8 in {0, 1}, after the options that follow any rule: the largest components, holes filled."""
     connectivity = rule.connectivity if isinstance(rule, ComponentRule) else 8
     if rule.largest_k is not None:
         mask = _keep_largest(mask, rule.largest_k, connectivity)
@@ -113,10 +115,13 @@ def _keep_largest(mask: np.ndarray, count: int, connectivity: int) -> np.ndarray
     if components - 1 <= count:
         return mask
     areas = stats[1:, cv2.CC_STAT_AREA]
-    _, first_pixel = np.unique(labels, return_index=True)
-    order = np.lexsort((first_pixel[-len(areas) :], -areas))
+    least = np.partition(areas, -count)[-count]
     keep = np.zeros(components, dtype=np.uint8)
-    keep[order[:count] + 1] = 1
+    keep[1:] = areas > least
+    equal = np.zeros(components, dtype=bool)
+    equal[1:] = areas == least
+    found, first_pixel = np.unique(labels[equal[labels]], return_index=True)
+    keep[found[np.argsort(first_pixel)][: count - np.count_nonzero(keep)]] = 1
     return keep[labels]
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from maskfold.rules.rules import CALIBRATED_ONE, PRESENCE_SIGNS, SCORE_STEPS, WEIGHT_STEPS, ExpectedRule
+from maskfold.rules.rules import (
+    CALIBRATED_ONE,
+    GATE_STEPS,
+    PRESENCE_SIGNS,
+    SCORE_STEPS,
+    WEIGHT_STEPS,
+    ExpectedRule,
+    gate_level,
+)
 
 SIGN_STEPS = 64  # signs are whole numbers of 1/64
 LOG_ODDS_ONE = 2**24  # the log-odds of presence are whole numbers of this part
@@ -14,11 +22,12 @@ _SHARES = np.arange(1, SCORE_STEPS) / SCORE_STEPS
 _LOG_ODDS_OF_STEPS = np.rint(LOG_ODDS_ONE * np.log(_SHARES / (1 - _SHARES))).astype(np.int64)
 
 
-def expected_cut(counts: np.ndarray, rule: ExpectedRule) -> int | None:
+def expected_cut(counts: np.ndarray, rule: ExpectedRule, class_prob: float | None = None) -> int | None:
     """The threshold of one map, 1..255, the highest of equally good ones; None if the mask is empty.
 
-    counts: (256,) pixels of the map at each level. In whole numbers up to the one division of each level, so that
-    `tuning.limit_tables`, which does the same for many maps, agrees to the last bit.
+    counts: (256,) pixels of the map at each level; class_prob: probability that the class is in the image, 0..1, for
+    rules whose presence knows it. Raises ValueError when such a rule gets none. In whole numbers up to the one division
+    of each level, so that `tuning.limit_tables`, which does the same for many maps, agrees to the last bit.
     """
     calibration = np.array(rule.calibration, dtype=np.int64)
     areas, overlaps = _from_the_top(counts, calibration)
@@ -26,7 +35,8 @@ def expected_cut(counts: np.ndarray, rule: ExpectedRule) -> int | None:
     if total == 0 or total < rule.min_expected_px * CALIBRATED_ONE:
         return None
     if rule.presence is not None:
-        signs = presence_signs(counts[None], calibration, rule.score)
+        levels = np.array([gate_level(class_prob)]) if knows_class_prob(rule.presence) else None
+        signs = presence_signs(counts[None], calibration, rule.score, levels)
         if presence_steps(signs, rule.presence)[0] < rule.min_presence:
             return None
     scores = expected_scores(rule.score, areas, overlaps, rule.total_weight * total)
@@ -45,12 +55,20 @@ def expected_scores(score: str, areas: np.ndarray, overlaps: np.ndarray, weighte
     return np.asarray(WEIGHT_STEPS * overlaps / (WEIGHT_STEPS * (areas - overlaps) + weighted_total))
 
 
-def presence_signs(counts: np.ndarray, calibration: np.ndarray, score: str) -> np.ndarray:
-    """What a map's histogram says about whether the image shows the class: (n, 10) int64 in 1/64.
+def knows_class_prob(presence: tuple[int, ...]) -> bool:
+    """Whether weights of presence have one for the classification head."""
+    return len(presence) == 1 + PRESENCE_SIGNS + 1
 
-    counts: (n, 256) pixels of each map at each level; calibration: (256,) int64 in 1/65536. The signs are the expected
-    true area, the highest level, its calibrated log-odds, the areas above four levels, the log-odds of the best
-    expected score, and the squares of the first and of the last. Areas are logarithms (base 2) of 1 + px.
+
+def presence_signs(
+    counts: np.ndarray, calibration: np.ndarray, score: str, gate_levels: np.ndarray | None = None
+) -> np.ndarray:
+    """What a map says about whether the image shows the class: (n, 10) int64 in 1/64, (n, 11) with gate levels.
+
+    counts: (n, 256) pixels of each map at each level; calibration: (256,) int64 in 1/65536; gate_levels: (n,) the
+    classification probabilities as `gate_level` gives them. The signs are the expected true area, the highest level,
+    its calibrated log-odds, the areas above four levels, the log-odds of the best expected score, the squares of the
+    first and of the last, and the log-odds of the classification head. Areas are logarithms (base 2) of 1 + px.
     """
     areas, overlaps = _from_the_top(counts, calibration)
     total = overlaps[:, -1]
@@ -64,13 +82,15 @@ def presence_signs(counts: np.ndarray, calibration: np.ndarray, score: str) -> n
         *(worth, expected**2, worth**2),
     ]
     assert len(signs) == PRESENCE_SIGNS
+    if gate_levels is not None:
+        signs.append(np.log((gate_levels + 0.5) / (GATE_STEPS + 0.5 - gate_levels)))
     return np.rint(SIGN_STEPS * np.stack(signs, axis=1)).astype(np.int64)
 
 
 def presence_steps(signs: np.ndarray, presence: tuple[int, ...]) -> np.ndarray:
     """(n,) how probable it is that a map's mask scores more than none, 0..1023 in 1/1024; see `tuning.presence`.
 
-    signs: (n, 10) as `presence_signs` gives them; presence: the constant and the weight of each sign, in log-odds.
+    signs: (n, signs) as `presence_signs` gives them; presence: the constant and the weight of each sign, in log-odds.
     """
     log_odds = presence[0] + signs @ np.array(presence[1:], dtype=np.int64)
     return np.searchsorted(_LOG_ODDS_OF_STEPS, log_odds, side="right")

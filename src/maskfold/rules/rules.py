@@ -8,6 +8,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Threshold = Annotated[int, Field(ge=1, le=255)]
@@ -18,8 +19,18 @@ LogOdds = Annotated[int, Field(ge=-(2**42), le=2**42)]  # so that a sum over sig
 CALIBRATED_ONE = 2**16  # a calibrated probability of 1
 WEIGHT_STEPS = 16  # weights of the expected true area are whole numbers of 1/16
 SCORE_STEPS = 1024  # limits of the expected score and of presence are whole numbers of 1/1024
-PRESENCE_SIGNS = 10  # what presence is judged by, see expected.presence_signs
+PRESENCE_SIGNS = 10  # of a map, and one more with a classification head, see expected.presence_signs
 GATE_STEPS = 32  # gates see the classification probability rounded to a whole number of 1/32
+
+
+def gate_level(class_prob: float | None) -> int:
+    """A classification probability as a whole number of 1/32, rounded to nearest, 0..32.
+
+    Raises ValueError for None, NaN, and what is no probability.
+    """
+    if class_prob is None or not 0 <= class_prob <= 1:
+        raise ValueError(f"the rule needs a classification probability in 0..1, found {class_prob}")
+    return int(np.rint(class_prob * GATE_STEPS))
 
 
 class Strict(BaseModel):
@@ -103,8 +114,8 @@ class ExpectedRule(_Rule):
     0. score: what is expected; total_weight: how much the expected true area of the image counts, in sixteenths (more:
     larger masks); min_expected_px: empty if fewer true pixels are expected in the image; min_expected_score: empty if
     even the best mask is expected to score less, in 1/1024; presence: weights of the signs that the mask scores more
-    than none, see `expected.presence_steps`; min_presence: empty if that is less probable, in 1/1024;
-    min_area_px: empty if the mask has fewer pixels.
+    than none, see `expected.presence_steps`, with one for the classification head where there is one; min_presence:
+    empty if that is less probable, in 1/1024; min_area_px: empty if the mask has fewer pixels.
     Source: Lipton et al. 2014, "Optimal thresholding of classifiers to maximize F1 measure"; Dai and Li 2023, "RankSEG:
     a consistent ranking-based framework for segmentation".
     """
@@ -115,7 +126,7 @@ class ExpectedRule(_Rule):
     total_weight: int = Field(WEIGHT_STEPS, ge=1, le=16 * WEIGHT_STEPS)
     min_expected_px: Pixels = 0
     min_expected_score: int = Field(0, ge=0, le=SCORE_STEPS)
-    presence: tuple[LogOdds, ...] | None = Field(None, min_length=PRESENCE_SIGNS + 1, max_length=PRESENCE_SIGNS + 1)
+    presence: tuple[LogOdds, ...] | None = Field(None, min_length=PRESENCE_SIGNS + 1, max_length=PRESENCE_SIGNS + 2)
     min_presence: int = Field(0, ge=0, le=SCORE_STEPS)
 
     @model_validator(mode="after")

@@ -72,8 +72,11 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
     check_complete({fold: read_image_ids(path) for fold, path in enumerate(oof_files)}, competition)
     for fold in range(config.folds.count):
         _make_tables(config, competition, fold, inputs, step)
-    chosen = _choose(config, competition, oof_files, inputs, step)
-    images = evaluate_rules(oof_files, competition, chosen, config.folds.part_word)
+    alternatives = _choose(config, competition, oof_files, inputs, step)
+    evaluated = evaluate_rules(oof_files, competition, alternatives, config.folds.part_word)
+    chosen, images = alternatives[0], evaluated[0]
+    if len(alternatives) > 1:
+        chosen, images = choose_kinds(config.tuning.metric, alternatives, evaluated)
     classes = [
         tuned_class(config.tuning, config.seed, name, index, choice, images)
         for index, (name, choice) in enumerate(zip(competition.class_names, chosen, strict=True))
@@ -113,8 +116,11 @@ def _unreadable(postprocess_json: Path) -> list[str]:
 
 def _choose(
     config: Config, competition: Competition, oof_files: Sequence[Path], inputs: Mapping[str, str], step: Step
-) -> list[ClassChoice]:
-    """The rule of each class, and those chosen without each fold; the studies remember what was tried."""
+) -> list[list[ClassChoice]]:
+    """For each class the rule, and those chosen without each fold; the studies remember what was tried.
+
+    Two alternatives with `tuning.rule: all`: fixed rules, then a cut for each image.
+    """
     path = RunPaths.of(config).study_sqlite
     if reasons := usable_storage(path):
         step.announce(path, reasons)
@@ -122,20 +128,18 @@ def _choose(
     step.begin(path)  # trials are added one by one; it is recorded when all are there
     made = Provenance("study", _choice_settings(config), inputs, code_version("study"))
     studies = [open_study(path, f"class {name}", made) for name in competition.class_names]
-    if config.tuning.rule == "all":
-        # The fixed rules last, so that a study ends with the space of its sampled trials.
-        expected, fixed = (_choose_among(config, kind, studies) for kind in ("expected", "auto"))
-        chosen = choose_kinds(oof_files, competition, config.tuning.metric, fixed, expected, config.folds.part_word)
-    else:
-        chosen = _choose_among(config, config.tuning.rule, studies)
+    # The fixed rules last, so that a study ends with the space of its sampled trials.
+    kinds = ("expected", "auto") if config.tuning.rule == "all" else (config.tuning.rule,)
+    alternatives = [_choose_among(config, kind, studies) for kind in kinds][::-1]
     if _class_tables(config, 0)[0].images.shape[1] == 1:
         print("tune_thresholds: no classification probabilities, so no gates to sample; every plain rule is exact")
     if config.tuning.finishing:
-        chosen, finishes = choose_finishes(oof_files, competition, config.tuning.metric, chosen)
-        for study, tried in zip(studies, finishes, strict=True):
-            record_finishes(study, [(each.rule, each.score) for each in tried])
+        for number, chosen in enumerate(alternatives):
+            alternatives[number], finishes = choose_finishes(oof_files, competition, config.tuning.metric, chosen)
+            for study, tried in zip(studies, finishes, strict=True):
+                record_finishes(study, [(each.rule, each.score) for each in tried])
     made.write(path)
-    return chosen
+    return alternatives
 
 
 def _choose_among(config: Config, rule: str, studies: Sequence[Study]) -> list[ClassChoice]:

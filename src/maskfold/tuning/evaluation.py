@@ -24,7 +24,7 @@ from maskfold.tuning.bootstrap import gain_interval
 from maskfold.tuning.choice import ClassChoice
 from maskfold.tuning.rule_areas import rule_areas
 
-_DEFAULT, _TUNED, _HONEST = range(3)
+_DEFAULT, _TUNED, HONEST = range(3)  # the rules of `EvaluatedImages.areas`
 
 
 @dataclass(frozen=True)
@@ -41,26 +41,34 @@ class EvaluatedImages:
 
 
 def evaluate_rules(
-    oof_files: Sequence[Path], competition: Competition, choices: Sequence[ClassChoice], part: str = "fold"
-) -> EvaluatedImages:
-    """One more pass over the OOF: the areas that the default, the tuned and the honest rules leave.
+    oof_files: Sequence[Path],
+    competition: Competition,
+    alternatives: Sequence[Sequence[ClassChoice]],
+    part: str = "fold",
+) -> list[EvaluatedImages]:
+    """One more pass over the OOF: the areas that the default, the tuned and the honest rules of each alternative leave.
 
-    oof_files: that of each fold; choices: one a class, in order; part: what a fold is called on the screen. Raises
-    DataError when the OOF does not fit.
+    oof_files: that of each fold; alternatives: each a choice a class, in order; part: what a fold is called on the
+    screen. Raises DataError when the OOF does not fit.
     """
     image_ids: list[str] = []
     folds: list[int] = []
     areas: list[np.ndarray] = []
     counts = [len(read_image_ids(path)) for path in oof_files]
     for fold, path in enumerate(oof_files):
-        rules = [(DEFAULT_RULE, choice.rule, choice.without_fold[fold]) for choice in choices]
+        rules = [
+            [rule for choice in of_class for rule in (DEFAULT_RULE, choice.rule, choice.without_fold[fold])]
+            for of_class in zip(*alternatives, strict=True)
+        ]
         labelled, title = iter_with_truth(path, fold, competition), f"chosen rules, {part} {fold}"
         images = tracked(labelled, counts[fold], title, sum(counts[fold + 1 :]))
         for image_id, of_image in rule_areas(images, rules, largest_map_px(competition), available_cores()):
             image_ids.append(image_id)
             folds.append(fold)
             areas.append(of_image)
-    return EvaluatedImages(image_ids, np.array(folds), image_groups(competition, image_ids), np.stack(areas))
+    groups = image_groups(competition, image_ids)
+    by_alternative = np.split(np.stack(areas), len(alternatives), axis=2)
+    return [EvaluatedImages(image_ids, np.array(folds), groups, of_one) for of_one in by_alternative]
 
 
 def tuned_class(
@@ -69,14 +77,12 @@ def tuned_class(
     """What was chosen for one class (number `index`), what it is worth, and whether it is adopted."""
     metric = tuning.metric
     areas = images.areas[:, index]
-    default, tuned, honest = (class_score(metric, *areas[:, rule].T) for rule in (_DEFAULT, _TUNED, _HONEST))
+    default, tuned, honest = (class_score(metric, *areas[:, rule].T) for rule in (_DEFAULT, _TUNED, HONEST))
     blank = np.zeros(len(areas), dtype=np.int64)
     non_empty = areas[areas[:, 0, 2] > 0]
     adoption = _adoption(metric, areas, images.folds)
     rng = np.random.default_rng([seed, index])
-    interval = gain_interval(
-        metric, areas[:, _DEFAULT], areas[:, _HONEST], images.groups, tuning.bootstrap_samples, rng
-    )
+    interval = gain_interval(metric, areas[:, _DEFAULT], areas[:, HONEST], images.groups, tuning.bootstrap_samples, rng)
     pairs = (_DEFAULT, _TUNED)
     non_empty_dice = [float(dice(*non_empty[:, rule].T).mean()) if len(non_empty) else None for rule in pairs]
     predicted = [float((areas[:, rule, 1] > 0).mean()) for rule in pairs]
@@ -100,7 +106,7 @@ def tuned_class(
 
 def _adoption(metric: str, areas: np.ndarray, folds: np.ndarray) -> Adoption:
     """Which rule of one class is used; areas: (images, 3 rules, 3)."""
-    return adopt(metric, areas[:, _DEFAULT], areas[:, _TUNED], areas[:, _HONEST], folds)
+    return adopt(metric, areas[:, _DEFAULT], areas[:, _TUNED], areas[:, HONEST], folds)
 
 
 def image_table(metric: str, classes: Sequence[TunedClass], images: EvaluatedImages) -> pd.DataFrame:

@@ -33,7 +33,10 @@ class ExpectedSearch:
     def __init__(
         self, tables: Sequence[FoldTables], class_index: int, gated: bool, calibration: Calibration = "isotonic"
     ) -> None:
-        """gated: also try hard gates; the tables then have gate levels. calibration: as tuning.calibration."""
+        """gated: use the classification head, for presence and for hard gates; the tables then have gate levels.
+
+        calibration: as tuning.calibration.
+        """
         self._tables = tables
         self._class_index = class_index
         self._gated = gated
@@ -72,7 +75,7 @@ class ExpectedSearch:
         """What is fitted on these folds, once."""
         if folds not in self._fitted:
             calibration = calibrated([self._counts[fold] for fold in folds], self._calibration)
-            parts = [map_signs(self._tables[fold], self._class_index, calibration) for fold in folds]
+            parts = [map_signs(self._tables[fold], self._class_index, calibration, self._gated) for fold in folds]
             signs, gains = (np.concatenate(same) for same in zip(*parts, strict=True))
             presence = fit_presence(signs, gains) if any(calibration) else None
             self._fitted[folds] = Fitted(calibration, presence)

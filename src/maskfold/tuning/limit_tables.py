@@ -13,7 +13,7 @@ import numpy as np
 
 from maskfold.execution.compiled import compiled
 from maskfold.pixels.metrics import PLANES, plane_sum
-from maskfold.rules.expected import presence_signs, presence_steps
+from maskfold.rules.expected import knows_class_prob, presence_signs, presence_steps
 from maskfold.rules.rules import CALIBRATED_ONE, PRESENCE_SIGNS, SCORE_STEPS, WEIGHT_STEPS
 from maskfold.tuning.tables.score_tables import FoldTables, ScoreTable
 
@@ -50,7 +50,7 @@ def limit_tables(
         histograms = np.ascontiguousarray(records["histograms"])
         steps = np.zeros(len(records), dtype=np.int64)
         if presence is not None:
-            steps = presence_steps(presence_signs(histograms[:, 0], by_level, score), presence)
+            steps = presence_steps(_signs(records, by_level, score, knows_class_prob(presence)), presence)
         _add_cuts(
             histograms,
             records["true_area"].astype(np.int64),
@@ -77,19 +77,27 @@ def limit_tables(
     )
 
 
-def map_signs(tables: FoldTables, class_index: int, calibration: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+def map_signs(
+    tables: FoldTables, class_index: int, calibration: Sequence[int], gated: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """The signs of presence of one class's maps on one fold, and what each mask scores more than an empty one.
 
-    (n, signs) int64 of `presence_signs`, and (n,) int64 of the first plane of the metric, for the neutral weight.
+    gated: whether the classification head is one of them. (n, signs) int64 of `presence_signs`, and (n,) int64 of the
+    first plane of the metric, for the neutral weight.
     """
     by_level, score = np.array(calibration, dtype=np.int64), SCORE_OF_METRIC[tables.metric]
     plane = PLANES[tables.metric][0]
-    signs, gains = [np.zeros((0, PRESENCE_SIGNS), dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+    signs, gains = [np.zeros((0, PRESENCE_SIGNS + gated), dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
     for records in tables.histograms.chunks(class_index):
         histograms = np.ascontiguousarray(records["histograms"])
-        signs.append(presence_signs(histograms[:, 0], by_level, score))
+        signs.append(_signs(records, by_level, score, gated))
         gains.append(_neutral_gains(histograms, records["true_area"].astype(np.int64), by_level, score == "iou", plane))
     return np.concatenate(signs), np.concatenate(gains)
+
+
+def _signs(records: np.ndarray, calibration: np.ndarray, score: str, gated: bool) -> np.ndarray:
+    """The signs of presence of maps as `MapHistograms` keeps them; gated: with the classification head."""
+    return presence_signs(records["histograms"][:, 0], calibration, score, records["gate_level"] if gated else None)
 
 
 def _table(counts: ScoreTable, steps: np.ndarray, limits: np.ndarray) -> ScoreTable:

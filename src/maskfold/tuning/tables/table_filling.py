@@ -14,8 +14,7 @@ from maskfold.errors import DataError
 from maskfold.execution.jobs import map_threads
 from maskfold.oof.with_truth import LabelledOof
 from maskfold.pixels.metrics import PLANES, plane_sum
-from maskfold.rules.applying import gate_level
-from maskfold.rules.rules import GATE_STEPS
+from maskfold.rules.rules import GATE_STEPS, gate_level
 from maskfold.tuning.tables.component_pass import ComponentPass
 from maskfold.tuning.tables.map_histograms import HistogramSpill
 from maskfold.tuning.tables.score_tables import FoldTables
