@@ -1,8 +1,8 @@
 """Score a submission against known labels, class by class, as the demo's competition would.
 
 Reads a submission and the truth, both complete for all images and classes, in any layout of docs/reference/formats.md.
-Prints for each class the mean Dice, the score of a submission whose masks are all empty, and the Dice of non-empty
-images. Writes nothing.
+Prints for each class the score, that of a submission whose masks are all empty, and the Dice of non-empty images; with
+`submission.rows: object` also scores of objects. Writes nothing.
 """
 
 from __future__ import annotations

@@ -68,9 +68,15 @@ def test_every_row_that_does_not_fit_is_named(tmp_path):
         sample(tmp_path, "ImageId,ClassId,Rle\na,cat,\na,cow,\na,cat,\nc,dog,\n")
     told = [problem.partition("sample.csv")[2] for problem in error.value.problems]
     assert ", row 3: unknown class 'cow'; data.class_names has cat, dog" in told
-    assert ", row 4: 'a', class cat is in row 2" in told
     assert any(line.startswith(", row 5: there is no test image 'c'") for line in told)
     assert any("'b'" in line or " b " in line for line in told[-2:])
+
+
+def test_further_rows_of_an_image_and_class_are_told(tmp_path):
+    found = sample(tmp_path, "ImageId,ClassId,Rle\na,cat,\na,dog,\na,cat,\nb,dog,\n")
+    assert found.rows == (("a", 0), ("a", 1), ("b", 1)) and found.image_of_row == ("a", "a", "a", "b")
+    [line] = found.repeated
+    assert line.endswith("sample.csv, row 4: 'a', class cat is in row 2")
 
 
 def test_a_header_of_another_kind_is_refused(tmp_path):

@@ -11,6 +11,7 @@ from maskfold.config.section import Section
 Layout = Literal["image_class_id", "image_class_columns", "image", "coco_json", "mask_folder", "label_map"]
 ImageNames = Literal["id", "stem", "index"]
 
+ROWS_OF_OBJECTS = ("image", "image_class_id", "image_class_columns", "coco_json")  # layouts that may have them
 FOLDERS = ("mask_folder", "label_map")  # the layouts that are folders of images
 
 _CSV_COLUMNS = {  # the usual names
@@ -27,6 +28,10 @@ class SubmissionConfig(Section):
     """`image_class_id`: csv with image and class in one column. `image_class_columns`: csv with a column for each.
     `image`: csv with one row an image, for a single class. `coco_json`: COCO results. `mask_folder`: png masks.
     `label_map`: one png an image, whose grey values are classes, with `data.exclusive`."""
+
+    rows: Literal["mask", "object"] = "mask"
+    """What has a row of a csv, or a result of `coco_json`: `mask`, an image and class; `object`, each object of it: the
+    pixels that touch each other, diagonally too. An image without objects has one row with the empty token."""
 
     columns: tuple[str, ...] | None = None
     """Column names of a csv, in order. null: the usual names of the layout (such as ImageId, ClassId,
@@ -59,7 +64,8 @@ class SubmissionConfig(Section):
 
     def settings(self) -> dict[str, Any]:
         """What decides the file; keys that came later are left out at their defaults, so that older files fit."""
-        return self.model_dump(exclude={"class_values"} if self.class_values is None else None)
+        later = {"class_values": None, "rows": "mask"}
+        return self.model_dump(exclude={key for key, default in later.items() if getattr(self, key) == default})
 
     @model_validator(mode="after")
     def _fits_the_layout(self) -> SubmissionConfig:
@@ -67,6 +73,8 @@ class SubmissionConfig(Section):
         for key in ("columns", "empty_token"):
             if not expected and getattr(self, key):
                 raise ValueError(f"{key}: only for csv layouts, found layout {self.layout}; remove it")
+        if self.rows == "object" and self.layout not in ROWS_OF_OBJECTS:
+            raise ValueError(f"rows: object is for csv layouts and coco_json, found layout {self.layout}; remove it")
         if self.columns is not None and len(self.columns) != expected:
             raise ValueError(f"layout {self.layout} has {expected} columns, found {len(self.columns)}")
         if self.layout == "coco_json" and self.order != "column":

@@ -25,7 +25,7 @@ def sample_order(
     if not sample.rle_column:
         return None
     rows = read_csv(path).select([sample.rle_column])
-    texts = [(text, *sizes[image_id]) for (_, (text,)), (image_id, _) in zip(rows, sample.rows, strict=True)]
+    texts = [(text, *sizes[image_id]) for (_, (text,)), image_id in zip(rows, sample.image_of_row, strict=True)]
     masks = [mask for mask in texts if len(mask[0].split()) > 2][:_LOOKED_AT]
     if masks and not any(_is_good(text) for text, _, _ in masks):
         return "relative" if all(_is_good(text, True) for text, _, _ in masks) else None

@@ -21,7 +21,9 @@ class SampleFile:
 
     columns: header of a csv; image_column, class_column (None but in layout image_class_columns),
     rle_column: names among them, "" where it is no csv; rows: image_id and class index, in the order of the file;
-    names: image_id -> what the file calls it; category_ids: of the classes, in coco_json.
+    names: image_id -> what the file calls it; category_ids: of the classes, in coco_json; repeated: one line for each
+    further row of an image and class, which only a submission of objects has; image_of_row: image_id of every row of a
+    csv, repeated ones too.
     """
 
     layout: Layout
@@ -32,6 +34,8 @@ class SampleFile:
     rows: tuple[tuple[str, int], ...]
     names: Mapping[str, str] = field(default_factory=dict)
     category_ids: tuple[int, ...] = ()
+    repeated: tuple[str, ...] = ()
+    image_of_row: tuple[str, ...] = ()
 
     def roles_in(self, header: tuple[str, ...]) -> Roles | None:
         """What the columns of a submission csv are for: those of this form, or by their names."""
@@ -73,7 +77,7 @@ def read_sample_file(
     the rows. A json lists images, and perhaps categories, as COCO does. images: image_id -> file of the test images,
     sorted by file name; naming: submission.image_names, None where numbers may be places in that order. Raises
     DataError with all problems: no such file, unknown classes, images that are not among `images`, images that are not
-    in the file, rows given twice.
+    in the file.
     """
     if path.suffix.lower() == ".json":
         sample = read_sample_json(path, class_names, images, naming)
@@ -85,13 +89,19 @@ def read_sample_file(
         raise DataError([f"{path}, row 1: found the header {','.join(table.header)}; expected {EXPECTED}"])
     numbered, problems = _rows(table, roles, tuple(class_names), known)
     ids, hint = ids_by_name({name for _, name, _ in numbered}, images, naming)
-    problems += _mismatches(path, numbered, class_names, ids, hint)
+    problems += [
+        f"{path}, row {number}: there is no test image {name!r}{hint}"
+        for number, name, _ in numbered
+        if name not in ids
+    ]
     problems += unlisted(path, images, {ids.get(name) for _, name, _ in numbered}, "has no row") if not hint else []
     if problems:
         raise DataError(problems)
-    rows = tuple((ids[name], class_index) for _, name, class_index in numbered)
+    rows = tuple(dict.fromkeys((ids[name], class_index) for _, name, class_index in numbered))
     names = {ids[name]: name for _, name, _ in numbered}
-    return SampleFile(roles.layout, table.header, roles.image_column, roles.class_column, roles.rle_column, rows, names)
+    columns = (roles.image_column, roles.class_column, roles.rle_column)
+    repeated, image_of_row = _repeated(path, numbered, class_names), tuple(ids[name] for _, name, _ in numbered)
+    return SampleFile(roles.layout, table.header, *columns, rows, names, (), repeated, image_of_row)
 
 
 def csv_roles(header: tuple[str, ...]) -> Roles | None:
@@ -155,15 +165,12 @@ def _rows(
     return rows, problems
 
 
-def _mismatches(
-    path: Path, rows: list[tuple[int, str, int]], class_names: Sequence[str], ids: Mapping[str, str], hint: str
-) -> list[str]:
-    problems = []
+def _repeated(path: Path, rows: list[tuple[int, str, int]], class_names: Sequence[str]) -> tuple[str, ...]:
+    """One line for each row of an image and class that an earlier row has."""
+    lines = []
     first: dict[tuple[str, int], int] = {}
     for number, name, class_index in rows:
-        if name not in ids:
-            problems.append(f"{path}, row {number}: there is no test image {name!r}{hint}")
         earlier = first.setdefault((name, class_index), number)
         if earlier != number:
-            problems.append(f"{path}, row {number}: {name!r}, class {class_names[class_index]} is in row {earlier}")
-    return problems
+            lines.append(f"{path}, row {number}: {name!r}, class {class_names[class_index]} is in row {earlier}")
+    return tuple(lines)

@@ -31,6 +31,7 @@ from maskfold.execution.jobs import available_cores, map_threads
 from maskfold.execution.progress import tracked
 from maskfold.oof.with_truth import LabelledOof, iter_with_truth
 from maskfold.pixels.geometry import without
+from maskfold.pixels.object_scores import ObjectCounts, no_objects, object_counts
 from maskfold.report.calibration import prob_counts
 from maskfold.report.confusion import PixelCounts, no_counts, pixel_counts
 from maskfold.report.oof_scores import OofScores
@@ -44,7 +45,7 @@ class _Drawn:
 
     size: (height, width) px of its picture; masks: for each class its runs, or 0 where truth and prediction are blank;
     wrong: (classes,) labelled pixels that differ; heat: the classes with a picture of their probabilities; counts:
-    (classes, 2, 256) `prob_counts`; pixels: of truth and prediction.
+    (classes, 2, 256) `prob_counts`; pixels, objects: of truth and prediction.
     """
 
     image_id: str
@@ -55,6 +56,7 @@ class _Drawn:
     heat: list[int]
     counts: np.ndarray
     pixels: PixelCounts
+    objects: ObjectCounts
 
 
 class _Row(NamedTuple):
@@ -67,12 +69,13 @@ class _Row(NamedTuple):
 
 @dataclass(frozen=True)
 class OofPass:
-    """counts: (classes, 2, 256) int64 `prob_counts` of all images; class_prob: (images, classes) or None; pixels: of
-    truth and prediction, under the rules in use."""
+    """counts: (classes, 2, 256) int64 `prob_counts` of all images; class_prob: (images, classes) or None; pixels,
+    objects: of truth and prediction, under the rules in use."""
 
     counts: np.ndarray
     class_prob: np.ndarray | None
     pixels: PixelCounts
+    objects: ObjectCounts
 
 
 def draw_oof(
@@ -92,7 +95,7 @@ def draw_oof(
     artist = _Artist(report, competition, rules, folder / "oof")
     drawn = map_threads(artist.draw, enumerate(images), available_cores())
     counts = np.zeros((len(competition.class_names), 2, 256), dtype=np.int64)
-    pixels = no_counts(len(competition.class_names))
+    pixels, objects = no_counts(len(competition.class_names)), no_objects(len(competition.class_names))
     class_probs: list[np.ndarray] = []
     rows: list[_Row] = []
     masks: list[Any] = []
@@ -100,6 +103,7 @@ def draw_oof(
         assert each.image_id == oof.image_ids[number], "image_scores.csv is in the order of the OOF"
         counts += each.counts
         pixels += each.pixels
+        objects += each.objects
         if each.class_prob is not None:
             class_probs.append(each.class_prob)
         if report.oof_gallery:
@@ -112,7 +116,7 @@ def draw_oof(
         write_chunk(folder / "oof", (len(rows) - 1) // CHUNK_IMAGES, masks)
     if report.oof_gallery:
         write_script(folder / "oof.js", "gallery_data", _gallery_data(len(oof_files), competition, oof, rows))
-    return OofPass(counts, np.stack(class_probs) if len(class_probs) == len(oof.image_ids) else None, pixels)
+    return OofPass(counts, np.stack(class_probs) if len(class_probs) == len(oof.image_ids) else None, pixels, objects)
 
 
 class _Artist:
@@ -146,7 +150,8 @@ class _Artist:
                 if prob.max(initial=0) >= FAINTEST:
                     heat.append(index)
                     write_heat(prob, size, self._file(number, f"-{index}.png"))
-        return _Drawn(oof.image_id, oof.class_prob, size, masks, wrong, heat, counts, pixel_counts(truth, found))
+        of_both = pixel_counts(truth, found), object_counts(truth, found)
+        return _Drawn(oof.image_id, oof.class_prob, size, masks, wrong, heat, counts, *of_both)
 
     def _file(self, number: int, suffix: str) -> Path:
         return picture_path(self.folder, number, suffix)

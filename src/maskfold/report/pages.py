@@ -24,6 +24,7 @@ from maskfold.report.confusion import confusion_rows, confusion_table
 from maskfold.report.examples import draw_galleries
 from maskfold.report.few_images import few_images
 from maskfold.report.figures import area_charts, calibration_rows, curve_charts, reliability_charts
+from maskfold.report.object_rows import object_rows
 from maskfold.report.oof_gallery import draw_oof
 from maskfold.report.oof_scores import OofScores, fold_class_scores, fold_rows, found_rows, read_image_scores
 from maskfold.report.steps import ensemble_steps
@@ -151,6 +152,7 @@ def _of_oof(
     return {
         "found": found_rows(oof),
         "confusion": confusion_rows(passed.pixels, competition.class_names),
+        "objects": object_rows(passed.objects, competition.class_names),
         "folds": fold_rows(oof),
         "fold_classes": {f"{config.folds.part_word} {k}": values for k, values in fold_class_scores(oof).items()},
         "surfaces": [write_surface(score_tables, index, entry, folder) for index, entry in enumerate(tuned.classes)],

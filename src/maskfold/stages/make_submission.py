@@ -20,7 +20,8 @@ from maskfold.artefacts.lock import one_writer
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.artefacts.provenance import Provenance
 from maskfold.artefacts.step import Step
-from maskfold.config import Config
+from maskfold.config import Config, RleCsvData
+from maskfold.config.submission import ROWS_OF_OBJECTS
 from maskfold.data.competition import Competition
 from maskfold.execution.job import Job
 from maskfold.execution.text import spreadsheet
@@ -52,6 +53,8 @@ def make_submission(
     paths = RunPaths.of(config)
     submission = paths.submission(config.submission.layout)
     submission_form(competition, config.submission)  # what does not fit is better known before hours of prediction
+    if isinstance(config.data, RleCsvData) and config.data.several_rows == "union" and _has_rows_of_masks(config):
+        step.say("the labels have a row for each object, the submission one for each mask; submission.rows: object")
     tuned = checked_artefact(config, rules)
     rules_json, label = (paths.postprocess_json, "postprocess.json") if rules is None else (rules, EDITED_RULES)
     if rules is not None:
@@ -74,14 +77,22 @@ def make_submission(
     step.done(submission, made_from, f", {len(competition.test)} images, decoded and checked", also)
 
 
+def _has_rows_of_masks(config: Config) -> bool:
+    """Whether a file that may have a row for each object has one for each mask, and the config does not say so."""
+    submission = config.submission
+    return submission.layout in ROWS_OF_OBJECTS and "rows" not in submission.model_fields_set
+
+
 def _shards_made_from(config: Config, submission: Provenance) -> Provenance:
     """What the shards depend on: less of the submission's form, so that another form needs no new prediction."""
     settings = {name: value for name, value in submission.settings.items() if name != "submission"}
-    parts = {
+    parts: dict[str, object] = {
         "submission.order": config.submission.pixel_order,
         "submission.size": config.submission.size,
         "inference.shard_images": config.inference.shard_images,
     }
+    if config.submission.rows == "object":
+        parts["submission.rows"] = "object"  # they have scores of objects
     inputs = {name: digest for name, digest in submission.inputs.items() if name != "sample submission"}
     return replace(submission, settings=settings | parts, inputs=inputs)
 

@@ -1,7 +1,7 @@
 """Submissions as COCO results: a json list of {image_id, category_id, segmentation: {size, counts}, score}.
 
-https://cocodataset.org/#format-results. Empty masks have no entry. Several entries of one image and category, which are
-instances there, count together as one mask.
+https://cocodataset.org/#format-results. Empty masks have no entry. An entry is a mask, or with
+`submission.rows: object` an object; several entries of one image and category are read as one mask.
 """
 
 from __future__ import annotations
@@ -19,26 +19,31 @@ from maskfold.artefacts.paths import display
 from maskfold.data.formats.coco_segments import draw_segments, segment_problem
 from maskfold.pixels.rle import encode, parse_runs
 from maskfold.submission.form import MaskKey, ParsedSubmission, SubmissionForm
+from maskfold.submission.object_rows import scores_of, texts_of
 
 
-def write_coco(path: Path, runs: Mapping[MaskKey, str], scores: Mapping[MaskKey, float], form: SubmissionForm) -> None:
-    """Write one result for every mask that is not empty, one a line, in the form's order."""
+def write_coco(
+    path: Path, runs: Mapping[MaskKey, str], scores: Mapping[MaskKey, tuple[float, ...]], form: SubmissionForm
+) -> None:
+    """Write one result for every mask that is not empty, or for each of its objects, one a line, in the form's order.
+
+    scores: that of the mask, then of its objects where they are known.
+    """
     numbers = all(name.isdecimal() for name in form.sample.names.values())
     separator = ""
     with path.open("w", encoding="utf-8") as file:
         file.write("[")
         for key in form.sample.rows:
-            if not runs[key]:
-                continue
-            name = form.sample.names[key[0]]
-            result = {
-                "image_id": int(name) if numbers else name,
-                "category_id": form.sample.category_ids[key[1]],
-                "segmentation": coco_runs(runs[key], *form.sizes[key[0]]),
-                "score": round(scores[key], 6),
-            }
-            file.write(separator + json.dumps(result))
-            separator = ",\n"
+            name, texts = form.sample.names[key[0]], texts_of(runs[key], key, form)
+            for text, score in zip(texts, scores_of(scores[key], texts, form), strict=True):
+                result = {
+                    "image_id": int(name) if numbers else name,
+                    "category_id": form.sample.category_ids[key[1]],
+                    "segmentation": coco_runs(text, *form.sizes[key[0]]),
+                    "score": round(score, 6),
+                }
+                file.write(separator + json.dumps(result))
+                separator = ",\n"
         file.write("]\n")
 
 

@@ -1,4 +1,4 @@
-"""Submissions as run lengths in a csv: one row an image and class, or one an image where there is one class."""
+"""Submissions as run lengths in a csv: one row an image and class (an image where there is one class), or an object."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from maskfold.data.sample_submission import EXPECTED, Roles, image_and_class
 from maskfold.errors import DataError
 from maskfold.pixels.rle import RleError, absolute_runs, parse_runs, relative_runs
 from maskfold.submission.form import MaskKey, ParsedSubmission, SubmissionForm
+from maskfold.submission.object_rows import ObjectParts, texts_of
 
 
 def write_csv(path: Path, runs: Mapping[MaskKey, str], form: SubmissionForm) -> None:
-    """Write the rows in the form's order; "" becomes the empty token."""
+    """Write the rows in the form's order; an empty mask has one with the empty token."""
     sample = form.sample
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(sample.columns)
         for image_id, class_index in sample.rows:
             name, class_name = sample.names[image_id], form.class_names[class_index]
-            fields = {
-                sample.image_column: f"{name}_{class_name}" if sample.layout == "image_class_id" else name,
-                sample.rle_column: _in_order(runs[image_id, class_index], form) or form.config.empty_token,
-            }
+            fields = {sample.image_column: f"{name}_{class_name}" if sample.layout == "image_class_id" else name}
             if sample.class_column is not None:
                 fields[sample.class_column] = class_name
-            writer.writerow([fields[column] for column in sample.columns])
+            key = image_id, class_index
+            for text in texts_of(runs[key], key, form) or [""]:
+                fields[sample.rle_column] = _in_order(text, form) or form.config.empty_token
+                writer.writerow([fields[column] for column in sample.columns])
 
 
 def _in_order(text: str, form: SubmissionForm) -> str:
@@ -69,6 +70,7 @@ def _read_rows(
     ids, wanted = form.ids, set(form.sample.rows)
     images = {*ids, *form.sample.names}
     numbers: dict[MaskKey, int] = {}
+    parts: dict[MaskKey, ObjectParts] = {}
     for number, (*fields, text) in rows:
         where = f"{shown}, row {number}:"
         name, class_name = image_and_class(fields, roles, form.class_names, images)
@@ -83,11 +85,17 @@ def _read_rows(
             known = image_id in form.sample.names
             fault = "the sample file has no such row" if known else f"there is no test image {name!r}"
             found.problems.append(f"{where} {fault}")
-        elif key in numbers:
+        elif key in numbers and key not in parts:
             found.problems.append(f"{where} {form.place(key)} is in row {numbers[key]} already")
         else:
-            numbers[key] = number
-            found.runs[key] = _checked_runs(text, key, form, found, where)
+            numbers.setdefault(key, number)
+            found.runs[key] = runs = _checked_runs(text, key, form, found, where)
+            if form.config.rows == "object" and (runs or key in parts):
+                parts.setdefault(key, ObjectParts()).add(runs, number)
+    for key, of_objects in parts.items():
+        found.runs[key], problem = of_objects.united()
+        if problem is not None:
+            found.problems.append(f"{shown}, row {problem[0]}: {form.place(key)}, {problem[1]}")
     return numbers
 
 

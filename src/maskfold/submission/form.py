@@ -63,6 +63,9 @@ def submission_form(competition: Competition, config: SubmissionConfig) -> Submi
     sizes = competition.test_sizes()
     sizes = sizes if config.size is None else dict.fromkeys(sizes, config.size)
     problems = _order_problems(competition, sample, sizes, config)
+    if sample.repeated and config.rows == "mask":
+        hint = "if the competition wants a row for each object, set submission.rows: object"
+        problems += [f"{line}; {hint}" for line in sample.repeated]
     if sample.layout == "image" and classes != 1:
         problems.append(f"submission.layout image has no room for {classes} classes")
     if sample.layout == "coco_json":

@@ -13,9 +13,13 @@ from maskfold.data.competition import Competition
 from maskfold.errors import DataError
 from maskfold.execution.console import print_table, table_of
 from maskfold.pixels.metrics import class_score, dice, mask_areas
+from maskfold.pixels.object_scores import no_objects, object_counts
 from maskfold.pixels.rle import decode
 from maskfold.submission.form import MaskKey, SubmissionForm, submission_form
 from maskfold.submission.writing import read_submission
+
+_OF_OBJECTS = {"panoptic_quality": "PQ", "mean_precision": "AP of objects", "f2": "F2 of objects"}
+_TITLES = {"all_empty": "all empty", "score": "score", "non_empty_dice": "Dice where not empty"} | _OF_OBJECTS
 
 
 def score_submission(
@@ -23,18 +27,21 @@ def score_submission(
 ) -> pd.DataFrame:
     """One row a class: class_name, all_empty, score (both the config's metric), non_empty_dice.
 
+    With `submission.rows: object` also panoptic_quality, mean_precision and f2, see `pixels.object_scores`.
     Raises DataError with all problems when either file does not fit the test images.
     """
     submission = submission or RunPaths.of(config).submission(config.submission.layout)
     truth = truth or resolve(config.data.root) / "truth" / "test.csv"
     form = submission_form(competition, config.submission)
     predicted, true = (_readable(path, form) for path in (submission, truth))
-    rows = []
+    rows, of_objects = [], config.submission.rows == "object"
     for index, name in enumerate(competition.class_names):
-        areas = []
+        areas, objects = [], no_objects(1)
         for image_id, size in form.sizes.items():
             masks = [decode(runs[image_id, index], *size, config.submission.pixel_order) for runs in (predicted, true)]
             areas.append(mask_areas(*masks))
+            if of_objects:
+                objects += object_counts(masks[1][None], masks[0][None])
         columns = pd.DataFrame(areas, columns=["intersection", "predicted", "true"])
         shown = columns[columns["true"] > 0]
         rows.append(
@@ -45,6 +52,7 @@ def score_submission(
                 ),
                 "score": class_score(config.tuning.metric, *columns.to_numpy().T),
                 "non_empty_dice": float(dice(*shown.to_numpy().T).mean()) if len(shown) else float("nan"),
+                **({name: float(getattr(objects, name)[0]) for name in _OF_OBJECTS} if of_objects else {}),
             }
         )
     return pd.DataFrame(rows)
@@ -60,10 +68,11 @@ def _readable(path: Path, form: SubmissionForm) -> Mapping[MaskKey, str]:
 
 def print_scores(scores: pd.DataFrame) -> None:
     """Print the table of `score_submission` with the mean over classes below."""
-    table = table_of(["class"], ["all empty", "score", "Dice where not empty"])
-    for row in scores.itertuples():
-        table.add_row(row.class_name, f"{row.all_empty:.4f}", f"{row.score:.4f}", f"{row.non_empty_dice:.4f}")
-    means = scores[["all_empty", "score", "non_empty_dice"]].mean()
+    columns = {name: title for name, title in _TITLES.items() if name in scores}
+    table = table_of(["class"], list(columns.values()))
+    for class_name, values in zip(scores["class_name"], scores[list(columns)].to_numpy(), strict=True):
+        table.add_row(class_name, *[f"{value:.4f}" for value in values])
+    means = scores[list(columns)].mean()
     table.add_section()
     table.add_row("mean", *[f"{value:.4f}" for value in means])
     print_table(table)

@@ -13,7 +13,10 @@ from maskfold.artefacts.files import whole_file
 from maskfold.submission.writing import SubmissionRow
 
 _SCHEMA = pa.schema(
-    [("image_id", pa.string()), ("class_index", pa.int32()), ("runs", pa.string()), ("score", pa.float64())]
+    [
+        *(("image_id", pa.string()), ("class_index", pa.int32()), ("runs", pa.string()), ("score", pa.float64())),
+        ("object_scores", pa.list_(pa.float64())),
+    ]
 )
 _GROUP_ROWS = 64  # run lengths of a large, noisy mask take half a megabyte
 
@@ -33,4 +36,4 @@ def read_shard(path: Path) -> Iterator[SubmissionRow]:
         # Group by group: asked for all, pyarrow holds several at once.
         for number in range(file.num_row_groups):
             for row in file.read_row_group(number).to_pylist():
-                yield SubmissionRow(**row)
+                yield SubmissionRow(**{**row, "object_scores": tuple(row["object_scores"])})

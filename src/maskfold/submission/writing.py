@@ -36,12 +36,16 @@ from maskfold.submission.rle_store import RleStore
 
 
 class SubmissionRow(NamedTuple):
-    """The mask of one test image and class: run lengths, "" for a blank one, and its confidence, 0..1."""
+    """The mask of one test image and class: run lengths, "" for a blank one, and its confidence, 0..1.
+
+    object_scores: the confidence of each object, as `numbered_objects` numbers them, where rows are of objects.
+    """
 
     image_id: str
     class_index: int
     runs: str
     score: float = 1.0
+    object_scores: tuple[float, ...] = ()
 
 
 def encode_image(masks: np.ndarray, order: Order) -> list[str]:
@@ -111,9 +115,10 @@ def _whole(path: Path, form: SubmissionForm) -> AbstractContextManager[Path]:
     return whole_folder(path) if form.sample.layout in FOLDERS else whole_file(path)
 
 
-def _checked(rows: Iterable[tuple], form: SubmissionForm) -> tuple[RleStore, dict[MaskKey, float]]:
-    """The run lengths of every row of the form, each within its image, and their scores."""
-    wanted, runs, scores, problems = set(form.sample.rows), RleStore(), dict[MaskKey, float](), list[str]()
+def _checked(rows: Iterable[tuple], form: SubmissionForm) -> tuple[RleStore, dict[MaskKey, tuple[float, ...]]]:
+    """The run lengths of every row of the form, each within its image, and the scores of the mask and its objects."""
+    wanted, runs, problems = set(form.sample.rows), RleStore(), list[str]()
+    scores: dict[MaskKey, tuple[float, ...]] = {}
     for row in (SubmissionRow(*fields) for fields in rows):
         key = (row.image_id, row.class_index)
         place = f"prediction for {row.image_id}, class {form.class_names[row.class_index]}"
@@ -126,7 +131,7 @@ def _checked(rows: Iterable[tuple], form: SubmissionForm) -> tuple[RleStore, dic
                 parse_runs(row.runs, math.prod(form.sizes[row.image_id]))
             except RleError as error:
                 problems.append(f"{place}: {error}")
-        runs[key], scores[key] = row.runs, row.score
+        runs[key], scores[key] = row.runs, (row.score, *row.object_scores)
     problems += [
         f"prediction for {image_id}, class {form.class_names[class_index]}: missing"
         for image_id, class_index in form.sample.rows

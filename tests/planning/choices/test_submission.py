@@ -72,6 +72,17 @@ def test_without_a_sample_the_columns_are_those_of_the_labels(tmp_path):
     assert found["empty_token"] == "-1"
 
 
+def test_rows_of_objects(tmp_path):
+    objects = csv_of(several_rows="union")
+    assert chosen(tmp_path, objects)[0]["rows"] == "object"
+    found, reasons = chosen(tmp_path, objects, "id,rle\na,\nb,\n")
+    assert found["rows"] == "object" and "the labels have a row for each object" in reasons["submission.rows"]
+    found, reasons = chosen(tmp_path, MASKS, "id,rle\na,1 1\na,3 1\nb,\n")
+    assert found["rows"] == "object" and "has several rows of one image" in reasons["submission.rows"]
+    assert "rows" not in chosen(tmp_path, csv_of())[0]
+    assert "rows" not in chosen(tmp_path, csv_of(several_rows="mean"))[0]
+
+
 def test_no_test_images_no_submission(tmp_path, capsys):
     assert chosen(tmp_path, MASKS, tests=())[0] == {}
     assert "no submission" in capsys.readouterr().out

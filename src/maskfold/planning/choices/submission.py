@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import get_args
 
-from maskfold.config import ImageNames, RleCsvData
+from maskfold.config import CocoData, ImageNames, RleCsvData
 from maskfold.config.data.every_format import LabelledData
-from maskfold.config.submission import FOLDERS
+from maskfold.config.submission import FOLDERS, ROWS_OF_OBJECTS
 from maskfold.data.competition import Competition
 from maskfold.data.csv_files import read_csv
 from maskfold.data.sample_order import sample_order
@@ -30,6 +30,7 @@ def choose_submission(draft: Draft, competition: Competition, data: LabelledData
     else:
         _of_labels(draft, competition, data)
     layout = draft.value("submission.layout")
+    _choose_rows(draft, layout, data)
     is_csv = layout != "coco_json" and layout not in FOLDERS
     if shown is not None:
         draft.choose("submission.order", shown, "as the run lengths of the sample submission")
@@ -55,8 +56,20 @@ def _of_sample(draft: Draft, competition: Competition, path: Path) -> str | None
         draft.choose("submission.layout", sample.layout, _header(sample, path))
         if naming != "id":
             draft.choose("submission.image_names", naming, f"as {path.name} calls the images")
+        if sample.repeated:
+            draft.choose("submission.rows", "object", f"{path.name} has several rows of one image and class")
         return sample_order(path, sample, competition.test_sizes())
     raise problems
+
+
+def _choose_rows(draft: Draft, layout: str, data: LabelledData) -> None:
+    """Choose rows of objects where the labels have them, which says more than a sample that shows no object."""
+    if draft.value("submission.rows") is not None:
+        return
+    if layout == "coco_json" and isinstance(data, CocoData):
+        draft.choose("submission.rows", "object", "a COCO result is an object")
+    elif layout in ROWS_OF_OBJECTS and isinstance(data, RleCsvData) and data.several_rows == "union":
+        draft.choose("submission.rows", "object", f"as the labels have a row for each object; {_NOT_IMPLIED}")
 
 
 def _header(sample: SampleFile, path: Path) -> str:
