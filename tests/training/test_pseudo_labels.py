@@ -1,7 +1,10 @@
 """Test images that a finished run labels for the next one: how sure, how many, and never validated on."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,14 +15,24 @@ from maskfold.artefacts.files import file_hash
 from maskfold.artefacts.paths import RunPaths
 from maskfold.artefacts.provenance import Provenance
 from maskfold.artefacts.step import Step
-from maskfold.config import PseudoLabelsConfig, load_config, parse_config
+from maskfold.config import LossConfig, PseudoLabelsConfig, load_config, parse_config
 from maskfold.data.formats.rle_csv import RleMasks
 from maskfold.errors import ConfigError, DataError, StaleError
+from maskfold.folds.table import read_folds
+from maskfold.inference.predict import Ensemble
+from maskfold.network.model import load_model
 from maskfold.oof.store import read_image_ids
 from maskfold.stages.predict_oof import predict_oof
 from maskfold.stages.train import train_models
+from maskfold.training.checks import check_training
 from maskfold.training.datamodule import FoldData
-from maskfold.training.pseudo_labels import PseudoLabels, image_confidence, read_pseudo_labels
+from maskfold.training.pseudo_labels import (
+    PseudoLabels,
+    SoftMaps,
+    image_confidence,
+    pseudo_label_settings,
+    read_pseudo_labels,
+)
 from maskfold.training.samples.sampling import ANY_CLASS, PseudoRows, cap_pseudo
 from support.random_run import write_weights
 
@@ -166,6 +179,64 @@ def test_they_are_made_once_whoever_asks_at_the_same_time(runs, tiny_competition
         )
     assert capsys.readouterr().out.count("pseudo-labels of fold 1 will be computed") == 1
     assert all(each.images.equals(found[0].images) for each in found)
+
+
+@pytest.fixture
+def soft_run(runs, tmp_path):
+    folder = tmp_path / "configs"
+    section = {"run": "first.yaml", "min_confidence": 0.0, "max_share": 0.4, "labels": "soft"}
+    (folder / "second.yaml").write_text(yaml.safe_dump(values_of(tmp_path, "second", pseudo_labels=section)))
+    return load_config(folder / "second.yaml"), runs[1]
+
+
+def test_soft_labels_are_the_probabilities_of_the_model_of_the_fold(soft_run, tiny_competition, capsys):
+    config, first = soft_run
+    model = load_model(RunPaths.of(first).model(1), first.model, 2)
+    predicted = {each.image_id: each.prob for each in Ensemble.of(first, [model]).predict_images(tiny_competition.test)}
+    labels = read_pseudo_labels(config, tiny_competition, 1, Step("train"))
+    assert len(np.unique(predicted["test0.png"])) > 2
+    for image_id, prob in predicted.items():
+        assert np.array_equal(labels.masks(f"test/{image_id}"), prob)
+    assert (labels.masks("test/test0.png") >= 128).any(axis=(1, 2)).tolist() == labels.presence[0].tolist()
+    data = FoldData(config, tiny_competition, read_folds(config, tiny_competition), 1, 0, pseudo=labels)
+    assert data.dataset.soft
+    added = data.pseudo.images["image_id"].iloc[0]
+    assert np.array_equal(data.dataset.masks(added), predicted[added.removeprefix("test/")])
+    assert np.array_equal(data.dataset.masks("train0.png"), 255 * tiny_competition.masks("train0.png"))
+    # A folder that is gone is made again, and a damaged file in it is named.
+    folder = RunPaths.of(config).pseudo_labels(1).with_suffix("")
+    shutil.rmtree(folder)
+    capsys.readouterr()
+    labels = read_pseudo_labels(config, tiny_competition, 1, Step("train"))
+    assert "fold1 does not exist" in capsys.readouterr().out
+    (folder / "0/0-0.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"0-0\.png: cannot be read; delete .*fold1, and it is made again"):
+        labels.masks("test/test0.png")
+
+
+def test_a_training_on_soft_labels(soft_run, tiny_competition):
+    config, _ = soft_run
+    train_models(config, tiny_competition, [0])
+    assert RunPaths.of(config).model(0).is_file()
+    lovasz = config.model_copy(
+        update={"train": config.train.model_copy(update={"loss": LossConfig(lovasz=1.0)})}, deep=True
+    )
+    with pytest.raises(ConfigError, match=r"train\.loss\.lovasz: the pseudo-labels are soft masks"):
+        check_training(lovasz, tiny_competition, None)
+    with pytest.raises(ConfigError, match=r"pseudo_labels\.labels: soft is not for data\.exclusive"):
+        check_training(config, replace(tiny_competition, exclusive=True), None)
+
+
+def test_soft_and_hard_labels_are_different_settings(runs, soft_run):
+    hard, soft = pseudo_label_settings(runs[0]), pseudo_label_settings(soft_run[0])
+    assert "labels" not in hard["pseudo_labels"] and soft["pseudo_labels"]["labels"] == "soft"
+
+
+def test_blank_maps_have_no_file(tmp_path):
+    maps = SoftMaps(tmp_path, {"test/a": 1234}, {"test/a": (2, 3)}, 2)
+    (tmp_path / "1").mkdir()
+    cv2.imwrite(str(tmp_path / "1/1234-1.png"), np.array([[0, 7, 0], [255, 0, 1]], np.uint8))
+    assert maps("test/a").tolist() == [[[0, 0, 0], [0, 0, 0]], [[0, 7, 0], [255, 0, 1]]]
 
 
 def test_a_source_that_cannot_label_is_refused_with_what_to_run(runs, tiny_competition, tmp_path):

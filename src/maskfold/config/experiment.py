@@ -60,6 +60,14 @@ class PseudoLabelsConfig(Section):
     max_share: float = Field(0.3, gt=0, lt=1)
     """Largest share of pseudo-labelled images among the training images, and among the draws of an epoch."""
 
+    labels: Literal["hard", "soft"] = "hard"
+    """What is learned: `hard`, masks of the pixels from 0.5 on; `soft`, the probabilities themselves, which not every
+    loss takes (not the Lovász losses)."""
+
+    def settings(self) -> dict[str, Any]:
+        """What decides the pseudo-labels, but for the run; a key that came later is left out at its default."""
+        return self.model_dump(exclude={"run", "labels"} if self.labels == "hard" else {"run"})
+
 
 class BlendConfig(Section):
     """A blend of experiments (docs/how-to/blend.md). It trains nothing, so it has no `model`, `train` and

@@ -16,7 +16,7 @@ from maskfold.training.samples.augmentation import check_augmentation
 
 def check_training(config: Experiment, competition: Competition, intensity: Intensity | None) -> None:
     """Raise ConfigError for a loss, a mixing or an augmentation that does not fit the competition."""
-    names = competition.class_names
+    names, soft = competition.class_names, _soft_labels(config, competition)
     for number, phase in enumerate(config.train.phases()):
         key = f"train.then[{number - 1}]" if number else "train"
         check_loss(phase.loss, len(names), f"{key}.loss")
@@ -26,9 +26,9 @@ def check_training(config: Experiment, competition: Competition, intensity: Inte
                 f"1/{len(names) + 1}, found {phase.loss.label_smoothing:g}"
             )
         hard_only = [name for name in ("lovasz", "lovasz_symmetric") if getattr(phase.loss, name)]
-        if competition.soft is not None and hard_only:
+        if soft is not None and hard_only:
             raise ConfigError(
-                f"{key}.loss.{hard_only[0]}: the labels are soft masks, with values between 0 and 1, which it cannot "
+                f"{key}.loss.{hard_only[0]}: {soft}, with values between 0 and 1, which it cannot "
                 "take; set it to 0, for example with train.loss.dice in its place"
             )
         if phase.loss.custom is not None:
@@ -39,6 +39,15 @@ def check_training(config: Experiment, competition: Competition, intensity: Inte
                 f"{key}.mixing.copy_paste_classes: unknown {', '.join(unknown)}; classes are {', '.join(names)}"
             )
     check_augmentation(config.train, config.model.in_channels, intensity is not None and intensity.stored != "uint8")
+
+
+def _soft_labels(config: Experiment, competition: Competition) -> str | None:
+    """Which labels are probabilities, in words; None if none are. Raises ConfigError for exclusive classes."""
+    if config.pseudo_labels is not None and config.pseudo_labels.labels == "soft":
+        if competition.exclusive:
+            raise ConfigError("pseudo_labels.labels: soft is not for data.exclusive; set it to hard")
+        return "the pseudo-labels are soft masks"
+    return None if competition.soft is None else "the labels are soft masks"
 
 
 def _try_custom_loss(config: LossConfig, classes: int, name: str) -> None:

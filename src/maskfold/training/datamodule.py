@@ -64,11 +64,14 @@ class FoldData(L.LightningDataModule):
         # All phases draw from the subset of the first one: a subset is a choice of data.
         rows = subset_rows(presence, config.train.sampling.subset, config.seed, fold)
         self.train_images, self.presence = train_images.iloc[rows].reset_index(drop=True), presence[rows]
-        soft, ignored = competition.soft, competition.ignored
-        masks: MaskSource | SoftSource = competition.masks if soft is None else soft
+        ignored = competition.ignored
+        masks: MaskSource | SoftSource = competition.soft or competition.masks
+        soft = competition.soft is not None or (pseudo is not None and pseudo.soft)
         self.pseudo = None if pseudo is None else pseudo.chosen(self.presence)
         if self.pseudo is not None:
-            masks = JoinedMasks(masks, self.pseudo.masks, 1 if soft is None else 255)
+            hard_one = 255 if soft else 1
+            ones = [1 if of_probabilities else hard_one for of_probabilities in (competition.soft, self.pseudo.soft)]
+            masks = JoinedMasks(masks, self.pseudo.masks, *ones)
             ignored = None if ignored is None else JoinedIgnored(ignored, self.pseudo.masks)
             self.train_images = pd.concat([self.train_images, self.pseudo.images], ignore_index=True)
             self.presence = np.concatenate([self.presence, self.pseudo.presence])
@@ -83,7 +86,7 @@ class FoldData(L.LightningDataModule):
             intensity,
             ignored,
             competition.exclusive,
-            soft is not None,
+            soft,
         )
 
     def absent_classes(self) -> list[str]:

@@ -10,15 +10,16 @@ from __future__ import annotations
 import fcntl
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 
 from maskfold.artefacts.code_version import code_version
-from maskfold.artefacts.files import file_hash, whole_file
+from maskfold.artefacts.files import file_hash, whole_file, whole_folder
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.artefacts.provenance import Provenance, contents_hash, record_path
 from maskfold.artefacts.step import Step
@@ -38,17 +39,53 @@ _PREFIX = "test/"  # of a test image's id, which may be that of a training image
 
 
 @dataclass(frozen=True)
+class SoftMaps:
+    """Reads the probabilities of test images from a folder of png files; picklable.
+
+    numbers: image_id -> number in the names of its files; sizes: image_id -> (height, width) in px.
+    """
+
+    folder: Path
+    numbers: dict[str, int]
+    sizes: dict[str, tuple[int, int]]
+    classes: int
+
+    def __call__(self, image_id: str) -> np.ndarray:
+        """(C, H, W) uint8, q stands for q/255. Raises DataError for a file that cannot be read."""
+        return np.stack([self._map(image_id, index) for index in range(self.classes)])
+
+    def _map(self, image_id: str, index: int) -> np.ndarray:
+        path = _map_file(self.folder, self.numbers[image_id], index)
+        if not path.exists():
+            return np.zeros(self.sizes[image_id], dtype=np.uint8)
+        found = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        if found is None or found.shape != self.sizes[image_id]:
+            raise DataError([f"{display(path)}: cannot be read; delete {display(self.folder)}, and it is made again"])
+        return np.asarray(found)
+
+
+def _map_file(folder: Path, number: int, class_index: int) -> Path:
+    """Where the probabilities of a class of a test image are; there is no file where all of them are 0."""
+    return folder / f"{number // 1000}" / f"{number}-{class_index}.png"
+
+
+@dataclass(frozen=True)
 class PseudoLabels:
     """Labelled test images.
 
     images: one row an image, with image_id (with a prefix), path, height, width and confidence (0..1); presence:
-    (images, classes) bool, which classes are in each; masks: by image_id.
+    (images, classes) bool, which classes are in each; masks: by image_id, or with `labels: soft` probabilities.
     """
 
     images: pd.DataFrame
     presence: np.ndarray
-    masks: RleMasks
+    masks: RleMasks | SoftMaps
     config: PseudoLabelsConfig
+
+    @property
+    def soft(self) -> bool:
+        """Whether the labels are probabilities."""
+        return self.config.labels == "soft"
 
     def chosen(self, true_presence: np.ndarray) -> PseudoLabels:
         """The most confident ones, as many as max_share allows for training images of this (images, classes) presence.
@@ -72,18 +109,19 @@ class PseudoLabels:
 class JoinedMasks:
     """The masks, or soft ones, of training images and those of pseudo-labelled test images; picklable.
 
-    one: what a pixel in a mask has, 1 or of soft masks 255.
+    true_one, pseudo_one: what a pixel of either source that is on is multiplied with: 255 for masks among soft ones.
     """
 
     true: MaskSource | SoftSource
-    pseudo: RleMasks
-    one: int = 1
+    pseudo: RleMasks | SoftMaps
+    true_one: int = 1
+    pseudo_one: int = 1
 
     def __call__(self, image_id: str) -> np.ndarray:
         """(C, H, W) uint8 in {0, 1}, or of soft masks 0 to 255."""
         if image_id in self.pseudo.sizes:
-            return self.pseudo(image_id) * np.uint8(self.one)
-        return self.true(image_id)
+            return self.pseudo(image_id) * np.uint8(self.pseudo_one)
+        return self.true(image_id) * np.uint8(self.true_one)
 
 
 @dataclass(frozen=True)
@@ -91,7 +129,7 @@ class JoinedIgnored:
     """The ignored pixels of training images, none of pseudo-labelled test images; picklable."""
 
     true: IgnoredSource
-    pseudo: RleMasks
+    pseudo: RleMasks | SoftMaps
 
     def __call__(self, image_id: str) -> np.ndarray:
         """(H, W) uint8 in {0, 1}."""
@@ -161,7 +199,7 @@ def pseudo_label_settings(config: Experiment) -> dict[str, object]:
     section = config.pseudo_labels
     if section is None:
         return {}
-    chosen = section.model_dump(exclude={"run"}) | {"run": section.run.name}
+    chosen = section.settings() | {"run": section.run.name}
     return {"pseudo_labels": chosen | {"inference": inference_settings(section.run)}}
 
 
@@ -184,20 +222,27 @@ def read_pseudo_labels(config: Experiment, competition: Competition, fold: int, 
     if config.pseudo_labels is None:
         return None
     path, source = RunPaths.of(config).pseudo_labels(fold), config.pseudo_labels.run
+    soft = config.pseudo_labels.labels == "soft"
     made_from = Provenance(
         "pseudo_labels",
-        {"run": source.name, **inference_settings(source)},
+        {"run": source.name, **inference_settings(source), **({"labels": "soft"} if soft else {})},
         pseudo_label_inputs(config, competition, fold),
         code_version("pseudo-labels"),
         f"fold{fold}",
         config.name,
     )
     with _alone(path):
-        if reasons := step.reasons(path, made_from):
+        missing = [f"{_maps_of(path).name} does not exist"] if soft and not _maps_of(path).is_dir() else []
+        if reasons := [*step.reasons(path, made_from), *missing]:
             step.announce(path, reasons, f"pseudo-labels of {config.model_title(fold)}")
             _make(config, competition, fold, path, made_from.inputs[f"model of {source.name}"])
             made_from.write(path)
-    return _labels(pd.read_parquet(path), competition, config.pseudo_labels)
+    return _labels(path, competition, config.pseudo_labels)
+
+
+def _maps_of(path: Path) -> Path:
+    """The folder of probabilities that belongs to a file of pseudo-labels."""
+    return path.with_suffix("")
 
 
 @contextmanager
@@ -210,7 +255,10 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 def _make(config: Experiment, competition: Competition, fold: int, path: Path, sha256: str) -> None:
-    """Write the masks and the confidence of every test image by the source's model of the fold, whole or not at all."""
+    """Write the masks and the confidence of every test image by the source's model of the fold, whole or not at all.
+
+    With `labels: soft` its probabilities too, before the file that says that they are there.
+    """
     # torch takes seconds to import, and fresh labels do not need it.
     from maskfold.inference.predict import Ensemble
     from maskfold.network.model import load_model
@@ -220,17 +268,31 @@ def _make(config: Experiment, competition: Competition, fold: int, path: Path, s
     model = load_model(RunPaths.of(source).model(fold), source.model, len(competition.class_names), sha256)
     rows = []
     predictions = Ensemble.of(source, [model]).predict_images(images)
-    for image_id, prob, class_prob in tracked(predictions, len(images), f"pseudo-labels, {config.model_title(fold)}"):
-        confidence = image_confidence(prob, class_prob)
-        masks = apply_rules(prob, [DEFAULT_RULE] * len(prob), class_prob, competition.exclusive)
-        texts = [encode(mask, _ORDER) for mask in masks]
-        rows += [(image_id, index, text, confidence) for index, text in enumerate(texts)]
+    found = tracked(predictions, len(images), f"pseudo-labels, {config.model_title(fold)}")
+    with whole_folder(_maps_of(path)) if config.pseudo_labels.labels == "soft" else nullcontext() as maps:
+        for number, (image_id, prob, class_prob) in enumerate(found):
+            confidence = image_confidence(prob, class_prob)
+            masks = apply_rules(prob, [DEFAULT_RULE] * len(prob), class_prob, competition.exclusive)
+            texts = [encode(mask, _ORDER) for mask in masks]
+            rows += [(image_id, index, text, confidence) for index, text in enumerate(texts)]
+            if maps is not None:
+                _write_maps(maps, number, prob)
     with whole_file(path) as temporary:
         pd.DataFrame(rows, columns=["image_id", "class_id", "rle", "confidence"]).to_parquet(temporary, index=False)
 
 
-def _labels(table: pd.DataFrame, competition: Competition, config: PseudoLabelsConfig) -> PseudoLabels:
+def _write_maps(folder: Path, number: int, prob: np.ndarray) -> None:
+    """Write the probabilities of an image, (C, H, W) uint8, that are not all 0."""
+    for index, plane in enumerate(prob):
+        if plane.any():
+            file = _map_file(folder, number, index)
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(cv2.imencode(".png", plane)[1].tobytes())
+
+
+def _labels(path: Path, competition: Competition, config: PseudoLabelsConfig) -> PseudoLabels:
     """The pseudo-labels in a file, in the order of the test images."""
+    table = pd.read_parquet(path)
     images = competition.readable_test.reset_index(drop=True)
     confidence = table.drop_duplicates("image_id").set_index("image_id")["confidence"]
     images = images.assign(confidence=images["image_id"].map(confidence), image_id=_PREFIX + images["image_id"])
@@ -240,6 +302,10 @@ def _labels(table: pd.DataFrame, competition: Competition, config: PseudoLabelsC
             runs.setdefault(f"{_PREFIX}{image_id}", {})[int(class_id)] = text
     classes = len(competition.class_names)
     presence = np.array([[index in runs.get(name, {}) for index in range(classes)] for name in images["image_id"]])
-    sizes = zip(images["height"].tolist(), images["width"].tolist(), strict=True)
-    masks = RleMasks(runs, dict(zip(images["image_id"], sizes, strict=True)), classes, _ORDER)
+    heights_widths = zip(images["height"].tolist(), images["width"].tolist(), strict=True)
+    sizes = dict(zip(images["image_id"], heights_widths, strict=True))
+    masks: RleMasks | SoftMaps = RleMasks(runs, sizes, classes, _ORDER)
+    if config.labels == "soft":
+        numbers = {f"{_PREFIX}{name}": number for number, name in enumerate(table["image_id"].drop_duplicates())}
+        masks = SoftMaps(_maps_of(path), numbers, sizes, classes)
     return PseudoLabels(images, presence, masks, config)
