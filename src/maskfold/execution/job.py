@@ -9,10 +9,14 @@ from typing import Any, NamedTuple
 
 
 class Needs(NamedTuple):
-    """What a place must have for a job: threads, at least; gpus: 0 or 1."""
+    """What a place must have for a job: threads, at least; gpus: 0 or 1; memory_gb: None: not said.
+
+    On this machine memory is not counted.
+    """
 
     threads: int = 1
     gpus: int = 0
+    memory_gb: float | None = None
 
 
 ONE_THREAD = Needs()
@@ -32,6 +36,9 @@ class Job:
     artefact: Path
     log: Path
     needs: Needs = ONE_THREAD
+
+
+ATTEMPTS = 3  # of a job whose worker dies, or that fails in a way nobody foresaw
 
 
 class Failure(NamedTuple):

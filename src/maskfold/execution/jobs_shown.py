@@ -21,10 +21,12 @@ _LINE_SECONDS = 30.0  # between lines about all jobs, in a log
 
 @dataclass
 class _Running:
-    """A job at work. began, at: seconds of time.monotonic when it began, and of its latest progress."""
+    """A job at work. began, at: seconds of time.monotonic when it began, and of its latest progress; where: the node of
+    a cluster, "" on this machine."""
 
     began: float
     at: float
+    where: str = ""
     progress: Progress | None = None
 
     @property
@@ -66,23 +68,28 @@ class JobsShown:
         else:
             print(text, flush=True)
 
-    def began(self, job: Job) -> None:
-        """A job starts."""
-        now = time.monotonic()
-        self.running[job.name] = _Running(now, now)
+    def began(self, job: Job, where: str = "") -> None:
+        """A job starts, on the node `where` of a cluster; one that is at work has lost its process."""
+        lost, now = self.running.get(job.name), time.monotonic()
+        if lost is not None:
+            self.line(f"{self.title}: {job.name} begins again on {where}: its process, or the node {lost.where}, ended")
+        self.running[job.name] = _Running(now, now, where)
 
     def progress(self, job: Job, progress: Progress) -> None:
         """A job says how far it is."""
-        running = self.running[job.name]
-        running.progress, running.at = progress, time.monotonic()
+        running = self.running.get(job.name)
+        if running is not None:
+            running.progress, running.at = progress, time.monotonic()
 
     def done(self, job: Job) -> None:
         """A job is done."""
-        self.finished.append(time.monotonic() - self.running.pop(job.name).began)
+        running = self.running.pop(job.name, None)
+        if running is not None:
+            self.finished.append(time.monotonic() - running.began)
 
     def failed(self, failure: Failure, next_attempt: int | None) -> None:
         """A job has failed; next_attempt: its number, None: there is none."""
-        self.running.pop(failure.job.name)
+        self.running.pop(failure.job.name, None)
         then = "it is not tried again" if next_attempt is None else f"attempt {next_attempt} follows"
         self.line(f"{self.title}: {failure.job.name} failed: {failure.reason}; {then}; its output: {failure.job.log}")
 
@@ -107,10 +114,14 @@ class JobsShown:
         return f"{seconds_left(running, self.waiting, usual, self.places) / 60:.0f} min left in all"
 
     def _table(self) -> Table:
-        table = Table("job", "done", "", "min left", title=f"{self.title}: {self._left()}, {self.waiting} waiting")
+        where = ["where"] if any(each.where for each in self.running.values()) else []
+        table = Table(
+            "job", *where, "done", "", "min left", title=f"{self.title}: {self._left()}, {self.waiting} waiting"
+        )
         for name, each in self.running.items():
             left = "" if each.left is None else f"{each.left / 60:.0f}"
-            table.add_row(name, _words(each.progress).strip(), each.progress.text if each.progress else "", left)
+            node = [each.where] if where else []
+            table.add_row(name, *node, _words(each.progress).strip(), each.progress.text if each.progress else "", left)
         return table
 
 

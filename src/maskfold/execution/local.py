@@ -13,13 +13,12 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from maskfold.execution.job import Failure, Job, Place
+from maskfold.execution.job import ATTEMPTS, Failure, Job, Place
 from maskfold.execution.jobs_shown import JobsShown
-from maskfold.execution.processes import SIDE_BY_SIDE
+from maskfold.execution.processes import worker_variables
 from maskfold.execution.signals import stopped_by_signals
 from maskfold.execution.worker import work
 
-ATTEMPTS = 3  # of a job whose worker dies, or that fails in a way nobody foresaw
 _GRACE_SECONDS = 10.0  # for workers that are asked to end
 _SPAWN = get_context("spawn")  # a fork would take threads and locks of torch along in pieces
 
@@ -172,8 +171,7 @@ def _started(place: Place, side_by_side: int) -> _Worker:
 @contextlib.contextmanager
 def _as_at(place: Place, side_by_side: int) -> Iterator[None]:
     """Be bound to the place's cores, with its environment, while a process starts that takes both over."""
-    changes = {name: str(place.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")}
-    changes[SIDE_BY_SIDE] = str(side_by_side)
+    changes = worker_variables(place.threads, side_by_side)
     if place.gpu is not None:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
         changes["CUDA_VISIBLE_DEVICES"] = visible[place.gpu] if visible != [""] else str(place.gpu)

@@ -19,3 +19,9 @@ SIDE_BY_SIDE = "MASKFOLD_SIDE_BY_SIDE"  # in the environment of a worker process
 def side_by_side() -> int:
     """How many worker processes share this machine's memory, 1 where this is no worker."""
     return int(os.environ.get(SIDE_BY_SIDE, "1"))
+
+
+def worker_variables(threads: int, workers: int) -> dict[str, str]:
+    """The environment of a worker process with so many threads, one of so many workers on its machine."""
+    libraries = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+    return {**dict.fromkeys(libraries, str(threads)), SIDE_BY_SIDE: str(workers)}

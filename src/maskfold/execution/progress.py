@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import ClassVar, NamedTuple, TypeVar
 
@@ -129,9 +130,14 @@ class Progress(NamedTuple):
 _listeners: list[Callable[[Progress], None]] = []
 
 
-def listen_to_progress(listener: Callable[[Progress], None]) -> None:
-    """Call a function, from now on, whenever the work of this process reports how far it is."""
+@contextmanager
+def listening_to_progress(listener: Callable[[Progress], None]) -> Iterator[None]:
+    """Call a function whenever the work of this process, inside the block, reports how far it is."""
     _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
 
 
 def report_progress(progress: Progress) -> None:

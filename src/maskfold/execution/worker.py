@@ -1,4 +1,4 @@
-"""A worker process of the local engine: does one job after the other, each with its output in a log."""
+"""How a process does a job, with its output in a log; and the worker process of the local engine, which does many."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ import pickle
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
 
-from maskfold.execution.progress import listen_to_progress
+from maskfold.execution.job import Job
+from maskfold.execution.progress import listening_to_progress
+
+Send = Callable[[str, Any], None]  # a kind of message and its value
 
 
 def work(connection: Connection) -> None:
@@ -28,16 +31,24 @@ def work(connection: Connection) -> None:
     os.setsid()  # Ctrl-C in a terminal reaches the first process alone, which ends the others
     Thread(target=_end_with_parent, daemon=True).start()
     send = _Sender(connection)
-    listen_to_progress(lambda progress: send("progress", progress))
     while (job := connection.recv()) is not None:
-        with _output_to(job.log, send):
-            try:
-                job.function(*job.inputs)
-                outcome: tuple[str, Any] = ("done", None)
-            except Exception as error:
-                traceback.print_exc()
-                outcome = ("failed", _sendable(error))
-        send(*outcome)
+        error = error_of(job, send)
+        send("done", None) if error is None else send("failed", sendable(error))
+
+
+def error_of(job: Job, send: Send) -> Exception | None:
+    """Do a job; returns what it raised, None where it is done.
+
+    All its output goes to its log. send: gets what happens meanwhile, as (kind, value): each `line` that Python prints,
+    and each `progress` that the job reports.
+    """
+    with _output_to(job.log, send), listening_to_progress(lambda progress: send("progress", progress)):
+        try:
+            job.function(*job.inputs)
+        except Exception as error:
+            traceback.print_exc()
+            return error
+    return None
 
 
 class _Sender:
@@ -59,7 +70,7 @@ def _end_with_parent() -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def _sendable(error: Exception) -> Exception | str:
+def sendable(error: Exception) -> Exception | str:
     """The error, or its text where another process could not make it again."""
     try:
         pickle.loads(pickle.dumps(error))
@@ -71,7 +82,7 @@ def _sendable(error: Exception) -> Exception | str:
 class _Lines(io.TextIOBase):
     """Text goes to a log as it comes, and to the first process line by line."""
 
-    def __init__(self, log: io.TextIOBase, send: _Sender) -> None:
+    def __init__(self, log: io.TextIOBase, send: Send) -> None:
         self.log, self.send, self.rest = log, send, ""
 
     def write(self, text: str) -> int:
@@ -88,7 +99,7 @@ class _Lines(io.TextIOBase):
 
 
 @contextlib.contextmanager
-def _output_to(log: Path, send: _Sender) -> Iterator[None]:
+def _output_to(log: Path, send: Send) -> Iterator[None]:
     """Collect all output in `log`, that of libraries too, and send what Python prints."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8", buffering=1) as file:
