@@ -50,7 +50,7 @@ SLOW = (
     *("data/test_random_competitions.py", "export/test_onnx.py", "folds/test_kinds.py", "oof/test_imported.py"),
     *("report/test_browser.py", "speed/test_speed.py", "stages/test_audit_data.py", "stages/test_bad_images.py"),
     *("stages/test_blend_oof.py", "stages/test_campaign.py", "stages/test_damage.py", "stages/test_exclusive.py"),
-    "stages/test_export_bundle.py",
+    *("stages/test_export_bundle.py", "stages/test_on_cluster.py"),
     *(
         "stages/test_make_report.py",
         "stages/test_plan.py",
@@ -72,7 +72,7 @@ ALLOWED_SKIPS = {
     "severstal_labels": "the same",
     "mobilenet_v2-imagenet.pth": "weights that are not in the repository; random ones in every form are tested",
     "OpenVINO": "an optional package of several hundred MB",
-    "unshare -rm": "a machine that lets no process mount; nothing else depends on the size of /dev/shm",
+    "unshare -rm": "a machine that lets no process mount; the size of /dev/shm and hidden folders are tried alone",
     "unshare -rn": "a machine that lets no process leave the network; the bundle's other tests run",
 }
 

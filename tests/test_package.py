@@ -60,10 +60,15 @@ def test_every_pin_is_inside_the_declared_range():
     pinned = pins("requirements.txt")
     assert declared.keys() == pinned.keys()
     extras = PROJECT["project"]["optional-dependencies"]
-    more = {each.name: each for extra in ("onnx", "speed", "completion") for each in map(Requirement, extras[extra])}
+    more = {
+        each.name: each
+        for extra in ("onnx", "speed", "completion", "cluster")
+        for each in map(Requirement, extras[extra])
+    }
     more.pop("maskfold")
-    pinned_more = pins("requirements-onnx.txt", "requirements-speed.txt", "requirements-dev.txt")
+    pinned_more = pins(*(f"requirements-{name}.txt" for name in ("onnx", "speed", "cluster", "dev")))
     assert more.keys() <= pinned_more.keys()
+    assert pins("requirements-cluster.txt").items() <= pins("requirements-dev.txt").items()
     for name, requirement in (declared | more).items():
         (pin,) = (pinned | pinned_more)[name].specifier
         assert pin.operator == "==" and pin.version in requirement.specifier, f"{pin} is outside of {requirement}"

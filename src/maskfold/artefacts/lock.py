@@ -46,7 +46,7 @@ def one_writer(
             """Run the stage while this process holds its lock."""
             if not is_first_process():  # it works for the first one, which holds the lock
                 return function(config, *args, **kwargs)
-            with _held(RunPaths.of(config), stage):
+            with one_at_work(RunPaths.of(config), stage):
                 return function(config, *args, **kwargs)
 
         return alone
@@ -75,8 +75,11 @@ def _holder(paths: RunPaths, stage: str) -> Path:
 
 
 @contextmanager
-def _held(paths: RunPaths, stage: str) -> Iterator[None]:
-    """Hold the lock of a stage; the system gives it back when the process ends, however it ends."""
+def one_at_work(paths: RunPaths, stage: str) -> Iterator[None]:
+    """Hold the lock of a stage, or of one of its jobs (`train.fold0`), in the block.
+
+    The system gives it back when the process ends, however it ends.
+    """
     path = paths.lock(stage)
     path.parent.mkdir(parents=True, exist_ok=True)
     holder = _holder(paths, stage)

@@ -7,22 +7,22 @@ from pathlib import Path
 
 from maskfold.commands import ROOT_VARIABLE, is_installed_command
 
-_SOURCES = Path(__file__).resolve().parents[2]  # src/ of a checkout or bundle; site-packages of an installed package
-_IN_CHECKOUT = _SOURCES.name == "src"
+SOURCES = Path(__file__).resolve().parents[2]  # src/ of a checkout or bundle; site-packages of an installed package
+IN_CHECKOUT = SOURCES.name == "src"
 
 
 def _worked_in() -> Path:
     given = os.environ.get(ROOT_VARIABLE)
     if given:
         return Path(given)
-    return _SOURCES.parent if _IN_CHECKOUT else Path.cwd()
+    return SOURCES.parent if IN_CHECKOUT else Path.cwd()
 
 
 # Where relative paths start: the checkout, or the folder that the command `maskfold` works in.
 REPOSITORY = _worked_in()
 
 # The configs that come along with maskfold.
-SHIPPED_CONFIGS = _SOURCES.parent / "configs" if _IN_CHECKOUT else _SOURCES / "maskfold" / "shipped_configs"
+SHIPPED_CONFIGS = SOURCES.parent / "configs" if IN_CHECKOUT else SOURCES / "maskfold" / "shipped_configs"
 
 
 def run_config(name: str) -> Path:

@@ -30,7 +30,7 @@ from maskfold.network.trained import (
     model_hashes,
 )
 from maskfold.rules.tuned import TunedArtefact
-from maskfold.stages.side_by_side import do_jobs, gpus_of, prediction_workers
+from maskfold.stages.side_by_side import do_jobs, prediction_workers
 from maskfold.submission.form import submission_form
 from maskfold.submission.predicting import predict_rows
 from maskfold.submission.shards import read_shard, write_shard
@@ -134,9 +134,8 @@ def _finished_shards(
         for number, (path, table) in enumerate(zip(shards, tables, strict=True), 1)
         if step.reasons(path, made := replace(made_from, part=f"shard{number - 1}", run=config.name))
     ]
-    if len(jobs) > 1 and (workers := prediction_workers(config)) > 1:
-        gpus = max(gpus_of(each) for each in config.experiments)
-        do_jobs(step.name, [_in_worker(job) for job in jobs], workers, gpus)
+    if jobs and (workers := prediction_workers(config, len(jobs))) != 1:
+        do_jobs(step.name, [_in_worker(job) for job in jobs], config, workers)
     else:
         for place, job in enumerate(jobs):
             predict_shard(job._replace(after=sum(len(later.images) for later in jobs[place + 1 :])))
@@ -165,7 +164,9 @@ def _in_worker(job: ShardJob) -> Job:
 
 
 def predict_shard(job: ShardJob) -> None:
-    """Make one shard of rows."""
+    """Make one shard of rows, unless another attempt has."""
+    if not job.made_from.staleness(job.path):
+        return
     rows = predict_rows(job.config, job.tuned, job.images, job.title, job.made_from.inputs, job.after)
     write_shard(job.path, rows)
     job.made_from.write(job.path)

@@ -15,7 +15,7 @@ from maskfold.network.trained import model_names
 from maskfold.oof.origin import oof_metadata
 from maskfold.oof.parts import OofPart, oof_parts
 from maskfold.oof.store import OofWriter
-from maskfold.stages.side_by_side import do_jobs, gpus_of, prediction_workers
+from maskfold.stages.side_by_side import do_jobs, prediction_workers
 
 
 @one_writer("predict_oof")
@@ -37,8 +37,8 @@ def predict_oof(config: Config, competition: Competition, accept_code_changes: b
         for part in parts
         if step.due(paths.oof_parquet(part.part), part.made_from, f"{config.folds.part_word} {part.part}")
     ]
-    if len(jobs) > 1 and (workers := prediction_workers(config)) > 1:
-        do_jobs(step.name, [_in_worker(job) for job in jobs], workers, gpus_of(config))
+    if jobs and (workers := prediction_workers(config, len(jobs))) != 1:
+        do_jobs(step.name, [_in_worker(job) for job in jobs], config, workers)
     else:
         for place, job in enumerate(jobs):
             predict_part(job._replace(after=sum(len(later.part.images) for later in jobs[place + 1 :])))
@@ -63,13 +63,15 @@ class PartJob(NamedTuple):
 
 
 def predict_part(job: PartJob) -> None:
-    """Make one OOF file."""
+    """Make one OOF file, unless another attempt has."""
     # torch takes seconds to import, and a fresh stage does not need it.
     from maskfold.inference.predict import Ensemble
     from maskfold.network.model import SegmentationModel, load_model
 
     config, part, paths = job.config, job.part, RunPaths.of(job.config)
     path, class_count = paths.oof_parquet(part.part), len(config.data.class_names)
+    if not part.made_from.staleness(path):
+        return
     loaded: dict[int, SegmentationModel] = {}
     digests, names = part.checkpoints, model_names(config)
     title, after = f"{config.folds.part_word} {part.part}", job.after + len(part.images)

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.config import Config, Experiment
 from maskfold.errors import ConfigError, DataError, InferenceError, StaleError, TrainingError, UsageError
 from maskfold.execution.cores import own_cores, usable_cores
-from maskfold.execution.job import Failure, Job, places
+from maskfold.execution.job import Failure, Job, Needs, places
 from maskfold.execution.jobs_shown import JobsShown
 from maskfold.execution.local import LocalEngine
 
 _OF_THE_USER = (ConfigError, DataError, InferenceError, StaleError, TrainingError, UsageError)
+ON_CLUSTER = 0  # workers of this machine where a cluster does the jobs
 
 
-def do_jobs(stage: str, jobs: Sequence[Job], workers: int, gpus: int) -> None:
-    """Do all jobs in worker processes; raises the first error after all others are done.
+def do_jobs(stage: str, jobs: Sequence[Job], config: Config, workers: int) -> None:
+    """Do all jobs in worker processes or on a cluster; raises the first error after all others are done.
 
-    stage: in messages; gpus: that the workers share in turn, 0: none. An error that nobody foresaw, or a dead process,
-    becomes a TrainingError that names the log.
+    stage: in messages; workers: how many on this machine. An error that nobody foresaw, or a dead process, becomes a
+    TrainingError that names the log.
     """
-    failures = done_by(stage, jobs, workers, gpus)
+    if config.run.engine == "ray":
+        from maskfold.stages.on_cluster import done_on_cluster  # Ray is needed only there
+
+        failures = done_on_cluster(stage, jobs, config, _OF_THE_USER)
+    else:
+        failures = done_here(stage, jobs, workers, max(gpus_of(each) for each in config.experiments))
     if not failures:
         return
     job, error, reason = failures[0]
@@ -37,10 +44,16 @@ def do_jobs(stage: str, jobs: Sequence[Job], workers: int, gpus: int) -> None:
     )
 
 
-def done_by(stage: str, jobs: Sequence[Job], workers: int, gpus: int) -> list[Failure]:
-    """Do all jobs in worker processes; returns those that failed."""
+def done_here(stage: str, jobs: Sequence[Job], workers: int, gpus: int) -> list[Failure]:
+    """Do all jobs in worker processes of this machine; returns those that failed.
+
+    gpus: that the workers share in turn, 0: none.
+    """
     where = places(workers, own_cores(), usable_cores(), gpus)
-    return LocalEngine(where, JobsShown(stage, len(where)), _OF_THE_USER).run(jobs)
+    needs = Needs(gpus=int(gpus > 0))
+    return LocalEngine(where, JobsShown(stage, len(where)), _OF_THE_USER).run(
+        [replace(job, needs=needs) for job in jobs]
+    )
 
 
 def gpus_of(config: Experiment) -> int:
@@ -52,12 +65,16 @@ def gpus_of(config: Experiment) -> int:
     return torch.cuda.device_count()
 
 
-def prediction_workers(config: Config) -> int:
-    """How many OOF files or shards of test images are predicted at a time.
+def prediction_workers(config: Config, jobs: int) -> int:
+    """How many OOF files or shards of test images are predicted at a time on this machine; 0: a cluster does it.
 
     As many as models are trained at a time; of a blend with `auto`, and before any training, one a GPU or one.
     """
+    if config.run.engine == "ray":
+        return ON_CLUSTER
     asked = config.run.workers
+    if jobs < 2:
+        return 1
     if isinstance(asked, int):
         return asked
     gpus = max(gpus_of(each) for each in config.experiments)

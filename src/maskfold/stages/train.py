@@ -10,7 +10,7 @@ import pandas as pd
 
 from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import file_hash
-from maskfold.artefacts.lock import one_writer
+from maskfold.artefacts.lock import one_at_work, one_writer
 from maskfold.artefacts.own_code import own_code, source_hash
 from maskfold.artefacts.paths import RunPaths, display, resolve
 from maskfold.artefacts.provenance import Provenance
@@ -21,13 +21,13 @@ from maskfold.data.images.depth import training_intensity
 from maskfold.data.opening import open_competition
 from maskfold.errors import UsageError
 from maskfold.execution.cores import yield_to_others
-from maskfold.execution.job import Job, Needs
+from maskfold.execution.job import Job
 from maskfold.execution.processes import is_first_process
 from maskfold.execution.progress import JOBS_AFTER
 from maskfold.folds.table import folds_hash, read_folds
 from maskfold.folds.visibility import ids_hash, seen_by
 from maskfold.pixels.intensity import Intensity
-from maskfold.stages.side_by_side import do_jobs, gpus_of
+from maskfold.stages.side_by_side import do_jobs
 from maskfold.stages.workers import workers_of
 from maskfold.training.history import usable_history, write_history
 from maskfold.training.pseudo_labels import (
@@ -76,7 +76,8 @@ def train_models(
         due = [number for number in group if _is_due(config, competition, folds, number, step)]
         if not due:
             continue
-        _yield_to_others()
+        if config.run.engine == "local":
+            _yield_to_others()
         scaled, workers = intensity(), workers_of(config, competition)
         if workers == 1:
             for place, number in enumerate(due):
@@ -84,7 +85,7 @@ def train_models(
                 _train_model(config, competition, folds, number, step, minutes, scaled)
         else:
             jobs = [_job(config, number, accept_code_changes, minutes, scaled) for number in due]
-            do_jobs(step.name, jobs, workers, gpus_of(config))
+            do_jobs(step.name, jobs, config, workers)
     if is_first_process():
         show_folds(config)
 
@@ -125,9 +126,8 @@ def _job(
     """The training of one model for a worker."""
     paths, name = RunPaths.of(config), config.model_name(number)
     inputs = (config, number, accept_code_changes, minutes, intensity)
-    gpus = int(gpus_of(config) > 0)
     log = paths.job_log("train", name)
-    return Job(config.model_title(number), train_in_worker, inputs, paths.model(number), log, Needs(gpus=gpus))
+    return Job(config.model_title(number), train_in_worker, inputs, paths.model(number), log)
 
 
 def train_in_worker(
@@ -140,9 +140,10 @@ def train_in_worker(
     competition = open_competition(config.data, config.in_channels, "empty")
     step, folds = Step("train", accept_code_changes), read_folds(config, competition)
     left_out = seen_by(config, competition, folds, number).left_out
-    model = RunPaths.of(config).model(number)
-    if step.reasons(model, training_provenance(config, competition, number, left_out)):
-        _train_model(config, competition, folds, number, step, minutes, intensity)
+    paths = RunPaths.of(config)
+    with one_at_work(paths, f"train.{config.model_name(number)}"):  # a node that is given up may still be at work
+        if step.reasons(paths.model(number), training_provenance(config, competition, number, left_out)):
+            _train_model(config, competition, folds, number, step, minutes, intensity)
 
 
 def _train_model(

@@ -15,15 +15,23 @@ from maskfold.errors import ConfigError
 from maskfold.execution.cores import usable_cores
 from maskfold.execution.job import Failure, Job
 from maskfold.pixels.geometry import network_size, padded_size
-from maskfold.stages.side_by_side import done_by, gpus_of, kept_workers
+from maskfold.stages.side_by_side import ON_CLUSTER, done_here, gpus_of, kept_workers
 
 
 def workers_of(config: Experiment, competition: Competition) -> int:
-    """How many models of a run are trained at a time; `auto` measures once, and the run keeps to it.
+    """How many models of a run are trained at a time on this machine; 0: a cluster does it.
 
-    Raises ConfigError where one model is trained by several processes itself.
+    `auto` measures once, and the run keeps to it. Raises ConfigError where one model is trained by several processes
+    itself.
     """
     asked, together = config.run.workers, config.train.devices * config.train.num_nodes
+    if config.run.engine == "ray":
+        if together > 1:
+            raise ConfigError(
+                "run.engine=ray trains each model in one process, while train.devices and train.num_nodes give each "
+                f"{together}; set both to 1, or run.engine=local"
+            )
+        return ON_CLUSTER
     if together > 1:
         if asked in (1, "auto"):
             return 1
@@ -57,7 +65,7 @@ def _measured(config: Experiment, competition: Competition) -> int:
 
     def run(jobs: Sequence[Job], workers: int) -> list[Failure]:
         """Do some measurements at a time."""
-        return done_by("train: measuring", jobs, workers, 0)
+        return done_here("train: measuring", jobs, workers, 0)
 
     with tempfile.TemporaryDirectory(prefix="maskfold-steps-") as folder:
         size = config.train.crop_size or _largest(config, competition)
