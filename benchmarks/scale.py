@@ -1,9 +1,12 @@
-"""Folds side by side against one after the other, and training beside other busy programs.
+"""Folds side by side against one after the other, training beside other busy programs, and a Ray cluster.
 
 after: `train.py --set run.workers=1`, every fold on all cores; beside: `run.workers=N`, all folds at once. Both train
 all folds of the demo, from the start of the command to its end. shared: one fold while a busy process runs on each
 core; quiet: the same without, by the epochs after the first. Sides take turns, so that whatever else the machine does
 reaches both. The load is printed: on a busy machine ratios are rough.
+
+ray: the demo's stages on a real Ray cluster of several nodes of this machine, one of which is killed in training and
+one in prediction, against the same stages here with one thread; and what a job of no work takes longer with Ray.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
@@ -40,7 +44,11 @@ class Options(Settings):
     """Folds at a time."""
     rounds: int = 2
     """Turns of every side."""
-    only: tuple[str, ...] = ("side by side", "neighbours")
+    nodes: int = 3
+    """Nodes of the Ray cluster, with a core each."""
+    jobs: int = 100
+    """Jobs of no work."""
+    only: tuple[str, ...] = ("side by side", "neighbours", "ray")
     """Parts to measure."""
 
 
@@ -113,6 +121,17 @@ def _busy(core: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", _BUSY], preexec_fn=lambda: os.sched_setaffinity(0, [core]))
 
 
+def on_ray(options: Options, run: Run, bench: Bench) -> None:
+    """The part of Ray, where it is installed."""
+    if find_spec("ray") is None:
+        bench.leave_out("jobs on a Ray cluster: ray is not installed (pip install -r requirements-cluster.txt)")
+        return
+    from benchmarks.measuring.on_ray import overhead, whole_run  # which imports it
+
+    overhead(options.jobs, options.nodes, bench)
+    whole_run(Run(run.config, (*run.overrides, "inference.shard_images=8")), bench, options.nodes)
+
+
 def run(options: Options, bench: Bench) -> None:
     """Measure the parts."""
     settings = (f"data.root={bench.folder}/data", f"train.epochs={options.epochs}", f"folds.count={options.folds}")
@@ -123,4 +142,6 @@ def run(options: Options, bench: Bench) -> None:
         side_by_side(options, demo, bench)
     if "neighbours" in options.only:
         neighbours(options, demo, bench)
+    if "ray" in options.only:
+        on_ray(options, demo, bench)
     say(f"load after: {os.getloadavg()[0]:.1f}; the load counts the measured processes too")
