@@ -93,7 +93,7 @@ def overhead(jobs: int, nodes: int, bench: Bench) -> None:
     local = LocalEngine([Place(1)] * nodes, JobsShown("here", nodes))
     here = _seconds_of_a_job(lambda count: local.run(_jobs(bench.folder, count)), few, jobs)
     with ray_cluster(nodes) as cluster:
-        connect(cluster.address)
+        connect(cluster.address, _PATHS)
         expected = Expected((bench.folder,), installed, "the same")
         there = _seconds_of_a_job(
             lambda count: RayEngine(JobsShown("ray", nodes), expected, _PATHS).run(_jobs(bench.folder, count)),

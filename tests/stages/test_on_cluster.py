@@ -57,7 +57,7 @@ def engine(*files):
 
 
 def test_jobs_on_nodes(cluster, tmp_path, capsys):
-    connect(cluster.address)
+    connect(cluster.address, PATHS)
     good, dies = job(small_jobs.write, tmp_path, "a"), job(small_jobs.die_at_first, tmp_path, "b")
     bad, odd = (job(small_jobs.fail, tmp_path, name, error) for name, error in
                 (("c", DataError("bad")), ("d", OSError("odd"))))  # fmt: skip
@@ -76,7 +76,7 @@ def test_jobs_on_nodes(cluster, tmp_path, capsys):
 
 
 def test_a_signal_ends_all_jobs(cluster, tmp_path):
-    connect(cluster.address)
+    connect(cluster.address, PATHS)
     endless = job(small_jobs.never_end, tmp_path, "a")
 
     def stop():
@@ -91,7 +91,7 @@ def test_a_signal_ends_all_jobs(cluster, tmp_path):
 
 def test_jobs_from_a_machine_outside(cluster, tmp_path):
     ray.shutdown()
-    connect(f"ray://127.0.0.1:{CLIENT_PORT}")
+    connect(f"ray://127.0.0.1:{CLIENT_PORT}", PATHS)
     outside = job(small_jobs.write, tmp_path, "a")
     assert engine(tmp_path).run([outside]) == []
     assert outside.artefact.read_text() == "done"
@@ -99,7 +99,7 @@ def test_jobs_from_a_machine_outside(cluster, tmp_path):
 
 
 def test_a_node_that_lacks_something_is_refused(cluster, tmp_path):
-    connect(cluster.address)
+    connect(cluster.address, PATHS)
     with pytest.raises(ClusterError, match=rf"does not see {tmp_path}/absent\n(.|\n)*mount the folders"):
         check_nodes(nodes(), Expected((tmp_path / "absent",), installed, "the same"), PATHS)
     with pytest.raises(ClusterError, match=r"has the same, expected another"):
@@ -111,7 +111,7 @@ def test_a_node_that_lacks_something_is_refused(cluster, tmp_path):
 
 
 def test_needs_that_no_node_has_are_refused(cluster, tmp_path, capsys):
-    connect(cluster.address)
+    connect(cluster.address, PATHS)
     assert len(fitting_nodes(Needs(threads=1))) == 2
     with pytest.raises(
         ClusterError, match=r"what each job needs \(2 cores, 1 GPU, 4 GB of memory\): .*\(1 cores, 0 GPUs"
@@ -130,7 +130,7 @@ def test_a_node_that_does_not_see_the_run_s_folder_is_refused(cluster, tmp_path)
     hidden = ["unshare", "-rm", "sh", "-c", HIDDEN, str(tmp_path)]
     if not shutil.which("unshare") or subprocess.run([*hidden, "true"], capture_output=True).returncode:
         pytest.skip("unshare -rm is not allowed here, so a folder cannot be hidden from a node")
-    connect(cluster.address)
+    connect(cluster.address, PATHS)
     start = [ray_program, "start", f"--address={cluster.address}", "--num-cpus=1", "--block"]
     node = subprocess.Popen([*hidden, *map(str, start)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -183,9 +183,9 @@ def test_an_address_without_a_cluster_is_refused(cluster):
     ray.shutdown()
     began = time.monotonic()
     with pytest.raises(ClusterError, match=r"nothing listens at 127.0.0.1:1"):
-        connect("127.0.0.1:1")
+        connect("127.0.0.1:1", PATHS)
     with pytest.raises(ClusterError, match=r"nothing listens at ray://127.0.0.1:1"):
-        connect("ray://127.0.0.1:1")
+        connect("ray://127.0.0.1:1", PATHS)
     assert time.monotonic() - began < 60
 
 
@@ -193,7 +193,7 @@ def test_another_version_of_ray_is_refused(cluster, monkeypatch):
     ray.shutdown()
     monkeypatch.setattr(ray, "__version__", "2.0.0")
     with pytest.raises(ClusterError, match=r"runs another Ray or Python: .*Ray: 2.0.0.*install the same"):
-        connect(cluster.address)
+        connect(cluster.address, PATHS)
 
 
 def test_ray_must_be_installed(tmp_path, monkeypatch):

@@ -47,10 +47,11 @@ class Node(NamedTuple):
         return f"{self.name} ({self.cores:g} cores, {self.gpus:g} GPUs, {self.memory_gb:.1f} GB of memory)"
 
 
-def connect(address: str) -> None:
+def connect(address: str, environment: dict[str, str]) -> None:
     """Connect this process with a cluster, unless it is connected; within a minute. Raises ClusterError.
 
-    address: `auto`: of RAY_ADDRESS, or that this machine belongs to; host:port; or ray://host:port, of a Ray client.
+    address: `auto`: of RAY_ADDRESS, or that this machine belongs to; host:port; or ray://host:port, of a Ray client,
+    for which a process on the cluster then works; environment: variables of that, and of the jobs' processes.
     """
     if ray.is_initialized():
         return
@@ -61,7 +62,7 @@ def connect(address: str) -> None:
     os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")
     try:
         with _signals_kept():
-            ray.init(address=known, logging_level="error", log_to_driver=False)
+            ray.init(address=known, runtime_env={"env_vars": environment}, logging_level="error", log_to_driver=False)
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         raise ClusterError(_why_not(known, str(error))) from error
 

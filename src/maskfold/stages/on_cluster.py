@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,7 +52,7 @@ def done_on_cluster(
     from maskfold.execution.ray_job import Expected
 
     try:
-        connect(config.run.address)
+        connect(config.run.address, _places())
         needs = _needs(config, nodes())
         where = fitting_nodes(needs)
         environment = _environment(needs, min(len(jobs), max(node.slots(needs) for node in where)))
@@ -66,6 +67,7 @@ def done_on_cluster(
         raise UsageError(f"run.engine=ray: {error}") from None
 
 
+@cache
 def installation() -> str:
     """What this process runs, and where it works: alike on all nodes, or the same job would give something else."""
     digest = hashlib.sha256()
@@ -88,9 +90,13 @@ def _needs(config: Config, nodes: Sequence[Node]) -> Needs:
 def _environment(needs: Needs, side_by_side: int) -> dict[str, str]:
     """The environment of the jobs' processes; side_by_side: how many a node does at a time."""
     own = {name: os.environ.get(name, value) for name, value in ALLOCATOR.items()}
-    found = {**own, **worker_variables(needs.threads, side_by_side), LIMIT: str(needs.threads), **_NO_SLURM}
-    if IN_CHECKOUT:
-        found["PYTHONPATH"] = f"{SOURCES}:${{PYTHONPATH}}"
+    threads = worker_variables(needs.threads, side_by_side) | {LIMIT: str(needs.threads)}
+    return _places() | own | threads | _NO_SLURM
+
+
+def _places() -> dict[str, str]:
+    """Where a process finds maskfold, and where it works."""
+    found = {"PYTHONPATH": f"{SOURCES}:${{PYTHONPATH}}"} if IN_CHECKOUT else {}
     if ROOT_VARIABLE in os.environ or not IN_CHECKOUT:
         found[ROOT_VARIABLE] = str(REPOSITORY)
     return found
