@@ -20,6 +20,7 @@ from maskfold.execution.ray_cluster import connect
 from maskfold.execution.ray_engine import RayEngine
 from maskfold.execution.ray_job import Expected
 from support.ray_nodes import ray_cluster
+from support.small_jobs import installed
 
 _STAGES = ("make_folds", "train", "predict_oof", "tune_thresholds", "make_submission")
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
@@ -80,11 +81,6 @@ def _files(root: Path) -> dict[str, bytes]:
 def nothing(path: Path) -> None:
     """A job of no work."""
     path.touch()
-
-
-def installed() -> str:
-    """What every node has."""
-    return "the same"
 
 
 def overhead(jobs: int, nodes: int, bench: Bench) -> None:

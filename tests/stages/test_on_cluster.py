@@ -48,12 +48,8 @@ def on(cluster, **more):
     return RunConfig(engine="ray", address=cluster.address, **more)
 
 
-def installed():
-    return "the same"
-
-
 def engine(*files):
-    return RayEngine(JobsShown("jobs", 2), Expected(files, installed, "the same"), PATHS, (DataError,))
+    return RayEngine(JobsShown("jobs", 2), Expected(files, small_jobs.installed, "the same"), PATHS, (DataError,))
 
 
 def test_jobs_on_nodes(cluster, tmp_path, capsys):
@@ -93,19 +89,21 @@ def test_jobs_from_a_machine_outside(cluster, tmp_path):
     ray.shutdown()
     connect(f"ray://127.0.0.1:{CLIENT_PORT}", PATHS)
     outside = job(small_jobs.write, tmp_path, "a")
-    assert engine(tmp_path).run([outside]) == []
+    try:
+        assert engine(tmp_path).run([outside]) == []
+    finally:
+        ray.shutdown()
     assert outside.artefact.read_text() == "done"
-    ray.shutdown()
 
 
 def test_a_node_that_lacks_something_is_refused(cluster, tmp_path):
     connect(cluster.address, PATHS)
     with pytest.raises(ClusterError, match=rf"does not see {tmp_path}/absent\n(.|\n)*mount the folders"):
-        check_nodes(nodes(), Expected((tmp_path / "absent",), installed, "the same"), PATHS)
+        check_nodes(nodes(), Expected((tmp_path / "absent",), small_jobs.installed, "the same"), PATHS)
     with pytest.raises(ClusterError, match=r"has the same, expected another"):
-        check_nodes(nodes(), Expected((), installed, "another"), PATHS)
+        check_nodes(nodes(), Expected((), small_jobs.installed, "another"), PATHS)
     with pytest.raises(ClusterError, match=r"cannot start maskfold: .*No module named 'maskfold'"):
-        check_nodes(nodes(), Expected((), installed, "the same"), {"PYTHONPATH": ""})
+        check_nodes(nodes(), Expected((), small_jobs.installed, "the same"), {"PYTHONPATH": ""})
     [failure] = engine(tmp_path / "absent").run([job(small_jobs.write, tmp_path, "a")])
     assert "does not see" in failure.reason
 

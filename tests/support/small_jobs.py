@@ -1,4 +1,4 @@
-"""Jobs of a moment for the tests of the local engine; as a script: an engine with two jobs that never end."""
+"""Jobs of a moment for the tests of both engines; as a script: an engine with two jobs that never end."""
 
 import os
 import signal
@@ -19,6 +19,11 @@ def job(function, folder, name, *more):
 
 def engine(*places):
     return LocalEngine(places, JobsShown("jobs", len(places)), (DataError,))
+
+
+def installed():
+    """What every node of a cluster has."""
+    return "the same"
 
 
 def write(path):
