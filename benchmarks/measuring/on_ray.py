@@ -42,7 +42,7 @@ def whole_run(run: Run, bench: Bench, nodes: int) -> None:
         root = bench.folder / "there"
         begun = {"train": "runs/demo/fold0/history.csv", "make_submission": "runs/demo/submission_shards/*.parquet"}
         for stage in _STAGES:
-            killer = _killer(cluster, lambda stage=stage: any(root.glob(begun[stage]))) if stage in begun else None
+            killer = _killer(cluster, root, begun[stage]) if stage in begun else None
             cost = run_stage(stage, run, root / f"{stage}.log", environment=_ONE_THREAD)
             say(f"{stage} on {nodes} nodes: {cost.seconds:.0f} s{', one of them killed' if killer else ''}")
             if killer is not None:
@@ -57,13 +57,13 @@ def whole_run(run: Run, bench: Bench, nodes: int) -> None:
     bench.claim("times that a model was trained to its end, at most", max(trained), "=", 1)
 
 
-def _killer(cluster: Cluster, begun: Callable[[], bool]) -> threading.Thread:
-    """Kills a node, not the first, when something has begun."""
+def _killer(cluster: Cluster, root: Path, pattern: str) -> threading.Thread:
+    """Kills a node, not the first, when a file of the pattern is there below root."""
 
     def kill() -> None:
         """Wait, and kill it."""
         end = time.monotonic() + 1200
-        while not begun() and time.monotonic() < end:
+        while not any(root.glob(pattern)) and time.monotonic() < end:
             time.sleep(0.02)
         cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
 
