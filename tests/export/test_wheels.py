@@ -74,7 +74,7 @@ def test_a_requirement_is_met_by_any_package_of_the_same_module_and_by_local_ver
 def test_only_what_the_target_lacks_travels_and_what_that_needs():
     direct = needed_requirements(needed_versions())
     colab = target_of("colab-2026-06", None, None)
-    assert [each.name for each in wanted_by(direct, colab)] == ["segmentation-models-pytorch", "ttach"]
+    assert [each.name for each in wanted_by(direct, colab)] == ["filelock", "segmentation-models-pytorch", "ttach"]
     bare = {name: version for name, version in colab.have.items() if name not in ("timm", "safetensors", "filelock")}
     older = bare | {"torch": "2.6.0+cu124", "torchvision": "0.21.0+cu124"}
     names = {each.name: each.lack.found for each in wanted_by(direct, Target("3.12", LINUX, older))}
