@@ -4,9 +4,9 @@ usage: python tests/mutation/run.py [ROOM …] [--count N] [--seed N] [--list]
 
 ROOM is a folder of src/maskfold (`tuning`), or a folder or file in one (`data/formats`, `training/losses`). A change
 runs against the tests in the folder of its room under tests/ (of a file, against those named as it is), and against
-those under tests/stages that import the changed module. All this on a copy of the repository. Prints every change with
-its outcome, then a table in Markdown and the changes that no test noticed. Exits with 1 when the tests fail without any
-change.
+those under tests/stages that import the changed module, until one fails; those that run the changed line come first,
+the quickest of them before the others. All this on a copy of the repository. Prints every change with its outcome, then
+a table in Markdown and the changes that no test noticed. Exits with 1 when the tests fail without any change.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def unchanged_seconds(trials: Trials, rooms: Sequence[str]) -> dict[str, float]:
     """How long the tests of each room take, compiling included. Raises SystemExit when they fail."""
     seconds = {}
     for room in rooms:
-        outcome = trials.unchanged(tests_of(trials.code, room), _LONGEST)
+        outcome = trials.unchanged(room, tests_of(trials.code, room), _LONGEST)
         if outcome.result != "survived":
             raise SystemExit(f"the tests of {room} fail without any change:\n{outcome.output[-4000:]}")
         seconds[room] = outcome.seconds
@@ -104,7 +104,7 @@ def main() -> None:
         seconds = unchanged_seconds(trials, list(rooms))
         for number, change in enumerate(changes, 1):
             tests = tests_of(trials.code, change.room, change.path)
-            outcome = trials.changed(tests, 300 + 3 * seconds[change.room], change.path, change.source)
+            outcome = trials.changed(change, tests, 300 + 3 * seconds[change.room])
             outcomes.append((change, outcome))
             print(f"{number}/{len(changes)} {outcome.result} in {outcome.seconds:.0f} s: {change}", flush=True)
     print_table(outcomes, list(rooms))

@@ -18,6 +18,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
+from changes import Change
+from reach import NearFirst, Recorder, near_tests
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 LIBRARY = Path("src/maskfold")
 # Imported once, before the processes of the trials split off: importing takes most of a short test's time.
@@ -57,30 +60,35 @@ class Trials:
         for module in _PRELOADED:
             importlib.import_module(module)
 
-    def unchanged(self, tests: Sequence[Path], timeout: float) -> Outcome:
-        """The outcome of test files, below the repository, with the code as it is."""
-        return self._run(tests, timeout, self.folder / "numba")
+    def unchanged(self, room: str, tests: Sequence[Path], timeout: float) -> Outcome:
+        """The outcome of a room's test files, below the repository, with the code as it is; notes what each runs."""
+        self._notes(room).mkdir(parents=True)
+        return self._run(tests, timeout, self.folder / "numba", Recorder(self.code / LIBRARY, self._notes(room)))
 
-    def changed(self, tests: Sequence[Path], timeout: float, path: Path, source: str) -> Outcome:
-        """The outcome of test files with another source of one file, `path` below the library."""
-        file = self.code / LIBRARY / path
+    def changed(self, change: Change, tests: Sequence[Path], timeout: float) -> Outcome:
+        """The outcome of test files with a changed file; the tests of the room that run the changed line come first."""
+        file = self.code / LIBRARY / change.path
+        near = NearFirst(near_tests(self._notes(change.room), file, change.line))
         before = file.read_text(encoding="utf-8")
-        file.write_text(source, encoding="utf-8")
+        file.write_text(change.source, encoding="utf-8")
         try:
             if file not in self.compiled:
-                return self.unchanged(tests, timeout)
+                return self._run(tests, timeout, self.folder / "numba", near)
             # numba could run what it has compiled from the file as it was, or with a constant as it was.
             with TemporaryDirectory(dir=self.folder) as fresh:
-                return self._run(tests, timeout, Path(fresh))
+                return self._run(tests, timeout, Path(fresh), near)
         finally:
             file.write_text(before, encoding="utf-8")
 
-    def _run(self, tests: Sequence[Path], timeout: float, numba_folder: Path) -> Outcome:
+    def _notes(self, room: str) -> Path:
+        return self.folder / "notes" / room
+
+    def _run(self, tests: Sequence[Path], timeout: float, numba_folder: Path, plugin: object) -> Outcome:
         log = self.folder / "output.txt"
         log.write_text("")
         names = [str(path) for path in tests]
         process = multiprocessing.get_context("fork").Process(
-            target=_run_pytest, args=(self.code, names, numba_folder, log)
+            target=_run_pytest, args=(self.code, names, numba_folder, log, plugin)
         )
         started = time.monotonic()
         process.start()
@@ -98,7 +106,7 @@ class Trials:
         return Outcome(result, output, seconds)
 
 
-def _run_pytest(code: Path, tests: list[str], numba_folder: Path, log: Path) -> None:
+def _run_pytest(code: Path, tests: list[str], numba_folder: Path, log: Path, plugin: object) -> None:
     """Run pytest in this process, which ends with _RAN and pytest's status."""
     os.setsid()
     os.chdir(code)
@@ -109,7 +117,8 @@ def _run_pytest(code: Path, tests: list[str], numba_folder: Path, log: Path) -> 
         os.dup2(file.fileno(), 2)
     import pytest
 
-    status = pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", "--tb=short", *tests])
+    options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", "--tb=short"]
+    status = pytest.main([*options, *tests], plugins=[plugin])
     sys.stdout.flush()
     os._exit(_RAN + int(status))
 
