@@ -48,7 +48,13 @@ def tiny_competition(tmp_path):
 SLOW = (
     *("test_notebook.py", "test_pipeline.py", "test_docs.py", "test_layers.py", "test_package.py", "test_set_up.py"),
     *("data/test_random_competitions.py", "export/test_onnx.py", "folds/test_kinds.py", "oof/test_imported.py"),
-    *("report/test_browser.py", "speed/test_speed.py", "stages/test_audit_data.py", "stages/test_bad_images.py"),
+    *(
+        "report/test_browser.py",
+        "report/test_browser_found.py",
+        "speed/test_speed.py",
+        "stages/test_audit_data.py",
+        "stages/test_bad_images.py",
+    ),
     *("stages/test_blend_oof.py", "stages/test_campaign.py", "stages/test_damage.py", "stages/test_exclusive.py"),
     *("stages/test_export_bundle.py", "stages/test_on_cluster.py"),
     *(

@@ -113,6 +113,22 @@ def test_without_a_network_the_wheel_that_is_missing_is_named(tmp_path, monkeypa
         fetch_wheels(wanted, target, tmp_path / "wheels")
 
 
+@pytest.mark.parametrize("there", ["cp312-cp312-win_amd64", "cp311-cp311-manylinux_2_28_x86_64"])
+def test_a_package_without_a_wheel_for_the_target_is_named(tmp_path, monkeypatch, there):
+    offered = tmp_path / "offered"
+    offered.mkdir()
+    (offered / f"ttach-0.0.3-{there}.whl").touch()
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(offered))
+    target = Target("3.12", LINUX, {})
+    wanted = [each for each in wanted_by([Requirement("ttach>=0.0.3,<0.1")], target) if each.name == "ttach"]
+    with pytest.raises(
+        UsageError, match=rf"no wheel of ttach<0.1,>=0.0.3 for Python 3.12 on {LINUX}; name another --platform"
+    ):
+        fetch_wheels(wanted, target, tmp_path / "wheels")
+
+
 def test_a_python_without_the_packages_gets_one_list_and_one_line(tmp_path):
     site = tmp_path / "site"
     for name, version in (("torch", "2.3.0+cpu"), ("numpy", "2.0.2")):

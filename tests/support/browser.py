@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from playwright.sync_api import Browser, Error, sync_playwright
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
-MISSING = "no browser to look at the pages with: install Chromium, or run `.venv/bin/playwright install chromium`"
+_FETCH = "`.venv/bin/playwright install chromium`"
+MISSING = f"no browser to look at the pages with: install Chromium, or run {_FETCH}"
 
 
 def find_browser() -> str | None:
@@ -18,11 +23,25 @@ def find_browser() -> str | None:
     for name in NAMES:
         if path := shutil.which(name):
             return path
-    from playwright.sync_api import sync_playwright
-
     with sync_playwright() as playwright:
         own = playwright.chromium.executable_path  # below PLAYWRIGHT_BROWSERS_PATH where that is set
     return own if Path(own).is_file() else None
+
+
+@contextmanager
+def started_browser() -> Iterator[Browser]:
+    """The browser, started. Raises RuntimeError where it does not start, or is too old or new for Playwright."""
+    path = find_browser()  # not inside the next block: there is one Playwright at a time
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        except Error as error:
+            raise RuntimeError(
+                f"{path} does not start, or does not go with this version of Playwright; mend or remove it, and run "
+                f"{_FETCH}, which fetches one that does; Playwright: {error.message}"
+            ) from None
+        yield browser
+        browser.close()
 
 
 if __name__ == "__main__":
