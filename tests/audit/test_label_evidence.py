@@ -153,7 +153,7 @@ def test_what_agrees_is_fine_and_says_nothing():
     label = disc(60, 60, 30)
     certain = ranked(([label], [label * np.uint8(255)]), ([blank()], [blank()])).set_index("image_id")
     for image_id in ("image0", "image1"):
-        assert (certain.loc[image_id, ["score", "pile", "reason", "detail"]] == [0.0, FINE, "", ""]).all()
+        assert certain.loc[image_id, ["score", "pile", "reason", "detail"]].tolist() == [0.0, FINE, "", ""]
         assert certain.loc[image_id, "label_quality"] == 1
 
 

@@ -13,7 +13,6 @@ from maskfold.network.normalisation import IMAGENET, Normalisation, normalisatio
 
 HALF = Normalisation((0.5,) * 3, (0.5,) * 3)
 DPN = Normalisation((124 / 255, 117 / 255, 104 / 255), (1 / (0.0167 * 255),) * 3)
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 SMALL = {"encoder": "tu-mobilenetv3_small_050", "encoder_weights": None, "decoder_channels": (32, 24, 16, 8, 8)}
 GIVEN = {"normalisation": {"mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6)}}
 
@@ -76,7 +75,8 @@ def test_a_local_file_takes_the_encoders_normalisation_where_it_is_certain(tmp_p
 
     assert of("mobilenet_v2") == IMAGENET
     assert of("tu-tf_efficientnetv2_s") == HALF
-    assert of("tu-vit_base_patch16_224.bamboo").mean == CLIP_MEAN
+    assert of("tu-vit_base_patch16_224.augreg_in21k") == HALF
+    assert of("tu-vit_base_patch16_224.dino") == IMAGENET
     assert of("efficientnet-b0", **GIVEN) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
     with pytest.raises(
         ConfigError, match=r"different normalisations; set model.normalisation.*\n.*imagenet: mean \[0.4"

@@ -7,7 +7,7 @@ import sqlite3
 import traceback
 
 _NO_MEMORY = ("can't allocate memory", "can't start new thread", "Cannot allocate memory", "Unable to allocate")
-_NO_SHARED_MEMORY = ("shared memory(shm)", "</torch_", "shared memory (shm)")
+_NO_SHARED_MEMORY = ("shared memory(shm)", "</torch_", "shared memory (shm)", "out of shared memory")
 
 
 def machine_fault(error: BaseException | None) -> str | None:

@@ -149,6 +149,7 @@ def _write(network: FoldMean, path: Path, config: Experiment, images: Tensor, fi
             input_names=["pixels"],
             output_names=names,
             dynamic_shapes=(dict.fromkeys(dimensions, Dim.AUTO),),
+            dynamo=True,  # torch before 2.9 has another exporter by default
             verbose=False,
         )
     except torch.onnx.OnnxExporterError as error:

@@ -17,6 +17,7 @@ from maskfold.errors import DataError
 from maskfold.pixels.intensity import as_stored_type, to_eight_bits
 
 # How OpenCV is told to convert to this many channels.
+_OPENCV_4 = cv2.__version__.startswith("4.")  # reads no unsigned numbers of 32 bits
 CONVERTED = {1: cv2.IMREAD_GRAYSCALE, 3: cv2.IMREAD_COLOR_RGB}
 
 
@@ -141,7 +142,8 @@ def _is_plain_tiff(path: Path) -> bool:
             page = file.pages.first
             samples, colour = page.samplesperpixel, page.photometric not in (0, 1)  # MINISWHITE, MINISBLACK
             integers = page.dtype is not None and page.dtype.kind in "iu"
-            return len(file.pages) == 1 and integers and (samples == 1 or (colour and samples in (3, 4)))
+            wide = page.dtype == np.uint32 and _OPENCV_4
+            return len(file.pages) == 1 and integers and not wide and (samples == 1 or (colour and samples in (3, 4)))
     except DAMAGED_TIFF:
         return True
 
