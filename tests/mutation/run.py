@@ -1,6 +1,6 @@
 """Whether the tests notice: small changes of the code that decides a score or a submission, each against its tests.
 
-usage: python tests/mutation/run.py [ROOM …] [--count N] [--seed N] [--list]
+usage: python tests/mutation/run.py [ROOM …] [--count N] [--seed N] [--quick] [--list]
 
 ROOM is a folder of src/maskfold (`tuning`), or a folder or file in one (`data/formats`, `training/losses`). A change
 runs against the tests in the folder of its room under tests/ (of a file, against those named as it is), and against
@@ -32,6 +32,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("rooms", nargs="*", metavar="ROOM", help=f"default: {' '.join(DECIDING)}")
     parser.add_argument("--count", type=int, default=300, help="changes in all, as many of each room; default: 300")
     parser.add_argument("--seed", type=int, default=0, help="of the sample; default: 0")
+    parser.add_argument("--quick", action="store_true", help="leave out the tests that are marked as slow")
     parser.add_argument("--list", action="store_true", help="print the changes without running any test")
     return parser.parse_args()
 
@@ -100,7 +101,7 @@ def main() -> None:
         return
     outcomes: list[tuple[Change, Outcome]] = []
     with TemporaryDirectory(prefix="maskfold-mutation-") as folder:
-        trials = Trials(Path(folder))
+        trials = Trials(Path(folder), args.quick)
         seconds = unchanged_seconds(trials, list(rooms))
         for number, change in enumerate(changes, 1):
             tests = tests_of(trials.code, change.room, change.path)

@@ -46,10 +46,14 @@ class Outcome:
 
 
 class Trials:
-    """A copy of the repository as it is on disk, without what git ignores, and the tests that run there."""
+    """A copy of the repository as it is on disk, without what git ignores, and the tests that run there.
 
-    def __init__(self, folder: Path) -> None:
+    quick: leave out the tests that are marked as slow.
+    """
+
+    def __init__(self, folder: Path, quick: bool = False) -> None:
         self.folder = folder
+        self.options = ["-m", "not slow"] if quick else []
         self.code = folder / "repository"
         command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
         listed = subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
@@ -93,9 +97,9 @@ class Trials:
     def _run(self, tests: Sequence[Path | str], timeout: float, numba_folder: Path, plugin: object) -> Outcome:
         log = self.folder / "output.txt"
         log.write_text("")
-        names = [str(path) for path in tests]
+        arguments = [*self.options, *map(str, tests)]
         process = multiprocessing.get_context("fork").Process(
-            target=_run_pytest, args=(self.code, names, numba_folder, log, plugin)
+            target=_run_pytest, args=(self.code, arguments, numba_folder, log, plugin)
         )
         started = time.monotonic()
         process.start()
@@ -113,7 +117,7 @@ class Trials:
         return Outcome(result, output, seconds)
 
 
-def _run_pytest(code: Path, tests: list[str], numba_folder: Path, log: Path, plugin: object) -> None:
+def _run_pytest(code: Path, arguments: list[str], numba_folder: Path, log: Path, plugin: object) -> None:
     """Run pytest in this process, which ends with _RAN and pytest's status."""
     os.setsid()
     os.chdir(code)
@@ -125,7 +129,7 @@ def _run_pytest(code: Path, tests: list[str], numba_folder: Path, log: Path, plu
     import pytest
 
     options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", "--tb=short"]
-    status = pytest.main([*options, *tests], plugins=[plugin])
+    status = pytest.main([*options, *arguments], plugins=[plugin])
     sys.stdout.flush()
     os._exit(_RAN + int(status))
 
