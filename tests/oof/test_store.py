@@ -139,6 +139,21 @@ def test_malformed_files_are_refused(tmp_path, content, message):
         list(iter_oof(path))
 
 
+@pytest.mark.parametrize("column", ["image_id", "class_id", "fold", "height", "width", "prob"])
+def test_an_empty_cell_is_refused_by_every_reader(tmp_path, column):
+    path = tmp_path / "fold0.parquet"
+    content = [*rows(), *rows(class_id=1), *rows(class_id=2)]
+    content[1][column] = None
+    pq.write_table(pa.Table.from_pylist(content), path)
+    readers = [lambda: list(iter_oof(path))]
+    readers += [lambda: read_image_ids(path)] if column == "image_id" else []
+    readers += [lambda: read_sizes(path)] if column in ("image_id", "height", "width") else []
+    readers += [lambda: read_folds_of(path)] if column in ("image_id", "fold") else []
+    for read in readers:
+        with pytest.raises(DataError, match=f"column {column} has 1 empty row; every row needs a value"):
+            read()
+
+
 def test_truncated_file_is_refused(tmp_path):
     path = tmp_path / "fold0.parquet"
     write(path)

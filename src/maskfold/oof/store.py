@@ -221,17 +221,27 @@ def _same_kind(found: pa.DataType, expected: pa.DataType) -> bool:
 def _rows(batches: Iterable[pa.RecordBatch], path: Path) -> Iterator[dict[str, Any]]:
     """The rows of record batches; probabilities as flat uint8 arrays that share the batch's memory."""
     for batch in batches:
+        _check_filled(batch, path)
         prob = batch.column("prob")
         names = [name for name in batch.schema.names if name != "prob" and name in SCHEMA.names]
         with _readable(path):
             columns = {name: batch.column(name).to_pylist() for name in names}
         for index in range(batch.num_rows):
             row = {name: values[index] for name, values in columns.items()}
-            data = prob[index].as_buffer()
-            if data is None:
-                raise DataError([f"{path}: image {row['image_id']}, class {row['class_id']}: no probabilities"])
-            row["prob"] = np.frombuffer(data, dtype=np.uint8)
+            row["prob"] = np.frombuffer(prob[index].as_buffer(), dtype=np.uint8)
             yield row
+
+
+def _check_filled(part: pa.RecordBatch | pa.Table, path: Path) -> None:
+    """Raise DataError for an empty cell in a column that every row needs."""
+    needed = [field.name for field in SCHEMA if not field.nullable and field.name in part.schema.names]
+    problems = [
+        f"{path}: column {name} has {empty} empty row{'s' if empty > 1 else ''}; every row needs a value"
+        for name in needed
+        if (empty := part.column(name).null_count)
+    ]
+    if problems:
+        raise DataError(problems)
 
 
 def _image(rows: list[dict[str, Any]], path: Path) -> OofImage:
@@ -260,22 +270,25 @@ def _image(rows: list[dict[str, Any]], path: Path) -> OofImage:
 
 def read_image_ids(path: Path) -> list[str]:
     """The images of an OOF file, in its order, without reading any probability."""
-    _open(path)
-    with _readable(path):
-        names = pq.read_table(path, columns=["image_id"]).column("image_id").to_pylist()
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys(_without_probabilities(path, "image_id")["image_id"]))
 
 
 def read_sizes(path: Path) -> dict[str, tuple[int, int]]:
     """image_id -> (height, width) in px, without reading any probability."""
-    _open(path)
-    with _readable(path):
-        table = pq.read_table(path, columns=["image_id", "height", "width"]).to_pydict()
+    table = _without_probabilities(path, "image_id", "height", "width")
     return dict(zip(table["image_id"], zip(table["height"], table["width"], strict=True), strict=True))
 
 
 def read_folds_of(path: Path) -> dict[str, int]:
     """image_id -> fold, without reading any probability."""
-    _open(path)
-    table = pq.read_table(path, columns=["image_id", "fold"]).to_pydict()
+    table = _without_probabilities(path, "image_id", "fold")
     return dict(zip(table["image_id"], table["fold"], strict=True))
+
+
+def _without_probabilities(path: Path, *columns: str) -> dict[str, list[Any]]:
+    """Some columns of an OOF file, each a list of its values."""
+    _open(path)
+    with _readable(path):
+        table = pq.read_table(path, columns=list(columns))
+    _check_filled(table, path)
+    return dict(table.to_pydict())
