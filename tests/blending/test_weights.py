@@ -193,5 +193,7 @@ def test_a_gain_must_be_above_its_standard_error_over_the_folds(gain, difference
     scores = KnownScores(TARGETS[: len(differences) + 1], gain, differences)
     chosen = choose_weights(scores, 2, "greedy", 4, seed=0)
     assert chosen.adopted is adopted
+    reason = "over equal weights" if adopted else "is not positive" if gain <= 0 else "is within its standard error"
+    assert f"honest gain {gain:+.4f}" in chosen.reason and reason in chosen.reason
     assert chosen.weights == ((0.75, 0.25) if adopted else equal(2))
     assert chosen.candidate == (0.75, 0.25)

@@ -47,6 +47,8 @@ def test_excluded_images_keep_fold_and_scores_but_are_never_trained_on(tmp_path,
         assert set(marks.index[marks == -1]) == set(folds["image_id"]) - set(of_fold(folds, fold)) - set(left_out)
         assert seen.left_out == tuple(sorted(left_out))
         assert seen.competition.train["image_id"].tolist() == seen.folds["image_id"].tolist()
+        assert seen.competition.train.columns.tolist() == tiny_competition.train.columns.tolist()
+        assert seen.competition.train.index.tolist() == list(range(12 - len(left_out)))  # rows are found by number
 
 
 def test_everything_takes_them_out_of_scores_and_validation_too(tmp_path, tiny_competition, folds):

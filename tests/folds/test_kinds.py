@@ -304,6 +304,10 @@ def test_a_given_csv_that_does_not_fit_is_refused_with_every_row(tmp_path, tiny_
     config = config_of(tmp_path, kind="csv", csv=str(given_csv(tmp_path, ["train0.png,one,x", "train1.png,,x"])))
     with pytest.raises(DataError, match=r"row 2: fold is 'one', expected a whole number(.|\n)*row 3: fold is ''"):
         make_folds(config, competition)
+    for number in ("inf", "nan", "0.5", "-0.5", "1e400"):
+        config = config_of(tmp_path, kind="csv", csv=str(given_csv(tmp_path, [f"train0.png,{number},x"])))
+        with pytest.raises(DataError, match=f"row 2: fold is '{number}', expected a whole number"):
+            make_folds(config, competition)
     with pytest.raises(DataError, match=r"nowhere\.csv: no such file"):
         make_folds(config_of(tmp_path, kind="csv", csv=str(tmp_path / "nowhere.csv")), competition)
 

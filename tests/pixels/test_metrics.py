@@ -83,3 +83,7 @@ def test_ignored_pixels_count_in_no_area():
     assert mask_areas(pred, truth) == (2, 3, 3)
     assert mask_areas(pred, truth, ignored) == (1, 2, 2)
     assert mask_areas(pred > 0, truth > 0, ignored > 0) == (1, 2, 2)
+    signed = np.array([[-1, 0, 3], [0, -128, 0]], np.int8)  # whatever is not 0 is on
+    assert mask_areas(signed, signed) == (3, 3, 3)
+    assert mask_areas(signed, np.abs(signed) == 3) == (1, 3, 1)
+    assert mask_areas(np.array([[1, 1, 1]]), np.array([[1, 1, 0]]), np.array([[-1, 0, 0]])) == (1, 2, 1)

@@ -31,4 +31,7 @@ def test_resizing_is_the_mean_of_the_area_that_is_labelled():
     ignored = np.array([[0, 1, 1, 1], [0, 0, 0, 1]], np.uint8)
     planes = resize_soft(soft * (1 - ignored), ignored, (1, 2))
     assert planes.tolist() == [[[pytest.approx(170, abs=1), 0]], [[0, 255]]]
+    # Two of four are ignored: all is, whatever the other two say.
+    half = np.array([[1, 0, 0, 0], [1, 0, 0, 0]], np.uint8)
+    assert resize_soft(soft * (1 - half), half, (1, 2))[1].tolist() == [[255, 0]]
     assert resize_soft(soft, 0 * ignored, (2, 4)).tolist() == [soft[0].tolist(), [[0] * 4] * 2]

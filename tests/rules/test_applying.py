@@ -11,6 +11,7 @@ from maskfold.rules.rules import (
     DEFAULT_RULE,
     GATE_STEPS,
     ComponentRule,
+    ExpectedRule,
     HardGate,
     MaskRule,
     SoftGate,
@@ -196,3 +197,14 @@ def test_a_map_is_seen_where_it_is_active_and_no_further():
     assert active_window(prob, 51) == (slice(4, 5), slice(7, 8))
     assert active_window(prob, 52) is None
     assert active_window(np.zeros((0, 5), np.uint8), 1) is None
+
+
+def test_what_a_rule_does_not_name_changes_nothing():
+    shared = {"min_area_px": 0, "gate": None, "fill_holes": False, "largest_k": None}
+    found = ComponentRule(threshold=9, min_area_px=0).model_dump()
+    assert found == {"rule": "component", "threshold": 9, "connectivity": 8, **shared}
+    assert MaskRule(threshold=9, min_area_px=0).model_dump() == {"rule": "mask", "threshold": 9, **shared}
+    levels = (0, *(1,) * 255)
+    own = {"rule": "expected", "score": "iou", "calibration": levels, "total_weight": 16}  # in sixteenths: as it is
+    limits = {"min_expected_px": 0, "min_expected_score": 0, "presence": None, "min_presence": 0}
+    assert ExpectedRule(score="iou", calibration=levels, min_area_px=0).model_dump() == own | limits | shared

@@ -85,3 +85,10 @@ def test_a_limit_needs_weights():
     for wrong in ({"min_presence": 5}, {"presence": (0,) * PRESENCE_SIGNS}, {"presence": (2**43,) + (0,) * 10}):
         with pytest.raises(ValidationError, match="presence"):
             ExpectedRule(**base, **wrong)
+
+
+@pytest.mark.parametrize(("sign", "level"), [(3, 32), (4, 64), (5, 128), (6, 192)])
+def test_a_level_counts_as_above_from_itself_on(sign, level):
+    three = np.full((1, 3), level, np.uint8)
+    assert signs_of(three)[sign] == 64 * 2  # log2(1 + 3)
+    assert signs_of(three - 1)[sign] == 0
