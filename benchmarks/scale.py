@@ -5,8 +5,8 @@ all folds of the demo, from the start of the command to its end. shared: one fol
 core; quiet: the same without, by the epochs after the first. Sides take turns, so that whatever else the machine does
 reaches both. The load is printed: on a busy machine ratios are rough.
 
-ray: the demo's stages on a real Ray cluster of several nodes of this machine, one of which is killed in training and
-one in prediction, against the same stages here with one thread; and what a job of no work takes longer with Ray.
+ray: the stages of a small demo on a real Ray cluster of several nodes of this machine, one of which is killed in
+training and one in prediction, against the same stages here with one thread; and what a job of no work takes longer.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _busy(core: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", _BUSY], preexec_fn=lambda: os.sched_setaffinity(0, [core]))
 
 
-def on_ray(options: Options, run: Run, bench: Bench) -> None:
+def on_ray(options: Options, bench: Bench) -> None:
     """The part of Ray, where it is installed."""
     if find_spec("ray") is None:
         bench.leave_out("jobs on a Ray cluster: ray is not installed (pip install -r requirements-cluster.txt)")
@@ -129,7 +129,7 @@ def on_ray(options: Options, run: Run, bench: Bench) -> None:
     from benchmarks.measuring.on_ray import overhead, whole_run  # which imports it
 
     overhead(options.jobs, options.nodes, bench)
-    whole_run(Run(run.config, (*run.overrides, "inference.shard_images=8")), bench, options.nodes)
+    whole_run(bench, options.nodes)
 
 
 def run(options: Options, bench: Bench) -> None:
@@ -143,5 +143,5 @@ def run(options: Options, bench: Bench) -> None:
     if "neighbours" in options.only:
         neighbours(options, demo, bench)
     if "ray" in options.only:
-        on_ray(options, demo, bench)
+        on_ray(options, bench)
     say(f"load after: {os.getloadavg()[0]:.1f}; the load counts the measured processes too")

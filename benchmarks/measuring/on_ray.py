@@ -11,7 +11,7 @@ from pathlib import Path
 from ray.cluster_utils import Cluster
 
 from benchmarks.measuring.benchmark import Bench, say
-from benchmarks.measuring.stages import Run, run_stage
+from benchmarks.measuring.stages import DEMO, Run, run_stage
 from maskfold.config import REPOSITORY
 from maskfold.execution.job import Job, Place
 from maskfold.execution.jobs_shown import JobsShown
@@ -23,15 +23,19 @@ from support.ray_nodes import ray_cluster
 from support.small_jobs import installed
 
 _STAGES = ("make_folds", "train", "predict_oof", "tune_thresholds", "make_submission")
+_SMALL = (
+    *("demo={train_images: 24, test_images: 48, width: 192}", "folds.count=2", "train.epochs=6", "train.batch_size=4"),
+    *("model.encoder=tu-mobilenetv3_small_050", "train.workers=0", "inference.shard_images=4"),
+)
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 _PATHS = {"PYTHONPATH": os.pathsep.join(str(REPOSITORY / name) for name in ("src", "tests", "."))}
 
 
-def whole_run(run: Run, bench: Bench, nodes: int) -> None:
+def whole_run(bench: Bench, nodes: int) -> None:
     """Claim that a run on a cluster, one of whose nodes dies in training and one in prediction, has the same files."""
-    here, there = (
-        Run(run.config, (*run.overrides, f"output_root={bench.folder / name}")) for name in ("here", "there")
-    )
+    small = (*_SMALL, f"data.root={bench.folder}/small")
+    here, there = (Run(DEMO, (*small, f"output_root={bench.folder / name}")) for name in ("here", "there"))
+    run_stage("make_demo_data", here, bench.folder / "make_small_data.log")
     (bench.folder / "here").mkdir()
     (bench.folder / "there").mkdir()
     for stage in _STAGES:
