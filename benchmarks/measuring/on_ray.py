@@ -36,8 +36,8 @@ def whole_run(bench: Bench, nodes: int) -> None:
     small = (*_SMALL, f"data.root={bench.folder}/small")
     here, there = (Run(DEMO, (*small, f"output_root={bench.folder / name}")) for name in ("here", "there"))
     run_stage("make_demo_data", here, bench.folder / "make_small_data.log")
-    (bench.folder / "here").mkdir()
-    (bench.folder / "there").mkdir()
+    for name in ("here", "there"):
+        (bench.folder / name).mkdir(exist_ok=True)  # the data was drawn for one of them
     for stage in _STAGES:
         run_stage(stage, here, bench.folder / "here" / f"{stage}.log", environment=_ONE_THREAD)
     with ray_cluster(nodes) as cluster:
