@@ -18,6 +18,7 @@ from maskfold.artefacts.files import whole_file
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.config import Experiment
 from maskfold.errors import UsageError
+from maskfold.export.int8 import Inputs, make_int8
 from maskfold.network.model import STRIDE, SegmentationModel, load_model
 
 if TYPE_CHECKING:
@@ -65,11 +66,13 @@ def export_onnx(
     pixels: Pixels,
     fixed: bool = False,
     trained: bool = True,
+    int8_inputs: tuple[Inputs, Inputs] | None = None,
 ) -> None:
     """Write one fold, or with None the mean of all, as an ONNX file; checked with onnxruntime before it gets its name.
 
     size: (height, width) in px of the images it is traced with; with `fixed` the only ones that it takes. pixels: the
-    type of its input. trained: False for random weights, which need only be as exact as in torch. Raises UsageError
+    type of its input. trained: False for random weights, which need only be as exact as in torch. int8_inputs: to
+    calibrate a file of 8-bit numbers and to measure it, see `int8.make_int8`; None: it is of float32. Raises UsageError
     when packages are missing, the size does not fit, the network cannot be exported or its output differs from torch;
     StaleError when a fold is not trained.
     """
@@ -89,6 +92,9 @@ def export_onnx(
                     f"the output of the ONNX file differs from torch by {difference:.3g}; at most {TOLERANCE:g} is "
                     "allowed; nothing was written"
                 )
+        if int8_inputs is not None:
+            drift = make_int8(temporary, *int8_inputs, pixels)
+            print(f"export_onnx: {drift.in_words()}")
     print(f"export_onnx: wrote {display(path)}; free to choose: {', '.join(sorted(free)) or 'nothing'}")
 
 

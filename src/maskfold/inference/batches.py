@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -70,6 +70,27 @@ class BatchDataset(Dataset[ImageBatch]):
             # Else torch does so in a thread that loses the batch where shared memory is full, and all wait for ever.
             batch.pixels.share_memory_()
         return batch
+
+
+class PixelBatches(Collection[tuple[list[str], np.ndarray]]):
+    """The image ids and the pixels, (B, in_channels, h, w) stored values, of the batches of one size, or of all."""
+
+    def __init__(self, data: BatchDataset, size: tuple[int, int] | None = None) -> None:
+        """size: (height, width) in px that the pixels must have; None: any."""
+        self._data = data
+        sizes = [padded_size(*data.inner_sizes[rows[0]], data.pad_multiple) for rows in data.batches]
+        self._numbers = [number for number, found in enumerate(sizes) if size in (None, found)]
+
+    def __iter__(self) -> Iterator[tuple[list[str], np.ndarray]]:
+        for number in self._numbers:
+            batch = self._data[number]
+            yield batch.image_ids, np.ascontiguousarray(batch.pixels.numpy())
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __contains__(self, item: object) -> bool:
+        return any(item is each for each in self)
 
 
 def image_batch(
