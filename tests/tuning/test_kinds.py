@@ -41,7 +41,7 @@ def test_a_gain_must_be_above_its_standard_error(gains, better):
 
 def evaluated(honest, folds):
     """Images of one class under the default, the tuned and the honest rule; honest: (intersection, predicted, true)."""
-    areas = np.array([[(0, 0, true), (9, 9, true), (inside, area, true)] for inside, area, true in honest])
+    areas = np.array([[(0, 0, true), (0, 0, true), (inside, area, true)] for inside, area, true in honest])
     names = [f"i{number}" for number in range(len(honest))]
     return EvaluatedImages(names, np.array(folds), np.array(names), areas[:, None])
 
@@ -72,6 +72,19 @@ def test_a_rule_that_gains_in_every_fold_is_taken_whole():
     [found], of_found = choose_kinds("dice", [[FIXED_CHOICE], [EXPECTED_CHOICE]], images)
     assert found == ClassChoice(EXPECTED[0], (FIXED[1], EXPECTED[2]), None)
     assert (of_found.areas[:, 0, 1] == 7).all()
+    assert of_found.areas[:, 0, 2].tolist() == [[1, 2, 2], [0, 6, 2], [1, 1, 4]]
+
+
+def test_a_rule_of_all_folds_that_is_worse_than_those_of_the_folds_is_not_taken():
+    images = (
+        evaluated([(1, 2, 2), (0, 6, 2), (0, 4, 4)], [0, 0, 1]),
+        evaluated([(2, 2, 2), (3, 4, 4), (1, 1, 4)], [0, 0, 1]),
+    )
+    images[0].areas[:, :, 1] = (2, 2, 2)
+    images[1].areas[:, :, 1] = (1, 2, 2)
+    [found], of_found = choose_kinds("dice", [[FIXED_CHOICE], [EXPECTED_CHOICE]], images)
+    assert found == ClassChoice(FIXED[0], (FIXED[1], EXPECTED[2]), None)
+    assert of_found.areas[:, 0, 1].tolist() == [[2, 2, 2]] * 3
     assert of_found.areas[:, 0, 2].tolist() == [[1, 2, 2], [0, 6, 2], [1, 1, 4]]
 
 

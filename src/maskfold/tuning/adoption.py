@@ -31,6 +31,8 @@ def adopt(metric: str, default: np.ndarray, tuned: np.ndarray, honest: np.ndarra
     default, tuned, honest: (images, 3) int64 areas (intersection, predicted, true) in px under the default, the rule
     tuned on all folds, and that tuned without the image's own; folds: (images,). With equal scores the default stays.
     Always empty must be clearly better, or chance would give up classes; better is enough if no image shows the class.
+    The rules of the folds may be good where that of all folds is not: if it loses on the very images it was tuned on,
+    it is not used.
     """
     areas: dict[Adopted, np.ndarray] = {"default": default, "tuned": honest, "empty": _blank(default)}
     used, of_rules = _best(metric, areas)
@@ -39,7 +41,20 @@ def adopt(metric: str, default: np.ndarray, tuned: np.ndarray, honest: np.ndarra
         inside = folds == fold
         of_others, _ = _best(metric, {name: rows[~inside] for name, rows in areas.items()})
         out_of_fold[inside] = areas[of_others][inside]
-    return Adoption(used, _reason(used, of_rules), tuned if used == "tuned" else areas[used], out_of_fold)
+    reason = _reason(used, of_rules)
+    if used == "tuned":
+        used, seen = _best(metric, areas | {"tuned": tuned})
+        reason = reason if used == "tuned" else _loses(seen["tuned"], used, seen[used])
+    return Adoption(used, reason, tuned if used == "tuned" else areas[used], out_of_fold)
+
+
+def _loses(seen: float, instead: Adopted, score: float) -> str:
+    """Why a tuned rule is not used that scores `seen` on the images it was tuned on."""
+    what = "always empty" if instead == "empty" else "the default"
+    return (
+        f"the rule tuned on all folds scores {seen:.4f} on the images it was tuned on, less than the {score:.4f} of "
+        f"{what}, which is used"
+    )
 
 
 def _blank(areas: np.ndarray) -> np.ndarray:

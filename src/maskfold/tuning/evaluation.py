@@ -24,7 +24,7 @@ from maskfold.tuning.bootstrap import gain_interval
 from maskfold.tuning.choice import ClassChoice
 from maskfold.tuning.rule_areas import rule_areas
 
-_DEFAULT, _TUNED, HONEST = range(3)  # the rules of `EvaluatedImages.areas`
+_DEFAULT, TUNED, HONEST = range(3)  # the rules of `EvaluatedImages.areas`
 
 
 @dataclass(frozen=True)
@@ -77,13 +77,13 @@ def tuned_class(
     """What was chosen for one class (number `index`), what it is worth, and whether it is adopted."""
     metric = tuning.metric
     areas = images.areas[:, index]
-    default, tuned, honest = (class_score(metric, *areas[:, rule].T) for rule in (_DEFAULT, _TUNED, HONEST))
+    default, tuned, honest = (class_score(metric, *areas[:, rule].T) for rule in (_DEFAULT, TUNED, HONEST))
     blank = np.zeros(len(areas), dtype=np.int64)
     non_empty = areas[areas[:, 0, 2] > 0]
     adoption = _adoption(metric, areas, images.folds)
     rng = np.random.default_rng([seed, index])
     interval = gain_interval(metric, areas[:, _DEFAULT], areas[:, HONEST], images.groups, tuning.bootstrap_samples, rng)
-    pairs = (_DEFAULT, _TUNED)
+    pairs = (_DEFAULT, TUNED)
     non_empty_dice = [float(dice(*non_empty[:, rule].T).mean()) if len(non_empty) else None for rule in pairs]
     predicted = [float((areas[:, rule, 1] > 0).mean()) for rule in pairs]
     return TunedClass(
@@ -106,7 +106,7 @@ def tuned_class(
 
 def _adoption(metric: str, areas: np.ndarray, folds: np.ndarray) -> Adoption:
     """Which rule of one class is used; areas: (images, 3 rules, 3)."""
-    return adopt(metric, areas[:, _DEFAULT], areas[:, _TUNED], areas[:, HONEST], folds)
+    return adopt(metric, areas[:, _DEFAULT], areas[:, TUNED], areas[:, HONEST], folds)
 
 
 def image_table(metric: str, classes: Sequence[TunedClass], images: EvaluatedImages) -> pd.DataFrame:

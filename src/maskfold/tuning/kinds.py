@@ -9,7 +9,7 @@ import numpy as np
 
 from maskfold.pixels.metrics import scores
 from maskfold.tuning.choice import ClassChoice
-from maskfold.tuning.evaluation import HONEST, EvaluatedImages
+from maskfold.tuning.evaluation import HONEST, TUNED, EvaluatedImages
 
 # Standard errors, over images, by which the expected rule must beat the fixed one: ties go to the simpler rule.
 NOISE_ERRORS = 1.0
@@ -20,6 +20,9 @@ def choose_kinds(
 ) -> tuple[list[ClassChoice], EvaluatedImages]:
     """For each class the fixed or the expected choice, and for each fold the one that is better on the other folds.
 
+    Calibrations of few positives differ from fold to fold, so the expected rule of all folds may be worse than those of
+    the folds: if it is clearly worse than the fixed one on the images that both were tuned on, the fixed one is taken.
+
     alternatives: the fixed choices, one a class, and the expected ones; evaluated: the same images under either.
     Returns the choices and the images under them.
     """
@@ -27,8 +30,9 @@ def choose_kinds(
     choices, areas = [], []
     for index, (one, other) in enumerate(zip(fixed, expected, strict=True)):
         pair = of_fixed.areas[:, index], of_expected.areas[:, index]
-        before, after = (scores(metric, *each[:, HONEST].T) for each in pair)
-        whole, without = _which(after - before, of_fixed.folds, len(one.without_fold))
+        honest, tuned = ([scores(metric, *each[:, rule].T) for each in pair] for rule in (HONEST, TUNED))
+        whole, without = _which(honest[1] - honest[0], of_fixed.folds, len(one.without_fold))
+        whole = 0 if clearly_better(tuned[0] - tuned[1]) else whole
         both = list(zip(one.without_fold, other.without_fold, strict=True))
         chosen = other if whole else one
         rules = tuple(rules[use] for rules, use in zip(both, without, strict=True))
