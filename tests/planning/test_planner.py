@@ -113,12 +113,25 @@ def test_images_of_many_forms_are_cropped():
 def test_flips_follow_the_symmetry():
     config, _ = plan(facts())
     assert config.train.flips == ("horizontal",)
-    assert config.inference.tta == ("hflip",)
+    assert config.inference.tta == ("hflip", "scale1.25")
     config, _ = plan(facts(symmetry={"horizontal": (0.003, 500), "vertical": (0.003, 500)}))
     assert config.train.flips == ("horizontal", "vertical")
     config, _ = plan(facts(symmetry={"horizontal": (0.9, 500), "vertical": (0.9, 500)}))
     assert config.train.flips == ()
-    assert config.inference.tta == ()
+    assert config.inference.tta == ("scale1.25",)
+
+
+def test_views_stay_cheap():
+    def views(tests, minutes, size=(256, 256)):
+        """The views of a plan for so many test images, and why."""
+        found = facts(size=size, test_images=tests, test_sizes={size: tests})
+        config, draft = plan(found, minutes=minutes)
+        return config.inference.tta, draft.reasons()["inference.tta"]
+
+    assert views(2000, 20) == ((), "another view would take too much of the budget")
+    assert views(2000, 60) == (("hflip",), "prediction takes 7% of the budget with them")
+    assert views(250, 60)[0] == ("hflip", "scale1.25")
+    assert views(250, 60, size=(64, 64))[0] == ("hflip",)  # 1.25 times 64 px is rounded to 64 again
 
 
 def test_rare_classes_and_empty_images():

@@ -53,14 +53,14 @@ class Clock:
 class Work:
     """What there is to do. seconds: the whole budget; spent: of it, so far; folds: models; held_out, first_held_out:
     images that are predicted out of fold, in the planned and in the first run; views: of test-time augmentation, the
-    unchanged image included."""
+    unchanged image included, an enlarged one by the times that it takes longer."""
 
     seconds: float
     spent: float
     folds: int
     held_out: int
     first_held_out: int
-    views: int
+    views: float
 
 
 def divided(work: Work, facts: Fingerprint, size: InputSize, speed: Speed, machine: Machine) -> Clock:

@@ -85,6 +85,7 @@ LEAST_HELD_OUT, SMALL_SET_SHARE = 16, 0.4  # so many images, up to this share
 PARTS_IMAGES = 40  # held-out images a part
 RESERVE = 0.03  # of the budget, for what nobody foresaw
 VIEW_SHARE = 0.1  # of the budget that prediction may take with one more view
+VIEW_SCALE, SCALED_SHARE = 1.25, 0.05  # of an enlarged view, and of the budget with it (docs/results.md)
 START_SECONDS = 10.0  # opening the data, folds, the start of trainings
 TUNING_SECONDS, TUNING_SECONDS_CLASS = 7.0, 2.0  # of each run, of each class; and for every pixel and class of the OOF
 GATES_SECONDS_CLASS = 5.0  # of each class with a classification head, for its gates

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from maskfold.errors import DataError
+from maskfold.network.model import STRIDE
 from maskfold.pixels.metrics import POOLED
 from maskfold.planning.clock import Clock, Work, divided, most_draws
 from maskfold.planning.constants import (
@@ -17,7 +19,9 @@ from maskfold.planning.constants import (
     RAREST_HELD_OUT,
     RATE_BATCH,
     REPEAT_UNITS,
+    SCALED_SHARE,
     SMALL_SET_SHARE,
+    VIEW_SCALE,
     VIEW_SHARE,
 )
 from maskfold.planning.draft import Draft
@@ -121,19 +125,24 @@ def choose_views(
     machine: Machine,
     flips: tuple[str, ...],
 ) -> tuple[Work, Clock]:
-    """Flips of test-time augmentation as far as prediction stays cheap; the work with them and its clock."""
+    """Flips of test-time augmentation, and an enlarged view of each, as far as prediction stays cheap.
+
+    Returns the work with them and its clock.
+    """
+    options = [(f"{flip[0]}flip", 2.0, VIEW_SHARE) for flip in ("horizontal", "vertical") if flip in flips]
+    if math.sqrt(size.predicted_px) * (VIEW_SCALE - 1) > STRIDE / 2:  # else rounded to the same sides
+        options.append((f"scale{VIEW_SCALE:g}", 1 + VIEW_SCALE**2, SCALED_SHARE))
     views: list[str] = []
     clock = divided(work, facts, size, speed, machine)
-    reason = "another view would take too much of the budget"
-    for flip in (flip for flip in ("horizontal", "vertical") if flip in flips):
-        more = replace(work, views=2 ** (len(views) + 1))
+    for name, times, limit in options:
+        more = replace(work, views=work.views * times)
         slower = divided(more, facts, size, speed, machine)
-        if slower.predicting > VIEW_SHARE * work.seconds:
+        if slower.predicting > limit * work.seconds:
             break
-        views.append(flip[0] + "flip")
+        views.append(name)
         work, clock = more, slower
-        reason = f"prediction takes {clock.predicting / work.seconds:.0%} of the budget with {work.views} views"
-    draft.choose("inference.tta", views, reason if flips else "flips are not plausible here")
+    share = f"prediction takes {clock.predicting / work.seconds:.0%} of the budget with them"
+    draft.choose("inference.tta", views, share if views else "another view would take too much of the budget")
     return work, clock
 
 
