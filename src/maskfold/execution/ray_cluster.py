@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -62,7 +63,9 @@ def connect(address: str, environment: dict[str, str]) -> None:
     os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")
     try:
         with _signals_kept():
-            ray.init(address=known, runtime_env={"env_vars": environment}, logging_level="error", log_to_driver=False)
+            ray.init(
+                address=known, runtime_env={"env_vars": environment}, logging_level=logging.ERROR, log_to_driver=False
+            )
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         raise ClusterError(_why_not(known, str(error))) from error
 

@@ -34,6 +34,7 @@ class RayEngine:
     expected: Expected
     environment: dict[str, str]
     final: tuple[type[Exception], ...] = ()
+    _task: Any = field(default_factory=lambda: ray.remote(do_on_node))  # once: Ray sends it to the nodes each time
     _jobs: dict[str, Job] = field(default_factory=dict)
     _running: dict[Any, str] = field(default_factory=dict)  # Ray's reference -> name of the job
     _attempts: Counter[str] = field(default_factory=Counter)  # of each job, that have begun
@@ -66,7 +67,7 @@ class RayEngine:
 
     def _submit(self, job: Job, messages: Queue) -> None:
         needs = job.needs
-        task = ray.remote(do_on_node).options(
+        task = self._task.options(
             name=job.name,
             num_cpus=needs.threads,
             num_gpus=needs.gpus,

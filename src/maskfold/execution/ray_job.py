@@ -72,11 +72,12 @@ class _Sender:
     """Sends messages about a job to the first process; the job goes on where that cannot be reached."""
 
     def __init__(self, job: str, messages: Queue) -> None:
-        self.job, self.messages = job, messages
+        self.job = job
+        self.actor: Any = messages.actor
         self.last: Any = None  # Ray's reference to the latest message
 
     def __call__(self, kind: str, value: Any) -> None:
-        self.last = self.messages.actor.put_nowait.remote((self.job, kind, value))
+        self.last = self.actor.put_nowait.remote((self.job, kind, value))
 
     def wait(self) -> None:
         """Wait until all has arrived; not with ray.get, for Ray gives the cores of a job that waits to another."""
