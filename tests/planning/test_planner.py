@@ -199,7 +199,9 @@ def test_explicit_values_win_and_the_rest_follows():
 
 def test_cuts_for_each_image_need_one_network_and_a_score_of_each_image():
     assert plan(facts())[0].tuning.rule == "all"
-    assert plan(facts(images=300), minutes=240)[0].tuning.rule == "auto"  # five folds
+    assert plan(facts(images=300), minutes=240)[0].tuning.rule == "all"  # five folds
+    three = ["folds.kind=k_fold", "folds.count=3", "folds.repeats=2"]
+    assert plan(facts(images=300), minutes=240, overrides=three)[0].tuning.rule == "auto"
     assert plan(facts(), metric="pooled_dice")[0].tuning.rule == "auto"
 
 

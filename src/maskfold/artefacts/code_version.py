@@ -120,7 +120,7 @@ DECIDED_BY: dict[str, tuple[str, ...]] = {
     ),
     "report": (
         *(*_READING, *_RULES, *_OOF, "tuning/calibration"),
-        *("report/calibration", "report/confusion", "report/examples", "report/object_rows", "report/oof_gallery"),
+        *("report/calibration", "report/confusion", "report/examples", "report/object_table", "report/oof_gallery"),
         *("report/oof_scores", "report/steps", "report/surface_data", "report/test_gallery", "report/trainings"),
     ),
     "data audit": (*_READING, "audit/data", "audit/images"),

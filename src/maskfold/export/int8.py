@@ -7,11 +7,11 @@ are from those of the float file is measured on others.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -22,10 +22,17 @@ from maskfold.pixels.soft import HALF
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-# Image ids and (B, channels, H, W) stored values as the network sees them, batch by batch, as often as asked for.
-Inputs = Collection[tuple[list[str], np.ndarray]]
-
 LEAST_DICE = 0.9  # between the masks of both files, on average: below, nothing is written
+
+
+class Inputs(Protocol):
+    """Batches of images, as often as asked for."""
+
+    def __iter__(self) -> Iterator[tuple[list[str], np.ndarray]]:
+        """Image ids, and (B, channels, H, W) stored values as the network sees them."""
+        ...
+
+    def __len__(self) -> int: ...
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -72,7 +72,7 @@ class BatchDataset(Dataset[ImageBatch]):
         return batch
 
 
-class PixelBatches(Collection[tuple[list[str], np.ndarray]]):
+class PixelBatches:
     """The image ids and the pixels, (B, in_channels, h, w) stored values, of the batches of one size, or of all."""
 
     def __init__(self, data: BatchDataset, size: tuple[int, int] | None = None) -> None:
@@ -88,9 +88,6 @@ class PixelBatches(Collection[tuple[list[str], np.ndarray]]):
 
     def __len__(self) -> int:
         return len(self._numbers)
-
-    def __contains__(self, item: object) -> bool:
-        return any(item is each for each in self)
 
 
 def image_batch(

@@ -79,6 +79,7 @@ FIRST_SHARE = 0.1  # training of the first run (docs/results.md)
 QUARTER = 0.25  # until the first submission
 MOST_REPEATS, REPEAT_UNITS = 5, 10  # splits; images or groups a fold that are needed for several splits
 FOLD_EPOCHS = 40.0  # of each fold: below, one hold-out instead of three folds; as many of five: five folds
+ENOUGH_FOLDS = 5  # of which a cut for each image carries over: with five networks it gains, with two it loses
 HELD_OUT, RAREST_HELD_OUT = 300, 15  # images wanted in the hold-out, and of the rarest class
 HELD_OUT_SHARES = (0.05, 0.25)  # least and largest share, but for small sets:
 LEAST_HELD_OUT, SMALL_SET_SHARE = 16, 0.4  # so many images, up to this share

@@ -24,7 +24,7 @@ from maskfold.report.confusion import confusion_rows, confusion_table
 from maskfold.report.examples import draw_galleries
 from maskfold.report.few_images import few_images
 from maskfold.report.figures import area_charts, calibration_rows, curve_charts, reliability_charts
-from maskfold.report.object_rows import object_rows
+from maskfold.report.object_table import object_rows
 from maskfold.report.oof_gallery import draw_oof
 from maskfold.report.oof_scores import OofScores, fold_class_scores, fold_rows, found_rows, read_image_scores
 from maskfold.report.steps import ensemble_steps

@@ -54,7 +54,9 @@ def make_submission(
     submission = paths.submission(config.submission.layout)
     submission_form(competition, config.submission)  # what does not fit is better known before hours of prediction
     if isinstance(config.data, RleCsvData) and config.data.several_rows == "union" and _has_rows_of_masks(config):
-        step.say("the labels have a row for each object, the submission one for each mask; submission.rows: object")
+        step.say(
+            "the labels have a row for each object; if the competition wants that too, set submission.rows: object"
+        )
     tuned = checked_artefact(config, rules)
     rules_json, label = (paths.postprocess_json, "postprocess.json") if rules is None else (rules, EDITED_RULES)
     if rules is not None:

@@ -10,6 +10,7 @@ from maskfold.network.model import STRIDE
 from maskfold.pixels.metrics import POOLED
 from maskfold.planning.clock import Clock, Work, divided, most_draws
 from maskfold.planning.constants import (
+    ENOUGH_FOLDS,
     FOLD_EPOCHS,
     HELD_OUT,
     HELD_OUT_SHARES,
@@ -150,8 +151,11 @@ def choose_rule(draft: Draft, work: Work) -> tuple[str, str]:
     """The kinds of rules that are tried, and why."""
     if draft.value("tuning.metric") in POOLED:
         return "auto", "a cut for each image needs a score of each image"
-    if work.folds > 1:
-        return "auto", "a cut for each image did not carry over from one network to another (docs/results.md)"
+    if work.folds > 1 and int(draft.value("folds.count", 5)) < ENOUGH_FOLDS:
+        return (
+            "auto",
+            "of few folds a cut for each image did not carry over from one network to another (docs/results.md)",
+        )
     return "all", "fixed rules and a cut for each image, compared on parts they were not tuned on (docs/results.md)"
 
 
