@@ -12,9 +12,11 @@ import torch
 from maskfold.artefacts.paths import RunPaths
 from maskfold.artefacts.provenance import Provenance, record_path
 from maskfold.blending.ensemble import trained_ensemble
+from maskfold.config import Experiment, SubmissionConfig
 from maskfold.data.opening import open_competition
 from maskfold.errors import DataError, StaleError
 from maskfold.stages import make_submission as final_prediction
+from maskfold.stages.make_folds import make_folds
 from maskfold.stages.make_submission import make_submission
 from maskfold.submission.writing import SubmissionRow
 from support.bundled_run import RULES, write_run
@@ -168,3 +170,20 @@ def test_a_disk_that_fills_while_the_answer_is_written(run, monkeypatch):
     assert paths.submission("image").read_text() == "old"
     make_submission(config, competition)
     assert len(paths.submission("image").read_text().splitlines()) == 1 + 4 * 12
+
+
+def test_folds_warn_of_a_submission_that_cannot_be_written(tiny_competition, tmp_path, capsys):
+    config = Experiment(
+        name="early",
+        output_root=str(tmp_path),
+        data={"format": "rle_csv", "root": "x", "class_names": ("bright", "dark")},
+        folds={"count": 2},
+        submission={"layout": "image"},
+    )
+    make_folds(config, tiny_competition)
+    told = (
+        "warning: no submission can be written with this config yet: submission.layout image has no room for 2 classes"
+    )
+    assert told in capsys.readouterr().out
+    make_folds(config.model_copy(update={"submission": SubmissionConfig()}), tiny_competition)
+    assert "no submission" not in capsys.readouterr().out

@@ -15,10 +15,12 @@ from maskfold.config import Blend, Config
 from maskfold.data.competition import Competition
 from maskfold.data.exclusive import check_exclusive
 from maskfold.data.ignored import check_labelled
+from maskfold.errors import DataError
 from maskfold.folds.balance import show_balance
 from maskfold.folds.splitting import cut_folds, with_strata
 from maskfold.folds.table import check_folds, is_given, read_folds, shared_folds, with_folds
 from maskfold.folds.visibility import excluded_ids
+from maskfold.submission.form import submission_form
 
 
 @one_writer("make_folds")
@@ -51,6 +53,16 @@ def make_folds(config: Config, competition: Competition, accept_code_changes: bo
     if excluded:
         where = "training only" if config.data.exclude_from == "training" else "everything"
         step.say(f"data.exclude: {len(excluded)} images keep their folds, but are left out of {where}")
+    _warn_of_submission(config, competition, step)
+
+
+def _warn_of_submission(config: Config, competition: Competition, step: Step) -> None:
+    """Say now why make_submission will refuse the config, which nobody wants to learn after the training."""
+    try:
+        if not competition.test.empty:
+            submission_form(competition, config.submission)
+    except DataError as error:
+        step.say(f"warning: no submission can be written with this config yet: {error.problems[0]}")
 
 
 def _keep_changed(path: Path, step: Step) -> None:
