@@ -18,6 +18,7 @@ if find_spec("ray") is None:
     pytest.skip("ray is not installed", allow_module_level=True)
 
 import ray
+from ray._private.client_mode_hook import _explicitly_enable_client_mode
 
 from maskfold.artefacts.paths import RunPaths
 from maskfold.config import REPOSITORY, RunConfig
@@ -94,6 +95,23 @@ def test_jobs_from_a_machine_outside(cluster, tmp_path):
     finally:
         ray.shutdown()
     assert outside.artefact.read_text() == "done"
+
+
+def test_a_client_whose_process_does_not_start_asks_again(cluster, monkeypatch):
+    ray.shutdown()
+    init, calls = ray.init, []
+
+    def fails_at_first(**settings):
+        calls.append(settings)
+        if len(calls) == 1:
+            _explicitly_enable_client_mode()  # as Ray leaves it
+            raise ConnectionAbortedError("RuntimeError: Starting Ray client server failed. See its log.")
+        return init(**settings)
+
+    monkeypatch.setattr(ray, "init", fails_at_first)
+    connect(cluster.address, PATHS)
+    assert len(calls) == 2 and len(nodes()) == 2
+    ray.shutdown()
 
 
 def test_a_node_that_lacks_something_is_refused(cluster, tmp_path):

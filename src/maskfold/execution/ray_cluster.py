@@ -8,17 +8,20 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import ray
-from ray.exceptions import NodeDiedError, RayError
+from ray.exceptions import NodeDiedError, RayError, TaskUnschedulableError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from maskfold.execution.job import Needs
 from maskfold.execution.ray_job import Expected, look
 
 _CONNECT_SECONDS = 5.0
+_CLIENT_SERVER, _CONNECT_ATTEMPTS = "Starting Ray client server failed", 3  # the process of a client, now and then
+_NOTICED_SECONDS = 60.0  # until Ray says that a node is down
 _LOOK_SECONDS = 120.0  # until a node that starts a first process has answered
 
 
@@ -49,7 +52,7 @@ class Node(NamedTuple):
 
 
 def connect(address: str, environment: dict[str, str]) -> None:
-    """Connect this process with a cluster, unless it is connected; within a minute. Raises ClusterError.
+    """Connect this process with a cluster, unless it is connected; within two minutes. Raises ClusterError.
 
     address: `auto`: of RAY_ADDRESS, or that this machine belongs to; host:port; or ray://host:port, of a Ray client,
     for which a process on the cluster then works; environment: variables of that, and of the jobs' processes.
@@ -61,13 +64,20 @@ def connect(address: str, environment: dict[str, str]) -> None:
         _check_listening(known)
     # Ray itself would try twenty times, for 40 seconds each.
     os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")
-    try:
-        with _signals_kept():
-            ray.init(
-                address=known, runtime_env={"env_vars": environment}, logging_level=logging.ERROR, log_to_driver=False
-            )
-    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
-        raise ClusterError(_why_not(known, str(error))) from error
+    for attempt in range(1, _CONNECT_ATTEMPTS + 1):
+        try:
+            with _signals_kept():
+                ray.init(
+                    address=known,
+                    runtime_env={"env_vars": environment},
+                    logging_level=logging.ERROR,
+                    log_to_driver=False,
+                )
+            return
+        except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+            ray.shutdown()  # else Ray stays in the mode of its client, in which no other connection works
+            if attempt == _CONNECT_ATTEMPTS or _CLIENT_SERVER not in str(error):
+                raise ClusterError(_why_not(known, str(error))) from error
 
 
 def _why_not(address: str, error: str) -> str:
@@ -133,6 +143,16 @@ def fitting_nodes(needs: Needs) -> list[Node]:
     )
 
 
+def _goes_down(node: Node) -> bool:
+    """Whether a node is down, or is so within the time that Ray takes to notice it."""
+    end = time.monotonic() + _NOTICED_SECONDS
+    while node.id in {each.id for each in nodes()}:
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.5)
+    return True
+
+
 def check_nodes(where: list[Node], expected: Expected, environment: dict[str, str]) -> None:
     """Ask every node for what all must have. Raises ClusterError with all that a node lacks, and the cure."""
     asked = {_asked(node, expected, environment): node for node in where}
@@ -141,9 +161,9 @@ def check_nodes(where: list[Node], expected: Expected, environment: dict[str, st
     for each in ready:
         try:
             problems += [f"{asked[each].name} {lack}" for lack in ray.get(each)]
-        except NodeDiedError:
-            continue  # it does no job either
         except RayError as error:
+            if isinstance(error, NodeDiedError | TaskUnschedulableError) and _goes_down(asked[each]):
+                continue  # it does no job either
             problems.append(f"{asked[each].name} cannot start maskfold: {last_line(error)}")
     if problems:
         lines = "\n".join(f"  {line}" for line in problems)
