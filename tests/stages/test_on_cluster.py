@@ -105,7 +105,7 @@ def test_a_client_whose_process_does_not_start_asks_again(cluster, monkeypatch):
         calls.append(settings)
         if len(calls) == 1:
             _explicitly_enable_client_mode()  # as Ray leaves it
-            raise ConnectionAbortedError("RuntimeError: Starting Ray client server failed. See its log.")
+            raise ConnectionAbortedError("Initialization failure from server:\nStarting Ray client server failed.")
         return init(**settings)
 
     monkeypatch.setattr(ray, "init", fails_at_first)
@@ -177,9 +177,9 @@ def made_by(config):
 
 
 def test_a_run_on_a_cluster_has_the_bytes_of_one_here_though_a_node_dies(tmp_path, cluster, capsys):
-    here = tiny_config(tmp_path / "here", train={"epochs": 6})
+    here = tiny_config(tmp_path / "here", train={"epochs": 12})
     run_stages(here, *CORRIDOR)
-    there = tiny_config(tmp_path / "there", train={"epochs": 6}).model_copy(update={"run": on(cluster)})
+    there = tiny_config(tmp_path / "there", train={"epochs": 12}).model_copy(update={"run": on(cluster)})
     unfinished = []
     killer = threading.Thread(target=kill_a_node, args=(cluster, there, unfinished))
     killer.start()

@@ -20,7 +20,7 @@ from maskfold.execution.job import Needs
 from maskfold.execution.ray_job import Expected, look
 
 _CONNECT_SECONDS = 5.0
-_CLIENT_SERVER, _CONNECT_ATTEMPTS = "Starting Ray client server failed", 3  # the process of a client, now and then
+_CLIENT_SERVER, _CONNECT_ATTEMPTS = "Initialization failure from server", 3  # of the process of a client, now and then
 _NOTICED_SECONDS = 60.0  # until Ray says that a node is down
 _LOOK_SECONDS = 120.0  # until a node that starts a first process has answered
 
