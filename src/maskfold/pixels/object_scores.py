@@ -66,19 +66,19 @@ class ObjectCounts:
 def object_counts(truth: np.ndarray, predicted: np.ndarray) -> ObjectCounts:
     """The counts of one image; truth, predicted: (C, H, W) uint8 in {0, 1}, 0 where pixels are ignored."""
     classes = len(truth)
-    counts = no_objects(classes)
+    counts = no_objects(classes, images=1)
     for index in range(classes):
         if truth[index].any() or predicted[index].any():
             _count(counts, index, numbered_objects(truth[index]), numbered_objects(predicted[index]))
         else:
             counts.precisions[index] = counts.f2s[index] = 1.0
-    return ObjectCounts(1, *(getattr(counts, name) for name in vars(counts) if name != "images"))
+    return counts
 
 
-def no_objects(classes: int) -> ObjectCounts:
-    """The counts of no image."""
+def no_objects(classes: int, images: int = 0) -> ObjectCounts:
+    """The counts of no image, or of so many before anything is counted in them."""
     return ObjectCounts(
-        0,
+        images,
         *(np.zeros(shape, dtype=np.int64) for shape in (classes, classes, (classes, len(_TWENTIETHS)))),
         *(np.zeros(classes) for _ in range(3)),
     )

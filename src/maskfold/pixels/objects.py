@@ -7,7 +7,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from maskfold.pixels.rle import Order
+from maskfold.pixels.rle import Order, runs_text
 
 
 def numbered_objects(mask: np.ndarray, order: Order = "column") -> np.ndarray:
@@ -16,7 +16,7 @@ def numbered_objects(mask: np.ndarray, order: Order = "column") -> np.ndarray:
     mask: (H, W) uint8 in {0, 1}; order: as that of run lengths. Returns (H, W) int32, 0 where the mask is off.
     """
     count, labels = cv2.connectedComponents(np.ascontiguousarray(mask), connectivity=8)
-    flat = labels.ravel(order="F" if order == "column" else "C")
+    flat = _in_order(labels, order)
     found, first = np.unique(flat[flat > 0], return_index=True)
     number = np.zeros(count, dtype=np.int32)
     number[found[np.argsort(first)]] = np.arange(1, len(found) + 1)
@@ -29,15 +29,19 @@ def object_runs(objects: np.ndarray, order: Order = "column") -> list[str]:
     objects: (H, W) int32, the number of the object that a pixel belongs to, from 1 without gaps; 0: of none. Returns
     the text of object 1, 2, …
     """
-    flat = objects.ravel(order="F" if order == "column" else "C")
+    flat = _in_order(objects, order)
     starts = np.r_[0, np.flatnonzero(flat[1:] != flat[:-1]) + 1]
     lengths = np.diff(np.r_[starts, flat.size])
     owners = flat[starts]
     runs = np.stack([starts + 1, lengths], axis=1)
     by_owner = np.argsort(owners, kind="stable")
     ends = np.searchsorted(owners[by_owner], np.arange(1, objects.max(initial=0) + 2))
-    texts = [runs[by_owner[begin:end]].ravel().tolist() for begin, end in pairwise(ends)]
-    return [" ".join(map(str, numbers)) for numbers in texts]
+    return [runs_text(runs[by_owner[begin:end]]) for begin, end in pairwise(ends)]
+
+
+def _in_order(values: np.ndarray, order: Order) -> np.ndarray:
+    """The pixels of (H, W) values one after the other, as run lengths count them."""
+    return values.ravel(order="F" if order == "column" else "C")
 
 
 def means_of_objects(values: np.ndarray, objects: np.ndarray) -> list[float]:

@@ -40,7 +40,12 @@ def encode(mask: np.ndarray, order: Order = "column") -> str:
     edges = np.concatenate(ends).reshape(-1, 2)  # start and end of each run
     edges[:, 1] -= edges[:, 0]
     edges[:, 0] += 1
-    return " ".join(map(str, edges.ravel().tolist()))
+    return runs_text(edges)
+
+
+def runs_text(runs: np.ndarray) -> str:
+    """Runs, (n, 2) integers of start and length, as a text; "" for none."""
+    return " ".join(map(str, runs.ravel().tolist()))
 
 
 def parse_runs(text: str, pixels: int | None = None) -> np.ndarray:
@@ -78,7 +83,7 @@ def absolute_runs(text: str) -> str:
     pairs = np.array(list(map(int, words)), dtype=np.int64).reshape(-1, 2)
     ends = pairs.sum(axis=1).cumsum()
     pairs[:, 0] = ends - pairs[:, 1] + 1
-    return " ".join(map(str, pairs.ravel().tolist()))
+    return runs_text(pairs)
 
 
 def relative_runs(text: str) -> str:
@@ -88,7 +93,7 @@ def relative_runs(text: str) -> str:
         return ""
     ends = np.r_[1, runs.sum(axis=1)[:-1]]
     runs = np.stack([runs[:, 0] - ends, runs[:, 1]], axis=1)
-    return " ".join(map(str, runs.ravel().tolist()))
+    return runs_text(runs)
 
 
 def decode(text: str, height: int, width: int, order: Order = "column") -> np.ndarray:

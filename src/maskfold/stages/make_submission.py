@@ -53,7 +53,7 @@ def make_submission(
     paths = RunPaths.of(config)
     submission = paths.submission(config.submission.layout)
     submission_form(competition, config.submission)  # what does not fit is better known before hours of prediction
-    if isinstance(config.data, RleCsvData) and config.data.several_rows == "union" and _has_rows_of_masks(config):
+    if _may_want_objects(config):
         step.say(
             "the labels have a row for each object; if the competition wants that too, set submission.rows: object"
         )
@@ -79,10 +79,13 @@ def make_submission(
     step.done(submission, made_from, f", {len(competition.test)} images, decoded and checked", also)
 
 
-def _has_rows_of_masks(config: Config) -> bool:
-    """Whether a file that may have a row for each object has one for each mask, and the config does not say so."""
-    submission = config.submission
-    return submission.layout in ROWS_OF_OBJECTS and "rows" not in submission.model_fields_set
+def _may_want_objects(config: Config) -> bool:
+    """Whether the labels have a row for each object, and the config does not say what the submission has."""
+    submission, of_objects = (
+        config.submission,
+        isinstance(config.data, RleCsvData) and config.data.several_rows == "union",
+    )
+    return of_objects and submission.layout in ROWS_OF_OBJECTS and "rows" not in submission.model_fields_set
 
 
 def _shards_made_from(config: Config, submission: Provenance) -> Provenance:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from maskfold.pixels.objects import numbered_objects, object_runs
-from maskfold.pixels.rle import decode, parse_runs
+from maskfold.pixels.rle import decode, parse_runs, runs_text
 from maskfold.submission.form import MaskKey, SubmissionForm
 
 
@@ -54,4 +54,4 @@ class ObjectParts:
         if len(meeting):
             first, second = sorted((int(rows[meeting[0]]), int(rows[meeting[0] + 1])))
             return "", (second, f"shares pixels with the object in row {first}")
-        return " ".join(map(str, runs.ravel().tolist())), None
+        return runs_text(runs), None

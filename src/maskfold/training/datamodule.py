@@ -21,7 +21,7 @@ from maskfold.inference.batches import (
     single_threaded,
 )
 from maskfold.pixels.intensity import Intensity
-from maskfold.training.pseudo_labels import JoinedIgnored, JoinedMasks, PseudoLabels
+from maskfold.training.pseudo_labels import JoinedIgnored, PseudoLabels, joined_masks
 from maskfold.training.samples.dataset import Sample, TrainingDataset
 from maskfold.training.samples.sampling import (
     EpochSampler,
@@ -69,9 +69,7 @@ class FoldData(L.LightningDataModule):
         soft = competition.soft is not None or (pseudo is not None and pseudo.soft)
         self.pseudo = None if pseudo is None else pseudo.chosen(self.presence)
         if self.pseudo is not None:
-            hard_one = 255 if soft else 1
-            ones = [1 if of_probabilities else hard_one for of_probabilities in (competition.soft, self.pseudo.soft)]
-            masks = JoinedMasks(masks, self.pseudo.masks, *ones)
+            masks = joined_masks(competition, self.pseudo)
             ignored = None if ignored is None else JoinedIgnored(ignored, self.pseudo.masks)
             self.train_images = pd.concat([self.train_images, self.pseudo.images], ignore_index=True)
             self.presence = np.concatenate([self.presence, self.pseudo.presence])

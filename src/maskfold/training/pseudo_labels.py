@@ -120,8 +120,20 @@ class JoinedMasks:
     def __call__(self, image_id: str) -> np.ndarray:
         """(C, H, W) uint8 in {0, 1}, or of soft masks 0 to 255."""
         if image_id in self.pseudo.sizes:
-            return self.pseudo(image_id) * np.uint8(self.pseudo_one)
-        return self.true(image_id) * np.uint8(self.true_one)
+            return _times(self.pseudo(image_id), self.pseudo_one)
+        return _times(self.true(image_id), self.true_one)
+
+
+def _times(masks: np.ndarray, one: int) -> np.ndarray:
+    """Masks whose pixels that are on have the value `one`; with 1 the same array, not a copy for every sample."""
+    return masks if one == 1 else masks * np.uint8(one)
+
+
+def joined_masks(competition: Competition, pseudo: PseudoLabels) -> JoinedMasks:
+    """The labels of a competition and pseudo-labels together: soft if either are."""
+    hard_one = 255 if pseudo.soft or competition.soft is not None else 1
+    ones = [1 if of_probabilities else hard_one for of_probabilities in (competition.soft is not None, pseudo.soft)]
+    return JoinedMasks(competition.soft or competition.masks, pseudo.masks, *ones)
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from maskfold.data.images.tiff import DAMAGED_TIFF, without_orientation
 from maskfold.errors import DataError
 from maskfold.pixels.intensity import as_stored_type, to_eight_bits
 
-# How OpenCV is told to convert to this many channels.
 _OPENCV_4 = cv2.__version__.startswith("4.")  # reads no unsigned numbers of 32 bits
+# How OpenCV is told to convert to this many channels.
 CONVERTED = {1: cv2.IMREAD_GRAYSCALE, 3: cv2.IMREAD_COLOR_RGB}
 
 

@@ -142,8 +142,10 @@ def choose_views(
             break
         views.append(name)
         work, clock = more, slower
-    share = f"prediction takes {clock.predicting / work.seconds:.0%} of the budget with them"
-    draft.choose("inference.tta", views, share if views else "another view would take too much of the budget")
+    reason = "another view would take too much of the budget" if options else "flips are not plausible here"
+    if views:
+        reason = f"prediction takes {clock.predicting / work.seconds:.0%} of the budget with them"
+    draft.choose("inference.tta", views, reason)
     return work, clock
 
 
