@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
 from ray.cluster_utils import Cluster
-
-
-def _free_port() -> int:
-    """A port on which nothing listens."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-    return port
-
-
-CLIENT_PORT = _free_port()  # of ray://
 
 # A dead node is noticed after 10 seconds, not 30; workers are not at the lowest priority, beside other tests.
 _SETTINGS = {
@@ -34,7 +22,7 @@ _SLURM = {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "1", "SLURM_NNODES": "2"
 @contextmanager
 def ray_cluster(nodes: int, cores: int = 1) -> Iterator[Cluster]:
     """A cluster of so many nodes with so many cores each; its processes end with the block."""
-    head = {"include_dashboard": False, "ray_client_server_port": CLIENT_PORT, "_system_config": _SETTINGS}
+    head = {"include_dashboard": False, "_system_config": _SETTINGS}
     node = {"num_cpus": cores, "env_vars": _SLURM}
     cluster = Cluster(initialize_head=True, head_node_args=head | node)
     try:

@@ -28,8 +28,8 @@ class RunConfig(Section):
     quota."""
 
     address: str = Field("auto", pattern=r"^(auto|(ray://)?(\[[0-9a-fA-F:.]+\]|[^\s:/]+):\d{1,5})$")
-    """The Ray cluster: `auto`, the one of the variable RAY_ADDRESS or that this machine belongs to; `host:port`, as
-    `ray start` prints it; or `ray://host:port` from a machine outside of it."""
+    """The Ray cluster, to which this machine must belong: `auto`, the one of the variable RAY_ADDRESS or the one that
+    runs here; or `host:port`, as `ray start` prints it."""
 
     job_cores: int = Field(1, ge=1)
     """Cores, and threads, of each job on a cluster. A job asks for a GPU too if a node has one, unless

@@ -20,7 +20,6 @@ from maskfold.execution.job import Needs
 from maskfold.execution.ray_job import Expected, look
 
 _CONNECT_SECONDS = 5.0
-_CLIENT_SERVER, _CONNECT_ATTEMPTS = "Initialization failure from server", 3  # of the process of a client, now and then
 _NOTICED_SECONDS = 60.0  # until Ray says that a node is down
 _LOOK_SECONDS = 120.0  # until a node that starts a first process has answered
 
@@ -54,30 +53,31 @@ class Node(NamedTuple):
 def connect(address: str, environment: dict[str, str]) -> None:
     """Connect this process with a cluster, unless it is connected; within two minutes. Raises ClusterError.
 
-    address: `auto`: of RAY_ADDRESS, or that this machine belongs to; host:port; or ray://host:port, of a Ray client,
-    for which a process on the cluster then works; environment: variables of that, and of the jobs' processes.
+    address: `auto`: of RAY_ADDRESS, or that this machine belongs to; or host:port; environment: variables of the jobs'
+    processes.
     """
     if ray.is_initialized():
         return
     known = os.environ.get("RAY_ADDRESS") or address if address == "auto" else address
+    if known.startswith("ray://"):
+        raise ClusterError(
+            f"{known} is the address of a Ray client, which is not made for long work; let this machine belong to the "
+            "cluster and do no jobs: `ray start --address=HOST:6379 --num-cpus=0 --num-gpus=0`, with run.address=auto"
+        )
     if known != "auto":
         _check_listening(known)
     # Ray itself would try twenty times, for 40 seconds each.
     os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")
-    for attempt in range(1, _CONNECT_ATTEMPTS + 1):
-        try:
-            with _signals_kept():
-                ray.init(
-                    address=known,
-                    runtime_env={"env_vars": environment},
-                    logging_level=logging.ERROR,
-                    log_to_driver=False,
-                )
-            return
-        except (ConnectionError, RuntimeError, ValueError, RayError) as error:
-            ray.shutdown()  # else Ray stays in the mode of its client, in which no other connection works
-            if attempt == _CONNECT_ATTEMPTS or _CLIENT_SERVER not in str(error):
-                raise ClusterError(_why_not(known, str(error))) from error
+    try:
+        with _signals_kept():
+            ray.init(
+                address=known,
+                runtime_env={"env_vars": environment},
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+            )
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+        raise ClusterError(_why_not(known, str(error))) from error
 
 
 def _why_not(address: str, error: str) -> str:
@@ -94,13 +94,12 @@ def _why_not(address: str, error: str) -> str:
 
 def _check_listening(address: str) -> None:
     """Raise ClusterError where nothing listens at an address."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
     except (OSError, ValueError) as error:
         raise ClusterError(
-            f"nothing listens at {address} ({error}); is the cluster up? `ray start --head` prints its address; "
-            "ray://HOST:10001 is that of its Ray client"
+            f"nothing listens at {address} ({error}); is the cluster up? `ray start --head` prints its address"
         ) from None
 
 
