@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 from maskfold.command_line import config_of, run_stage, stage_parser
+from maskfold.config.tuning import Metric
 from maskfold.data.exclusive import with_exclusive
 from maskfold.data.label_rows import RowRules
 from maskfold.data.opening import open_competition
@@ -32,9 +34,7 @@ def parse_args() -> argparse.Namespace:
     parser = stage_parser("Choose thresholds and minimum areas on the OOF predictions.", EXAMPLES)
     rules = ["auto", "component", "mask", "triplet", "expected", "all"]
     parser.add_argument("--rule", choices=rules, help="tuning.rule")
-    parser.add_argument(
-        "--metric", choices=["dice", "iou", "tgs_precision", "pooled_dice", "miou"], help="tuning.metric"
-    )
+    parser.add_argument("--metric", choices=get_args(Metric), help="tuning.metric")
     parser.add_argument("--trials", type=int, metavar="N", help="tuning.trials, of the Optuna study")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the study and of the bootstrap")
     parser.add_argument("--oof", type=Path, metavar="PATH", help="OOF predictions made elsewhere: .parquet or a folder")

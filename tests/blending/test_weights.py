@@ -81,7 +81,7 @@ def blend_scores(images, metric="dice"):
     return BlendScores(images, "mean", TuningConfig(metric=metric, dense_areas=64), SIDE * SIDE)
 
 
-@pytest.mark.parametrize("metric", ["dice", "pooled_dice", "miou"])
+@pytest.mark.parametrize("metric", ["dice", "pooled_dice", "miou", "pooled_f2"])
 def test_scores_are_those_of_the_rules_applied(metric):
     images = images_of(one_is_better)
     scores, weights = blend_scores(images, metric), (0.75, 0.25)

@@ -8,6 +8,7 @@ import segmentation_models_pytorch as smp
 import torch
 
 from maskfold.pixels.metrics import (
+    POOLED,
     class_score,
     dice,
     fixed_scores,
@@ -28,15 +29,20 @@ def test_hand_computed_values():
     assert class_score("dice", intersection, predicted, true) == pytest.approx(0.35)
     assert class_score("pooled_dice", intersection, predicted, true) == 4 / 18
     assert class_score("miou", intersection, predicted, true) == 2 / 16  # 7 + 11 - 2 pixels in the union
-    for metric in ("pooled_dice", "miou"):
+    assert scores("f0.5", intersection, predicted, true).tolist() == [5 * 2 / (4 * 4 + 6), 1, 0, 0]
+    assert scores("f2", intersection, predicted, true).tolist() == [5 * 2 / (4 + 4 * 6), 1, 0, 0]
+    assert class_score("pooled_f0.5", intersection, predicted, true) == 10 / (4 * 7 + 11)
+    assert class_score("pooled_f2", intersection, predicted, true) == 10 / (7 + 4 * 11)
+    for metric in POOLED:
         assert class_score(metric, [0], [0], [0]) == 1
 
 
-@pytest.mark.parametrize("metric", ["pooled_dice", "miou"])
+@pytest.mark.parametrize("metric", POOLED)
 def test_pooled_scores_of_sums_and_the_intersections_they_come_from(metric):
     intersection, predicted, true = np.array([2, 0, 0, 12345]), np.array([4, 0, 3, 10**7]), np.array([6, 0, 0, 12346])
     found = pooled_scores(metric, intersection, predicted, true)
-    assert found[:3].tolist() == {"pooled_dice": [4 / 10, 1, 0], "miou": [2 / 8, 1, 0]}[metric]
+    first = {"pooled_dice": 4 / 10, "miou": 2 / 8, "pooled_f0.5": 10 / 22, "pooled_f2": 10 / 28}[metric]
+    assert found[:3].tolist() == [first, 1, 0]
     assert found.tolist() == scores(metric, intersection, predicted, true).tolist()  # of one image the same
     assert intersections(metric, found.round(9), predicted, true).tolist() == [2, 0, 0, 12345]
 

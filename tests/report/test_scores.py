@@ -57,13 +57,17 @@ def test_scores_are_means_over_images_and_the_empty_answer_is_right_where_nothin
     assert found_rows(oof)[1] == {"class_name": "b", "found": 1, "missed": 1, "false_alarms": 0, "rightly_empty": 0}
 
 
-@pytest.mark.parametrize("metric", ["pooled_dice", "miou"])
+@pytest.mark.parametrize("metric", ["pooled_dice", "miou", "pooled_f0.5"])
 def test_pooled_scores_are_recovered_from_areas_and_scores(metric):
     table, inside = table_of(POOLED[metric])
     oof = OofScores.of(table, metric, ("a", "b"))
-    both, inside = (oof.true + oof.predicted).sum(axis=0), inside.sum(axis=0)
-    expected = 2 * inside / both if metric == "pooled_dice" else inside / (both - inside)
-    assert oof.class_scores("adopted") == pytest.approx(expected, abs=1e-12)
+    true, predicted, inside = (areas.sum(axis=0) for areas in (oof.true, oof.predicted, inside))
+    expected = {
+        "pooled_dice": 2 * inside / (predicted + true),
+        "miou": inside / (predicted + true - inside),
+        "pooled_f0.5": 1.25 * inside / (predicted + 0.25 * true),
+    }
+    assert oof.class_scores("adopted") == pytest.approx(expected[metric], abs=1e-12)
     assert oof.kinds == ("all_empty", "default", "adopted")  # of the honest rules no areas are kept
 
 

@@ -26,7 +26,7 @@ def test_groups_that_gain_alike_leave_nothing_to_chance():
     assert interval("pooled_dice", default, tuned, list("aabbbc"), 50) == pytest.approx((0.25, 0.25))
 
 
-@pytest.mark.parametrize("metric", ["dice", "iou", "pooled_dice", "miou"])
+@pytest.mark.parametrize("metric", ["dice", "iou", "f0.5", "pooled_dice", "miou", "pooled_f0.5"])
 def test_whole_groups_of_unequal_size_are_drawn(metric):
     """Three groups of 1, 2 and 4 images have 27 resamples; the interval's ends are quantiles of their gains."""
     rng = np.random.default_rng(1)

@@ -155,9 +155,10 @@ def test_the_choice_is_the_best_of_the_exact_ones():
     assert choice.plateau is None
 
 
-def test_pooled_dice_has_no_score_of_an_image():
-    with pytest.raises(ValidationError, match="pooled_dice"):
-        TuningConfig(rule="expected", metric="pooled_dice")
+@pytest.mark.parametrize("metric", ["pooled_dice", "f2"])
+def test_metrics_without_a_cut_for_each_image_are_refused(metric):
+    with pytest.raises(ValidationError, match=f"dice, iou, tgs_precision, not for {metric}; take rule auto"):
+        TuningConfig(rule="expected", metric=metric)
 
 
 def test_a_class_that_is_never_true_is_left_empty():

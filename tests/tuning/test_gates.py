@@ -26,7 +26,7 @@ def score(labelled, rule, metric):
     return class_score(metric, *np.array(areas).T)
 
 
-@pytest.mark.parametrize("metric", ["dice", "iou", "pooled_dice", "miou"])
+@pytest.mark.parametrize("metric", ["dice", "iou", "f2", "pooled_dice", "miou", "pooled_f2"])
 def test_hard_gates_equal_the_rule_applied(metric):
     tables = [fold_tables(labelled, metric, GRID, 8, 2, 1) for labelled in FOLDS]
     labelled = [image for fold in FOLDS for image in fold]

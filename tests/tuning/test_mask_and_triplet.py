@@ -35,7 +35,7 @@ def test_mask_table(metric):
         assert table.at(threshold, area) == score(labelled, MaskRule(threshold=threshold, min_area_px=area), metric)
 
 
-@pytest.mark.parametrize("metric", ["dice", "pooled_dice", "miou"])
+@pytest.mark.parametrize("metric", ["dice", "f0.5", "f2", "pooled_dice", "miou", "pooled_f0.5"])
 def test_triplets(metric):
     folds = [images(12), images(13)]
     tables = [fold_tables(labelled, metric, GRID, 8, 2, 1) for labelled in folds]
@@ -54,7 +54,7 @@ def test_triplets(metric):
         assert scores.max() <= both.score
 
 
-@pytest.mark.parametrize("metric", ["dice", "pooled_dice", "miou"])
+@pytest.mark.parametrize("metric", ["dice", "f0.5", "f2", "pooled_dice", "miou", "pooled_f0.5"])
 def test_best_triplets_are_the_first_best_of_all_settings(metric):
     tables = [fold_tables(images(seed), metric, GRID, 8, 2, 1) for seed in (14, 15, 16)]
     fold_sets = [[0, 1, 2], [1, 2]]

@@ -33,9 +33,10 @@ from maskfold.config.sampling import MixingConfig, SamplingConfig, SubsetConfig
 from maskfold.config.section import Section
 from maskfold.config.submission import ImageNames, Layout, SubmissionConfig
 from maskfold.config.train import ScheduleConfig, TrainConfig, TrainPhase
-from maskfold.config.tuning import TuningConfig
+from maskfold.config.tuning import CUT_BY_IMAGE, TuningConfig
 
 __all__ = [
+    "CUT_BY_IMAGE",
     "REPOSITORY",
     "TTA_SCALE",
     "AutoData",

@@ -8,25 +8,29 @@ from pydantic import Field, model_validator
 
 from maskfold.config.section import Section
 
+Metric = Literal["dice", "iou", "f0.5", "f2", "tgs_precision", "pooled_dice", "miou", "pooled_f0.5", "pooled_f2"]
 Calibration = Literal["isotonic", "temperature", "none", "auto"]
+# Metric -> the score whose expectation decides where the rule `expected` cuts an image; the others have no such rule.
+CUT_BY_IMAGE = {"dice": "dice", "iou": "iou", "tgs_precision": "iou"}
 
 
 class TuningConfig(Section):
     """The exact search for thresholds and minimum areas on the out-of-fold (OOF) predictions."""
 
-    metric: Literal["dice", "iou", "tgs_precision", "pooled_dice", "miou"] = "dice"
-    """The score to maximise; take the competition's. `dice` and `iou`: mean over images and classes, an empty
-    prediction for an empty image scores 1. `tgs_precision`: mean precision at the IoU thresholds 0.5, 0.55, …, 0.95.
-    `pooled_dice`: one Dice over the pixels of all images. `miou`: one IoU over the pixels of all images for each class,
-    averaged, as PASCAL VOC and Cityscapes define it; `iou` is the mean over images."""
+    metric: Metric = "dice"
+    """The score to maximise; take the competition's. `dice`, `iou`, `f0.5` and `f2`: mean over images and classes, an
+    empty prediction for an empty image scores 1. `f0.5` and `f2` are F-measures: with 0.5 precision counts more than
+    recall, with 2 less; `dice` is F1. `tgs_precision`: mean precision at the IoU thresholds 0.5, 0.55, …, 0.95.
+    `pooled_dice`, `pooled_f0.5`, `pooled_f2`: one Dice or F-measure over the pixels of all images for each class,
+    averaged. `miou`: the same with IoU, as PASCAL VOC and Cityscapes define it; `iou` is the mean over images."""
 
     rule: Literal["auto", "component", "mask", "triplet", "expected", "all"] = "auto"
     """How a probability map becomes a mask. `component`: apply a threshold, then remove small connected components.
     `mask`: apply a threshold, then empty the whole mask if it is small. `triplet`: empty unless enough pixels reach a
     high threshold, else use a lower one. `auto`: the best of the three for each class. `expected`: cut each image where
     the expected score of its mask is highest, under probabilities calibrated on the other folds, and empty it if too
-    little is expected (not for `pooled_dice` and `miou`). `all`: the best of the three, or `expected` where that is
-    clearly better on folds it was not chosen on."""
+    little is expected (only for `dice`, `iou` and `tgs_precision`). `all`: the best of the three, or `expected`
+    where that is clearly better on folds it was not chosen on."""
 
     calibration: Calibration = "isotonic"
     """How the probabilities of the `expected` rule are calibrated, on other folds. `isotonic`: the share of true pixels
@@ -58,8 +62,9 @@ class TuningConfig(Section):
 
     @model_validator(mode="after")
     def _scores_by_image(self) -> TuningConfig:
-        if self.rule in ("expected", "all") and self.metric in ("pooled_dice", "miou"):
+        if self.rule in ("expected", "all") and self.metric not in CUT_BY_IMAGE:
             raise ValueError(
-                f"rule {self.rule} cuts each image by its own score, which metric {self.metric} does not have"
+                f"rule {self.rule} cuts each image by its expected score: for the metrics {', '.join(CUT_BY_IMAGE)}, "
+                f"not for {self.metric}; take rule auto"
             )
         return self

@@ -17,13 +17,17 @@ from maskfold.pixels.geometry import without
 FIXED_ONE = 2**40  # a score of 1 in fixed point; eight million images fit in 64 bits
 
 # Metrics of the pixels of all images together -> the metric of the same form of one image.
-POOLED = {"pooled_dice": "dice", "miou": "iou"}
+POOLED = {"pooled_dice": "dice", "miou": "iou", "pooled_f0.5": "f0.5", "pooled_f2": "f2"}
+# Metric of that form -> (n, p, t, i): n I / (p P + t T - i I). F with beta is (1 + beta²) I / (P + beta² T).
+_FORMS = {"dice": (2, 1, 1, 0), "iou": (1, 1, 1, 1), "f0.5": (5, 4, 1, 0), "f2": (5, 1, 4, 0)}
 
 # What a table sums for each metric: scores in fixed point, or for pooled ones the areas themselves.
-DICE, IOU, TGS_PRECISION, INTERSECTION, PREDICTED_AREA = range(5)
+DICE, IOU, TGS_PRECISION, INTERSECTION, PREDICTED_AREA, F_HALF, F_TWO = range(7)
 PLANES: dict[str, tuple[int, ...]] = {
     "dice": (DICE,),
     "iou": (IOU,),
+    "f0.5": (F_HALF,),
+    "f2": (F_TWO,),
     "tgs_precision": (TGS_PRECISION,),
     **dict.fromkeys(POOLED, (INTERSECTION, PREDICTED_AREA)),
 }
@@ -31,12 +35,16 @@ PLANES: dict[str, tuple[int, ...]] = {
 
 @compiled
 def score_one(plane: int, intersection: int, predicted_area: int, true_area: int) -> float:
-    """The score of one image and class, 0..1; `plane` is DICE, IOU or TGS_PRECISION."""
+    """The score of one image and class, 0..1; `plane` is that of a score: not INTERSECTION or PREDICTED_AREA."""
     total = predicted_area + true_area
     if total == 0:
         return 1.0
     if plane == DICE:
         return 2.0 * intersection / total
+    if plane == F_HALF:
+        return 5.0 * intersection / (4 * predicted_area + true_area)
+    if plane == F_TWO:
+        return 5.0 * intersection / (predicted_area + 4 * true_area)
     union = total - intersection
     if plane == IOU:
         return intersection / union
@@ -99,23 +107,29 @@ def tgs_precision(intersection: Any, predicted_area: Any, true_area: Any) -> np.
     return _each(_fill_scores, np.float64, TGS_PRECISION, intersection, predicted_area, true_area)
 
 
+def pooled_form(metric: str) -> tuple[int, int, int, int]:
+    """The whole numbers (n, p, t, i) of a pooled metric: n ΣI / (p ΣP + t ΣT - i ΣI)."""
+    return _FORMS[POOLED[metric]]
+
+
 def pooled_scores(metric: str, intersection: Any, predicted_area: Any, true_area: Any) -> np.ndarray:
     """A pooled metric of areas that are summed over images already; 1 where both are empty.
 
-    metric: `pooled_dice`, 2 ΣI / (ΣP + ΣT), or `miou`, ΣI / (ΣP + ΣT - ΣI). Its mean over classes is the mIoU of PASCAL
-    VOC (Everingham et al. 2010, section 4.3) and Cityscapes (Cordts et al. 2016, arXiv 1604.01685).
+    metric: `pooled_dice`, 2 ΣI / (ΣP + ΣT); `miou`, ΣI / (ΣP + ΣT - ΣI), whose mean over classes is the mIoU of PASCAL
+    VOC (Everingham et al. 2010, section 4.3) and Cityscapes (Cordts et al. 2016, arXiv 1604.01685); `pooled_f0.5` and
+    `pooled_f2`, the F-measure (van Rijsbergen 1979) (1 + beta²) ΣI / (ΣP + beta² ΣT).
     The others: arrays of areas in px that broadcast. Returns float64 of their shape in 0..1.
     """
-    both = np.asarray(predicted_area) + true_area
-    above, below = (2 * intersection, both) if metric == "pooled_dice" else (intersection, both - intersection)
+    n, p, t, i = pooled_form(metric)
+    below = p * np.asarray(predicted_area) + t * np.asarray(true_area) - i * np.asarray(intersection)
     ones: np.ndarray = np.ones(np.shape(below))
-    return np.divide(above, below, out=ones, where=below > 0)
+    return np.divide(n * np.asarray(intersection), below, out=ones, where=below > 0)
 
 
 def intersections(metric: str, scores: np.ndarray, predicted_area: np.ndarray, true_area: np.ndarray) -> np.ndarray:
     """The intersections in px, int64, that scores of images in the form of a pooled metric come from; see POOLED."""
-    both = predicted_area + true_area
-    return np.rint(scores * both / (2 if metric == "pooled_dice" else 1 + scores)).astype(np.int64)
+    n, p, t, i = pooled_form(metric)
+    return np.rint(scores * (p * predicted_area + t * true_area) / (n + i * scores)).astype(np.int64)
 
 
 def class_score(metric: str, intersection: Any, predicted_area: Any, true_area: Any) -> float:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from maskfold.config.tuning import Calibration
+from maskfold.config.tuning import CUT_BY_IMAGE, Calibration
 from maskfold.rules.rules import GATE_STEPS, ExpectedRule, HardGate
 from maskfold.tuning.calibration import calibrated, level_counts
 from maskfold.tuning.gates import gate_peaks, gated
-from maskfold.tuning.limit_tables import SCORE_OF_METRIC, WEIGHTS, limit_tables, map_signs
+from maskfold.tuning.limit_tables import WEIGHTS, limit_tables, map_signs
 from maskfold.tuning.presence import fit_presence
 from maskfold.tuning.tables.score_tables import FoldTables, ScoreTable, total
 
@@ -86,7 +86,7 @@ class ExpectedSearch:
         row, column = np.unravel_index(int(np.argmax(scores)), scores.shape)
         value = int(table.area_grid[column])
         rule = ExpectedRule(
-            score="dice" if SCORE_OF_METRIC[table.metric] == "dice" else "iou",
+            score="dice" if CUT_BY_IMAGE[table.metric] == "dice" else "iou",
             calibration=fitted.calibration,
             total_weight=WEIGHTS[row],
             min_expected_px=value if limit == "area" else 0,

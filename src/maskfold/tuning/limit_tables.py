@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from maskfold.config.tuning import CUT_BY_IMAGE
 from maskfold.execution.compiled import compiled
 from maskfold.pixels.metrics import PLANES, plane_sum
 from maskfold.rules.expected import knows_class_prob, presence_signs, presence_steps
@@ -19,7 +20,6 @@ from maskfold.tuning.tables.score_tables import FoldTables, ScoreTable
 
 # Of the expected true area, in sixteenths; the neutral one first, so that it wins where scores are equal.
 WEIGHTS = (16, 14, 18, 12, 20, 10, 24, 8, 32)
-SCORE_OF_METRIC = {"dice": "dice", "iou": "iou", "tgs_precision": "iou"}
 _SCORE_GRID = np.arange(SCORE_STEPS + 1)
 
 
@@ -45,7 +45,7 @@ def limit_tables(
     shape = (levels, len(planes), len(weights))
     area_steps = np.zeros((*shape, len(grid)), dtype=np.int64)
     score_steps, presence_sums = (np.zeros((*shape, SCORE_STEPS + 1), dtype=np.int64) for _ in range(2))
-    by_level, score = np.array(calibration, dtype=np.int64), SCORE_OF_METRIC[tables.metric]
+    by_level, score = np.array(calibration, dtype=np.int64), CUT_BY_IMAGE[tables.metric]
     for records in tables.histograms.chunks(class_index):
         histograms = np.ascontiguousarray(records["histograms"])
         steps = np.zeros(len(records), dtype=np.int64)
@@ -85,7 +85,7 @@ def map_signs(
     gated: whether the classification head is one of them. (n, signs) int64 of `presence_signs`, and (n,) int64 of the
     first plane of the metric, for the neutral weight.
     """
-    by_level, score = np.array(calibration, dtype=np.int64), SCORE_OF_METRIC[tables.metric]
+    by_level, score = np.array(calibration, dtype=np.int64), CUT_BY_IMAGE[tables.metric]
     plane = PLANES[tables.metric][0]
     signs, gains = [np.zeros((0, PRESENCE_SIGNS + gated), dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
     for records in tables.histograms.chunks(class_index):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from maskfold.execution.compiled import compiled
-from maskfold.pixels.metrics import FIXED_ONE, PLANES, POOLED, plane_sum
+from maskfold.pixels.metrics import FIXED_ONE, PLANES, POOLED, plane_sum, pooled_form
 from maskfold.tuning.tables.score_tables import FoldTables, ScoreTable
 
 # Adding up triplets takes five passes over the maps of Severstal's folds with this much memory; more gains nothing.
@@ -141,14 +141,13 @@ def best_triplets(
     members = np.array([[fold in folds for fold in range(len(tables))] for folds in fold_sets])
     blank = np.stack([union.blank for union in sets])
     true_area = np.array([union.true_area for union in sets])
+    form = pooled_form(metric) if metric in POOLED else (0, 0, 0, 0)
     best = np.zeros((len(sets), 4))  # value, top, column, bottom
     best[:, 0] = -1
     pair_bytes = 8 * len(tables) * len(PLANES[metric]) * len(tables[0].area_grid)
     for first, last in _top_blocks(block_bytes // pair_bytes):
         # No name for the sums here, or those of the block before would stay until these are whole.
-        _best_of_block(
-            first, *_block_sums(tables, class_index, first, last), members, blank, true_area, metric == "miou", best
-        )
+        _best_of_block(first, *_block_sums(tables, class_index, first, last), members, blank, true_area, form, best)
     scores = [
         value if metric in POOLED else value / (union.images * FIXED_ONE)
         for value, union in zip(best[:, 0], sets, strict=True)
@@ -207,13 +206,13 @@ def _best_of_block(
     members: np.ndarray,
     blank: np.ndarray,
     true_area: np.ndarray,
-    as_iou: bool,
+    form: tuple[int, int, int, int],
     best: np.ndarray,
 ) -> None:
     """Improve `best` (sets, 4: value, top, column, bottom) by the settings of a block of top thresholds.
 
-    sums, occupied: as `_block_sums` gives them; members: (sets, folds) bool; blank: (sets, planes); as_iou: two
-    planes are for a pooled IoU, else for pooled Dice.
+    sums, occupied: as `_block_sums` gives them; members: (sets, folds) bool; blank: (sets, planes), two planes of a
+    pooled metric; form: of that, as `pooled_form` gives it.
     """
     sets, planes = blank.shape
     folds, _, tops, columns, bottoms = sums.shape
@@ -223,7 +222,7 @@ def _best_of_block(
             top = first + index
             for plane in range(planes):
                 running[plane] = blank[one_set, plane]
-            _improve(top, columns - 1, running, true_area[one_set], as_iou, best[one_set])
+            _improve(top, columns - 1, running, true_area[one_set], form, best[one_set])
             for column in range(columns - 1, -1, -1):
                 changed = False
                 for fold in range(folds):
@@ -233,22 +232,24 @@ def _best_of_block(
                             for bottom in range(top):
                                 running[plane, bottom] += sums[fold, plane, index, column, bottom]
                 if changed:
-                    _improve(top, column, running, true_area[one_set], as_iou, best[one_set])
+                    _improve(top, column, running, true_area[one_set], form, best[one_set])
 
 
 @compiled
-def _improve(top: int, column: int, running: np.ndarray, true_area: int, as_iou: bool, best: np.ndarray) -> None:
+def _improve(
+    top: int,
+    column: int,
+    running: np.ndarray,
+    true_area: int,
+    form: tuple[int, int, int, int],
+    best: np.ndarray,
+) -> None:
     """Improve `best` (value, top, column, bottom) by all bottoms up to `top`; running: (planes, bottoms) int64."""
     for bottom in range(top):
         value = float(running[0, bottom])
         if len(running) == 2:
-            total = running[1, bottom] + true_area
-            if total == 0:
-                value = 1.0
-            elif as_iou:
-                value = running[0, bottom] / (total - running[0, bottom])
-            else:
-                value = 2.0 * running[0, bottom] / total
+            below = form[1] * running[1, bottom] + form[2] * true_area - form[3] * running[0, bottom]
+            value = form[0] * running[0, bottom] / below if below > 0 else 1.0
         if value > best[0]:
             best[0] = value
             best[1] = top

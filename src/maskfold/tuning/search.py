@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from maskfold.config import TuningConfig
+from maskfold.config import CUT_BY_IMAGE, TuningConfig
 from maskfold.rules.rules import (
     DEFAULT_RULE,
     EMPTY_RULE,
@@ -25,7 +25,6 @@ from maskfold.rules.rules import (
 from maskfold.rules.tuned import Plateau
 from maskfold.tuning.expected import ExpectedSearch
 from maskfold.tuning.gates import gate_peaks, gated
-from maskfold.tuning.limit_tables import SCORE_OF_METRIC
 from maskfold.tuning.mask_and_triplet import (
     Triplet,
     best_triplets,
@@ -71,8 +70,8 @@ class ClassSearch:
         self.tables: dict[str, list[list[ScoreTable]]] = {
             kind: [make(table) for table in tables] for kind, make in made.items() if kind in allowed
         }
-        # Pooled Dice needs no cut of its own for each image: one threshold for all is best (see SCORE_OF_METRIC).
-        by_image = "expected" in allowed and tuning.metric in SCORE_OF_METRIC
+        # A pooled metric needs no cut of its own for each image: one threshold for all is best.
+        by_image = "expected" in allowed and tuning.metric in CUT_BY_IMAGE
         self._expected = ExpectedSearch(tables, class_index, self.gated, tuning.calibration) if by_image else None
 
     @property

@@ -22,5 +22,16 @@ def test_asked_for(monkeypatch):
 def test_the_default_is_said(capsys):
     assert chosen_metric(None, on_terminal=False)[0] == "dice"
     told = capsys.readouterr().out
-    for name in ("dice", "iou", "tgs_precision", "pooled_dice", "miou", "TGS Salt"):
+    for name in (
+        "dice",
+        "iou",
+        "f0.5",
+        "f2",
+        "tgs_precision",
+        "pooled_dice",
+        "miou",
+        "pooled_f0.5",
+        "pooled_f2",
+        "TGS Salt",
+    ):
         assert name in told

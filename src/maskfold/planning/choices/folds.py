@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from maskfold.config import CUT_BY_IMAGE
 from maskfold.errors import DataError
 from maskfold.network.model import STRIDE
-from maskfold.pixels.metrics import POOLED
 from maskfold.planning.clock import Clock, Work, divided, most_draws
 from maskfold.planning.constants import (
     ENOUGH_FOLDS,
@@ -151,8 +151,8 @@ def choose_views(
 
 def choose_rule(draft: Draft, work: Work) -> tuple[str, str]:
     """The kinds of rules that are tried, and why."""
-    if draft.value("tuning.metric") in POOLED:
-        return "auto", "a cut for each image needs a score of each image"
+    if draft.value("tuning.metric") not in CUT_BY_IMAGE:
+        return "auto", f"a cut for each image is there for {', '.join(CUT_BY_IMAGE)}"
     if work.folds > 1 and int(draft.value("folds.count", 5)) < ENOUGH_FOLDS:
         return (
             "auto",

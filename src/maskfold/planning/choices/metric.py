@@ -11,9 +11,13 @@ from maskfold.errors import UsageError
 METRICS = {
     "dice": "mean Dice over images and classes (Severstal, Understanding Clouds, SIIM-ACR Pneumothorax)",
     "iou": "mean IoU over images and classes",
+    "f0.5": "mean F-measure with beta 0.5 over images and classes: precision counts more than recall",
+    "f2": "the same with beta 2: recall counts more than precision",
     "tgs_precision": "mean precision at IoU thresholds 0.5 to 0.95 (TGS Salt)",
     "pooled_dice": "one Dice over the pixels of all images (HuBMAP Kidney)",
     "miou": "one IoU over the pixels of all images for each class, averaged (PASCAL VOC, Cityscapes)",
+    "pooled_f0.5": "one F-measure with beta 0.5 over the pixels of all images (Vesuvius Ink Detection)",
+    "pooled_f2": "the same with beta 2",
 }
 DEFAULT = "dice"
 
