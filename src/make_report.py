@@ -11,7 +11,7 @@ import argparse
 
 from maskfold.command_line import config_of, run_stage, stage_parser
 from maskfold.data.opening import open_competition
-from maskfold.stages.make_report import make_report
+from maskfold.stages.tracked import report_and_track
 
 EXAMPLES = """\
   python src/make_report.py                                  the demo
@@ -35,7 +35,7 @@ def main() -> None:
     config = config_of(args)
     if args.no_test_gallery:
         config = config.model_copy(update={"report": config.report.model_copy(update={"test_gallery": False})})
-    make_report(config, open_competition(config.data, on_bad_image=args.on_bad_image), args.accept_code_changes)
+    report_and_track(config, open_competition(config.data, on_bad_image=args.on_bad_image), args.accept_code_changes)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from maskfold.config import REPOSITORY, load_config
 from maskfold.config.places import config_file, run_config
 from maskfold.execution.processes import ALLOCATOR
 from maskfold.execution.signals import Stopped
+from maskfold.tracking.checks import check_trackers
 
 EXAMPLES = """\
   python src/run.py                                                  the demo
@@ -41,7 +42,7 @@ def main() -> None:
     args = parse_args()
     overrides = [override for group in args.overrides for override in group]
     path = config_file(args.config) if args.run is None else named_config(args.run)
-    load_config(path, overrides)  # a mistake shall not wait for the first stage
+    check_trackers(load_config(path, overrides).track)  # a mistake shall not wait for the first stage
     arguments = ["--config", str(path.resolve()), "--on-bad-image", args.on_bad_image]
     arguments += ["--set", *overrides] if overrides else []
     arguments += [

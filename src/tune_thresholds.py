@@ -20,6 +20,7 @@ from maskfold.data.opening import open_competition
 from maskfold.errors import UsageError
 from maskfold.oof.imported import import_oof, labelled_competition
 from maskfold.oof.sources import open_source
+from maskfold.stages.tracked import tune_and_track
 from maskfold.stages.tune_thresholds import tune
 
 EXAMPLES = """\
@@ -63,7 +64,7 @@ def main() -> None:
     if args.oof is None:
         if args.labels is not None:
             raise UsageError("--labels goes with --oof; without it the labels are those of the config's data")
-        tune(config, open_competition(config.data, on_bad_image=args.on_bad_image), args.accept_code_changes)
+        tune_and_track(config, open_competition(config.data, on_bad_image=args.on_bad_image), args.accept_code_changes)
         return
     if args.labels is not None:
         options = ("--order relative", "--empty-token=", "--several-rows union")

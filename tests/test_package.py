@@ -62,13 +62,14 @@ def test_every_pin_is_inside_the_declared_range():
     extras = PROJECT["project"]["optional-dependencies"]
     more = {
         each.name: each
-        for extra in ("onnx", "speed", "completion", "cluster")
+        for extra in ("onnx", "speed", "completion", "cluster", "track")
         for each in map(Requirement, extras[extra])
     }
     more.pop("maskfold")
-    pinned_more = pins(*(f"requirements-{name}.txt" for name in ("onnx", "speed", "cluster", "dev")))
+    pinned_more = pins(*(f"requirements-{name}.txt" for name in ("onnx", "speed", "cluster", "track", "dev")))
     assert more.keys() <= pinned_more.keys()
-    assert pins("requirements-cluster.txt").items() <= pins("requirements-dev.txt").items()
+    for name in ("cluster", "track"):
+        assert pins(f"requirements-{name}.txt").items() <= pins("requirements-dev.txt").items()
     for name, requirement in (declared | more).items():
         (pin,) = (pinned | pinned_more)[name].specifier
         assert pin.operator == "==" and pin.version in requirement.specifier, f"{pin} is outside of {requirement}"

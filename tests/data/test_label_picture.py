@@ -7,8 +7,9 @@ from PIL import Image
 
 from maskfold.data.competition import Competition
 from maskfold.data.recognition import overlays
-from maskfold.data.recognition.overlays import draw_overlays, wrapped
+from maskfold.data.recognition.overlays import draw_overlays
 from maskfold.drawing.class_colours import class_colour
+from maskfold.drawing.sheet import wrapped
 
 NAMES = (*(f"class_of_defect_{number}" for number in range(11)), "a_rather_long_class_name_without_any_space" * 2)
 

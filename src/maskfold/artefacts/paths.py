@@ -133,6 +133,11 @@ class RunPaths:
         return self.run / "workers.json"
 
     @property
+    def trackers(self) -> Path:
+        """Folder of the trackers without a server, of all runs: mlflow.db, mlflow/, wandb/."""
+        return self.root / "trackers"
+
+    @property
     def bad_images_csv(self) -> Path:
         """image_id, reason: the test images that could not be read and got empty masks; missing if there are none."""
         return self.root / "submissions" / f"{self.name}.bad_images.csv"

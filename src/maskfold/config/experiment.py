@@ -22,9 +22,10 @@ from maskfold.config.train import TrainConfig
 from maskfold.config.tuning import TuningConfig
 
 Combine = Literal["mean", "geometric", "logit", "vote"]
+Tracker = Literal["tensorboard", "csv", "mlflow", "wandb"]
 
 # An override of one of these that is given to a blend also applies to its members: where files are, and the machine.
-SHARED_KEYS = ("output_root", "data", "demo", "folds", "train.accelerator", "train.workers", "run")
+SHARED_KEYS = ("output_root", "data", "demo", "folds", "train.accelerator", "train.workers", "run", "track")
 
 TRAINING = ("model", "train", "refit", "pseudo_labels")  # the sections of an experiment that a blend does not have
 
@@ -130,6 +131,10 @@ class Run(Section):
 
     run: RunConfig = RunConfig()
     """How a run uses the machine."""
+
+    track: tuple[Tracker, ...] = ("tensorboard",)
+    """Experiment trackers that parameters, curves, pictures, scores and the report go to
+    (docs/how-to/track-experiments.md). It makes nothing stale. An empty list: none."""
 
     @property
     @abstractmethod

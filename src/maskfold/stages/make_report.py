@@ -21,8 +21,8 @@ from maskfold.report.trainings import trained_models
 from maskfold.rules.tuned import TunedArtefact
 from maskfold.submission.usable_rules import EDITED_RULES
 
-_WHERE: dict[str, Any] = {"output_root": True, "run": True} | {  # not what it shows
-    "blend": {"members": {"__all__": {"output_root", "run"}}}
+_WHERE: dict[str, Any] = {"output_root": True, "run": True, "track": True} | {  # not what it shows
+    "blend": {"members": {"__all__": {"output_root", "run", "track"}}}
 }
 
 

@@ -29,6 +29,11 @@ from maskfold.requirements import declared, installed_version, lacks
 if TYPE_CHECKING:
     from maskfold.execution.ray_cluster import Node
 
+# Where trackers are, not the keys to them: those are on each node, or there are none.
+_TRACKERS = (
+    *("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"),
+    *("WANDB_MODE", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_BASE_URL"),
+)
 # lightning shall not take a node of a SLURM job for one of several processes of the same training: `interactive` is its
 # word for that, and only the rank 0 writes files.
 _NO_SLURM = {"SLURM_JOB_NAME": "interactive", "SLURM_PROCID": "0"}
@@ -91,7 +96,8 @@ def _environment(needs: Needs, side_by_side: int) -> dict[str, str]:
     """The environment of the jobs' processes; side_by_side: how many a node does at a time."""
     own = {name: os.environ.get(name, value) for name, value in ALLOCATOR.items()}
     threads = worker_variables(needs.threads, side_by_side) | {LIMIT: str(needs.threads)}
-    return _places() | own | threads | _NO_SLURM
+    trackers = {name: os.environ[name] for name in _TRACKERS if name in os.environ}
+    return _places() | own | threads | trackers | _NO_SLURM
 
 
 def _places() -> dict[str, str]:

@@ -23,11 +23,10 @@ from maskfold.oof.store import OofImage, iter_oof
 from maskfold.rules.tuned import TunedArtefact
 from maskfold.stages.make_demo_data import make_demo_data
 from maskfold.stages.make_folds import make_folds
-from maskfold.stages.make_report import make_report
 from maskfold.stages.make_submission import make_submission
 from maskfold.stages.predict_oof import predict_oof
+from maskfold.stages.tracked import report_and_track, tune_and_track
 from maskfold.stages.train import train_models
-from maskfold.stages.tune_thresholds import tune
 from maskfold.submission.usable_rules import checked_artefact
 
 
@@ -103,7 +102,7 @@ class Run:
 
     def tune(self) -> TunedArtefact:
         """Tune the rule of every class; the result holds the rules and their scores, the honest ones too."""
-        return tune(self.config, self.competition, self._accept)
+        return tune_and_track(self.config, self.competition, self._accept)
 
     def submit(self) -> Path:
         """Predict the test images and write the submission; returns its path. Raises UsageError without test images."""
@@ -114,7 +113,7 @@ class Run:
 
     def report(self) -> Path:
         """Write the report; returns its page."""
-        make_report(self.config, self.competition, self._accept)
+        report_and_track(self.config, self.competition, self._accept)
         return self.paths.report / "index.html"
 
     def all_stages(self) -> TunedArtefact:

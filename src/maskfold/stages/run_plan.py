@@ -16,11 +16,11 @@ from maskfold.planning.clock import tuning_start
 from maskfold.report.oof_scores import paired_gain, read_image_scores
 from maskfold.rules.tuned import TunedArtefact
 from maskfold.stages.make_folds import make_folds
-from maskfold.stages.make_report import make_report
 from maskfold.stages.make_submission import make_submission
 from maskfold.stages.predict_oof import predict_oof
+from maskfold.stages.tracked import report_and_track, tune_and_track
 from maskfold.stages.train import train_models
-from maskfold.stages.tune_thresholds import tune
+from maskfold.tracking.checks import check_trackers
 
 _MARGIN = 0.02  # of the budget, for what the first run did not show
 _LEAST_MINUTES = 0.05  # of a training, where the time is up before the last model
@@ -63,6 +63,7 @@ def run_plan(
 
     first: a short run for an early submission; None: there is none. What is up to date is skipped.
     """
+    check_trackers(config.track)
     competition = open_competition(config.data, config.in_channels, on_bad_image)
     expected = None
     if first is not None:
@@ -90,9 +91,9 @@ def _run(config: Experiment, competition: Competition, deadline: Deadline, expec
         train_models(config, competition, [number], minutes=minutes)
     stages: list[Callable[[], object]] = [
         lambda: predict_oof(config, competition),
-        lambda: tune(config, competition),
+        lambda: tune_and_track(config, competition),
         lambda: make_submission(config, competition),
-        lambda: make_report(config, competition),
+        lambda: report_and_track(config, competition),
     ]
     return Durations(*map(_timed, stages))
 

@@ -29,6 +29,7 @@ from maskfold.folds.visibility import ids_hash, seen_by
 from maskfold.pixels.intensity import Intensity
 from maskfold.stages.side_by_side import do_jobs
 from maskfold.stages.workers import workers_of
+from maskfold.tracking.checks import check_trackers
 from maskfold.training.history import usable_history, write_history
 from maskfold.training.pseudo_labels import (
     check_labeller,
@@ -67,6 +68,7 @@ def train_models(
     if isinstance(config, Blend):
         _show_members(config)
         return
+    check_trackers(config.track)
     numbers = range(config.models) if only is None else only
     step, folds = Step("train", accept_code_changes), read_folds(config, competition)
     if config.pseudo_labels is not None:

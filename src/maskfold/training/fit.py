@@ -15,7 +15,7 @@ import lightning as L
 import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar, WeightAveraging
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor
 
@@ -33,6 +33,8 @@ from maskfold.inference.runtime import Runtime, out_of_memory
 from maskfold.network.model import check_finite
 from maskfold.network.normalisation import IMAGENET, normalisation_of
 from maskfold.pixels.intensity import Intensity
+from maskfold.tracking.loggers import loggers_of
+from maskfold.tracking.record import Record
 from maskfold.training.checkpoint_files import LAST, Finished, WholeCheckpoints, finished_in, remove_unneeded
 from maskfold.training.checkpoints import chosen_weights
 from maskfold.training.clock import TrainingClock
@@ -43,8 +45,10 @@ from maskfold.training.input_sizes import check_network_sizes
 from maskfold.training.module import MONITOR, FoldModule, epoch_seed
 from maskfold.training.pseudo_labels import PseudoLabels
 from maskfold.training.sample_grid import MOST_SAMPLES, draw_samples
+from maskfold.training.tracking_callback import TrackingCallback
 from maskfold.training.warm_start import Start, new_model
 
+SAMPLES = "samples.png"
 _STEP = Step("train")
 _CHECKPOINT_SECONDS = 20  # between the checkpoints of a training without validation, whose epochs may take a second
 
@@ -87,7 +91,9 @@ def train_fold(
     clock = None if config.train.minutes is None else TrainingClock(config.train.minutes)
     module = FoldModule(model, config, fold, competition, data.dataset.image_ids, clock)
     history = HistoryCallback(paths.history_csv(fold), name, clock)
-    trainer = _trainer(config, folder, [history, *([] if clock is None else [clock])])
+    tracking = TrackingCallback(config, competition, fold, folder / SAMPLES)
+    loggers = loggers_of(config.track, Record.of_training(config, fold))
+    trainer = _trainer(config, folder, [history, *([] if clock is None else [clock]), tracking], loggers)
     _fit(trainer, module, data, resume_from)
     if trainer.is_global_zero:
         _write_weights(paths.model(fold), config, name)
@@ -153,7 +159,7 @@ def _show_data(data: FoldData, config: Experiment, pseudo: PseudoLabels | None, 
         missing = f"no training image has {class_words(name)}; it cannot be learned"
         print(f"train: warning: {config.model_title(fold)}: {missing}")
     title = f"{config.name}, {config.model_title(fold)}: the first samples, as the network gets them"
-    draw_samples(data.first_samples(MOST_SAMPLES), data.class_names, folder / "samples.png", title)
+    draw_samples(data.first_samples(MOST_SAMPLES), data.class_names, folder / SAMPLES, title)
 
 
 def _show_pseudo_labels(data: FoldData, pseudo: PseudoLabels, title: str) -> None:
@@ -235,7 +241,7 @@ def _previous(folder: Path) -> Path:
     return previous
 
 
-def _trainer(config: Experiment, folder: Path, own: list[Callback]) -> L.Trainer:
+def _trainer(config: Experiment, folder: Path, own: list[Callback], loggers: list[Logger]) -> L.Trainer:
     train, runtime = config.train, Runtime.of(config)
     on_terminal = sys.stdout.isatty()
     progress: list[Callback] = [TQDMProgressBar(leave=False)] if on_terminal else []
@@ -256,7 +262,7 @@ def _trainer(config: Experiment, folder: Path, own: list[Callback]) -> L.Trainer
         reload_dataloaders_every_n_epochs=1 if train.then else 0,  # a phase may change the batch size
         callbacks=[*own, *_averaging(config), *_early_stopping(config), *_checkpoints(config, folder), *progress],
         plugins=[WholeCheckpoints(folder.name), *([_scaled_fp16(runtime.device)] if runtime.fp16 else [])],
-        logger=TensorBoardLogger(folder, name="tensorboard", version=""),
+        logger=loggers,
         log_every_n_steps=1,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,  # EpochSampler takes its own share
