@@ -21,6 +21,7 @@ The packages in pipeline order; docs/design.md shows which may import which:
     report      the pages of a run
     audit       what may be wrong with data and labels
     media       photos and videos
+    tracking    experiment trackers, which the work does not depend on
     speed       how fast each runtime predicts
     export      ONNX files, and what a bundle contains
 """

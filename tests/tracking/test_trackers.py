@@ -50,7 +50,9 @@ def run(tmp_path_factory):
         patch.setenv("WANDB_MODE", "offline")
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         folder = tmp_path_factory.mktemp("tracked")
-        config = tiny_config(folder, track=TRACK, report={"oof_gallery": False, "test_gallery": False})
+        config = tiny_config(
+            folder, track=TRACK, report={"oof_gallery": False, "test_gallery": False}, tuning={"rule": "component"}
+        )
         make_demo_data(config)
         competition = open_competition(config.data)
         for stage in (make_folds, train_models, predict_oof, tune_and_track, report_and_track):

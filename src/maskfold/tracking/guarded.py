@@ -27,7 +27,8 @@ class Guarded(Logger):
         super().__init__()
         self.tracker, self.record = tracker, record
         self.is_new = record.id_of(tracker) is None
-        self._opened, self._inner = opened, None
+        self._opened = opened
+        self._inner: Logger | None = None
         self._waiting: deque[tuple[Call, int]] = deque()
         self._lost, self._failing, self._next_try = 0, False, 0.0
 

@@ -58,7 +58,7 @@ class TrackingCallback(Callback):
         named = parameters(self.config) | {"model": self.config.model_name(self.number)}
         for logger in trainer.loggers:
             if not isinstance(logger, TensorBoardLogger):
-                logger.log_hyperparams(named)  # type: ignore[arg-type]
+                logger.log_hyperparams(named)
             elif trainer.current_epoch == 0:
                 rows = [(name, str(value)) for name, value in named.items()]
                 logger.experiment.add_text("parameters", markdown_table(("key", "value"), rows, text_columns=2))
