@@ -3,10 +3,9 @@
 import cv2
 import numpy as np
 import pandas as pd
-from PIL import Image
+from PIL import Image, ImageFont
 
 from maskfold.data.competition import Competition
-from maskfold.data.recognition import overlays
 from maskfold.data.recognition.overlays import draw_overlays
 from maskfold.drawing.class_colours import class_colour
 from maskfold.drawing.sheet import wrapped
@@ -16,10 +15,11 @@ NAMES = (*(f"class_of_defect_{number}" for number in range(11)), "a_rather_long_
 
 def test_a_text_is_wrapped_and_never_cut():
     text = "photo_with_a_long_name_0001.jpg: scratch 1,234 px, " + "x" * 90
+    font = ImageFont.load_default(14)
     for width in (40, 150, 392):
         lines = wrapped(text, width)
         assert "".join(lines).replace(" ", "") == text.replace(" ", "")
-        assert max(overlays._FONT.getlength(line) for line in lines) <= width
+        assert max(font.getlength(line) for line in lines) <= width
     assert wrapped("short", 392) == ["short"]
 
 
