@@ -26,7 +26,7 @@ class MlflowServer:
         served = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):  # noqa: N802
+            def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
                 call = self.path.partition("?")[0].partition("/mlflow/")[2]
                 served.metrics += [
