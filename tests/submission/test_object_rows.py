@@ -78,6 +78,15 @@ def test_objects_of_resized_masks_have_scores_too(competition, tmp_path):
     assert len(row.object_scores) == 2 and all(0.5 < score <= 240 / 255 for score in row.object_scores)
 
 
+def test_objects_without_their_scores_are_refused(competition, tmp_path):
+    config = SubmissionConfig(layout="coco_json", rows="object")
+    row, other = rows_of(config)
+    lacking = row._replace(object_scores=row.object_scores[:1])
+    with pytest.raises(ValueError, match="a mask of 2 objects has 1 scores of objects"):
+        write_submission([lacking, other], competition, config, tmp_path / "x.json")
+    assert not (tmp_path / "x.json").exists()
+
+
 def test_shards_keep_the_scores_of_objects(tmp_path):
     rows = [SubmissionRow("a", 0, "1 2", 0.5, (0.25, 0.75)), SubmissionRow("b", 0, "", 0.0)]
     write_shard(tmp_path / "x.parquet", rows)

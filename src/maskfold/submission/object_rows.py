@@ -22,9 +22,15 @@ def texts_of(runs: str, key: MaskKey, form: SubmissionForm) -> list[str]:
 
 
 def scores_of(scores: Sequence[float], texts: Sequence[str], form: SubmissionForm) -> Sequence[float]:
-    """A score for each row; scores: of the mask first, then of its objects, where they were computed."""
-    known = form.config.rows == "object" and len(scores) == 1 + len(texts)
-    return scores[1:] if known else [scores[0]] * len(texts)
+    """A score for each row; scores: of the mask first, then of its objects, where rows are of objects.
+
+    Raises ValueError if objects and their scores differ in number.
+    """
+    if form.config.rows != "object":
+        return [scores[0]] * len(texts)
+    if len(scores) != 1 + len(texts):
+        raise ValueError(f"a mask of {len(texts)} objects has {len(scores) - 1} scores of objects")
+    return scores[1:]
 
 
 class ObjectParts:
