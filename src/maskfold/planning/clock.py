@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from maskfold.planning.constants import (
-    EMPTY_SHARE,
     FIRST_SHARE,
     GATES_SECONDS_CLASS,
+    HEAD_SHARE,
     LEAST_DRAWS,
     MOST_EPOCHS,
     PREDICTION_NS,
@@ -72,7 +72,7 @@ def divided(work: Work, facts: Fingerprint, size: InputSize, speed: Speed, machi
     test = facts.test_images * image
 
     def tuning(images: int) -> float:
-        start = tuning_start(len(facts.classes), gates=facts.empty_share >= EMPTY_SHARE)
+        start = tuning_start(len(facts.classes), gates=facts.empty_share >= HEAD_SHARE)
         return start + images * TUNING_NS * maps / machine.cores
 
     report = (work.held_out + facts.test_images) * REPORT_MS * 1e-3

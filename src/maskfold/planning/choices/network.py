@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from maskfold.planning.constants import CPU_DECODER, CPU_ENCODERS, EMPTY_SHARE, GPU_ENCODERS, RANDOM_ENCODER
+from maskfold.planning.constants import CPU_DECODER, CPU_ENCODERS, GPU_ENCODERS, HEAD_SHARE, RANDOM_ENCODER
 from maskfold.planning.draft import Draft
 from maskfold.planning.facts.fingerprint import Fingerprint
 from maskfold.planning.machine import Machine
@@ -39,8 +39,8 @@ def choose_network(
         print(f"plan: warning: pretrained weights: {lacking}", flush=True)
     if not machine.gpus:
         draft.choose("model.decoder_channels", CPU_DECODER, "half of smp's: a light decoder for a CPU")
-    if facts.empty_share >= EMPTY_SHARE:
-        reason = f"{facts.empty_share:.0%} of the images are empty: lets tuning empty masks by the class's probability"
+    if facts.empty_share >= HEAD_SHARE:
+        reason = f"{facts.empty_share:.0%} of the images are empty: tells tuning which masks to empty (docs/results.md)"
         draft.choose("model.classification_head", True, reason)
     _choose_channels(draft, facts)
 
