@@ -145,6 +145,13 @@ def test_rare_classes_and_empty_images():
     assert "2 (18 images)" in draft.reasons()["train.loss.log_dice"]
 
 
+@pytest.mark.parametrize(("empty_share", "head"), [(0.39, True), (0.2, False)])
+def test_a_classification_head_where_many_images_are_empty(empty_share, head):
+    config, _ = plan(facts(empty_share=empty_share))
+    assert config.model.classification_head == head
+    assert config.train.sampling.non_empty_share is None
+
+
 def test_common_classes_keep_the_defaults():
     config, _ = plan(facts())
     assert config.train.loss == type(config.train.loss)()
