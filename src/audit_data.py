@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 
-from maskfold.command_line import config_of, run_stage, stage_parser
+from maskfold.artefacts.paths import RunPaths
+from maskfold.command_line import add_json_argument, config_of, run_stage, stage_parser
+from maskfold.execution.json_output import files_of, give_json
 from maskfold.stages.audit_data import audit_data
 
 EXAMPLES = """\
@@ -20,13 +22,17 @@ then, for folds that keep copies together:
 
 def parse_args() -> argparse.Namespace:
     """The command line."""
-    return stage_parser("Look through a competition's files and labels for what spoils scores.", EXAMPLES).parse_args()
+    parser = stage_parser("Look through a competition's files and labels for what spoils scores.", EXAMPLES)
+    add_json_argument(parser)
+    return parser.parse_args()
 
 
 def main() -> None:
     """Audit the data."""
     args = parse_args()
-    audit_data(config_of(args), args.accept_code_changes)
+    config = config_of(args)
+    audit_data(config, args.accept_code_changes)
+    give_json({"files": files_of(RunPaths.of(config).data_audit)})
 
 
 if __name__ == "__main__":

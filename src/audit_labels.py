@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 
-from maskfold.command_line import config_of, run_stage, stage_parser
+from maskfold.artefacts.paths import RunPaths
+from maskfold.command_line import add_json_argument, config_of, run_stage, stage_parser
 from maskfold.data.opening import open_competition
+from maskfold.execution.json_output import files_of, give_json
 from maskfold.stages.audit_labels import audit_labels
 
 EXAMPLES = """\
@@ -28,6 +30,7 @@ def parse_args() -> argparse.Namespace:
         metavar="N",
         help="labels that the page shows, the worst first (default: 400)",
     )
+    add_json_argument(parser)
     return parser.parse_args()
 
 
@@ -37,6 +40,7 @@ def main() -> None:
     config = config_of(args)
     competition = open_competition(config.data, on_bad_image=args.on_bad_image)
     audit_labels(config, competition, args.accept_code_changes, args.pictures)
+    give_json({"files": files_of(RunPaths.of(config).label_audit)})
 
 
 if __name__ == "__main__":

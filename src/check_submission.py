@@ -13,8 +13,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from maskfold.command_line import config_of, run_stage, stage_parser
+from maskfold.command_line import add_json_argument, config_of, run_stage, stage_parser
 from maskfold.data.opening import open_competition
+from maskfold.execution.json_output import give_json
 from maskfold.submission.checking import check_submission
 
 EXAMPLES = """\
@@ -28,6 +29,7 @@ def parse_args() -> argparse.Namespace:
     parser = stage_parser("Check a submission as the competition would, and compare it with another.", EXAMPLES)
     parser.add_argument("file", type=Path, metavar="FILE", help="csv, COCO results json, or folder of png masks")
     parser.add_argument("--against", type=Path, metavar="OTHER", help="another submission to compare with")
+    add_json_argument(parser)
     return parser.parse_args()
 
 
@@ -35,13 +37,10 @@ def main() -> None:
     """Check."""
     args = parse_args()
     config = config_of(args)
-    sys.exit(
-        0
-        if check_submission(
-            config, open_competition(config.data, on_bad_image=args.on_bad_image), args.file, args.against
-        )
-        else 1
-    )
+    competition = open_competition(config.data, on_bad_image=args.on_bad_image)
+    accepted = check_submission(config, competition, args.file, args.against)
+    give_json({"file": str(args.file), "accepted": accepted})
+    sys.exit(0 if accepted else 1)
 
 
 if __name__ == "__main__":

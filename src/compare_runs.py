@@ -10,7 +10,8 @@ import argparse
 from pathlib import Path
 
 from maskfold.artefacts.paths import resolve
-from maskfold.command_line import command_parser, run_stage
+from maskfold.command_line import add_json_argument, command_parser, run_stage
+from maskfold.execution.json_output import give_json
 
 EXAMPLES = """\
   python src/compare_runs.py                                          every config that has a trained fold
@@ -23,6 +24,7 @@ def parse_args() -> argparse.Namespace:
     parser = command_parser("Compare runs, one row each.", EXAMPLES)
     parser.add_argument("names", nargs="*", metavar="NAME", help="NAME of configs/NAME.yaml, or a config file")
     parser.add_argument("--out", type=Path, default=Path("reports"), metavar="FOLDER", help="default: reports/")
+    add_json_argument(parser)
     return parser.parse_args()
 
 
@@ -33,7 +35,7 @@ def main() -> None:
     from maskfold.stages.compare_runs import compare_runs
 
     overrides = [override for group in args.overrides for override in group]
-    compare_runs(args.names, overrides, resolve(args.out))
+    give_json(compare_runs(args.names, overrides, resolve(args.out)).to_dict("records"))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 
 from maskfold.artefacts.paths import display
-from maskfold.command_line import command_parser, run_stage
+from maskfold.command_line import add_json_argument, command_parser, run_stage
 from maskfold.commands import as_called
+from maskfold.config import load_config
+from maskfold.execution.json_output import give_json
 from maskfold.stages.plan import add_plan_arguments, make_plan, request_of
 
 EXAMPLES = """\
@@ -26,6 +28,7 @@ def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = command_parser("Plan an experiment from a folder of data and a number of minutes.", EXAMPLES)
     add_plan_arguments(parser)
+    add_json_argument(parser)
     return parser.parse_args()
 
 
@@ -34,6 +37,7 @@ def main() -> None:
     args = parse_args()
     path = make_plan(request_of(args))
     print(as_called(f"plan: wrote {display(path)}; run it with: bash run_all.sh {display(path)}"))
+    give_json({"file": str(path), "config": load_config(path).model_dump(mode="json")})
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from maskfold.command_line import config_of, run_stage, stage_parser
+from maskfold.command_line import add_json_argument, config_of, run_stage, stage_parser
 from maskfold.data.opening import open_competition
+from maskfold.execution.json_output import give_json
 from maskfold.submission.scoring import print_scores, score_submission
 
 EXAMPLES = """\
@@ -24,6 +25,7 @@ def parse_args() -> argparse.Namespace:
     parser = stage_parser("Score a submission against known labels.", EXAMPLES)
     parser.add_argument("--truth", type=Path, metavar="FILE", help="default: truth/test.csv below data.root")
     parser.add_argument("--submission", type=Path, metavar="FILE", help="csv, json or folder (default: this run's)")
+    add_json_argument(parser)
     return parser.parse_args()
 
 
@@ -31,11 +33,11 @@ def main() -> None:
     """Score."""
     args = parse_args()
     config = config_of(args)
-    print_scores(
-        score_submission(
-            config, open_competition(config.data, on_bad_image=args.on_bad_image), args.submission, args.truth
-        )
-    )
+    competition = open_competition(config.data, on_bad_image=args.on_bad_image)
+    scores = score_submission(config, competition, args.submission, args.truth)
+    print_scores(scores)
+    means = scores.drop(columns="class_name").mean().to_dict()
+    give_json({"metric": config.tuning.metric, "classes": scores.to_dict("records"), "mean": means})
 
 
 if __name__ == "__main__":

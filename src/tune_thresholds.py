@@ -12,12 +12,13 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-from maskfold.command_line import config_of, run_stage, stage_parser
+from maskfold.command_line import add_json_argument, config_of, run_stage, stage_parser
 from maskfold.config.tuning import Metric
 from maskfold.data.exclusive import with_exclusive
 from maskfold.data.label_rows import RowRules
 from maskfold.data.opening import open_competition
 from maskfold.errors import UsageError
+from maskfold.execution.json_output import give_json
 from maskfold.oof.imported import import_oof, labelled_competition
 from maskfold.oof.sources import open_source
 from maskfold.stages.tracked import tune_and_track
@@ -48,6 +49,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--ignore-class", metavar="NAME", help="class of --labels that marks pixels nobody labelled")
     folder = "masks of pixels nobody labelled: a folder, or void/{stem}_ignore.png"
     parser.add_argument("--ignore-masks", metavar="FOLDER", help=f"with --labels, {folder}")
+    add_json_argument(parser)
     args = parser.parse_args()
     for key, value in (("tuning.rule", args.rule), ("tuning.metric", args.metric), ("seed", args.seed)):
         args.overrides += [[f"{key}={value}"]] if value is not None else []
@@ -64,7 +66,8 @@ def main() -> None:
     if args.oof is None:
         if args.labels is not None:
             raise UsageError("--labels goes with --oof; without it the labels are those of the config's data")
-        tune_and_track(config, open_competition(config.data, on_bad_image=args.on_bad_image), args.accept_code_changes)
+        competition = open_competition(config.data, on_bad_image=args.on_bad_image)
+        give_json(tune_and_track(config, competition, args.accept_code_changes).model_dump(mode="json"))
         return
     if args.labels is not None:
         options = ("--order relative", "--empty-token=", "--several-rows union")
@@ -74,7 +77,8 @@ def main() -> None:
     else:
         competition = open_competition(config.data, on_bad_image=args.on_bad_image)
         source = open_source(args.oof, competition.class_names, competition.train["image_id"].tolist())
-    tune(import_oof(config, args.oof, source, len(competition.class_names)), competition, args.accept_code_changes)
+    foreign = import_oof(config, args.oof, source, len(competition.class_names))
+    give_json(tune(foreign, competition, args.accept_code_changes).model_dump(mode="json"))
 
 
 if __name__ == "__main__":

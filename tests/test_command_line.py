@@ -2,6 +2,7 @@
 
 import errno
 import itertools
+import json
 import os
 import signal
 import sqlite3
@@ -245,3 +246,48 @@ def test_recognised_data_are_drawn_once_and_named(tmp_path, capsys):
     config_of(stage_parser("x", "").parse_args(["--config", str(file)]))
     assert picture.stat().st_mtime_ns == stamp
     assert f"look at {picture}" in capsys.readouterr().out
+
+
+_SAYS = """
+import math, subprocess, sys
+from maskfold.command_line import add_json_argument, stage_parser
+from maskfold.execution.json_output import give_json
+parser = stage_parser("x", "")
+add_json_argument(parser)
+parser.parse_args()
+print("a table")
+subprocess.run([sys.executable, "-c", "print('of a child')"])
+give_json({"scores": [math.nan, 0.5], "class": "Riß"})
+"""
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_with_json_standard_output_is_the_result_alone(arguments):
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src"), "PYTHONIOENCODING": "utf-8"}
+    command = [sys.executable, "-u", "-c", _SAYS, *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8")
+    lines = "a table\nof a child\n"
+    if arguments:
+        assert (done.stdout, done.stderr) == ('{"scores": [null, 0.5], "class": "Riß"}\n', lines)
+    else:
+        assert (done.stdout, done.stderr) == (lines, "")
+
+
+def test_scores_and_checks_are_json(tmp_path):
+    (tmp_path / "c.yaml").write_text(
+        f"extends: {REPOSITORY}/configs/demo.yaml\nname: small\noutput_root: {tmp_path}\n"
+        f"data: {{root: {tmp_path}/data}}\ndemo: {{train_images: 8, test_images: 4, width: 128}}\n"
+    )
+
+    def said(script, *more):
+        command = [sys.executable, f"src/{script}.py", "--config", str(tmp_path / "c.yaml"), *more]
+        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    said("make_demo_data")
+    truth = str(tmp_path / "data/truth/test.csv")
+    scores = json.loads(said("score_submission", "--submission", truth, "--json"))
+    assert scores["metric"] == "dice" and scores["mean"]["score"] == 1
+    assert [entry["score"] for entry in scores["classes"]] == [1, 1, 1, 1]
+    assert json.loads(said("check_submission", truth, "--json")) == {"file": truth, "accepted": True}

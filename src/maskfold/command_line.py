@@ -36,6 +36,7 @@ from maskfold.data.recognition.overlays import draw_overlays
 from maskfold.data.recognition.recognise import recognise
 from maskfold.errors import ConfigError, DataError, InferenceError, StaleError, TrainingError, UsageError
 from maskfold.execution.cores import limit_cores
+from maskfold.execution.json_output import begin_json
 from maskfold.execution.machine_faults import machine_fault
 from maskfold.execution.signals import Stopped, stopped_by_signals, stopped_line
 from maskfold.execution.text import visible
@@ -82,6 +83,15 @@ class _Parser(argparse.ArgumentParser):
         return super().parse_args(args, namespace)
 
 
+class _Json(argparse.Action):
+    """Sends all lines but the result to stderr from here on."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        begin_json()
+
+
 class _HelpConfig(argparse.Action):
     """Prints a part of the config reference and stops, as --help does."""
 
@@ -124,6 +134,13 @@ def stage_parser(description: str, examples: str) -> argparse.ArgumentParser:
         help="test images that cannot be read: stop before any work, naming them (default), or empty masks for them",
     )
     return parser
+
+
+def add_json_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --json, with which standard output is the result alone."""
+    parser.add_argument(
+        "--json", action=_Json, nargs=0, help="write the result as one line of JSON; all other lines go to stderr"
+    )
 
 
 def add_run_argument(parser: argparse.ArgumentParser) -> None:
