@@ -1,4 +1,4 @@
-"""The result of a script as JSON: with --json it is all that standard output gets, and other lines go to the errors'."""
+"""The result of a script as JSON: with --json standard output gets nothing else, and all other lines go to stderr."""
 
 from __future__ import annotations
 
