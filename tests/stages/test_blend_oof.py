@@ -236,3 +236,27 @@ def test_test_images_are_combined_from_rounded_means_of_folds(blend, tiny_compet
         assert answer.prob.shape == (2, *size) and (answer.prob == expected).all()
         assert (answer.class_prob is None) if weights[1] == 0 else answer.class_prob.tolist() == [0.5, 0.5]
     assert (networks["dull"][0].seen > 0) == (weights[1] > 0)
+
+
+@pytest.mark.parametrize(
+    ("weights", "chosen", "expected"),
+    [
+        # In 255ths, of models that say 60, 80 and 100.
+        ((0.2, 0.2, 0.6), None, 88),
+        ((0.2, 0.2, 0.6), [0, 2], 90),  # scaled to a quarter and three quarters
+        ((0.2, 0.2, 0.6), [1], 80),
+        ((0, 0, 1), [0, 1], 70),  # of no weight at all: equal ones
+    ],
+)
+def test_models_that_are_chosen_keep_their_shares(blend, tiny_competition, monkeypatch, weights, chosen, expected):
+    networks = [Always(value / 255, False) for value in (60, 80, 100)]
+    monkeypatch.setattr(
+        ensemble_prediction,
+        "_models",
+        lambda files, *_: [networks[int(file.parent.name.removeprefix("fold"))] for file in files],
+    )
+    plain = TrainConfig(precision="32", accelerator="cpu", workers=0)
+    config = blend.blend.members[0].model_copy(update={"train": plain})
+    given = dict(zip(("fold0", "fold1", "fold2"), weights, strict=True))
+    answer = next(trained_ensemble(config, given, chosen).predict_images(tiny_competition.test.iloc[:1]))
+    assert (answer.prob == expected).all()
