@@ -87,6 +87,14 @@ def test_a_limit_needs_weights():
             ExpectedRule(**base, **wrong)
 
 
+def test_weights_have_room_up_to_a_limit_on_either_side():
+    base = {"score": "dice", "calibration": tuple(CALIBRATION.tolist()), "min_area_px": 0}
+    for edge in (2**42, -(2**42)):
+        assert ExpectedRule(**base, presence=(edge,) * 11).presence == (edge,) * 11
+        with pytest.raises(ValidationError, match="presence"):
+            ExpectedRule(**base, presence=(0,) * 10 + (edge + (1 if edge > 0 else -1),))
+
+
 @pytest.mark.parametrize(("sign", "level"), [(3, 32), (4, 64), (5, 128), (6, 192)])
 def test_a_level_counts_as_above_from_itself_on(sign, level):
     three = np.full((1, 3), level, np.uint8)
