@@ -117,3 +117,13 @@ def test_weights_of_views_that_cannot_be_used_are_refused(weights, message):
 def test_quarter_turns_alone_would_leave_wide_images_without_a_view():
     with pytest.raises(ValueError, match="images of every form"):
         InferenceConfig(tta=("rot90",), view_weights={"rot90": 1.0})
+
+
+@pytest.mark.parametrize("axis", [2, 3])
+def test_what_is_shrunk_is_averaged_over_all_its_pixels(axis):
+    # Half the size: a pixel is the mean of four with weights of 1/8, 3/8, 3/8, 1/8, so that none is passed over.
+    column = torch.zeros(1, 1, 64, 64).index_fill_(axis, torch.tensor([5]), 80)
+    expected = torch.zeros(1, 1, 32, 32).index_fill_(axis, torch.tensor([2]), 30)
+    expected.index_fill_(axis, torch.tensor([3]), 10)
+    assert torch.allclose(tta_views(("scale0.5",), (64, 64))[1].see(column), expected)
+    assert torch.allclose(tta_views(("scale2",), (32, 32))[1].undo(column, (32, 32)), expected)

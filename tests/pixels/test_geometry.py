@@ -11,6 +11,7 @@ from maskfold.pixels.geometry import (
     padded_size,
     resize_image,
     resize_masks,
+    upright,
 )
 
 
@@ -121,3 +122,22 @@ def test_crops_cover_every_corner_of_a_small_room():
 def test_a_crop_larger_than_the_image_starts_at_its_corner():
     shown = np.ones((20, 20), dtype=np.uint8)
     assert crop_corner((20, 20), (32, 32), shown, np.random.default_rng(0)) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "shown"),
+    [
+        (1, [[1, 2, 3], [4, 5, 6]]),
+        (2, [[3, 2, 1], [6, 5, 4]]),
+        (3, [[6, 5, 4], [3, 2, 1]]),
+        (4, [[4, 5, 6], [1, 2, 3]]),
+        (5, [[1, 4], [2, 5], [3, 6]]),
+        (6, [[4, 1], [5, 2], [6, 3]]),
+        (7, [[6, 3], [5, 2], [4, 1]]),
+        (8, [[3, 6], [2, 5], [1, 4]]),
+    ],
+)
+def test_stored_pixels_are_turned_as_exif_says(orientation, shown):
+    stored = np.array([[1, 2, 3], [4, 5, 6]], np.uint8)
+    assert upright(stored, orientation).tolist() == shown
+    assert upright(np.stack([stored, stored], axis=2), orientation)[..., 1].tolist() == shown
