@@ -75,3 +75,10 @@ def test_auto_takes_what_is_best_on_folds_it_was_not_fitted_on():
     steps = [counts_of({level: (1000, 100 if level < 128 else 900) for level in range(1, 256)})] * 2
     assert calibrated(steps, "auto") == isotonic(steps)
     assert calibrated(contrary[:1], "auto") == isotonic(contrary[:1])
+
+
+def test_auto_compares_squared_errors_by_hand():
+    # Of 100 px of level 51, which says 1/5, 40 are true in either fold. Squared errors of a fold: 60 * 0.4² + 40 * 0.6²
+    # = 24 for 2/5, 60 * 0.2² + 40 * 0.8² = 28 for 1/5. The mean probability alone would prefer the lower one.
+    counts = counts_of({51: (100, 40)})
+    assert calibrated([counts, counts], "auto")[51] == round(0.4 * 2**16)
