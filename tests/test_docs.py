@@ -32,7 +32,7 @@ _FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 _PATH = re.compile(r"(?<![\w./>-])((?:src|docs|configs|benchmarks|notebooks|tests)/[\w./*-]*[\w*/])(?![\w<…])")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
-_OF_OTHER_PROGRAMS = {"--no-deps", "--no-index", "--find-links"}  # of pip
+_OF_OTHER_PROGRAMS = {"--no-deps", "--no-index", "--find-links", "--only-binary"}  # of pip and uv
 _OF_OTHER_PROGRAMS |= {"--head", "--num-cpus", "--num-gpus"}  # of ray
 
 
