@@ -19,6 +19,7 @@ from maskfold.stages.make_folds import make_folds
 from maskfold.stages.make_submission import make_submission
 from maskfold.stages.train import models_asked_for, train_models
 from maskfold.submission.usable_rules import checked_artefact
+from maskfold.training.sample_grid import draw_samples
 from support.bundled_run import RULES, write_run
 from support.random_run import write_rules, write_weights
 from support.trainings import config_of
@@ -41,7 +42,12 @@ def test_a_refit_sees_every_image_and_its_models_differ(tmp_path, tiny_competiti
 
 def test_a_refit_draws_from_the_images_of_all_folds(tmp_path, tiny_competition, monkeypatch):
     seen = []
-    monkeypatch.setattr("maskfold.training.fit.draw_samples", lambda samples, *_: seen.append(len(samples)))
+
+    def counted(samples, *more):
+        seen.append(len(samples))
+        draw_samples(samples, *more)
+
+    monkeypatch.setattr("maskfold.training.fit.draw_samples", counted)
     config = config_of(tmp_path, refit=RefitConfig(epochs=1), epochs=1)
     make_folds(config, tiny_competition)
     train_models(config, tiny_competition, [0, 2])
