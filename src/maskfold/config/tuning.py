@@ -11,7 +11,7 @@ from maskfold.config.section import Section
 Metric = Literal["dice", "iou", "f0.5", "f2", "tgs_precision", "pooled_dice", "miou", "pooled_f0.5", "pooled_f2"]
 Calibration = Literal["isotonic", "temperature", "none", "auto"]
 # Metric -> the score whose expectation decides where the rule `expected` cuts an image; the others have no such rule.
-CUT_BY_IMAGE = {"dice": "dice", "iou": "iou", "tgs_precision": "iou"}
+CUT_BY_IMAGE: dict[str, Literal["dice", "iou"]] = {"dice": "dice", "iou": "iou", "tgs_precision": "iou"}
 
 
 class TuningConfig(Section):

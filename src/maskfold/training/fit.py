@@ -48,7 +48,7 @@ from maskfold.training.sample_grid import MOST_SAMPLES, draw_samples
 from maskfold.training.tracking_callback import TrackingCallback
 from maskfold.training.warm_start import Start, new_model
 
-SAMPLES = "samples.png"
+_SAMPLES = "samples.png"
 _STEP = Step("train")
 _CHECKPOINT_SECONDS = 20  # between the checkpoints of a training without validation, whose epochs may take a second
 
@@ -91,9 +91,8 @@ def train_fold(
     clock = None if config.train.minutes is None else TrainingClock(config.train.minutes)
     module = FoldModule(model, config, fold, competition, data.dataset.image_ids, clock)
     history = HistoryCallback(paths.history_csv(fold), name, clock)
-    tracking = TrackingCallback(config, competition, fold, folder / SAMPLES)
-    loggers = loggers_of(config.track, Record.of_training(config, fold))
-    trainer = _trainer(config, folder, [history, *([] if clock is None else [clock]), tracking], loggers)
+    own = [history, *([] if clock is None else [clock]), TrackingCallback(config, competition, fold, folder / _SAMPLES)]
+    trainer = _trainer(config, folder, own, loggers_of(config.track, Record.of_training(config, fold)))
     _fit(trainer, module, data, resume_from)
     if trainer.is_global_zero:
         _write_weights(paths.model(fold), config, name)
@@ -159,7 +158,7 @@ def _show_data(data: FoldData, config: Experiment, pseudo: PseudoLabels | None, 
         missing = f"no training image has {class_words(name)}; it cannot be learned"
         print(f"train: warning: {config.model_title(fold)}: {missing}")
     title = f"{config.name}, {config.model_title(fold)}: the first samples, as the network gets them"
-    draw_samples(data.first_samples(MOST_SAMPLES), data.class_names, folder / SAMPLES, title)
+    draw_samples(data.first_samples(MOST_SAMPLES), data.class_names, folder / _SAMPLES, title)
 
 
 def _show_pseudo_labels(data: FoldData, pseudo: PseudoLabels, title: str) -> None:

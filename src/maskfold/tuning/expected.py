@@ -86,7 +86,7 @@ class ExpectedSearch:
         row, column = np.unravel_index(int(np.argmax(scores)), scores.shape)
         value = int(table.area_grid[column])
         rule = ExpectedRule(
-            score="dice" if CUT_BY_IMAGE[table.metric] == "dice" else "iou",
+            score=CUT_BY_IMAGE[table.metric],
             calibration=fitted.calibration,
             total_weight=WEIGHTS[row],
             min_expected_px=value if limit == "area" else 0,
