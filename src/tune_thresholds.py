@@ -1,5 +1,7 @@
 """Choose thresholds and minimum areas on the OOF predictions: every setting scored exactly, the gain honestly.
 
+By a metric that looks at whole masks (surface_dice, object_f2, your own …) settings are sampled, not scored exactly.
+
 Reads oof/<name>/fold<k>.parquet and the labels. Writes oof/<name>/postprocess.json (the rules test images use),
 image_scores.csv, surface_<class>.png, study.sqlite3 and tables/ (the exact score tables), and prints a score table.
 Fresh work is skipped. With --oof the predictions come from elsewhere (docs/reference/formats.md shows the forms), and
@@ -36,7 +38,8 @@ def parse_args() -> argparse.Namespace:
     parser = stage_parser("Choose thresholds and minimum areas on the OOF predictions.", EXAMPLES)
     rules = ["auto", "component", "mask", "triplet", "expected", "all"]
     parser.add_argument("--rule", choices=rules, help="tuning.rule")
-    parser.add_argument("--metric", choices=get_args(Metric), help="tuning.metric")
+    metrics = f"{', '.join(get_args(Metric))}, or package.module:name"
+    parser.add_argument("--metric", metavar="NAME", help=f"tuning.metric: {metrics}; of whole masks are sampled")
     parser.add_argument("--trials", type=int, metavar="N", help="tuning.trials, of the Optuna study")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the study and of the bootstrap")
     parser.add_argument("--oof", type=Path, metavar="PATH", help="OOF predictions made elsewhere: .parquet or a folder")

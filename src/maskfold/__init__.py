@@ -11,6 +11,7 @@ The packages in pipeline order; docs/design.md shows which may import which:
     drawing     how pictures, charts and pages are drawn
     data        from files to a Competition
     folds       how training images are split, and which model sees which image
+    mask_metrics  metrics that do not follow from areas
     network     from a config to a network, and back from trained weights
     inference   the only way from an image to probabilities
     training    the training of one fold

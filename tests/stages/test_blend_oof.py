@@ -100,6 +100,14 @@ def test_a_blend_has_an_oof_of_its_own_and_is_tuned_like_a_model(blend, tiny_com
     assert checked_artefact(blend) == artefact
 
 
+def test_by_a_metric_of_whole_masks_weights_are_searched_by_dice_and_it_is_said(blend, tiny_competition, capsys):
+    blend = blend.model_copy(update={"tuning": blend.tuning.model_copy(update={"metric": "object_f2"})})
+    predict_oof(blend, tiny_competition)
+    said = "weights are searched by dice, because object_f2 has no exact tables"
+    assert said in capsys.readouterr().out
+    assert BlendChoice.read(RunPaths.of(blend).blend_json).metric == "dice"
+
+
 def test_a_fresh_blend_is_skipped_and_made_again_to_the_byte(blend, tiny_competition, capsys):
     files = [RunPaths.of(blend).blend_json, *(RunPaths.of(blend).oof_parquet(fold) for fold in range(3))]
     predict_oof(blend, tiny_competition)

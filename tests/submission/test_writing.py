@@ -148,6 +148,24 @@ def test_scores_against_true_masks_by_hand(rows, tiny_competition, tmp_path):
     assert scores.loc["dark", "score"] == 1
 
 
+def test_scores_by_a_metric_of_whole_masks(rows, tiny_competition, tmp_path):
+    written(rows, tiny_competition, tmp_path)
+    truth = tmp_path / "truth.csv"
+    truth.write_text((tmp_path / "submissions/x.csv").read_text().replace("bright,1 3 10 2", "bright,1 5"))
+    config = Experiment(
+        name="x",
+        output_root=str(tmp_path),
+        data=RleCsvData(root="x", class_names=("bright", "dark")),
+        tuning={"metric": "negative_hausdorff95"},
+    )
+    scores = score_submission(config, tiny_competition, truth=truth).set_index("class_name")
+    # Pixels 10 and 11 of the first column are 5 and 6 below the last of the true pixels 1 to 5; the rest is near.
+    height, width = tiny_competition.test_sizes()["test0.png"]
+    assert scores.loc["bright", "score"] == pytest.approx(-np.percentile([0, 0, 0, 5, 6], 95) / 5)
+    assert scores.loc["bright", "all_empty"] == pytest.approx(-np.hypot(height, width) / 5)
+    assert scores.loc["dark", "score"] == 0
+
+
 @pytest.mark.parametrize("metric", ["dice", "iou", "pooled_dice"])
 @pytest.mark.parametrize("order", ["column", "row"])
 def test_scores_of_random_masks_are_those_of_the_masks(tiny_competition, tmp_path, metric, order):

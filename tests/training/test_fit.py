@@ -16,9 +16,11 @@ from maskfold.config import (
     SamplingConfig,
     ScheduleConfig,
     TrainPhase,
+    TuningConfig,
 )
 from maskfold.errors import ConfigError, TrainingError
 from maskfold.execution.progress import JOBS_AFTER
+from maskfold.mask_metrics.metric import mask_metric
 from maskfold.training.checks import check_training
 from maskfold.training.fit import train_fold
 from maskfold.training.history_callback import HistoryCallback
@@ -313,6 +315,16 @@ def test_validation_scores_by_hand():
     dice = scores.non_empty_dice()
     assert dice[0] == pytest.approx(2 / 3)
     assert np.isnan(dice[1])
+
+
+def test_validation_by_a_metric_of_whole_masks():
+    tuning = TuningConfig(metric="negative_hausdorff95")
+    scores = ValidationScores(tuning.metric, mask_metric(tuning))
+    prob, truth = np.zeros((2, 2, 6, 8), np.uint8)
+    prob[0, 1, 1], truth[0, 4, 5] = 128, 1  # 3 rows and 4 columns apart
+    scores.add(prob, truth)
+    assert scores.mean() == pytest.approx((-5 + 0) / 2)
+    assert scores.non_empty_dice()[0] == 0
 
 
 def test_a_log_gets_lines_within_a_long_epoch(tmp_path, tiny_competition, folds, monkeypatch, capsys):

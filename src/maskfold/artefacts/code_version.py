@@ -64,13 +64,38 @@ _CHOICE = (
         "tuning/study",
     ),
 )
+_TUNING = (
+    *(
+        *_READING,
+        *_RULES,
+        "rules/tuned",
+        "rules/in_use",
+        *_OOF,
+        "oof/origin",
+        "folds/visibility",
+        *_TABLES,
+        *_CHOICE,
+    ),
+    *(
+        "tuning/adoption",
+        "tuning/bootstrap",
+        "tuning/evaluation",
+        "tuning/finishes",
+        "tuning/kinds",
+        "network/trained",
+    ),
+    "stages/tune_thresholds",
+)
 
 # Artefact -> the folders and modules below maskfold/ whose arithmetic decides its bytes. Everything else that its stage
 # imports is either recorded by value (config), or only seen by a reader (drawing, printing, pages, progress).
 DECIDED_BY: dict[str, tuple[str, ...]] = {
     "demo data": ("pixels", "data/demo", "stages/make_demo_data"),
     "folds": (*_READING, "folds/assignment", "folds/splitting", "folds/visibility"),
-    "model": (*_READING, *_NETWORK, *_RULES, *_SAMPLES, *_FITTING, "training/pseudo_labels", "folds/visibility"),
+    "model": (
+        *(*_READING, *_NETWORK, *_RULES, *_SAMPLES, *_FITTING, "training/pseudo_labels", "folds/visibility"),
+        "mask_metrics/rows",
+    ),
     "pseudo-labels": (*_READING, *_NETWORK, *_RULES, "training/pseudo_labels"),
     "oof": (*_READING, *_NETWORK, "folds/visibility", "oof/parts", "oof/store"),
     "imported oof": (*_READING, "oof/store", "oof/imported", "oof/sources"),
@@ -92,28 +117,9 @@ DECIDED_BY: dict[str, tuple[str, ...]] = {
     "blended oof": ("oof/store", "blending/combining", "blending/fold_oof"),
     "score tables": (*_READING, *_RULES, *_OOF, *_TABLES),
     "study": (*_READING, *_RULES, *_OOF, *_TABLES, *_CHOICE),
-    "rules": (
-        *(
-            *_READING,
-            *_RULES,
-            "rules/tuned",
-            "rules/in_use",
-            *_OOF,
-            "oof/origin",
-            "folds/visibility",
-            *_TABLES,
-            *_CHOICE,
-        ),
-        *(
-            "tuning/adoption",
-            "tuning/bootstrap",
-            "tuning/evaluation",
-            "tuning/finishes",
-            "tuning/kinds",
-            "network/trained",
-        ),
-        "stages/tune_thresholds",
-    ),
+    "rules": (*_TUNING, "mask_metrics/rows"),
+    "mask metrics": ("pixels", *_RULES, "mask_metrics"),
+    "sampled rules": (*_TUNING, "mask_metrics", "tuning/sampled", "stages/tune_sampled"),
     "submission": (
         *(*_READING, *_NETWORK, *_RULES, "rules/tuned", "blending/combining", "blending/ensemble", "submission"),
         *("data/sample_submission", "data/sample_submission_json", "stages/make_submission"),
@@ -121,7 +127,14 @@ DECIDED_BY: dict[str, tuple[str, ...]] = {
     "report": (
         *(*_READING, *_RULES, *_OOF, "tuning/calibration"),
         *("report/calibration", "report/confusion", "report/examples", "report/object_table", "report/oof_gallery"),
-        *("report/oof_scores", "report/steps", "report/surface_data", "report/test_gallery", "report/trainings"),
+        *(
+            "mask_metrics/rows",
+            "report/oof_scores",
+            "report/steps",
+            "report/surface_data",
+            "report/test_gallery",
+            "report/trainings",
+        ),
     ),
     "data audit": (*_READING, "audit/data", "audit/images"),
     "label audit": (*_READING, *_RULES, *_OOF, "oof/origin", "folds/visibility", "audit/labels"),

@@ -13,6 +13,8 @@ from typing import Any
 from maskfold.config import REPOSITORY, Experiment
 from maskfold.errors import ConfigError
 
+METRIC_KEY = "tuning.metric"
+
 
 def is_own(name: object) -> bool:
     """Whether a name in a config is that of own code, `package.module:name`."""
@@ -41,6 +43,8 @@ def imported(name: str, key: str) -> Any:
 def own_code(config: Experiment) -> dict[str, str]:
     """Name -> key of the config, of all own code that a training of this config uses."""
     found = {config.model.architecture: "model.architecture"} if is_own(config.model.architecture) else {}
+    if is_own(config.tuning.metric):
+        found.setdefault(config.tuning.metric, METRIC_KEY)
     for number, phase in enumerate(config.train.phases()):
         key = f"train.then[{number - 1}]" if number else "train"
         if phase.loss.custom is not None:
@@ -48,6 +52,11 @@ def own_code(config: Experiment) -> dict[str, str]:
         for name in _names(phase.augmentation):
             found.setdefault(name, f"{key}.augmentation")
     return found
+
+
+def metric_code(metric: str) -> dict[str, str]:
+    """The hash of a metric of the user's own, as an input of what is made with it; {} for the others."""
+    return {f"code of {metric}": source_hash(metric, METRIC_KEY)} if is_own(metric) else {}
 
 
 def _names(entries: Any) -> list[str]:

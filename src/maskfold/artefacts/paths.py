@@ -100,6 +100,10 @@ class RunPaths:
         """The exact tables of one fold, all classes (npz)."""
         return self.oof / "tables" / f"fold{fold}.npz"
 
+    def sampled_pass(self, number: int) -> Path:
+        """What one pass of a sampled search found, all classes and folds, so that a killed search continues."""
+        return self.oof / "tables" / f"pass{number}.json"
+
     @property
     def image_scores_csv(self) -> Path:
         """Per OOF image and class: the areas and scores of the default and the adopted rule."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from maskfold.artefacts.files import whole_file
 from maskfold.blending.scores import Weights
 from maskfold.blending.weights import BlendScorer, ChosenWeights, Method, alone, choose_weights, equal
-from maskfold.config import Combine
+from maskfold.config import Combine, TuningConfig
 from maskfold.execution.console import print_table, table_of
 
 
@@ -104,6 +104,14 @@ def _scored(scorer: BlendScorer, title: str, weights: Weights) -> ScoredWeights:
 def _searched(scorer: BlendScorer, title: str, chosen: ChosenWeights) -> ScoredWeights:
     tuned = float(scorer.of(chosen.candidate).peaks[0])
     return ScoredWeights(title=title, weights=chosen.candidate, tuned=tuned, honest=chosen.candidate_honest)
+
+
+def other_metric(tuning: TuningConfig) -> str | None:
+    """What is said where weights are searched by another metric than that of the config; None where they are not."""
+    searched_by = tuning.with_exact_metric().metric
+    if searched_by == tuning.metric:
+        return None
+    return f"weights are searched by {searched_by}, because {tuning.metric} has no exact tables; rules are tuned by it"
 
 
 def print_choice(name: str, choice: BlendChoice, stage: str = "predict_oof", what: str = "blend") -> None:

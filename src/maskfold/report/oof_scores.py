@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from maskfold.mask_metrics.rows import ratio
 from maskfold.pixels.metrics import POOLED, class_score, intersections, pooled_scores
 from maskfold.rules.tuned import Interval
 
@@ -19,7 +20,8 @@ class OofScores:
     """image_scores.csv as arrays.
 
     image_ids, folds: (images,); scores: kind -> (images, classes) float64 (see `shown_metric`);
-    true, predicted: (images, classes) int64 areas in px, predicted by the adopted rule.
+    true, predicted: (images, classes) int64 areas in px, predicted by the adopted rule; weights: of a metric of whole
+    masks, kind -> (images, classes) float64, how much each score weighs in the class score; empty for metrics of areas.
     """
 
     metric: str
@@ -30,6 +32,7 @@ class OofScores:
     true: np.ndarray
     predicted: np.ndarray
     predicted_by_default: np.ndarray
+    weights: dict[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, table: pd.DataFrame, metric: str, class_names: tuple[str, ...]) -> OofScores:
@@ -44,7 +47,13 @@ class OofScores:
         scores |= {kind: columns(f"{kind}_score").astype(np.float64) for kind in KINDS[1:]}
         first = table.iloc[:images]
         ids, folds = first["image_id"].tolist(), first["fold"].to_numpy()
-        return cls(metric, class_names, ids, folds, scores, true, columns("adopted_area"), columns("default_area"))
+        weights = {}
+        if "empty_score" in table:
+            scores["all_empty"] = columns("empty_score").astype(np.float64)
+            names = {"all_empty": "empty", **{kind: kind for kind in KINDS[1:]}}
+            weights = {kind: columns(f"{name}_weight").astype(np.float64) for kind, name in names.items()}
+        areas = columns("adopted_area"), columns("default_area")
+        return cls(metric, class_names, ids, folds, scores, true, *areas, weights)
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -53,6 +62,9 @@ class OofScores:
 
     def class_scores(self, kind: str, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
         """(classes,) float64: the metric on all images or some."""
+        if self.weights:
+            weights = self.weights[kind][rows]
+            return ratio((self.scores[kind][rows] * weights).sum(axis=0), weights.sum(axis=0))
         if self.metric not in POOLED:
             return np.asarray(self.scores[kind][rows].mean(axis=0))
         sums = self._pooled_columns(kind)[rows]
@@ -83,12 +95,16 @@ class OofScores:
 
     def _bootstrap_columns(self, kind: str) -> np.ndarray:
         """(images, k): what sums over images tell the score."""
+        if self.weights:
+            return np.hstack([self.scores[kind] * self.weights[kind], self.weights[kind]])
         if self.metric in POOLED:
             columns = self._pooled_columns(kind)
             return columns.reshape(len(columns), -1).astype(np.float64)
         return np.stack([self.scores[kind].mean(axis=1), np.ones(len(self.true))], axis=1)
 
     def _mean_score(self, sums: np.ndarray) -> float:
+        if self.weights:
+            return float(ratio(*np.split(sums, 2)).mean())
         if self.metric not in POOLED:
             return float(sums[0] / sums[1])
         return float(pooled_scores(self.metric, *sums.reshape(-1, 3).T).mean())

@@ -94,6 +94,7 @@ def _write_index(
     html = page.render(
         name=config.name,
         tuned=tuned,
+        exact=config.tuning.is_exact,
         classes=[class_row(entry) for entry in tuned.classes],
         images=len(competition.train),
         scored=len(oof.image_ids),

@@ -6,7 +6,7 @@ from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.artefacts.provenance import Provenance, contents_hash
 from maskfold.artefacts.step import Step
-from maskfold.blending.choice import BlendChoice, WeightSearch, choose_blend, print_choice
+from maskfold.blending.choice import BlendChoice, WeightSearch, choose_blend, other_metric, print_choice
 from maskfold.blending.fold_oof import BlendJob, blend_fold
 from maskfold.blending.oof_subset import sample_images
 from maskfold.blending.scores import SCORED_BY, BlendScores
@@ -92,12 +92,12 @@ def _oof_hash(member: Config, fold: int) -> str:
 
 def _chosen(config: Blend, competition: Competition, step: Step) -> BlendChoice:
     """The weights in blend.json, chosen again unless it is up to date."""
-    blend, path = config.blend, RunPaths.of(config).blend_json
+    blend, path, tuning = config.blend, RunPaths.of(config).blend_json, config.tuning.with_exact_metric()
     folds = range(config.folds.count)
     oof = {f"{run.name}/fold{fold}": RunPaths.of(run).oof_parquet(fold) for run in blend.members for fold in folds}
     settings = {
         "blend": blend.model_dump(exclude={"members"}) | {"members": [member.name for member in blend.members]},
-        "tuning": config.tuning.model_dump(include=SCORED_BY),
+        "tuning": tuning.model_dump(include=SCORED_BY),
         "seed": config.seed,
     }
     inputs = {f"{run.name}/fold{fold}": _oof_hash(run, fold) for run in blend.members for fold in folds}
@@ -109,13 +109,15 @@ def _chosen(config: Blend, competition: Competition, step: Step) -> BlendChoice:
         step.announce(path, reasons or ["it cannot be read"], "weights of the members")
         by_fold = [[oof[f"{member.name}/fold{fold}"] for member in blend.members] for fold in folds]
         sample = sample_images(by_fold, competition, blend.sample_px, config.seed)
-        scores = BlendScores(sample, blend.combine, config.tuning, largest_map_px(competition), competition.exclusive)
+        scores = BlendScores(sample, blend.combine, tuning, largest_map_px(competition), competition.exclusive)
         names = [member.name for member in blend.members]
-        search = WeightSearch(blend.combine, blend.weights, blend.trials, config.tuning.metric)
+        search = WeightSearch(blend.combine, blend.weights, blend.trials, tuning.metric)
         choice = choose_blend(names, search, config.seed, scores, len(sample), len(competition.train))
         choice.write(path)
         made_from.write(path)
     else:
         step.skip(path)
     print_choice(config.name, choice)
+    if note := other_metric(config.tuning):
+        step.say(note)
     return choice

@@ -12,7 +12,7 @@ from maskfold.artefacts.lock import one_writer
 from maskfold.artefacts.paths import RunPaths
 from maskfold.artefacts.provenance import Provenance
 from maskfold.artefacts.step import Step
-from maskfold.blending.choice import BlendChoice, WeightSearch, choose_blend, print_choice
+from maskfold.blending.choice import BlendChoice, WeightSearch, choose_blend, other_metric, print_choice
 from maskfold.blending.oof_subset import SampledImage, drawn_images
 from maskfold.blending.scores import SCORED_BY, BlendScores
 from maskfold.config import Blend, Config, Experiment
@@ -43,9 +43,10 @@ def choose_views(
     """
     config, names = _checked(config, competition)
     step, path = Step("choose_views", accept_code_changes), RunPaths.of(config).views_json
+    tuning = config.tuning.with_exact_metric()
     settings = {
         **inference_settings(config),
-        "tuning": config.tuning.model_dump(include=SCORED_BY),
+        "tuning": tuning.model_dump(include=SCORED_BY),
         "search": [names, trials, sample_px, config.seed],
     }
     inputs = model_hashes(config) | label_hashes(competition)
@@ -54,12 +55,14 @@ def choose_views(
     if choice is None:
         scored = scored_competition(config, competition)
         sample = _sampled(config, scored, names, sample_px // len(names))
-        scores = BlendScores(sample, "mean", config.tuning, largest_map_px(scored), scored.exclusive)
-        search = WeightSearch("mean", "greedy", trials, config.tuning.metric)
+        scores = BlendScores(sample, "mean", tuning, largest_map_px(scored), scored.exclusive)
+        search = WeightSearch("mean", "greedy", trials, tuning.metric)
         choice = choose_blend(names, search, config.seed, scores, len(sample), len(scored.train))
         choice.write(path)
         made_from.write(path)
     print_choice(config.name, choice, "choose_views", "other views")
+    if note := other_metric(config.tuning):
+        step.say(note)
     print(_advice(config, choice))
     return choice
 

@@ -271,12 +271,14 @@ def training_provenance(
     if model.init_from is not None:
         by_contents = {"encoder_weights", "init_from"}
     inputs |= {f"code of {name}": source_hash(name, key) for name, key in own_code(config).items()}
+    if not config.tuning.is_exact:
+        inputs["code of the metric"] = code_version("mask metrics")
     inputs |= pseudo_label_inputs(config, competition, number)
     settings = {
         "seed": config.seed,
         "model": model.settings(by_contents),
         "train": config.train.settings(),
-        "metric": config.tuning.metric,
+        **config.tuning.metric_settings(),
         **pseudo_label_settings(config),
     }
     if config.refit is not None and refit:

@@ -11,6 +11,7 @@ from optuna import Study
 from maskfold.artefacts.code_version import code_version
 from maskfold.artefacts.files import whole_file
 from maskfold.artefacts.lock import one_writer
+from maskfold.artefacts.own_code import metric_code
 from maskfold.artefacts.paths import RunPaths
 from maskfold.artefacts.provenance import Provenance
 from maskfold.artefacts.step import Step
@@ -21,6 +22,7 @@ from maskfold.errors import StaleError
 from maskfold.execution.jobs import available_cores
 from maskfold.execution.progress import tracked
 from maskfold.folds.visibility import scored_competition
+from maskfold.mask_metrics.metric import mask_metric
 from maskfold.oof.origin import label_hashes, oof_hashes, oof_origin
 from maskfold.oof.store import read_image_ids
 from maskfold.oof.with_truth import check_complete, iter_with_truth, largest_map_px
@@ -28,6 +30,7 @@ from maskfold.report.few_images import few_images
 from maskfold.report.oof_scores import OofScores, read_image_scores
 from maskfold.rules.in_use import honest_in_use, score_in_use
 from maskfold.rules.tuned import RuleScores, TunedArtefact, TunedClass
+from maskfold.stages.tune_sampled import choose_sampled
 from maskfold.tuning.choice import ClassChoice, choose_rule
 from maskfold.tuning.evaluation import evaluate_rules, image_table, tuned_class
 from maskfold.tuning.finishes import choose_finishes
@@ -55,11 +58,12 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
     step, paths = Step("tune_thresholds", accept_code_changes), RunPaths.of(config)
     inputs = {**oof_hashes(config), **label_hashes(competition)}
     competition = scored_competition(config, competition)
+    of_masks = mask_metric(config.tuning)
     made_from = Provenance(
         "tune_thresholds",
-        {"tuning": config.tuning.model_dump(), "seed": config.seed, "classes": list(competition.class_names)},
-        inputs,
-        code_version("rules"),
+        {"tuning": config.tuning.settings(), "seed": config.seed, "classes": list(competition.class_names)},
+        inputs | metric_code(config.tuning.metric),
+        code_version("rules" if of_masks is None else "sampled rules"),
     )
     scores = paths.image_scores_csv
     missing = [] if scores.exists() else [f"{scores.name} does not exist"]
@@ -70,10 +74,13 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
     step.begin(paths.postprocess_json)
     oof_files = [paths.oof_parquet(fold) for fold in range(config.folds.count)]
     check_complete({fold: read_image_ids(path) for fold, path in enumerate(oof_files)}, competition)
+    exact = config.model_copy(update={"tuning": config.tuning.with_exact_metric()})
     for fold in range(config.folds.count):
-        _make_tables(config, competition, fold, inputs, step)
-    alternatives = _choose(config, competition, oof_files, inputs, step)
-    evaluated = evaluate_rules(oof_files, competition, alternatives, config.folds.part_word)
+        _make_tables(exact, competition, fold, inputs, step)
+    alternatives = _choose(exact, competition, oof_files, inputs, step)
+    if of_masks is not None:
+        alternatives = [choose_sampled(config, competition, of_masks, alternatives[0], inputs, step)]
+    evaluated = evaluate_rules(oof_files, competition, alternatives, config.folds.part_word, of_masks)
     chosen, images = alternatives[0], evaluated[0]
     if len(alternatives) > 1:
         chosen, images = choose_kinds(config.tuning.metric, alternatives, evaluated)
@@ -96,6 +103,8 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
 def _show(config: Config, competition: Competition, artefact: TunedArtefact) -> None:
     """Print the scores, and a warning where too few images are behind them."""
     print_scores(artefact)
+    if not config.tuning.is_exact:
+        print(f"{artefact.metric}: rules were searched on sampled settings, not exactly (docs/how-to/other-metrics.md)")
     table = read_image_scores(RunPaths.of(config).image_scores_csv)
     oof = OofScores.of(table, artefact.metric, competition.class_names)
     rng = np.random.default_rng([config.seed, len(oof.image_ids)])
@@ -154,7 +163,7 @@ def _choose_among(config: Config, rule: str, studies: Sequence[Study]) -> list[C
 def _choice_settings(config: Config) -> dict[str, object]:
     """What decides which trials a study holds; more trials continue it."""
     return {
-        "tuning": config.tuning.model_dump(exclude={"trials", "bootstrap_samples", "finishing"}),
+        "tuning": config.tuning.settings(exclude={"trials", "bootstrap_samples", "finishing"}),
         "seed": config.seed,
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from maskfold.artefacts.paths import RunPaths, resolve
@@ -12,7 +13,9 @@ from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.errors import DataError
 from maskfold.execution.console import print_table, table_of
-from maskfold.pixels.metrics import class_score, dice, mask_areas
+from maskfold.mask_metrics.metric import MaskMetric, mask_metric
+from maskfold.mask_metrics.rows import AREAS, class_score
+from maskfold.pixels.metrics import dice, mask_areas
 from maskfold.pixels.object_scores import no_objects, object_counts
 from maskfold.pixels.rle import decode
 from maskfold.submission.form import MaskKey, SubmissionForm, submission_form
@@ -34,28 +37,32 @@ def score_submission(
     truth = truth or resolve(config.data.root) / "truth" / "test.csv"
     form = submission_form(competition, config.submission)
     predicted, true = (_readable(path, form) for path in (submission, truth))
-    rows, of_objects = [], config.submission.rows == "object"
+    rows, of_objects, of_masks = [], config.submission.rows == "object", mask_metric(config.tuning)
     for index, name in enumerate(competition.class_names):
-        areas, objects = [], no_objects(1)
+        of_images, empty, objects = [], [], no_objects(1)
         for image_id, size in form.sizes.items():
             masks = [decode(runs[image_id, index], *size, config.submission.pixel_order) for runs in (predicted, true)]
-            areas.append(mask_areas(*masks))
+            of_images.append(_row(masks[0], masks[1], of_masks))
+            empty.append(_row(0 * masks[0], masks[1], of_masks))
             if of_objects:
                 objects += object_counts(masks[1][None], masks[0][None])
-        columns = pd.DataFrame(areas, columns=["intersection", "predicted", "true"])
-        shown = columns[columns["true"] > 0]
+        found = np.array(of_images)
+        shown = found[found[:, 2] > 0]
         rows.append(
             {
                 "class_name": name,
-                "all_empty": class_score(
-                    config.tuning.metric, 0 * columns["true"], 0 * columns["true"], columns["true"]
-                ),
-                "score": class_score(config.tuning.metric, *columns.to_numpy().T),
-                "non_empty_dice": float(dice(*shown.to_numpy().T).mean()) if len(shown) else float("nan"),
+                "all_empty": class_score(config.tuning.metric, np.array(empty)),
+                "score": class_score(config.tuning.metric, found),
+                "non_empty_dice": float(dice(*shown[:, AREAS].T).mean()) if len(shown) else float("nan"),
                 **({name: float(getattr(objects, name)[0]) for name in _OF_OBJECTS} if of_objects else {}),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _row(predicted: np.ndarray, true: np.ndarray, of_masks: MaskMetric | None) -> tuple[float, ...]:
+    """What the score of one image and class follows from, see `mask_metrics.rows`."""
+    return mask_areas(predicted, true) if of_masks is None else of_masks.row(predicted, true)
 
 
 def _readable(path: Path, form: SubmissionForm) -> Mapping[MaskKey, str]:

@@ -8,6 +8,7 @@ from maskfold.config import Experiment, LossConfig
 from maskfold.config.loss import MASK_LOSSES
 from maskfold.data.competition import Competition
 from maskfold.errors import ConfigError
+from maskfold.mask_metrics.metric import mask_metric
 from maskfold.network.model import Outputs
 from maskfold.pixels.intensity import Intensity
 from maskfold.training.losses.combined import SegmentationLoss, check_loss
@@ -15,7 +16,8 @@ from maskfold.training.samples.augmentation import check_augmentation
 
 
 def check_training(config: Experiment, competition: Competition, intensity: Intensity | None) -> None:
-    """Raise ConfigError for a loss, a mixing or an augmentation that does not fit the competition."""
+    """Raise ConfigError for a metric, a loss, a mixing or an augmentation that does not fit the competition."""
+    mask_metric(config.tuning)  # raises for one of the user's own that cannot work
     names, soft = competition.class_names, _soft_labels(config, competition)
     for number, phase in enumerate(config.train.phases()):
         key = f"train.then[{number - 1}]" if number else "train"

@@ -17,6 +17,7 @@ from maskfold.data.competition import Competition
 from maskfold.errors import TrainingError
 from maskfold.inference.batches import ImageBatch
 from maskfold.inference.predict import original_size_maps
+from maskfold.mask_metrics.metric import mask_metric
 from maskfold.network.model import Outputs, SegmentationModel
 from maskfold.pixels.exclusive import decided_maps
 from maskfold.pixels.geometry import pad_to, resize_labels, resize_soft
@@ -54,7 +55,7 @@ class FoldModule(L.LightningModule):
         self.train_image_ids = train_image_ids
         self.phases = config.train.phases()
         self.losses = nn.ModuleList([SegmentationLoss(phase.loss) for phase in self.phases])
-        self.scores = ValidationScores(config.tuning.metric)
+        self.scores = ValidationScores(config.tuning.metric, mask_metric(config.tuning))
         self.valid_losses: list[tuple[float, int]] = []
         self.train_losses: list[Tensor] = []
         self.last_images: Tensor | None = None

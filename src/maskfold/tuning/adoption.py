@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from maskfold.pixels.metrics import class_score, scores
+from maskfold.mask_metrics.rows import class_score, scores
 from maskfold.rules.tuned import Adopted
 
 _NOISE_ERRORS = 2.0  # standard errors, over images, by which always empty must beat the better rule
@@ -25,16 +25,28 @@ class Adoption:
     honest: np.ndarray
 
 
-def adopt(metric: str, default: np.ndarray, tuned: np.ndarray, honest: np.ndarray, folds: np.ndarray) -> Adoption:
+def adopt(
+    metric: str,
+    default: np.ndarray,
+    tuned: np.ndarray,
+    honest: np.ndarray,
+    folds: np.ndarray,
+    empty: np.ndarray | None = None,
+) -> Adoption:
     """The rule with the best score, the tuned one with its score on folds it was not tuned on.
 
     default, tuned, honest: (images, 3) int64 areas (intersection, predicted, true) in px under the default, the rule
-    tuned on all folds, and that tuned without the image's own; folds: (images,). With equal scores the default stays.
+    tuned on all folds, and that tuned without the image's own; folds: (images,); empty: those when nothing is
+    predicted, needed for rows of whole masks (`mask_metrics.rows`). With equal scores the default stays.
     Always empty must be clearly better, or chance would give up classes; better is enough if no image shows the class.
     The rules of the folds may be good where that of all folds is not: if it loses on the very images it was tuned on,
     it is not used.
     """
-    areas: dict[Adopted, np.ndarray] = {"default": default, "tuned": honest, "empty": _blank(default)}
+    areas: dict[Adopted, np.ndarray] = {
+        "default": default,
+        "tuned": honest,
+        "empty": blank(default) if empty is None else empty,
+    }
     used, of_rules = _best(metric, areas)
     out_of_fold = default.copy()
     for fold in np.unique(folds):
@@ -57,20 +69,20 @@ def _loses(seen: float, instead: Adopted, score: float) -> str:
     )
 
 
-def _blank(areas: np.ndarray) -> np.ndarray:
+def blank(areas: np.ndarray) -> np.ndarray:
     """The areas when nothing is predicted."""
-    blank = np.zeros_like(areas)
-    blank[:, 2] = areas[:, 2]
-    return blank
+    nothing = np.zeros_like(areas)
+    nothing[:, 2] = areas[:, 2]
+    return nothing
 
 
 def _best(metric: str, areas: dict[Adopted, np.ndarray]) -> tuple[Adopted, dict[Adopted, float]]:
     """The best rule on some images, the first of equal ones, and the score of each; {} for an absent class."""
-    of_rules = {name: class_score(metric, *rows.T) for name, rows in areas.items()}
+    of_rules = {name: class_score(metric, rows) for name, rows in areas.items()}
     if not areas["default"][:, 2].any():
         return "empty" if of_rules["empty"] > of_rules["default"] else "default", {}
     rule: Adopted = "tuned" if of_rules["tuned"] > of_rules["default"] else "default"
-    gains = scores(metric, *areas["empty"].T) - scores(metric, *areas[rule].T)
+    gains = scores(metric, areas["empty"]) - scores(metric, areas[rule])
     noise = _NOISE_ERRORS * float(gains.std()) / np.sqrt(len(gains))
     return "empty" if of_rules["empty"] - of_rules[rule] > noise else rule, of_rules
 

@@ -2,12 +2,16 @@
 
 import pytest
 
-from maskfold.errors import UsageError
+from maskfold.errors import ConfigError, UsageError
 from maskfold.planning.choices.metric import chosen_metric
 
 
 def test_named():
     assert chosen_metric("tgs_precision", on_terminal=True) == ("tgs_precision", "named with --metric")
+    assert chosen_metric("surface_dice", on_terminal=True)[0] == "surface_dice"
+    assert chosen_metric("math:fsum", on_terminal=True)[0] == "math:fsum"
+    with pytest.raises(ConfigError, match="math:nothing cannot be imported"):
+        chosen_metric("math:nothing", on_terminal=True)
     with pytest.raises(UsageError, match="--metric f1: unknown"):
         chosen_metric("f1", on_terminal=False)
 

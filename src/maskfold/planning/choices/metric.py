@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import get_args
 
-from maskfold.config import TuningConfig
+from maskfold.artefacts.own_code import METRIC_KEY, imported, is_own
+from maskfold.config.tuning import Metric
 from maskfold.errors import UsageError
 
 METRICS = {
@@ -18,6 +19,12 @@ METRICS = {
     "miou": "one IoU over the pixels of all images for each class, averaged (PASCAL VOC, Cityscapes)",
     "pooled_f0.5": "one F-measure with beta 0.5 over the pixels of all images (Vesuvius Ink Detection)",
     "pooled_f2": "the same with beta 2",
+    "surface_dice": "share of both outlines within tuning.tolerance_px of the other, mean over images",
+    "negative_hausdorff95": "minus the 95th percentile of the distances between outlines, in px, mean over images",
+    "boundary_iou": "mean IoU of the bands along the outlines",
+    "panoptic_quality": "one panoptic quality over the objects of all images for each class",
+    "object_f2": "F2 of objects, mean over the IoU thresholds 0.5 to 0.95 and over images (Airbus Ship Detection)",
+    "object_precision": "mean precision of objects, TP / (TP + FP + FN), over the same (Data Science Bowl 2018)",
 }
 DEFAULT = "dice"
 
@@ -27,7 +34,7 @@ def chosen_metric(named: str | None, on_terminal: bool | None = None) -> tuple[s
 
     on_terminal: whether somebody can answer, None: find out. Raises UsageError for an unknown name.
     """
-    assert set(METRICS) == set(get_args(TuningConfig.model_fields["metric"].annotation))
+    assert set(METRICS) == set(get_args(Metric))
     if named is not None:
         return _known(named), "named with --metric"
     if sys.stdin.isatty() and sys.stdout.isatty() if on_terminal is None else on_terminal:
@@ -39,10 +46,14 @@ def chosen_metric(named: str | None, on_terminal: bool | None = None) -> tuple[s
 
 
 def _known(name: str) -> str:
+    if is_own(name):
+        imported(name, METRIC_KEY)
+        return name
     if name not in METRICS:
         raise UsageError(f"--metric {name}: unknown; choose one of\n{_choices()}")
     return name
 
 
 def _choices() -> str:
-    return "\n".join(f"  {name:14}{words}" for name, words in METRICS.items())
+    own = "or package.module:name, a function of your own (docs/how-to/other-metrics.md)"
+    return "\n".join([*(f"  {name:21}{words}" for name, words in METRICS.items()), f"  {own}"])
