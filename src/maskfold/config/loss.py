@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -22,7 +22,7 @@ MASK_LOSSES = (
 
 
 # Keys that came later than the first runs: left out of the record at their defaults.
-_LATER = ("boundary", "custom", "custom_weight")
+_LATER = ("boundary", "custom", "custom_weight", "deep_supervision")
 
 
 class LossConfig(Section):
@@ -65,6 +65,11 @@ class LossConfig(Section):
     custom_weight: float = Field(1.0, gt=0)
     """Weight of `custom`."""
 
+    deep_supervision: int | tuple[Annotated[float, Field(ge=0)], ...] | None = None
+    """Also the loss at lower resolutions of the decoder, in training only: the number of levels, whose weights halve
+    from 1/2 on, or their weights, that of half the resolution first; the full one has 1. For unet, manet and linknet.
+    null: none."""
+
     classification: float = Field(0.3, ge=0)
     """Weight of the classification head's cross-entropy. Without effect unless `model.classification_head` is on."""
 
@@ -93,6 +98,12 @@ class LossConfig(Section):
     border_kernel: int = Field(5, ge=3)
     """Size of the border in pixels, odd: the mask minus its erosion with a square of this size."""
 
+    @property
+    def level_weights(self) -> tuple[float, ...]:
+        """The weights of the lower resolutions, the finest first; empty without deep supervision."""
+        levels = self.deep_supervision or ()
+        return tuple(0.5 ** (level + 1) for level in range(levels)) if isinstance(levels, int) else levels
+
     def settings(self) -> dict[str, Any]:
         """What decides the loss."""
         usual = {name: type(self).model_fields[name].get_default() for name in _LATER}
@@ -102,6 +113,9 @@ class LossConfig(Section):
     def _usable(self) -> LossConfig:
         if self.custom is None and not any(getattr(self, name) for name in MASK_LOSSES):
             raise ValueError(f"every mask loss has weight 0; give at least one of {', '.join(MASK_LOSSES)} a weight")
+        levels = self.deep_supervision
+        if levels is not None and ((isinstance(levels, int) and not 1 <= levels <= 8) or levels == ()):
+            raise ValueError(f"deep_supervision: expected 1 to 8 levels or a list of weights, found {levels}")
         if self.border_kernel % 2 == 0:
             raise ValueError(f"border_kernel: must be odd, found {self.border_kernel}")
         if self.border_weight and not any(getattr(self, name) for name in _PIXEL_LOSSES):

@@ -30,7 +30,7 @@ from maskfold.execution.processes import is_first_process
 from maskfold.execution.signals import Stopped
 from maskfold.execution.text import class_words
 from maskfold.inference.runtime import Runtime, out_of_memory
-from maskfold.network.model import check_finite
+from maskfold.network.model import SegmentationModel, check_finite
 from maskfold.network.normalisation import IMAGENET, normalisation_of
 from maskfold.pixels.intensity import Intensity
 from maskfold.tracking.loggers import loggers_of
@@ -40,6 +40,7 @@ from maskfold.training.checkpoints import chosen_weights
 from maskfold.training.clock import TrainingClock
 from maskfold.training.continuing import goes_on, longer_phase_hint
 from maskfold.training.datamodule import FoldData
+from maskfold.training.deep_supervision import DeepSupervision, deep_supervision_of
 from maskfold.training.history_callback import HistoryCallback
 from maskfold.training.input_sizes import check_network_sizes
 from maskfold.training.module import MONITOR, FoldModule, epoch_seed
@@ -76,9 +77,7 @@ def train_fold(
     torch.manual_seed(epoch_seed(config.seed, fold, 0))
     # Before the folder is cleared: a network that cannot be built must not delete a finished training.
     model = new_model(config, competition.class_names, fold, intensity, start)
-    if config.train.gradient_checkpointing:
-        model.checkpoint_gradients()
-    check_network_sizes(model, config, [phase.crop_size for phase in config.train.phases() if phase.crop_size])
+    supervision = _prepare_model(model, config)
     paths, name = RunPaths.of(config), config.model_title(fold)
     folder = paths.training(fold)
     finished = _prepare_folder(folder, made_from, step)
@@ -89,7 +88,7 @@ def train_fold(
     if is_first_process():
         _show_data(data, config, pseudo, fold, folder)
     clock = None if config.train.minutes is None else TrainingClock(config.train.minutes)
-    module = FoldModule(model, config, fold, competition, data.dataset.image_ids, clock)
+    module = FoldModule(model, config, fold, competition, data.dataset.image_ids, clock, supervision)
     history = HistoryCallback(paths.history_csv(fold), name, clock)
     own = [history, *([] if clock is None else [clock]), TrackingCallback(config, competition, fold, folder / _SAMPLES)]
     trainer = _trainer(config, folder, own, loggers_of(config.track, Record.of_training(config, fold)))
@@ -98,6 +97,14 @@ def train_fold(
         _write_weights(paths.model(fold), config, name)
         made_from.write(paths.model(fold))
         print(f"train: {name} done: {display(paths.model(fold))} ({config.train.select} weights)", flush=True)
+
+
+def _prepare_model(model: SegmentationModel, config: Experiment) -> DeepSupervision | None:
+    """Make a network fit to be trained as the config says, and return the heads that are trained beside it."""
+    if config.train.gradient_checkpointing:
+        model.checkpoint_gradients()
+    check_network_sizes(model, config, [phase.crop_size for phase in config.train.phases() if phase.crop_size])
+    return deep_supervision_of(model, config)
 
 
 def _write_weights(model: Path, config: Experiment, name: str) -> None:
@@ -244,9 +251,10 @@ def _trainer(config: Experiment, folder: Path, own: list[Callback], loggers: lis
     train, runtime = config.train, Runtime.of(config)
     on_terminal = sys.stdout.isatty()
     progress: list[Callback] = [TQDMProgressBar(leave=False)] if on_terminal else []
-    frozen_in_part = (
-        train.frozen_encoder_epochs > 0 or config.model.freeze is not None
-    ) and train.devices * train.num_nodes > 1
+    # Some parameters have no gradient in some epochs: of frozen parts, or of heads that a phase does without.
+    idle_heads = len({len(phase.loss.level_weights) for phase in train.phases()}) > 1
+    idle = train.frozen_encoder_epochs > 0 or config.model.freeze is not None or idle_heads
+    frozen_in_part = idle and train.devices * train.num_nodes > 1
     return L.Trainer(
         max_epochs=train.total_epochs,
         accelerator=train.accelerator,

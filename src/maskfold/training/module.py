@@ -22,6 +22,7 @@ from maskfold.network.model import Outputs, SegmentationModel
 from maskfold.pixels.exclusive import decided_maps
 from maskfold.pixels.geometry import pad_to, resize_labels, resize_soft
 from maskfold.training.clock import TrainingClock
+from maskfold.training.deep_supervision import DeepSupervision, supervised_loss
 from maskfold.training.losses.combined import SegmentationLoss
 from maskfold.training.optimisers import build_optimizer
 from maskfold.training.samples.dataset import Sample
@@ -43,6 +44,7 @@ class FoldModule(L.LightningModule):
         competition: Competition,
         train_image_ids: list[str],
         clock: TrainingClock | None = None,
+        supervision: DeepSupervision | None = None,
     ) -> None:
         super().__init__()
         self.clock = clock
@@ -55,6 +57,7 @@ class FoldModule(L.LightningModule):
         self.train_image_ids = train_image_ids
         self.phases = config.train.phases()
         self.losses = nn.ModuleList([SegmentationLoss(phase.loss) for phase in self.phases])
+        self.supervision = supervision
         self.scores = ValidationScores(config.tuning.metric, mask_metric(config.tuning))
         self.valid_losses: list[tuple[float, int]] = []
         self.train_losses: list[Tensor] = []
@@ -98,11 +101,22 @@ class FoldModule(L.LightningModule):
         """The loss of a batch of crops: pixels (B, h, w, in_channels) uint8 and masks as in `Sample`."""
         self._stop_on_broken_loss(index)
         pixels, masks = batch.pixels.permute(0, 3, 1, 2), batch.masks.permute(0, 3, 1, 2)
-        loss = self.loss(self.model(pixels), masks)
+        loss = self._train_loss(pixels, masks)
         self.train_losses.append(loss.detach())
         assert isinstance(batch.image, Tensor)
         self.last_images = batch.image
         return loss
+
+    def _train_loss(self, pixels: Tensor, planes: Tensor) -> Tensor:
+        """The loss of a batch, with deep supervision also at the lower resolutions of the decoder."""
+        phase, _ = phase_at(self.phases, self.current_epoch)
+        config = self.phases[phase].loss
+        if self.supervision is None or not config.level_weights:
+            return self.loss(self.model(pixels), planes)
+        with self.supervision.recorded() as stages:
+            full = self.loss(self.model(pixels), planes)
+        levels = self.supervision.outputs(stages, len(config.level_weights))
+        return supervised_loss(full, levels, planes, config, self.loss)
 
     def on_train_epoch_end(self) -> None:
         """Log the mean loss of the epoch for the history."""
@@ -171,7 +185,7 @@ class FoldModule(L.LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimiser, with a learning rate of its own for the encoder, and the schedules of all phases by step."""
         train = self.config.train
-        optimizer, rates = build_optimizer(self.model, train)
+        optimizer, rates = build_optimizer(self.model, train, self.supervision)
         if train.schedule.kind == "plateau":
             plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
                 optimizer, "max", factor=train.schedule.plateau_factor, patience=train.schedule.plateau_patience

@@ -14,16 +14,20 @@ from maskfold.training.schedule import decoder_rate, encoder_rate
 
 
 def build_optimizer(
-    model: SegmentationModel, train: TrainConfig
+    model: SegmentationModel, train: TrainConfig, heads: nn.Module | None = None
 ) -> tuple[torch.optim.Optimizer, list[Callable[[TrainConfig], float]]]:
     """The optimiser of a network, and for each of its groups what the schedule of its rate follows.
 
     The first groups hold everything but the encoder. By default there are two, one of them of the encoder.
+    heads: what is trained beside the network, as the decoder is.
     """
     undecayed, scales = _undecayed(model, train), _layer_scales(model, train)
     encoder = model.encoder_parameters()
     in_encoder = {id(parameter) for parameter in encoder}
     others = [parameter for parameter in model.parameters() if id(parameter) not in in_encoder]
+    if heads is not None:
+        others += list(heads.parameters())
+        undecayed |= {id(each) for each in heads.parameters() if each.ndim < 2 and not train.decay_norms}
     groups: list[dict[str, object]] = []
     rates: list[Callable[[TrainConfig], float]] = []
     for parameters, rate in ((others, decoder_rate), (encoder, encoder_rate)):
