@@ -12,11 +12,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from maskfold.artefacts.manifest import CONFIG
 from maskfold.artefacts.paths import RunPaths
 from maskfold.data.opening import open_competition
 from maskfold.errors import DataError, StaleError, UsageError
 from maskfold.export.bundle import needed_versions
-from maskfold.export.manifest import CONFIG, Manifest
+from maskfold.export.manifest import Manifest
 from maskfold.export.target import Target
 from maskfold.stages.export_bundle import WheelRequest, export_bundle
 from maskfold.stages.make_submission import make_submission

@@ -7,7 +7,7 @@ import platform
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 from packaging.requirements import Requirement
@@ -15,17 +15,16 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from maskfold import __version__
 from maskfold.artefacts.files import file_hash
+from maskfold.artefacts.manifest import CONFIG, MANIFEST
 from maskfold.artefacts.own_code import is_own, source_files
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.config import (
     REPOSITORY,
     CocoData,
     Config,
-    Experiment,
     MaskFoldersData,
     Orientation,
     PathsCsvData,
-    parse_config,
 )
 from maskfold.data.images.suffixes import SUFFIXES, without_image_suffix
 from maskfold.errors import StaleError, UsageError
@@ -35,7 +34,8 @@ from maskfold.export.dependencies import (
     package_of,
     with_requirements,
 )
-from maskfold.export.manifest import CONFIG, MANIFEST, BundledPackage, Manifest
+from maskfold.export.manifest import BundledPackage, Manifest
+from maskfold.export.offline_config import config_text, offline_config
 from maskfold.export.weights import write_weights
 from maskfold.requirements import declared
 
@@ -58,7 +58,7 @@ def write_bundle(
     rules = RunPaths.of(config, part).postprocess_json
     rules.parent.mkdir(parents=True)
     shutil.copyfile(RunPaths.of(config).postprocess_json, rules)
-    _write_config(part / CONFIG, config, orientation)
+    (part / CONFIG).write_text(config_text(offline_config(config, orientation)), encoding="utf-8")
     versions = needed_versions()
     packages = {
         name: BundledPackage(version=versions[name], package=package_of(name))
@@ -92,27 +92,6 @@ def _copy_own_networks(part: Path, config: Config) -> None:
                 )
             (part / relative).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, part / relative)
-
-
-def _write_config(path: Path, config: Config, orientation: Orientation) -> None:
-    """The resolved config: nothing to extend, nothing to download, no folders of this machine."""
-
-    def offline(run: Config) -> dict[str, Any]:
-        """What a run's config changes in a bundle."""
-        changes: dict[str, Any] = {
-            "output_root": ".",
-            "data": run.data.model_copy(update={"root": ".", "exclude": None, "orientation": orientation}),
-            "folds": run.folds.model_copy(update={"csv": run.folds.csv and Path(run.folds.csv).name}),
-        }
-        if isinstance(run, Experiment):
-            changes["pseudo_labels"] = None  # only training needs them
-            changes["model"] = run.model.model_copy(update={"encoder_weights": None})
-        return changes
-
-    bundled = config.with_changes(offline)
-    text = json.dumps(bundled.model_dump(mode="json"), indent=1, ensure_ascii=False)
-    assert parse_config(text) == bundled, "the config does not survive being written"
-    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _image_ids(config: Config) -> Literal["name", "stem"]:

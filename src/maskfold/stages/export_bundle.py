@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from maskfold.artefacts.files import scratch_folder, whole_file, whole_folder
 from maskfold.artefacts.lock import one_writer
+from maskfold.artefacts.manifest import MANIFEST
 from maskfold.artefacts.paths import display
 from maskfold.config import Config
 from maskfold.data.opening import settled_orientation
 from maskfold.errors import UsageError
 from maskfold.export.bundle import HALF_NOTE, needed_requirements, needed_versions, write_bundle
-from maskfold.export.manifest import MANIFEST
 from maskfold.export.target import Target
 from maskfold.export.wheels import fetch_wheels, wanted_by
 from maskfold.submission.usable_rules import checked_artefact

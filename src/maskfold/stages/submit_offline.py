@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from maskfold.artefacts.files import whole_file, whole_folder
+from maskfold.artefacts.manifest import CONFIG
 from maskfold.artefacts.paths import RunPaths, display
 from maskfold.artefacts.provenance import Provenance
 from maskfold.config import Config, MaskFoldersData, parse_config
@@ -29,7 +30,7 @@ from maskfold.data.recognition.recognise import explicit_data
 from maskfold.data.unused import report_unused
 from maskfold.data.validation import check_files, check_sample, with_channels
 from maskfold.errors import DataError
-from maskfold.export.manifest import CONFIG, Manifest
+from maskfold.export.manifest import Manifest
 from maskfold.rules.tuned import TunedArtefact
 from maskfold.stages.make_submission import make_submission
 from maskfold.submission.form import submission_form

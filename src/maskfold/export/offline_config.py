@@ -1,0 +1,49 @@
+"""The config that travels with weights: nothing to extend, nothing to download, no folders of this machine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from maskfold.config import Config, DataConfig, Experiment, Orientation, parse_config
+
+
+def offline_config(config: Config, orientation: Orientation) -> Config:
+    """A run's config as another machine can read it; orientation: in which test images are read."""
+
+    def offline(run: Config) -> dict[str, Any]:
+        """What a run's config changes elsewhere."""
+        changes: dict[str, Any] = {
+            "output_root": ".",
+            "data": _without_folders(run.data).model_copy(
+                update={"root": ".", "exclude": None, "orientation": orientation}
+            ),
+            "folds": run.folds.model_copy(update={"csv": run.folds.csv and Path(run.folds.csv).name}),
+        }
+        if isinstance(run, Experiment):
+            changes["pseudo_labels"] = None  # only training needs them
+            starts = {"encoder_weights": None, "init_from": None, "freeze": None}  # as well
+            changes["model"] = run.model.model_copy(update=starts)
+        return changes
+
+    return config.with_changes(offline)
+
+
+def config_text(config: Config) -> str:
+    """A config as JSON, which reads back as the same."""
+    text = json.dumps(config.model_dump(mode="json"), indent=1, ensure_ascii=False)
+    assert parse_config(text) == config, "the config does not survive being written"
+    return text + "\n"
+
+
+def _without_folders(data: DataConfig) -> DataConfig:
+    """The data section with the last part of every absolute path; names and values of classes are no paths."""
+    found = {key: value for key, value in dict(data).items() if not key.startswith("class_")}
+    return data.model_copy(update={key: _last_part(value) for key, value in found.items()})
+
+
+def _last_part(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_last_part(each) for each in value)
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
