@@ -12,7 +12,8 @@ from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 
-from maskfold.command_line import add_run_argument, config_of, run_stage, stage_parser
+from maskfold.command_line import DEFAULT_CONFIG, add_run_argument, config_of, run_stage, stage_parser
+from maskfold.errors import UsageError
 from maskfold.media.request import (
     EFFECTS,
     PHOTO_FORMATS,
@@ -26,6 +27,7 @@ EXAMPLES = """\
   python src/predict.py clip.mp4 --run people --effect blur --smoothing 0.5 --output blurred.mp4
   python src/predict.py clip.mp4 --run people --effect replace --background beach.jpg --frame-rate 12
   python src/predict.py clip.mp4 --run people --folds 0 --tta none             one network, one view: fastest
+  python src/predict.py photo.jpg --model hf://user/people@main                a shared model, or its folder
   ffmpeg -i rtsp://… -f matroska - | python src/predict.py - --run people      a stream, as long as it lasts"""
 
 
@@ -33,6 +35,9 @@ def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = stage_parser("Show what a trained run sees in photos and videos.", EXAMPLES)
     add_run_argument(parser)
+    parser.add_argument(
+        "--model", metavar="FOLDER|hf://USER/REPO", help="a shared model in place of a run of this folder"
+    )
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="photo, video, folder, pattern, or - for stdin")
     parser.add_argument("--effect", choices=EFFECTS, default="overlay", help="what to show (default: overlay)")
     parser.add_argument("--output", type=Path, metavar="PATH", help="file for one input, else a folder")
@@ -71,8 +76,13 @@ def main() -> None:
     """Predict."""
     args = parse_args()
     # Loaded here, so that --help and a misspelt option are handled at once.
+    from maskfold.hub.opening import model_config
     from maskfold.stages.predict import predict
 
+    if args.model is not None:
+        if args.config != DEFAULT_CONFIG:
+            raise UsageError("--model: stands for --run and --config; give one of them")
+        args.config = model_config(args.model)
     predict(config_of(args), request_of(args))
 
 

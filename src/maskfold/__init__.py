@@ -25,6 +25,7 @@ The packages in pipeline order; docs/design.md shows which may import which:
     tracking    experiment trackers, which the work does not depend on
     speed       how fast each runtime predicts
     export      ONNX files, and what a bundle contains
+    hub         models shared as a folder or a repository
 """
 
 from importlib import import_module

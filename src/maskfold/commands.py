@@ -34,6 +34,7 @@ COMMANDS = {
     "audit-labels": ("audit_labels", "rank the labels that are probably wrong"),
     "predict": ("predict", "show what a run sees in photos and videos"),
     "export": ("export_bundle", "write a bundle that predicts without internet"),
+    "push": ("push_model", "share a run as a folder or a Hugging Face repository, with a model card"),
     "export-onnx": ("export_onnx", "write trained folds as an ONNX file"),
     "check": ("check_submission", "check a submission as the competition would"),
     "score": ("score_submission", "score a submission where the truth is known"),

@@ -51,6 +51,7 @@ NOT_DECIDING = {
     "commands": "the words of messages",
     "requirements": "which packages are needed",
     "errors": "messages",
+    "hub": "which weights a training starts from; their hash is recorded",
     "execution": "how work runs: the same result for any number of threads",
     "mask_metrics": "only with a metric of whole masks, which is recorded as `mask metrics` or `sampled rules`",
     "network/trained": "names and settings, which are recorded",

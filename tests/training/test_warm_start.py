@@ -10,9 +10,12 @@ from pydantic import ValidationError
 from maskfold.artefacts.files import file_hash
 from maskfold.artefacts.paths import RunPaths
 from maskfold.config import ModelConfig, RleCsvData
-from maskfold.errors import ConfigError, StaleError
+from maskfold.errors import ConfigError, StaleError, UsageError
+from maskfold.rules.rules import DEFAULT_RULE
 from maskfold.stages.make_folds import make_folds
+from maskfold.stages.push_model import push_model
 from maskfold.stages.train import train_models
+from support.random_run import write_rules, write_weights
 from support.trainings import config_of
 
 
@@ -90,6 +93,28 @@ def test_a_run_with_other_classes_keeps_those_of_the_same_name(first, tiny_compe
     assert "segmentation_head.0.bias: random for bright; shade not used" in capsys.readouterr().out
     before, after = (each["network.segmentation_head.0.weight"] for each in (weights(config), weights(new)))
     assert torch.allclose(after[1], before[0], atol=1e-5)  # dark is the second class here, and was the first there
+
+
+def test_a_training_starts_from_a_shared_model(tmp_path, tiny_competition, capsys):
+    shared = config_of(tmp_path, "shared", epochs=1, ema_decay=None)
+    make_folds(shared, tiny_competition)
+    write_weights(shared)
+    write_rules(shared, [DEFAULT_RULE] * len(shared.data.class_names))
+    folder = tmp_path / "model"
+    push_model(shared, str(folder))
+    start = {"init_from": str(folder), "freeze": "encoder_and_decoder"}
+    new = second((shared, None), start, epochs=1, learning_rate=1e-2)
+    train_models(new, tiny_competition, [0])
+    before, after = weights(shared), weights(new)
+    assert {name.split(".")[1] for name in before if not torch.equal(before[name], after[name])} == {
+        "segmentation_head"
+    }
+    record = json.loads(RunPaths.of(new).model(0).with_name("model.pt.made.json").read_text())
+    assert record["inputs"]["weights to start from"] == file_hash(folder / "fold0.safetensors")
+    assert "does not say which images it was trained on" in capsys.readouterr().out
+    (folder / "fold0.safetensors").write_bytes(b"damaged")
+    with pytest.raises(UsageError, match=r"fold0\.safetensors is damaged"):
+        train_models(new, tiny_competition, [0])
 
 
 def test_starts_that_are_not_there_are_refused(first, tiny_competition):

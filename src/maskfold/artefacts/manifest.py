@@ -44,9 +44,7 @@ class ListOfFiles(StrictRecord):
         found = {name: folder / name for name in self.files}
         missing = [f"{name} is missing" for name, path in found.items() if not path.is_file()]
         others = {name: path for name, path in found.items() if path.is_file()}
-        return missing + [
-            f"{name} is damaged" for name, path in others.items() if file_hash(path) != self.files[name]
-        ]
+        return missing + [f"{name} is damaged" for name, path in others.items() if file_hash(path) != self.files[name]]
 
 
 def _checksum(rest: object) -> str:

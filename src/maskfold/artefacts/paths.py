@@ -196,3 +196,8 @@ def image_index(folder: Path) -> Path:
     """Where the sizes of a folder's images are remembered; not in the folder itself, which may be read-only."""
     name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     return REPOSITORY / "runs" / ".image_index" / f"{name}.csv"
+
+
+def shared_model(name: str, checksum: str) -> Path:
+    """Where a model that others shared is made into a run; checksum: of its manifest."""
+    return REPOSITORY / "runs" / ".shared" / f"{name}-{checksum[:16]}"

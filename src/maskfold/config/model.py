@@ -67,10 +67,10 @@ class ModelConfig(Section):
     .safetensors; relative paths start at the repository). null: random weights."""
 
     init_from: str | None = None
-    """Start from the whole network of a finished run (its config, such as `configs/NAME.yaml`) or of a file (a
-    model.pt, a checkpoint of lightning or a state dict of smp), of the same architecture and encoder. Other classes
-    keep what fits (docs/how-to/start-from-trained-weights.md). Relative paths start at the repository. null: from
-    `encoder_weights`."""
+    """Start from the whole network of a finished run (its config, such as `configs/NAME.yaml`), of a shared model (its
+    folder, or `hf://user/repo@revision`) or of a file (a model.pt, a checkpoint of lightning or a state dict of smp),
+    of the same architecture and encoder. Other classes keep what fits (docs/how-to/start-from-trained-weights.md).
+    Relative paths start at the repository. null: from `encoder_weights`."""
 
     freeze: Literal["encoder", "encoder_and_decoder"] | None = None
     """What keeps its weights, and its batch norm statistics, for the whole training. null: nothing, but see

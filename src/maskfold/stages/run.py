@@ -19,6 +19,7 @@ from maskfold.data.opening import open_competition
 from maskfold.errors import UsageError
 from maskfold.execution.cores import limit_cores
 from maskfold.folds.table import read_folds
+from maskfold.hub.opening import model_config
 from maskfold.oof.store import OofImage, iter_oof
 from maskfold.rules.tuned import TunedArtefact
 from maskfold.stages.make_demo_data import make_demo_data
@@ -69,6 +70,14 @@ class Run:
         self.paths = RunPaths.of(self.config)
         self._on_bad_image: OnBadImage = on_bad_image
         self._accept = accept_code_changes
+
+    @classmethod
+    def of_model(cls, model: str, *overrides: str) -> Run:
+        """The run that a shared model becomes here, for `predict`; model: a folder, or `hf://user/repo[@revision]`.
+
+        Raises UsageError for a model that is not there, cannot be fetched, or is not as it was shared.
+        """
+        return cls(model_config(model), *overrides)
 
     @cached_property
     def competition(self) -> Competition:

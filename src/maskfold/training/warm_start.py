@@ -17,6 +17,7 @@ from maskfold.errors import ConfigError, StaleError
 from maskfold.execution.processes import is_first_process
 from maskfold.folds.table import read_table
 from maskfold.folds.visibility import held_out
+from maskfold.hub.address import is_hub
 from maskfold.pixels.intensity import Intensity
 
 if TYPE_CHECKING:
@@ -54,6 +55,12 @@ def start_of(config: Experiment, number: int) -> Start | None:
     if given is None:
         return None
     path = resolve(given)
+    if is_hub(given) or path.is_dir():
+        # Its package takes a while to import, and most trainings start from none.
+        from maskfold.hub.opening import start_weights
+
+        weights, digest, class_names = start_weights(given, number if number < config.folds.models else 0)
+        return Start(weights, digest, class_names or None)
     if not path.is_file():
         raise ConfigError(f"model.init_from: no such file: {path}")
     if path.suffix not in _CONFIGS:
