@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from pathlib import Path
 
 from huggingface_hub import HfApi, constants, get_token, snapshot_download
@@ -21,7 +23,7 @@ from maskfold.hub.address import HubAddress
 from maskfold.hub.manifest import CARD, read_manifest
 
 _SECONDS = 20  # for the first answer of the hub
-_COMMIT_DIGITS = 40
+_COMMIT = re.compile("[0-9a-f]{40}")
 _OF_EVERY_REPOSITORY = {".gitattributes", CARD}
 
 
@@ -33,12 +35,11 @@ def fetched(address: HubAddress) -> Path:
     """
     _check_home()
     try:
-        commit, silence = _commit_of(address)
-        revision, offline = commit or address.revision, commit is None
-        folder = _snapshot(address, revision, offline, [MANIFEST])
-        if not (folder / MANIFEST).is_file():
-            raise UsageError(f"{address} holds no {MANIFEST}, so it is no model that maskfold shared")
-        folder = _snapshot(address, revision, offline, [MANIFEST, CARD, *read_manifest(folder).files])
+        if _is_commit(address.revision):
+            with suppress(LocalEntryNotFoundError):
+                return _whole(address, address.revision, offline=True)
+        offline, silence = _silence_of(address)
+        folder = _whole(address, address.revision, offline)
     except LocalEntryNotFoundError as error:
         raise UsageError(
             f"{address}: the hub ({constants.ENDPOINT}) cannot be reached, and no whole copy is in the cache "
@@ -61,23 +62,36 @@ def fetched(address: HubAddress) -> Path:
     return folder
 
 
-def _commit_of(address: HubAddress) -> tuple[str | None, str]:
-    """The commit that an address means, as the hub says; None where it does not answer, with the reason."""
-    revision = address.revision or ""
-    if len(revision) == _COMMIT_DIGITS and all(digit in "0123456789abcdef" for digit in revision):
-        return revision, ""
+def _is_commit(revision: str | None) -> bool:
+    return revision is not None and _COMMIT.fullmatch(revision) is not None
+
+
+def _silence_of(address: HubAddress) -> tuple[bool, str]:
+    """Whether the hub does not answer, and how; asked first, because a download would try for a long time.
+
+    Raises HfHubHTTPError for what the hub refuses.
+    """
     try:
-        return HfApi().model_info(address.repository, revision=address.revision, timeout=_SECONDS).sha, ""
+        HfApi().model_info(address.repository, revision=address.revision, timeout=_SECONDS)
     except OfflineModeIsEnabled:
-        return None, "HF_HUB_OFFLINE is set"
+        return True, "HF_HUB_OFFLINE is set"
     except HfHubHTTPError as error:
         if error.response is None or error.response.status_code < 500:
             raise
-        return None, f"the hub answers {error.response.status_code}"
+        return True, f"the hub answers {error.response.status_code}"
     except (HTTPError, OSError) as error:
         if not _is_of_network(error):
             raise
-        return None, f"{constants.ENDPOINT} cannot be reached ({type(error).__name__})"
+        return True, f"{constants.ENDPOINT} cannot be reached ({type(error).__name__})"
+    return False, ""
+
+
+def _whole(address: HubAddress, revision: str | None, offline: bool) -> Path:
+    """The folder with the files of the manifest; revision: by its name, which the cache remembers."""
+    folder = _snapshot(address, revision, offline, [MANIFEST])
+    if not (folder / MANIFEST).is_file():
+        raise UsageError(f"{address} holds no {MANIFEST}, so it is no model that maskfold shared")
+    return _snapshot(address, folder.name, offline, [MANIFEST, CARD, *read_manifest(folder).files])
 
 
 def _snapshot(address: HubAddress, revision: str | None, offline: bool, only: list[str]) -> Path:
