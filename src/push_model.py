@@ -15,8 +15,8 @@ from maskfold.execution.json_output import give_json
 
 EXAMPLES = """\
   python src/push_model.py --to exports/demo_model                                            the demo, as a folder
-  python src/push_model.py --config configs/salt.yaml --to hf://user/salt                     private
-  python src/push_model.py --config configs/salt.yaml --to hf://user/salt --public --license cc-by-4.0"""
+  python src/push_model.py --config configs/people.yaml --to hf://user/people                     private
+  python src/push_model.py --config configs/people.yaml --to hf://user/people --public --license cc-by-4.0"""
 
 
 def parse_args() -> argparse.Namespace:
