@@ -12,7 +12,7 @@ from huggingface_hub import ModelCard
 
 from maskfold.artefacts import paths
 from maskfold.artefacts.paths import RunPaths
-from maskfold.config import load_config
+from maskfold.config import RefitConfig, load_config
 from maskfold.errors import StaleError, UsageError
 from maskfold.hub.opening import model_config
 from maskfold.hub.weights import restore, write_safetensors
@@ -21,7 +21,7 @@ from maskfold.stages.push_model import push_model
 from maskfold.stages.run import Run
 from support.blends import as_blend
 from support.bundled_run import RULES, inputs_of, write_run
-from support.random_run import write_rules
+from support.random_run import write_rules, write_weights
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +168,19 @@ def test_a_blend_is_shared_with_all_its_members(config, tmp_path):
     assert (tmp_path / "both/second/fold1.safetensors").is_file()
     assert "geometric: tiny 0.75, second 0.25" in (tmp_path / "both/README.md").read_text()
     ours, theirs = (predictions(run, config) for run in (run_of(blend), Run.of_model(str(tmp_path / "both"))))
+    assert np.array_equal(ours.prob, theirs.prob) and np.array_equal(ours.masks, theirs.masks)
+
+
+def test_a_refit_is_shared_with_its_folds_and_predicts(config, tmp_path):
+    root = shutil.copytree(config.output_root, tmp_path / "run")
+    refit = config.model_copy(update={"output_root": str(root), "refit": RefitConfig(models=1)})
+    write_weights(refit)
+    write_rules(refit, RULES)
+    folder = push_model(refit, str(tmp_path / "model"))
+    assert (tmp_path / "model/refit0.safetensors").is_file()
+    card = (tmp_path / "model/README.md").read_text()
+    assert "| models that predict | refit0 |" in card and "trained on all of these images (`refit`)" in card
+    ours, theirs = predictions(run_of(refit), config), predictions(Run.of_model(folder), config)
     assert np.array_equal(ours.prob, theirs.prob) and np.array_equal(ours.masks, theirs.masks)
 
 

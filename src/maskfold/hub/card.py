@@ -63,6 +63,7 @@ def card_text(config: Config, tuned: TunedArtefact, facts: CardFacts) -> str:
         interval=facts.interval,
         scored="the labelled images" if facts.images is None else f"{facts.images:,} labelled images",
         scores=_scores(tuned, names),
+        refit=any(run.refit is not None for run in config.experiments),
         rules=markdown_table(
             ["class", "in use", "rule"],
             [[name, entry.used, rule_text(entry.rule)] for name, entry in zip(names, tuned.classes, strict=True)],
