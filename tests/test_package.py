@@ -62,13 +62,13 @@ def test_every_pin_is_inside_the_declared_range():
     extras = PROJECT["project"]["optional-dependencies"]
     more = {
         each.name: each
-        for extra in ("onnx", "speed", "completion", "cluster", "track")
+        for extra in ("onnx", "speed", "completion", "cluster", "track", "kaggle")
         for each in map(Requirement, extras[extra])
     }
     more.pop("maskfold")
-    pinned_more = pins(*(f"requirements-{name}.txt" for name in ("onnx", "speed", "cluster", "track", "dev")))
+    pinned_more = pins(*(f"requirements-{name}.txt" for name in ("onnx", "speed", "cluster", "track", "kaggle", "dev")))
     assert more.keys() <= pinned_more.keys()
-    for name in ("cluster", "track"):
+    for name in ("cluster", "track", "kaggle"):
         assert pins(f"requirements-{name}.txt").items() <= pins("requirements-dev.txt").items()
     for name, requirement in (declared | more).items():
         (pin,) = (pinned | pinned_more)[name].specifier

@@ -26,6 +26,7 @@ The packages in pipeline order; docs/design.md shows which may import which:
     speed       how fast each runtime predicts
     export      ONNX files, and what a bundle contains
     hub         models shared as a folder or a repository
+    on_kaggle   data, submissions and scores of Kaggle
 """
 
 from importlib import import_module

@@ -35,6 +35,7 @@ COMMANDS = {
     "predict": ("predict", "show what a run sees in photos and videos"),
     "export": ("export_bundle", "write a bundle that predicts without internet"),
     "push": ("push_model", "share a run as a folder or a Hugging Face repository, with a model card"),
+    "kaggle": ("on_kaggle", "pull a competition's data, push submissions and bundles, fetch public scores"),
     "export-onnx": ("export_onnx", "write trained folds as an ONNX file"),
     "check": ("check_submission", "check a submission as the competition would"),
     "score": ("score_submission", "score a submission where the truth is known"),

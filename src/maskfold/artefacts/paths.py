@@ -198,6 +198,11 @@ def image_index(folder: Path) -> Path:
     return REPOSITORY / "runs" / ".image_index" / f"{name}.csv"
 
 
+def leaderboard_csv(root: Path, competition: str) -> Path:
+    """What was submitted to a competition of Kaggle, with its scores; leaderboard.png lies beside it."""
+    return root / "reports" / f"{competition}.kaggle" / "leaderboard.csv"
+
+
 def shared_model(name: str, checksum: str) -> Path:
     """Where a model that others shared is made into a run; checksum: of its manifest."""
     return REPOSITORY / "runs" / ".shared" / f"{name}-{checksum[:16]}"
