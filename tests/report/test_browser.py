@@ -103,6 +103,24 @@ def test_false_alarms_misses_classes_folds_and_names_filter(load, scores):
     assert all("fold 1 · image0001" in text for text in shown_names(page))
 
 
+def test_each_entry_of_the_kinds_of_errors_opens_the_gallery_of_its_images_most_first(load, run):
+    table = pd.read_csv(run[1].report / "errors.csv")
+    shown = table[table["pixels"] > 0]
+    page = load("index.html")
+    links = page.locator("td a[href^='oof.html#view=']")
+    assert links.count() == len(shown) > 3
+    texts = links.all_inner_texts()
+    assert [int(re.search(r"(\d+) images?$", text)[1]) for text in texts] == shown["images"].tolist()
+    for place, kind in enumerate(shown["kind"]):
+        page = load("index.html")
+        page.locator("td a[href^='oof.html#view=']").nth(place).click()
+        assert count(page) == shown["images"].iloc[place], kind
+        assert page.input_value("#view") == kind
+        pixels = f"shown.map((number) => kindPixels(number, '{kind}'))"
+        assert page.evaluate(f"{pixels}.reduce((a, b) => a + b)") == shown["pixels"].iloc[place]
+        assert page.evaluate(pixels) == sorted(page.evaluate(pixels), reverse=True)
+
+
 def test_pages_turn_and_the_address_remembers(load):
     page = load("oof.html#view=name")
     assert page.locator(".page").first.inner_text() == f"1 of {-(-IMAGES // A_PAGE)}"

@@ -126,9 +126,10 @@ DECIDED_BY: dict[str, tuple[str, ...]] = {
     ),
     "report": (
         *(*_READING, *_RULES, *_OOF, "tuning/calibration"),
-        *("report/calibration", "report/confusion", "report/examples", "report/object_table", "report/oof_gallery"),
+        *("report/calibration", "report/confusion", "report/error_kinds", "report/examples", "report/object_table"),
         *(
             "mask_metrics/rows",
+            "report/oof_gallery",
             "report/oof_scores",
             "report/steps",
             "report/surface_data",

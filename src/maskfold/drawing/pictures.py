@@ -32,7 +32,7 @@ def picture_size(height: int, width: int, most_px: int) -> tuple[int, int]:
 
 
 def picture_path(folder: Path, number: int, suffix: str) -> Path:
-    """Where a picture lies: folder/12/12345.jpg; gallery.js knows the same."""
+    """Where a picture lies: folder/12/12345.jpg; gallery_data.js knows the same."""
     return folder / str(number // _FILES_A_FOLDER) / f"{number}{suffix}"
 
 

@@ -34,6 +34,7 @@ from maskfold.pixels.geometry import without
 from maskfold.pixels.object_scores import ObjectCounts, no_objects, object_counts
 from maskfold.report.calibration import prob_counts
 from maskfold.report.confusion import PixelCounts, no_counts, pixel_counts
+from maskfold.report.error_kinds import ErrorCounts, error_pixels, image_counts, no_errors
 from maskfold.report.oof_scores import OofScores
 from maskfold.rules.applying import apply_rules
 from maskfold.rules.rules import AnyRule
@@ -44,7 +45,7 @@ class _Drawn:
     """What the pass found out about one image.
 
     size: (height, width) px of its picture; masks: for each class its runs, or 0 where truth and prediction are blank;
-    wrong: (classes,) labelled pixels that differ; heat: the classes with a picture of their probabilities; counts:
+    errors: (classes, 4) `error_pixels`; heat: the classes with a picture of their probabilities; counts:
     (classes, 2, 256) `prob_counts`; pixels, objects: of truth and prediction.
     """
 
@@ -52,7 +53,7 @@ class _Drawn:
     class_prob: np.ndarray | None
     size: tuple[int, int]
     masks: list[Any]
-    wrong: list[int]
+    errors: np.ndarray
     heat: list[int]
     counts: np.ndarray
     pixels: PixelCounts
@@ -60,22 +61,23 @@ class _Drawn:
 
 
 class _Row(NamedTuple):
-    """What is kept of a drawn image: see _Drawn."""
+    """What is kept of a drawn image: see _Drawn; errors: a list a class, or 0 where nothing is wrong."""
 
     size: tuple[int, int]
-    wrong: list[int]
+    errors: Any
     heat: list[int]
 
 
 @dataclass(frozen=True)
 class OofPass:
     """counts: (classes, 2, 256) int64 `prob_counts` of all images; class_prob: (images, classes) or None; pixels,
-    objects: of truth and prediction, under the rules in use."""
+    objects, errors: of truth and prediction, under the rules in use."""
 
     counts: np.ndarray
     class_prob: np.ndarray | None
     pixels: PixelCounts
     objects: ObjectCounts
+    errors: ErrorCounts
 
 
 def draw_oof(
@@ -94,8 +96,9 @@ def draw_oof(
     images = chain.from_iterable(iter_with_truth(file, fold, competition) for fold, file in enumerate(oof_files))
     artist = _Artist(report, competition, rules, folder / "oof")
     drawn = map_threads(artist.draw, enumerate(images), available_cores())
-    counts = np.zeros((len(competition.class_names), 2, 256), dtype=np.int64)
-    pixels, objects = no_counts(len(competition.class_names)), no_objects(len(competition.class_names))
+    classes = len(competition.class_names)
+    counts = np.zeros((classes, 2, 256), dtype=np.int64)
+    pixels, objects, errors = no_counts(classes), no_objects(classes), no_errors(classes)
     class_probs: list[np.ndarray] = []
     rows: list[_Row] = []
     masks: list[Any] = []
@@ -104,11 +107,12 @@ def draw_oof(
         counts += each.counts
         pixels += each.pixels
         objects += each.objects
+        errors += image_counts(each.errors)
         if each.class_prob is not None:
             class_probs.append(each.class_prob)
         if report.oof_gallery:
             masks.append(each.masks)
-            rows.append(_Row(each.size, each.wrong, each.heat))
+            rows.append(_Row(each.size, _short(each.errors), each.heat))
             if len(masks) == CHUNK_IMAGES:
                 write_chunk(folder / "oof", number // CHUNK_IMAGES, masks)
                 masks = []
@@ -116,7 +120,13 @@ def draw_oof(
         write_chunk(folder / "oof", (len(rows) - 1) // CHUNK_IMAGES, masks)
     if report.oof_gallery:
         write_script(folder / "oof.js", "gallery_data", _gallery_data(len(oof_files), competition, oof, rows))
-    return OofPass(counts, np.stack(class_probs) if len(class_probs) == len(oof.image_ids) else None, pixels, objects)
+    has_class_prob = len(class_probs) == len(oof.image_ids)
+    return OofPass(counts, np.stack(class_probs) if has_class_prob else None, pixels, objects, errors)
+
+
+def _short(errors: np.ndarray) -> Any:
+    """The errors of an image as the gallery's data holds them: most are 0."""
+    return [row.tolist() if row.any() else 0 for row in errors] if errors.any() else 0
 
 
 class _Artist:
@@ -137,7 +147,7 @@ class _Artist:
         height, width = oof.prob.shape[1:]
         size = picture_size(height, width, self.settings.picture_px)
         masks: list[Any] = []
-        wrong, heat = [], []
+        heat = []
         found = without(apply_rules(oof.prob, self.rules, oof.class_prob), image.ignored)
         if self.settings.oof_gallery:
             photo = self.photos[oof.image_id].for_display()
@@ -146,12 +156,12 @@ class _Artist:
             for index, (prob, true, predicted) in enumerate(zip(oof.prob, truth, found, strict=True)):
                 runs = [picture_runs(true, size), picture_runs(predicted, size)]
                 masks.append(runs if any(runs) else 0)
-                wrong.append(int(np.count_nonzero(true != predicted)))
                 if prob.max(initial=0) >= FAINTEST:
                     heat.append(index)
                     write_heat(prob, size, self._file(number, f"-{index}.png"))
+        errors = error_pixels(truth, found, self.settings.edge_px)
         of_both = pixel_counts(truth, found), object_counts(truth, found)
-        return _Drawn(oof.image_id, oof.class_prob, size, masks, wrong, heat, counts, *of_both)
+        return _Drawn(oof.image_id, oof.class_prob, size, masks, errors, heat, counts, *of_both)
 
     def _file(self, number: int, suffix: str) -> Path:
         return picture_path(self.folder, number, suffix)
@@ -173,6 +183,6 @@ def _gallery_data(folds: int, competition: Competition, oof: OofScores, rows: li
         "truth": oof.true.tolist(),
         "predicted": oof.predicted.tolist(),
         "score": np.round(oof.scores["adopted"], 4).tolist(),
-        "wrong": [row.wrong for row in rows],
+        "errors": [row.errors for row in rows],
         "heat": [row.heat for row in rows],
     }

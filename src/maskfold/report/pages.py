@@ -21,6 +21,7 @@ from maskfold.drawing.html import page_environment
 from maskfold.execution.text import spreadsheet
 from maskfold.report.class_rows import class_row
 from maskfold.report.confusion import confusion_rows, confusion_table
+from maskfold.report.error_kinds import error_rows, error_table
 from maskfold.report.examples import draw_galleries
 from maskfold.report.few_images import few_images
 from maskfold.report.figures import area_charts, calibration_rows, curve_charts, reliability_charts
@@ -36,8 +37,8 @@ from maskfold.tuning.calibration import level_counts
 from maskfold.tuning.tables.score_tables import FoldTables
 
 _HERE = Path(__file__).parent
-_PAGE, _GALLERY = _HERE / "page.html.j2", _HERE / "gallery.html.j2"
-_SCRIPTS = (_HERE / "gallery.js", _HERE / "surface.js")
+_PAGE, _GALLERY = _HERE / "page.html.j2", _HERE / "gallery_page" / "gallery.html.j2"
+_GALLERY_SCRIPTS = sorted(_GALLERY.parent.glob("*.js"), key=lambda path: (path.stem == "gallery", path.name))
 _PACKAGES = ("torch", "lightning", "segmentation-models-pytorch", "timm", "albumentations", "optuna", "numpy", "pandas")
 
 
@@ -56,12 +57,12 @@ def write_pages(
     does not fit the competition.
     """
     without_test = _write_index(config, competition, tuned, list(other_pages), folder, edited_rules)
-    for script in _SCRIPTS:
+    for script in (*_GALLERY_SCRIPTS, _HERE / "surface.js"):
         shutil.copyfile(script, folder / script.name)
     for kind, source in other_pages.items():
         shutil.copytree(source, folder / kind)
     galleries = {"oof": config.report.oof_gallery, "test": not without_test}
-    template = page_environment(_HERE).get_template(_GALLERY.name)
+    template = page_environment(_GALLERY.parent).get_template(_GALLERY.name)
     for kind in [kind for kind, drawn in galleries.items() if drawn]:
         page = template.render(
             name=config.name,
@@ -70,6 +71,7 @@ def write_pages(
             classes=competition.class_names,
             folds=config.folds.count,
             part=config.folds.part_word,
+            scripts=[script.name for script in _GALLERY_SCRIPTS],
         )
         (folder / f"{kind}.html").write_text(page, encoding="utf-8")
 
@@ -150,9 +152,13 @@ def _of_oof(
     (folder / "calibration.json").write_text(json.dumps(calibration, indent=1, ensure_ascii=False), encoding="utf-8")
     confusions = spreadsheet(confusion_table(passed.pixels, competition.class_names).reset_index())
     confusions.to_csv(folder / "confusion.csv", index=False)
+    errors = spreadsheet(error_table(passed.errors, competition.class_names).reset_index())
+    errors.to_csv(folder / "errors.csv", index=False)
     return {
         "found": found_rows(oof),
         "confusion": confusion_rows(passed.pixels, competition.class_names),
+        "errors": error_rows(passed.errors, competition.class_names),
+        "edge_px": config.report.edge_px,
         "objects": object_rows(passed.objects, competition.class_names),
         "folds": fold_rows(oof),
         "fold_classes": {f"{config.folds.part_word} {k}": values for k, values in fold_class_scores(oof).items()},
