@@ -1,5 +1,7 @@
 """What the galleries are made of: pictures, run lengths, scripts that stay data."""
 
+import base64
+import io
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,10 +17,11 @@ from maskfold.drawing.pictures import (
     picture_path,
     picture_runs,
     picture_size,
-    write_heat,
+    write_levels,
     write_photo,
 )
 from maskfold.drawing.script_data import write_script
+from support.scripts import script_values
 
 
 @pytest.mark.parametrize(
@@ -48,22 +51,39 @@ def test_a_single_pixel_survives_shrinking():
     assert picture_runs(mask, (100, 100)) == [50 * 100 + 99, 1]
 
 
-def test_photos_and_probabilities_have_the_picture_s_size(tmp_path):
+def test_a_photo_has_the_picture_s_size(tmp_path):
     grey = np.full((64, 128, 3), 90, np.uint8)
     write_photo(grey, (32, 64), tmp_path / "photo.jpg")
     assert cv2.imread(str(tmp_path / "photo.jpg")).shape == (32, 64, 3)
-    prob = np.zeros((64, 128), np.uint8)
-    prob[:, 64:] = 255
-    write_heat(prob, (32, 64), tmp_path / "heat.png")
-    heat = np.asarray(Image.open(tmp_path / "heat.png").convert("RGBA"))
-    assert heat.shape == (32, 64, 4)
-    assert heat[0, 0, 3] == 0
-    assert heat[0, 63, 3] == 230
-    assert heat[0, 63, 0] > 200  # the brightest colour
+
+
+def levels_written(prob, size, folder):
+    """What pages read of one class's probabilities."""
+    write_levels({3: prob}, size, folder / "0.js", 7)
+    number, pictures = script_values(folder / "0.js")
+    assert number == 7 and list(pictures) == ["3"]
+    picture = Image.open(io.BytesIO(base64.b64decode(pictures["3"])))
+    assert picture.mode == "L"
+    return np.asarray(picture)
+
+
+def test_levels_are_the_probabilities_but_faint_ones(tmp_path):
+    prob = np.arange(256, dtype=np.uint8).reshape(8, 32)
+    assert levels_written(prob, (8, 32), tmp_path).ravel().tolist() == [0] * 13 + list(range(13, 256))
+
+
+@pytest.mark.parametrize(("shape", "size"), [((50, 70), (32, 45)), ((12, 60), (3, 15)), ((9, 5), (1, 5))])
+def test_masks_of_levels_are_those_of_the_full_size_made_smaller(tmp_path, shape, size):
+    prob = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    prob[: shape[0] // 2] //= 8
+    levels = levels_written(prob, size, tmp_path)
+    for threshold in (13, 40, 128, 255):
+        mask = (levels >= threshold).astype(np.uint8)
+        assert picture_runs(mask, size) == picture_runs((prob >= threshold).astype(np.uint8), size)
 
 
 def test_files_are_numbers(tmp_path):
-    assert picture_path(tmp_path, 12345, "-2.png") == tmp_path / "12" / "12345-2.png"
+    assert picture_path(tmp_path, 12345, ".jpg") == tmp_path / "12" / "12345.jpg"
 
 
 @given(st.text())

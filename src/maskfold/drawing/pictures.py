@@ -6,6 +6,9 @@ a thousand a folder; their names never come from image ids.
 
 from __future__ import annotations
 
+import base64
+import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +21,10 @@ from maskfold.drawing.script_data import write_script
 from maskfold.pixels.rle import encode, parse_runs
 
 CHUNK_IMAGES = 64  # whose masks share a script: one script an image would be many, one for all would be slow to load
-FAINTEST = 13  # of 255: what stays below p = 0.05 everywhere has no picture of its probabilities
+FAINTEST = 13  # of 255: what stays below p = 0.05 everywhere has no probabilities in the gallery
 
 _JPEG_QUALITY = 80
 _FILES_A_FOLDER = 1000
-_LEVELS = 64  # of a probability picture; fewer make smaller files
 
 
 def picture_size(height: int, width: int, most_px: int) -> tuple[int, int]:
@@ -65,24 +67,32 @@ def picture_runs(mask: np.ndarray, size: tuple[int, int]) -> list[int]:
     return np.stack([gaps, runs[:, 1]], axis=1).ravel().tolist()
 
 
-def write_heat(prob: np.ndarray, size: tuple[int, int], path: Path) -> None:
-    """Write probabilities, (H, W) uint8, as a translucent png to lay over the picture: the surer, the brighter."""
-    if prob.shape != size:
-        prob = cv2.resize(prob, size[::-1], interpolation=cv2.INTER_AREA)
-    picture = Image.fromarray(prob // np.uint8(256 // _LEVELS))
-    picture.putpalette(_heat_colours())
-    picture.save(path, format="PNG", transparency=_heat_alpha())
+def write_levels(probs: Mapping[int, np.ndarray], size: tuple[int, int], path: Path, number: int) -> None:
+    """Write the probabilities of a picture's classes as a script, from which pages draw them and masks at a threshold.
+
+    probs: class -> (H, W) uint8; size: (height, width) of the picture; number: of the picture. The script calls
+    `gallery_levels(number, {class: png})`; a png is base64 of 8-bit grey. A pixel is the most probable one below it, as
+    its masks are on where any pixel below it is; what is fainter than FAINTEST is 0.
+    """
+    pictures = {}
+    for index, prob in probs.items():
+        levels = _most_below(prob, size)
+        png = io.BytesIO()
+        Image.fromarray(np.where(levels < FAINTEST, np.uint8(0), levels)).save(png, format="PNG")
+        pictures[str(index)] = base64.b64encode(png.getvalue()).decode()
+    write_script(path, "gallery_levels", number, pictures)
 
 
-def _heat_colours() -> list[int]:
-    """RGB of each level, one after the other."""
-    levels = np.linspace(40, 250, _LEVELS).astype(np.uint8)  # the ends of the map are nearly black and white
-    return list(cv2.applyColorMap(levels[None], cv2.COLORMAP_INFERNO)[0, :, ::-1].tobytes())
-
-
-def _heat_alpha() -> bytes:
-    """How opaque each level is; the lowest is not there at all."""
-    return bytes([0, *np.linspace(70, 230, _LEVELS - 1).astype(np.uint8).tolist()])
+def _most_below(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(H, W) uint8 reduced to `size`, at most as large: each pixel is the largest of those that it covers in part."""
+    for axis, count in enumerate(size):
+        whole = values.shape[axis]
+        if count < whole:
+            number = np.arange(count, dtype=np.int64)
+            ends = -(-(number + 1) * whole // count)
+            pieces = np.stack([number * whole // count, ends], axis=1).ravel()[:-1]  # every second one is a gap
+            values = np.maximum.reduceat(values, pieces, axis=axis)[(slice(None),) * axis + (slice(None, None, 2),)]
+    return values
 
 
 def write_chunk(folder: Path, chunk: int, masks: list[Any]) -> None:

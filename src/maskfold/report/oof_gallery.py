@@ -23,7 +23,7 @@ from maskfold.drawing.pictures import (
     picture_runs,
     picture_size,
     write_chunk,
-    write_heat,
+    write_levels,
     write_photo,
 )
 from maskfold.drawing.script_data import write_script
@@ -45,7 +45,7 @@ class _Drawn:
     """What the pass found out about one image.
 
     size: (height, width) px of its picture; masks: for each class its runs, or 0 where truth and prediction are blank;
-    errors: (classes, 4) `error_pixels`; heat: the classes with a picture of their probabilities; counts:
+    errors: (classes, 4) `error_pixels`; heat: the classes whose probabilities can be seen; counts:
     (classes, 2, 256) `prob_counts`; pixels, objects: of truth and prediction.
     """
 
@@ -147,21 +147,20 @@ class _Artist:
         height, width = oof.prob.shape[1:]
         size = picture_size(height, width, self.settings.picture_px)
         masks: list[Any] = []
-        heat = []
+        shown = {index: prob for index, prob in enumerate(oof.prob) if prob.max(initial=0) >= FAINTEST}
         found = without(apply_rules(oof.prob, self.rules, oof.class_prob), image.ignored)
         if self.settings.oof_gallery:
             photo = self.photos[oof.image_id].for_display()
             shade_ignored(photo, image.ignored)
             write_photo(photo, size, self._file(number, ".jpg"))
-            for index, (prob, true, predicted) in enumerate(zip(oof.prob, truth, found, strict=True)):
+            for true, predicted in zip(truth, found, strict=True):
                 runs = [picture_runs(true, size), picture_runs(predicted, size)]
                 masks.append(runs if any(runs) else 0)
-                if prob.max(initial=0) >= FAINTEST:
-                    heat.append(index)
-                    write_heat(prob, size, self._file(number, f"-{index}.png"))
+            if shown:
+                write_levels(shown, size, self._file(number, ".js"), number)
         errors = error_pixels(truth, found, self.settings.edge_px)
         of_both = pixel_counts(truth, found), object_counts(truth, found)
-        return _Drawn(oof.image_id, oof.class_prob, size, masks, errors, heat, counts, *of_both)
+        return _Drawn(oof.image_id, oof.class_prob, size, masks, errors, list(shown), counts, *of_both)
 
     def _file(self, number: int, suffix: str) -> Path:
         return picture_path(self.folder, number, suffix)

@@ -71,6 +71,7 @@ def write_pages(
             classes=competition.class_names,
             folds=config.folds.count,
             part=config.folds.part_word,
+            exclude=config.data.exclude,
             scripts=[script.name for script in _GALLERY_SCRIPTS],
         )
         (folder / f"{kind}.html").write_text(page, encoding="utf-8")

@@ -14,8 +14,18 @@ function caption(number) {
   const word = present.every((name) => /^class/i.test(name)) ? "" : "class ";
   const classes = data.classes.length > 1 && present.length ? ` · ${word}${present.join(", ")}` : "";
   const fold = data.fold ? ` · ${part} ${data.fold[number]}` : "";
-  text.append(first, `${classes}${fold} · ${data.id[number]}`);
+  const flag = Object.assign(document.createElement("span"), { className: "flag" });
+  text.append(flag, first, `${classes}${fold} · `, shortId(data.id[number]));
   return text;
+}
+
+// An id that is shortened in its middle where there is no room for it: the ends tell images apart.
+function shortId(id) {
+  const box = Object.assign(document.createElement("span"), { className: "id", title: id });
+  const letters = Array.from(id), ends = Math.max(0, letters.length - 12);
+  const texts = [letters.slice(0, ends).join(""), letters.slice(ends).join("")];
+  box.append(...texts.map((textContent) => Object.assign(document.createElement("span"), { textContent })));
+  return box;
 }
 
 const isWide = (number) => data.width[number] > 3 * data.height[number];
@@ -23,6 +33,7 @@ const isWide = (number) => data.width[number] > 3 * data.height[number];
 function card(number, index) {
   const button = document.createElement("button");
   button.className = "card";
+  button.dataset.number = number;
   button.classList.toggle("wide-picture", isWide(number));
   button.append(panes(number), caption(number));
   button.addEventListener("click", () => view(index));
@@ -62,6 +73,7 @@ function showPage() {
     const page = state.page + Number(button.dataset.page);
     button.disabled = page < 0 || page >= pages();
   });
+  showFlags();
   remember();
 }
 
@@ -80,7 +92,7 @@ function toggle(layer) {
   if (!document.querySelector(`[data-layer="${layer}"]`)) return;
   layers[layer] = !layers[layer];
   showLayers();
-  document.querySelectorAll(".pane.drawn").forEach(draw);
+  redraw();
 }
 
 function showLayers() {
@@ -105,24 +117,41 @@ function move(key) {
   if (beyond.length) beyond[0].focus();
 }
 
+// Keys of the viewer, with what they do.
+const VIEWER_KEYS = {
+  ArrowLeft: () => step(-1), ArrowRight: () => step(1),
+  "+": () => zoomTo(place.zoom * A_STEP), "=": () => zoomTo(place.zoom * A_STEP),
+  "-": () => zoomTo(place.zoom / A_STEP), 0: () => zoomTo(1),
+  "[": () => moveThreshold(-5), "]": () => moveThreshold(5), "{": () => moveThreshold(-1), "}": () => moveThreshold(1),
+  r: () => setThreshold(null), h: togglePane, x: () => flag(shown[open]),
+};
+const PAN_KEYS = { ArrowLeft: [0.1, 0], ArrowRight: [-0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] };
+const OOF_KEYS = ["[", "]", "{", "}", "r", "h", "x"]; // need probabilities or labels
+const GRID_KEYS = {
+  "/": () => $("text").focus(),
+  PageDown: () => turn(1), PageUp: () => turn(-1),
+  h: () => toggle("heat"),
+  x: () => { if (document.activeElement.dataset.number) flag(Number(document.activeElement.dataset.number)); },
+  ...Object.fromEntries(Object.keys(PAN_KEYS).map((key) => [key, () => move(key)])),
+};
+
 function pressed(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const typing = ["INPUT", "SELECT"].includes(event.target.tagName);
-  if (typing) {
+  const slides = event.target.type === "range" && event.key.startsWith("Arrow");
+  const typing = ["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName) && event.target.type !== "range";
+  if (typing || slides) {
     if (event.key === "Escape" || (event.key === "Enter" && event.target === $("text"))) event.target.blur();
     return;
   }
-  const layer = { t: "truth", p: "predicted", h: "heat" }[event.key];
-  if (layer) return toggle(layer);
-  if ($("viewer").open) {
-    if (event.key === "ArrowLeft" || event.key === "ArrowRight") step(event.key === "ArrowRight" ? 1 : -1);
-    return;
-  }
-  if (event.key === "/") $("text").focus();
-  else if (event.key.startsWith("Arrow")) move(event.key);
-  else if (event.key === "PageDown" || event.key === "PageUp") turn(event.key === "PageDown" ? 1 : -1);
-  else return;
+  if (["help", "flagged"].some((id) => $(id) && $(id).open)) return;
+  const inViewer = $("viewer").open;
+  const layer = { t: "truth", p: "predicted" }[event.key];
+  let act = layer ? () => toggle(layer) : (inViewer ? VIEWER_KEYS : GRID_KEYS)[event.key];
+  if (inViewer && event.shiftKey && PAN_KEYS[event.key]) act = () => pan(...PAN_KEYS[event.key]);
+  if (event.key === "?") act = () => $("help").showModal();
+  if (!act || (!data.truth && OOF_KEYS.includes(event.key))) return;
   event.preventDefault();
+  act();
 }
 
 // The address keeps what is shown, so that a link can name it: oof.html#view=misses&class=2
@@ -162,12 +191,13 @@ function listen() {
   onClick("close", () => $("viewer").close());
   $("viewer").addEventListener("close", closed);
   $("viewer").addEventListener("click", (event) => event.target === $("viewer") && $("viewer").close());
-  let touched = null;
-  $("stage").addEventListener("touchstart", (event) => (touched = event.touches[0].clientX), { passive: true });
-  $("stage").addEventListener("touchend", (event) => {
-    const moved = event.changedTouches[0].clientX - touched;
-    if (Math.abs(moved) > 60) step(moved < 0 ? 1 : -1);
-  });
+  onClick("zoom", (by) => zoomTo(Number(by) ? place.zoom * A_STEP ** Number(by) : 1));
+  onClick("help", () => $("help").showModal());
+  onClick("shut", (id) => $(id).close());
+  if ($("heat-pane")) $("heat-pane").addEventListener("click", togglePane);
+  listenToZoom();
+  listenToThreshold();
+  listenToFlags();
   document.addEventListener("keydown", pressed);
   window.addEventListener("hashchange", () => { recall(); refresh(); });
 }

@@ -1,18 +1,14 @@
 // What a gallery shows: its data, the views of it, and where its files are. Data comes from scripts, as a page opened
-// from disk may not fetch: <kind>.js calls gallery_data once, <kind>/masks-<n>.js call gallery_masks.
+// from disk may not fetch: <kind>.js calls gallery_data once.
 "use strict";
 
 const PAGE_IMAGES = 48;
-const TRUTH = [224, 49, 49], PREDICTION = [47, 178, 88], BOTH = [250, 204, 21];
-const FILL = 80, CLASS_FILL = 110; // of 255: how opaque the inside of a mask is
 
 const $ = (id) => document.getElementById(id);
 const part = $("fold") ? $("fold").dataset.word : "fold"; // what an OOF file is called: a part, where one model made all
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 const layers = { truth: true, predicted: true, heat: false };
 const state = { view: "", class: "", fold: "", text: "", off: "", page: 0 }; // off: classes not drawn, as "2.5"
-const masks = new Map(); // chunk -> its images' masks
-const waiting = new Map(); // chunk -> what to do when its masks are there
 let data, shown = [], open = -1;
 
 // Each view: its name, which images it holds, and what they are sorted by (smallest first).
@@ -47,6 +43,7 @@ const OOF_VIEWS = {
   edge: kindView("edge"),
   fold: [`by ${part}`, () => true, (n) => data.fold[n]],
   name: ["by name", () => true, byName],
+  flagged: ["flagged labels", (n) => flags.has(data.id[n]), byName],
 };
 const TEST_VIEWS = {
   order: ["in the submission's order", () => true, (n) => n],
@@ -76,27 +73,4 @@ function of(table, number) {
 
 function meanScore(number) {
   return sum(of(data.score, number)) / classesShown().length;
-}
-
-// ---- Files: names are numbers, a thousand a folder.
-
-function file(number, suffix) {
-  return `${data.folder}/${Math.floor(number / 1000)}/${number}${suffix}`;
-}
-
-function gallery_masks(chunk, images) {
-  masks.set(chunk, images);
-  for (const act of waiting.get(chunk) || []) act();
-  waiting.delete(chunk);
-}
-
-function withMasks(number, act) {
-  const chunk = Math.floor(number / data.chunk);
-  const ready = () => act(masks.get(chunk)[number % data.chunk]);
-  if (masks.has(chunk)) return ready();
-  if (waiting.has(chunk)) return waiting.get(chunk).push(ready);
-  waiting.set(chunk, [ready]);
-  const script = document.createElement("script");
-  script.src = `${data.folder}/masks-${chunk}.js`;
-  document.body.append(script);
 }

@@ -19,7 +19,8 @@ function switchTo(off) {
   state.off = [...off].sort((a, b) => a - b).join(".");
   document.querySelectorAll("[data-switch]").forEach((button) =>
     button.setAttribute("aria-pressed", String(!off.has(Number(button.dataset.switch)))));
-  document.querySelectorAll(".pane.drawn").forEach(draw);
+  redraw();
+  if (open >= 0 && $("threshold")) showThreshold();
   remember();
 }
 

@@ -14,7 +14,8 @@ function view(index) {
   open = index;
   const number = shown[index];
   $("title").textContent = data.id[number] + (data.fold ? ` · ${part} ${data.fold[number]}` : "");
-  $("stage").replaceChildren(panes(number));
+  $("stage").replaceChildren(panes(number, true));
+  zoomTo(1);
   const numbers = columns();
   $("head").replaceChildren(row("th", ["class", ...numbers.map(([name]) => name)]));
   const classes = classesShown().sort((a, b) => (area(number, b) > 0) - (area(number, a) > 0)); // what there is first
@@ -23,6 +24,8 @@ function view(index) {
     line.firstChild.append(inClassColours() ? switchOf(k) : data.classes[k]);
     return line;
   }));
+  if ($("threshold")) showThreshold();
+  showFlags();
   if (!$("viewer").open) $("viewer").showModal();
 }
 
@@ -38,6 +41,12 @@ function step(by) {
   const page = Math.floor(index / PAGE_IMAGES);
   if (page !== state.page) turn(page - state.page);
   view(index);
+}
+
+// The pane of probabilities is there until it is switched off, other than the layer of the grid.
+function togglePane() {
+  const hidden = $("stage").classList.toggle("no-heat");
+  $("heat-pane").setAttribute("aria-pressed", String(!hidden));
 }
 
 function closed() {
