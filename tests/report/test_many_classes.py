@@ -1,4 +1,5 @@
-"""Twelve classes with long names: no page overflows, cuts a text or lets ticks overlap, from a screen to a phone."""
+"""Twelve classes with long names: no page overflows, cuts a text or lets ticks overlap, from a screen to a phone; all
+pages are printed well, and read by screen readers."""
 
 import pandas as pd
 import pytest
@@ -10,7 +11,7 @@ from maskfold.stages.audit_data import audit_data
 from maskfold.stages.audit_labels import audit_labels
 from maskfold.stages.make_report import make_report
 from maskfold.submission.checking import check_submission
-from support.browser import MISSING, find_browser
+from support.browser import MISSING, find_browser, serious_faults
 from support.synthetic_run import write_run
 
 pytestmark = pytest.mark.skipif(find_browser() is None, reason=MISSING)
@@ -34,7 +35,7 @@ FAULTS = """() => {
     if (!box.width || !box.height || style.visibility === "hidden") continue;
     const text = [...e.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
     if (!text) continue;
-    if (e.closest("pre, select, script, style")) continue;
+    if (e.closest("pre, select, script, style, .id")) continue;  // an id is shortened in its middle
     if (box.right > width + 1 || box.left < -1) faults.push(`outside: ${name(e)}`);
     if (style.overflowX !== "visible" && e.scrollWidth > e.clientWidth + 1) faults.push(`cut: ${name(e)}`);
     for (let up = e.parentElement; up && up !== document.body; up = up.parentElement) {
@@ -96,5 +97,49 @@ def test_nothing_overflows_or_is_cut(pages, browser, kind, width):
         page.goto(f"file://{pages[kind]}")
         page.wait_for_timeout(50)
         assert page.evaluate(FAULTS) == []
+    finally:
+        context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("kind", ["index", "oof", "test", "comparison", "label audit", "data audit"])
+def test_axe_finds_no_serious_fault(pages, browser, kind, scheme):
+    context = browser.new_context(viewport={"width": 1300, "height": 900}, color_scheme=scheme)
+    try:
+        page = context.new_page()
+        page.goto(f"file://{pages[kind]}")
+        page.wait_for_timeout(50)
+        assert serious_faults(page) == []
+        if kind not in ("oof", "test"):
+            return
+        page.locator(".card").first.click()
+        assert serious_faults(page) == []
+        if kind == "oof":
+            page.keyboard.press("]")
+            assert serious_faults(page) == []
+            page.keyboard.press("Escape")
+            page.locator("#flags").click()
+            assert serious_faults(page) == []
+        page.keyboard.press("Escape")
+        page.keyboard.press("?")
+        assert serious_faults(page) == []
+    finally:
+        context.close()
+
+
+@pytest.mark.parametrize("kind", ["index", "oof", "test", "comparison", "label audit", "data audit"])
+def test_a_printed_page_is_as_wide_as_the_paper_and_black_on_white(pages, browser, kind):
+    context = browser.new_context(
+        viewport={"width": 720, "height": 1000}, color_scheme="dark"
+    )  # A4 without its margins
+    try:
+        page = context.new_page()
+        page.goto(f"file://{pages[kind]}")
+        page.emulate_media(media="print", color_scheme="dark")
+        page.wait_for_timeout(50)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 720
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert page.evaluate("getComputedStyle(document.body).color") == "rgb(29, 35, 48)"
+        assert not page.locator("nav").first.is_visible()
     finally:
         context.close()

@@ -9,9 +9,10 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import resources
 from pathlib import Path
 
-from playwright.sync_api import Browser, Error, sync_playwright
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
 _FETCH = "`.venv/bin/playwright install chromium`"
@@ -42,6 +43,17 @@ def started_browser() -> Iterator[Browser]:
             ) from None
         yield browser
         browser.close()
+
+
+def serious_faults(page: Page) -> list[str]:
+    """What axe-core calls serious or critical of what a page shows now: rule, how many elements, the first of them."""
+    page.evaluate((resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
+    return [
+        f"{fault['id']}: {len(fault['nodes'])}, as {fault['nodes'][0]['html']}"
+        for fault in found
+        if fault["impact"] in ("serious", "critical")
+    ]
 
 
 if __name__ == "__main__":
