@@ -79,14 +79,15 @@ def test_each_entry_of_the_kinds_of_errors_opens_the_gallery_of_its_images_most_
     assert links.count() == len(shown) > 3
     texts = links.all_inner_texts()
     assert [int(re.search(r"(\d+) images?$", text)[1]) for text in texts] == shown["images"].tolist()
-    for place, kind in enumerate(shown["kind"]):
-        page = load("index.html")
-        page.locator("td a[href^='oof.html#view=']").nth(place).click()
-        assert count(page) == shown["images"].iloc[place], kind
-        assert page.input_value("#view") == kind
-        pixels = f"shown.map((number) => kindPixels(number, '{kind}'))"
-        assert page.evaluate(f"{pixels}.reduce((a, b) => a + b)") == shown["pixels"].iloc[place]
-        assert page.evaluate(pixels) == sorted(page.evaluate(pixels), reverse=True)
+    targets = links.evaluate_all("links => links.map((link) => link.getAttribute('href'))")
+    links.first.click()
+    page.wait_for_function("document.querySelector('.card')")
+    for target, (kind, images, pixels) in zip(targets, shown[["kind", "images", "pixels"]].to_numpy(), strict=True):
+        page.evaluate("target => { location.hash = target.split('#')[1]; }", target)
+        page.wait_for_function(f"state.view === '{kind}' && location.hash.includes('class={target[-1]}')")
+        assert count(page) == images
+        found = page.evaluate(f"shown.map((number) => kindPixels(number, '{kind}'))")
+        assert sum(found) == pixels and found == sorted(found, reverse=True)
 
 
 def test_pages_turn_and_the_address_remembers(load):
