@@ -48,8 +48,8 @@ function select() {
     (!text || data.id[number].toLowerCase().includes(text)) && holds(number));
   const keys = new Map(numbers.map((number) => [number, key(number)]));
   const order = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
-  const wrong = data.errors ? (number) => -wrongPixels(number) : (number) => number;
-  return numbers.sort((a, b) => order(keys.get(a), keys.get(b)) || order(wrong(a), wrong(b)) || a - b);
+  const wrong = new Map(data.errors ? numbers.map((number) => [number, -wrongPixels(number)]) : []);
+  return numbers.sort((a, b) => order(keys.get(a), keys.get(b)) || order(wrong.get(a), wrong.get(b)) || a - b);
 }
 
 const pages = () => Math.max(1, Math.ceil(shown.length / PAGE_IMAGES));
