@@ -31,6 +31,7 @@ from maskfold.execution.ray_engine import RayEngine
 from maskfold.execution.ray_job import Expected
 from maskfold.stages.on_cluster import done_on_cluster
 from maskfold.stages.workers import workers_of
+from maskfold.training.checkpoint_files import LAST
 from support import small_jobs
 from support.finished_run import run_stages, tiny_config
 from support.ray_nodes import ray_cluster
@@ -159,26 +160,28 @@ def test_a_node_that_does_not_see_the_run_s_folder_is_refused(cluster, tmp_path)
         wait_until(lambda: len(nodes()) == 2)
 
 
-def fold_on(node):
-    """The fold that is at work on a node, by the titles that Ray gives its processes; None if there is none."""
+def at_work_on(node):
+    """The fold that is at work on a node and its process, by the titles that Ray gives; None if there is none."""
     raylet = node.all_processes["raylet"][0].process.pid
-    for child in Path(f"/proc/{raylet}/task/{raylet}/children").read_text().split():
+    for child in map(int, Path(f"/proc/{raylet}/task/{raylet}/children").read_text().split()):
         with contextlib.suppress(FileNotFoundError):
             title = Path(f"/proc/{child}/cmdline").read_bytes().decode()
             if found := re.match(r"ray::fold (\d)", title):
-                return int(found[1])
+                return int(found[1]), child
     return None
 
 
 def kill_a_node(cluster, config, unfinished):
-    """Kill the second node, with SIGKILL, when its fold is at work; note which that is."""
+    """Kill the second node, with SIGKILL, when its fold has a checkpoint and no model; note which fold that is."""
     paths, node = RunPaths.of(config), next(iter(cluster.worker_nodes))
-    wait_until(lambda: fold_on(node) is not None)
-    fold = fold_on(node)
-    wait_until(lambda: paths.history_csv(fold).is_file())
+    wait_until(lambda: at_work_on(node) is not None)
+    fold, process = at_work_on(node)
+    wait_until((paths.training(fold) / LAST).is_file)
+    os.kill(process, signal.SIGSTOP)  # or it could end before its node does
     if not paths.model(fold).is_file():
         unfinished.append(fold)
     cluster.remove_node(node, allow_graceful=False)
+    os.kill(process, signal.SIGKILL)  # what is stopped does not notice that its node is gone
 
 
 def made_by(config):
