@@ -9,6 +9,7 @@
 #   bash run_all.sh --keep configs/mine.yaml --minutes 60             plan what the config leaves out
 #   bash run_all.sh --setup-only                                     only make .venv
 #   bash run_all.sh --setup-only --cpu                               without the libraries of CUDA; --gpu: with them
+#   bash run_all.sh --setup-only --locked                            exactly the files that requirements.lock names by hash
 #   bash run_all.sh --system-python …                                no .venv: the packages that are installed
 set -euo pipefail
 
@@ -32,9 +33,10 @@ setup_only=false
 system_python=false
 while [ $# -gt 0 ]; do
   case $1 in
-    -h | --help) sed -n '2,12s/^# \{0,1\}//p' run_all.sh; exit ;;
+    -h | --help) sed -n '2,13s/^# \{0,1\}//p' run_all.sh; exit ;;
     --setup-only) setup_only=true ;;
     --system-python) system_python=true ;;
+    --locked) requirements=requirements.lock ;;
     --cpu | --gpu) TORCH_BUILD=${1#--} ;;
     --set)
       [[ ${2:-} == *=* ]] || stop "--set needs KEY=VALUE, for example --set train.epochs=3"
@@ -66,6 +68,9 @@ while [ $# -gt 0 ]; do
   shift
 done
 
+if [ $requirements = requirements.lock ] && { $system_python || [ "${TORCH_BUILD:-auto}" = cpu ]; }; then
+  stop "--locked installs the very files that requirements.lock names, torch with CUDA among them; leave out --cpu and --system-python"
+fi
 if $system_python; then
   python=$(find_python python3 python) || exit 2 # of the environment that is active, or the system's
   PYTHONPATH=src "$python" -m maskfold.requirements || exit 2

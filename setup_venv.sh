@@ -1,6 +1,8 @@
 # Sourced by run_all.sh and run_tests.sh: makes .venv and installs pinned requirements, only when they changed.
 # Everything a user can meet here ends in one clear sentence.
 
+requirements=requirements.txt # requirements.lock: the same packages and what they need, each file by its hash
+
 stop() {
   printf 'error: %s\n' "$1" >&2
   exit 2
@@ -43,8 +45,8 @@ install_torch_for_cpu() { # the pinned torch and torchvision without CUDA, both 
   fi
 }
 
-install_requirements() { # FILE NEEDED_GIB: installs FILE into .venv unless that very file was installed before
-  local file=$1 needed_gib=$2 stamp free_kib log
+install_requirements() { # FILE NEEDED_GIB: installs FILE into .venv unless that very file was installed before; a .lock with hashes
+  local file=$1 needed_gib=$2 stamp free_kib log hashes
   stamp=.venv/installed-$(basename "$file").sha256
   if [ -f "$stamp" ] && sha256sum --check --status "$stamp"; then
     return
@@ -57,11 +59,15 @@ install_requirements() { # FILE NEEDED_GIB: installs FILE into .venv unless that
     stop "installing $file needs about $needed_gib GiB free on this disk, found $((free_kib / 1024 / 1024)) GiB in $PWD; free some space and start again"
   fi
   log=.venv/install-$(basename "$file" .txt).log
+  hashes=()
+  [ "${file##*.}" != lock ] || hashes=(--require-hashes)
   printf 'set-up: installing %s into .venv (once; about %s GB on the disk, a few minutes) …\n' "$file" "$needed_gib"
   # shellcheck disable=SC2046
-  if ! $(installer) --requirement "$file" >"$log" 2>&1; then
+  if ! $(installer) "${hashes[@]}" --requirement "$file" >"$log" 2>&1; then
     if grep -qiE 'NewConnectionError|Name or service not known|Temporary failure in name resolution|Network is unreachable|Max retries|ConnectTimeout|Could not fetch URL|dns error|error sending request' "$log"; then
       stop "could not reach the package index to install $file: connect to the network, or point pip at a mirror or a wheel folder (PIP_INDEX_URL, PIP_FIND_LINKS); details in $PWD/$log"
+    elif grep -qiE 'DO NOT MATCH THE HASHES|hash mismatch' "$log"; then
+      stop "$(grep -iE -A1 'DO NOT MATCH THE HASHES|hash mismatch' "$log" | grep -m1 -oE '[A-Za-z0-9._-]+==[^ `]+') is another file here than the one that $file names by its hash, so it was not installed: the index or a mirror changed it; details in $PWD/$log"
     elif grep -qi 'No space left on device' "$log"; then
       stop "the disk filled up while installing $file; free about $needed_gib GiB in $PWD and start again"
     fi
@@ -86,10 +92,16 @@ make_venv() {
     printf 'set-up: .venv was made with --%s; making it again\n' "$(cat .venv/torch-build)"
     rm -rf .venv
   fi
+  if [ -f .venv/installed-requirements.lock.sha256 ]; then
+    requirements=requirements.lock # stays so, until .venv is removed
+  elif [ $requirements = requirements.lock ] && [ -d .venv ]; then
+    printf 'set-up: .venv was made without --locked; making it again\n' # installed packages are not compared with hashes
+    rm -rf .venv
+  fi
   if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
     rm -rf .venv
     "$python" -m venv .venv || stop "$python could not make .venv in $PWD; on Debian and Ubuntu install python3-venv"
   fi
   [ "${TORCH_BUILD:-auto}" = auto ] || printf '%s' "$TORCH_BUILD" >.venv/torch-build
-  install_requirements requirements.txt 8
+  install_requirements "$requirements" 8
 }

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
 
 import pytest
+from packaging.utils import canonicalize_name
 
+from maskfold.artefacts.files import file_hash
 from maskfold.config import REPOSITORY
 
 PINNED = "torch==1.0\ntorchvision==2.0\n"
@@ -53,7 +56,7 @@ def clone(empty_venv, tmp_path):
     return tmp_path
 
 
-def set_up(clone, cpu_index, *options):
+def started(clone, cpu_index, *options):
     environment = {
         "PATH": os.environ["PATH"],
         "PIP_CONFIG_FILE": os.devnull,
@@ -62,7 +65,11 @@ def set_up(clone, cpu_index, *options):
         "TORCH_CPU_INDEX": cpu_index,
     }
     command = ["bash", clone / "run_all.sh", "--setup-only", *options]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+def set_up(clone, cpu_index, *options):
+    done = started(clone, cpu_index, *options)
     assert done.returncode == 0, done.stdout + done.stderr
     found = sorted(path.name for path in (clone / ".venv").glob("lib/python3*/site-packages/torch*.dist-info"))
     return [name.removesuffix(".dist-info") for name in found], done.stdout
@@ -112,3 +119,39 @@ def test_installed_packages_are_used_and_what_they_lack_is_named(clone):
     done = subprocess.run(command, env=bare | {"PYTHON": sys.executable}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "has all that is needed" in done.stdout
+
+
+def locked(clone, changed=()):
+    """A requirements.lock of the two wheels, with their hashes; changed: pin -> another hash."""
+    wheels = {"torch==1.0": "torch-1.0-py3-none-any.whl", "torchvision==2.0": "torchvision-2.0-py3-none-any.whl"}
+    hashes = {pin: dict(changed).get(pin) or file_hash(clone / "wheels" / wheel) for pin, wheel in wheels.items()}
+    lines = [f"{pin} --hash=sha256:{digest}\n" for pin, digest in hashes.items()]
+    (clone / "requirements.lock").write_text("".join(lines))
+
+
+def test_locked_installs_only_files_of_these_hashes_and_stays(clone):
+    locked(clone)
+    set_up(clone, "", "--gpu")
+    found, said = set_up(clone, "", "--locked")
+    assert found == ["torch-1.0", "torchvision-2.0"]
+    assert "made without --locked; making it again" in said and "installing requirements.lock" in said
+    assert set_up(clone, "")[1].count("set-up:") == 1, "nothing else is installed over it"
+
+
+def test_another_file_than_the_locked_one_is_refused(clone):
+    locked(clone, {"torchvision==2.0": "0" * 64})
+    done = started(clone, "", "--locked")
+    assert done.returncode == 2
+    assert "error: torchvision==2.0 is another file here than the one that requirements.lock names" in done.stderr
+    done = started(clone, "", "--locked", "--cpu")
+    assert (done.returncode, "leave out --cpu" in done.stderr) == (2, True)
+
+
+def test_the_lock_file_holds_the_pins_with_hashes():
+    entries = re.split(r"\n(?=\S)", (REPOSITORY / "requirements.lock").read_text().replace("\\\n", ""))
+    entries = [entry for entry in entries if not entry.startswith("#")]
+    assert all(re.search(r"--hash=sha256:[0-9a-f]{64}", entry) for entry in entries)
+    versions = {canonicalize_name(entry.partition("==")[0]): entry.partition("==")[2].split()[0] for entry in entries}
+    lines = [line for line in (REPOSITORY / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
+    pinned = {canonicalize_name(name): version for name, _, version in (line.partition("==") for line in lines)}
+    assert pinned.items() <= versions.items()
