@@ -18,7 +18,7 @@ _IN_TABLE = re.compile(r"\[([^\]]+)\]\(([^)#]+\.md)\)")
 
 
 def navigation(text: str) -> list[Any]:
-    """The pages that docs/README.md lists, in its order: below each heading those that a table row or a list item names.
+    """The pages that docs/README.md lists, in its order: below each heading those of its table or list.
 
     Those of the first table, above the headings, come first: each page stands where it is named first.
     Returns what `nav` of mkdocs.yml holds.

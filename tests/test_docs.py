@@ -31,9 +31,11 @@ SOURCES = sorted([*(REPOSITORY / "src").rglob("*.py"), *(REPOSITORY / "configs")
 _FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 _PATH = re.compile(r"(?<![\w./>-])((?:src|docs|configs|benchmarks|notebooks|tests)/[\w./*-]*[\w*/])(?![\w<…])")
-_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+")
 _OF_OTHER_PROGRAMS = {"--no-deps", "--no-index", "--find-links", "--only-binary"}  # of pip and uv
 _OF_OTHER_PROGRAMS |= {"--head", "--num-cpus", "--num-gpus"}  # of ray
+_OF_OTHER_PROGRAMS |= {"--rm", "--user", "--tag", "--build-arg", "--shm-size", "--gpus"}  # of docker
+_OF_OTHER_PROGRAMS |= {"--npz"}  # of nnU-Net
 
 
 def name(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The documentation as a site: every page is in it and in its navigation, no link is dead, nothing is loaded from elsewhere."""
+"""The documentation as a site: all pages are in it and in its navigation, links lead somewhere, all of it is local."""
 
 from __future__ import annotations
 
