@@ -29,7 +29,8 @@ def config(tmp_path):
             "model": {
                 "encoder": "tu-mobilenetv3_small_050",
                 "encoder_weights": None,
-                "decoder_channels": (16, 16, 8, 8, 8),
+                "encoder_depth": 3,  # exporting takes a time in proportion to the layers
+                "decoder_channels": (16, 8, 8),
                 "classification_head": True,
             },
         }
@@ -67,18 +68,16 @@ def test_the_fold_mean_answers_as_torch_at_any_size(config, tmp_path, capsys):
 
 def test_networks_for_deep_images_take_stored_values(config, tmp_path):
     runtime = need_onnx()
-    for fold in range(2):
-        path = RunPaths.of(config).model(fold)
-        model = load_model(path, config.model, 2)
-        model.scale_as(Intensity("uint16", (0.0, 100.0, 0.0), (4095.0, 3000.0, 65535.0)))
-        torch.save(model.state_dict(), path)
+    path = RunPaths.of(config).model(0)
+    model = load_model(path, config.model, 2)
+    model.scale_as(Intensity("uint16", (0.0, 100.0, 0.0), (4095.0, 3000.0, 65535.0)))
+    torch.save(model.state_dict(), path)
     with pytest.raises(UsageError, match="--pixels: the network was trained on uint16 images; give --pixels float32"):
-        export_onnx(config, tmp_path / "deep.onnx", None, (64, 96), "uint8")
-    export_onnx(config, tmp_path / "deep.onnx", None, (64, 96), "float32")
+        export_onnx(config, tmp_path / "deep.onnx", 0, (64, 96), "uint8")
+    export_onnx(config, tmp_path / "deep.onnx", 0, (64, 96), "float32")
     images = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0)) * 5000
-    models = [load_model(RunPaths.of(config).model(fold), config.model, 2).eval() for fold in range(2)]
     with torch.inference_mode():
-        expected = sum(model(images).mask_logits.sigmoid() for model in models) / 2
+        expected = load_model(path, config.model, 2).eval()(images).mask_logits.sigmoid()
     session = runtime.InferenceSession(tmp_path / "deep.onnx")
     masks = session.run(["prob"], {"pixels": images.numpy()})[0]
     assert torch.allclose(torch.from_numpy(masks), expected, atol=1e-4)

@@ -14,8 +14,9 @@ from maskfold.stages.plan import PlanRequest, first_run_of, make_plan
 
 
 def draw(rng, size):
-    """A dark image (H, W, 3) with a bright square, and its mask."""
-    image = rng.integers(0, 60, (*size, 3)).astype(np.uint8)
+    """A dark image (H, W, 3) with a bright square, unlike all others where they are compared small, and its mask."""
+    image = cv2.resize(rng.integers(0, 60, (4, 4, 3)).astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST)
+    image += rng.integers(0, 20, (*size, 3)).astype(np.uint8)
     mask = np.zeros(size, np.uint8)
     top, left = (int(rng.integers(0, side - 20)) for side in size)
     mask[top : top + 20, left : left + 20] = 1

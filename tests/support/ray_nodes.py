@@ -8,11 +8,11 @@ from contextlib import contextmanager
 import ray
 from ray.cluster_utils import Cluster
 
-# A dead node is noticed after 10 seconds, not 30; workers are not at the lowest priority, beside other tests.
+# A dead node is noticed after 5 seconds, not 30; workers are not at the lowest priority, beside other tests.
 _SETTINGS = {
     "health_check_initial_delay_ms": 1000,
     "health_check_period_ms": 1000,
-    "health_check_failure_threshold": 10,
+    "health_check_failure_threshold": 5,
     "worker_niceness": 0,
 }
 # What nodes inherit that were started in a SLURM job of two: no job may take itself for the second process of two.

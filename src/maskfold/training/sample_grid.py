@@ -66,7 +66,7 @@ def draw_samples(
         handlelength=1.2,
     )
     with whole_file(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": None})
+        figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 1})
 
 
 def _grid(samples: Sequence[tuple[np.ndarray, np.ndarray]], classes: int) -> np.ndarray:
