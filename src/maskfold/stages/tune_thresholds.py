@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +33,10 @@ from maskfold.rules.in_use import honest_in_use, score_in_use
 from maskfold.rules.tuned import RuleScores, TunedArtefact, TunedClass
 from maskfold.stages.tune_sampled import choose_sampled
 from maskfold.tuning.choice import ClassChoice, choose_rule
-from maskfold.tuning.evaluation import evaluate_rules, image_table, tuned_class
+from maskfold.tuning.derived_gate import gated_defaults
+from maskfold.tuning.evaluation import EvaluatedImages, evaluate_rules, image_table, tuned_class
 from maskfold.tuning.finishes import choose_finishes
-from maskfold.tuning.kinds import choose_kinds
+from maskfold.tuning.kinds import NOISE_ERRORS, choose_kinds
 from maskfold.tuning.printing import print_scores
 from maskfold.tuning.study import open_study, record_finishes, remove_storage, usable_storage
 from maskfold.tuning.surface_picture import plot_surface
@@ -77,13 +79,7 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
     exact = config.model_copy(update={"tuning": config.tuning.with_exact_metric()})
     for fold in range(config.folds.count):
         _make_tables(exact, competition, fold, inputs, step)
-    alternatives = _choose(exact, competition, oof_files, inputs, step)
-    if of_masks is not None:
-        alternatives = [choose_sampled(config, competition, of_masks, alternatives[0], inputs, step)]
-    evaluated = evaluate_rules(oof_files, competition, alternatives, config.folds.part_word, of_masks)
-    chosen, images = alternatives[0], evaluated[0]
-    if len(alternatives) > 1:
-        chosen, images = choose_kinds(config.tuning.metric, alternatives, evaluated)
+    chosen, images = _chosen(config, exact, competition, oof_files, inputs, step)
     classes = [
         tuned_class(config.tuning, config.seed, name, index, choice, images)
         for index, (name, choice) in enumerate(zip(competition.class_names, chosen, strict=True))
@@ -98,6 +94,26 @@ def tune(config: Config, competition: Competition, accept_code_changes: bool = F
     _show(config, competition, artefact)
     step.done(paths.postprocess_json, made_from, also=[scores, *surfaces])
     return artefact
+
+
+def _chosen(
+    config: Config,
+    exact: Config,
+    competition: Competition,
+    oof_files: Sequence[Path],
+    inputs: Mapping[str, str],
+    step: Step,
+) -> tuple[list[ClassChoice], EvaluatedImages]:
+    """The rule of each class, and the images under it; exact: the config with the metric of the exact tables."""
+    of_masks = mask_metric(config.tuning)
+    alternatives = _choose(exact, competition, oof_files, inputs, step)
+    errors = [NOISE_ERRORS] * (len(alternatives) - 1)
+    if of_masks is not None:
+        alternatives = [choose_sampled(config, competition, of_masks, alternatives[0], inputs, step)]
+    elif gated := gated_defaults(partial(_class_tables, exact), alternatives[0], config.tuning):
+        alternatives, errors = [gated, *alternatives], [0.0, *errors]
+    evaluated = evaluate_rules(oof_files, competition, alternatives, config.folds.part_word, of_masks)
+    return choose_kinds(config.tuning.metric, alternatives, evaluated, errors)
 
 
 def _show(config: Config, competition: Competition, artefact: TunedArtefact) -> None:
