@@ -1,7 +1,7 @@
-"""The default threshold with a gate that follows from two means, so that it needs no search and few images.
+"""The default threshold with a gate that follows from two numbers, so that it needs no search and few images.
 
-A gate that is searched for among 32 is the luckiest of them: on 300 images of TGS salt it gave away half of what a gate
-is worth, and a threshold and a minimum area chosen with it nearly all (docs/results.md, choosing on few images).
+A gate that is searched for among 32 is the luckiest of them: on 300 images of TGS salt it gave away a third of what a
+gate is worth, and a threshold and a minimum area chosen with it half (docs/results.md, gates from few images).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def gated_default(tables: Sequence[FoldTables]) -> ClassChoice | None:
 
     tables: of one class, by fold, with gate levels.
     """
-    sums = np.array([_non_empty_score(table) for table in tables])
+    sums = np.array([non_empty_score(table) for table in tables])
     if not sums[:, 1].sum():
         return None
     return ClassChoice(
@@ -53,8 +53,9 @@ def derived_gate(mean_score: float) -> HardGate:
     """The gate below which an empty mask is expected to score more than the default.
 
     Where the class is present with probability p, the mask scores p D on average and an empty one 1 - p; so the mask is
-    worth it from p = 1 / (1 + D) on, here rounded to 1/32. It takes the head for calibrated, and neglects that masks of
-    the default may be empty themselves. mean_score: D, 0..1, of the default on images that show the class.
+    worth it from p = 1 / (1 + D) on, here rounded to 1/32. It takes the head for calibrated and D for the same at every
+    p, and what a mask says more than the head it leaves out: where that is far from true, its honest gain is negative,
+    and it is not used. mean_score: D, 0..1, of the default on images that show the class.
     """
     return HardGate(min_class_prob=round(GATE_STEPS / (1 + mean_score)) / GATE_STEPS)
 
@@ -65,7 +66,7 @@ def _rule(sums: np.ndarray) -> AnyRule:
     return DEFAULT_RULE.model_copy(update={"gate": derived_gate(score / images)}) if images else DEFAULT_RULE
 
 
-def _non_empty_score(tables: FoldTables) -> tuple[float, int]:
+def non_empty_score(tables: FoldTables) -> tuple[float, int]:
     """The sum of the default's scores over the images of a fold that show the (only) class, and their number."""
     table = tables.table(0)
     empty = int(table.blank[0]) // FIXED_ONE  # an empty mask scores 1 where the class is absent, else 0
