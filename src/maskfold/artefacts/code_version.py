@@ -79,6 +79,7 @@ _TUNING = (
     *(
         "tuning/adoption",
         "tuning/bootstrap",
+        "tuning/derived_gate",
         "tuning/evaluation",
         "tuning/finishes",
         "tuning/kinds",

@@ -14,7 +14,7 @@ class ReportConfig(Section):
     """Number of out-of-fold images of each kind (worst, false positives, …) on the first page."""
 
     oof_gallery: bool = True
-    """Make a page of all out-of-fold images. It takes about 10 kB an image."""
+    """Make a page of all out-of-fold images. It takes 10 to 40 kB an image, most for its probabilities."""
 
     test_gallery: bool = True
     """Make a page of all test images with the submitted masks."""

@@ -54,13 +54,13 @@ def _outputs_of(stages: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
     """A list that holds what each stage gave in its last run."""
     found: list[Tensor] = [torch.empty(0)] * len(stages)
 
-    def keep(place: int) -> Callable[[nn.Module, object, Tensor], None]:
+    def _keep(place: int) -> Callable[[nn.Module, object, Tensor], None]:
         def hook(_stage: nn.Module, _given: object, output: Tensor) -> None:
             found[place] = output
 
         return hook
 
-    hooks = [stage.register_forward_hook(keep(place)) for place, stage in enumerate(stages)]
+    hooks = [stage.register_forward_hook(_keep(place)) for place, stage in enumerate(stages)]
     try:
         yield found
     finally:
