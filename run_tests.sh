@@ -2,7 +2,7 @@
 # Set-up (.venv with the development tools), then lint, types, the import contracts and the tests.
 #
 # usage: bash run_tests.sh [--quick] [--strict-skips] [PYTEST ARGUMENT …]
-#   bash run_tests.sh              everything: about 10 minutes on two cores
+#   bash run_tests.sh              everything: about 20 minutes on two cores
 #   bash run_tests.sh --quick      without the tests that train, export or drive a browser: under 2 minutes
 #   bash run_tests.sh tests/rules  one folder
 set -euo pipefail
