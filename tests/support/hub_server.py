@@ -6,9 +6,9 @@ import base64
 import hashlib
 import json
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
+
+from support.local_server import LocalServer, QuietHandler
 
 TOKEN = "hf_a_token"
 
@@ -31,33 +31,22 @@ class Repository:
         return self.head if revision == "main" else revision if revision in self.commits else None
 
 
-class HubServer:
+class HubServer(LocalServer):
     """Answers on `address`; repositories: user/name -> Repository; served: what was asked for, `GET /path`."""
 
     def __init__(self):
         self.repositories, self.objects, self.served, self.on = {}, {}, [], True
-        hub = self
-
-        class Handler(_Handler):
-            server_of = hub
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        super().__init__(_Handler)
 
     def stop(self):
         """Refuse connections from now on, and end those that are open."""
         self.on = False
-        self._server.shutdown()
-        self._server.server_close()
+        super().stop()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     protocol_version = "HTTP/1.1"
-    server_of: HubServer
-
-    def log_message(self, *_):
-        pass
+    stand_in: HubServer
 
     def _answer(self, status, body=b"", **headers):
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -89,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self.headers.get("Authorization") == f"Bearer {TOKEN}"
 
     def _any(self):
-        hub, path = self.server_of, unquote(self.path.partition("?")[0])
+        hub, path = self.stand_in, unquote(self.path.partition("?")[0])
         if not hub.on:
             self.close_connection = True
             return None
@@ -113,7 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_HEAD = _any  # noqa: N815
 
     def _readable(self, name):
-        repository = self.server_of.repositories.get(name)
+        repository = self.stand_in.repositories.get(name)
         hidden = repository is None or (repository.private and not self._is_user())
         return None if hidden else repository
 
@@ -122,12 +111,12 @@ class _Handler(BaseHTTPRequestHandler):
             return self._refuse(401, "Unauthorized")
         wanted = json.loads(body)
         name = f"{wanted.get('organization') or 'user'}/{wanted['name']}"
-        if name in self.server_of.repositories:
-            return self._answer(409, {"error": "it is there already", "url": f"{self.server_of.address}/{name}"})
+        if name in self.stand_in.repositories:
+            return self._answer(409, {"error": "it is there already", "url": f"{self.stand_in.address}/{name}"})
         if not name.startswith("user/"):
             return self._refuse(403, "Forbidden")
-        self.server_of.repositories[name] = Repository(wanted.get("private") or wanted.get("visibility") == "private")
-        return self._answer(200, {"url": f"{self.server_of.address}/{name}", "name": name, "id": "1"})
+        self.stand_in.repositories[name] = Repository(wanted.get("private") or wanted.get("visibility") == "private")
+        return self._answer(200, {"url": f"{self.stand_in.address}/{name}", "name": name, "id": "1"})
 
     def _yaml(self, body):
         assert json.loads(body)["content"].startswith("---\n")
@@ -145,13 +134,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _batch(self, body, name):
         wanted = [(each["oid"], each["size"]) for each in json.loads(body)["objects"]]
-        upload = f"{self.server_of.address}/lfs/"
+        upload = f"{self.stand_in.address}/lfs/"
         objects = [{"oid": oid, "size": size, "actions": {"upload": {"href": upload + oid}}} for oid, size in wanted]
         return self._answer(200, {"transfer": "basic", "objects": objects})
 
     def _object(self, body, oid):
         assert hashlib.sha256(body).hexdigest() == oid
-        self.server_of.objects[oid] = body
+        self.stand_in.objects[oid] = body
         return self._answer(200, {})
 
     def _commit(self, body, name):
@@ -165,11 +154,11 @@ class _Handler(BaseHTTPRequestHandler):
             elif line["key"] == "file":
                 files[value["path"]] = base64.b64decode(value["content"])
             elif line["key"] == "lfsFile":
-                files[value["path"]] = self.server_of.objects[value["oid"]]
+                files[value["path"]] = self.stand_in.objects[value["oid"]]
             elif line["key"] == "deletedFile":
                 del files[value["path"]]
         oid = repository.add(files, message)
-        return self._answer(200, {"success": True, "commitOid": oid, "commitUrl": f"{self.server_of.address}/{name}"})
+        return self._answer(200, {"success": True, "commitOid": oid, "commitUrl": f"{self.stand_in.address}/{name}"})
 
     def _info(self, _, name, revision):
         repository = self._readable(name)

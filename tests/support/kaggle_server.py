@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from support.local_server import LocalServer, QuietHandler
 
 TOKEN = "a_token"
 
 
-class KaggleServer:
+class KaggleServer(LocalServer):
     """Answers on `address`.
 
     archives: competition -> zip, None where the rules are not accepted; break_after: bytes after which a download
@@ -21,26 +21,11 @@ class KaggleServer:
         self.archives, self.break_after, self.ranges = {}, None, []
         self.uploads, self.submissions, self.datasets = {}, [], {}
         self.pending, self.public, self.private, self.error, self.calls = 1, "0.81", None, None, []
-        kaggle = self
-
-        class Handler(_Handler):
-            server_of = kaggle
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def stop(self):
-        """Refuse connections from now on."""
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(_Handler)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server_of: KaggleServer
-
-    def log_message(self, *_):
-        pass
+class _Handler(QuietHandler):
+    stand_in: KaggleServer
 
     def _answer(self, status, value=None, data=None, **headers):
         body = json.dumps(value or {}).encode() if data is None else data
@@ -55,10 +40,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _refuse(self, status, message):
         self._answer(status, {"code": status, "message": message})
 
-    def do_POST(self):
+    def do_POST(self):  # noqa: N802  as the library calls it
         wanted = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
         call = self.path.rpartition("/")[2]
-        self.server_of.calls.append(call)
+        self.stand_in.calls.append(call)
         if call == "IntrospectToken":
             return self._answer(200, {"active": wanted["token"] == TOKEN, "username": "user"})
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
@@ -66,8 +51,8 @@ class _Handler(BaseHTTPRequestHandler):
         name = "_" + re.sub(r"(?<!^)(?=[A-Z])", "_", call).lower()
         return getattr(self, name)(wanted)
 
-    def do_GET(self):
-        kaggle = self.server_of
+    def do_GET(self):  # noqa: N802  as the library calls it
+        kaggle = self.stand_in
         found = re.fullmatch(r"/storage/(.+)\.zip", self.path)
         if found is None:
             return self._refuse(404, "Not found")
@@ -89,39 +74,39 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         return None
 
-    def do_PUT(self):
+    def do_PUT(self):  # noqa: N802  as the library calls it
         token = self.path.removeprefix("/upload/")
-        self.server_of.uploads[token]["data"] = self.rfile.read(int(self.headers["Content-Length"]))
+        self.stand_in.uploads[token]["data"] = self.rfile.read(int(self.headers["Content-Length"]))
         self._answer(200)
 
     def _allowed(self, competition):
-        if competition not in self.server_of.archives:
+        if competition not in self.stand_in.archives:
             self._refuse(404, "Not found")
-        elif self.server_of.archives[competition] is None:
+        elif self.stand_in.archives[competition] is None:
             self._refuse(403, "You must accept this competition's rules before you can continue")
-        return self.server_of.archives.get(competition) is not None
+        return self.stand_in.archives.get(competition) is not None
 
     def _download_data_files(self, wanted):
         if self._allowed(wanted["competitionName"]):
-            self._answer(302, Location=f"{self.server_of.address}/storage/{wanted['competitionName']}.zip")
+            self._answer(302, Location=f"{self.stand_in.address}/storage/{wanted['competitionName']}.zip")
 
     def _begin(self, name):
-        token = f"upload-{len(self.server_of.uploads)}"
-        self.server_of.uploads[token] = {"name": name}
-        self._answer(200, {"createUrl": f"{self.server_of.address}/upload/{token}", "token": token})
+        token = f"upload-{len(self.stand_in.uploads)}"
+        self.stand_in.uploads[token] = {"name": name}
+        self._answer(200, {"createUrl": f"{self.stand_in.address}/upload/{token}", "token": token})
 
     def _start_submission_upload(self, wanted):
         if self._allowed(wanted["competitionName"]):
             self._begin(wanted["fileName"])
 
     def _create_submission(self, wanted):
-        upload = self.server_of.uploads[wanted["blobFileTokens"]]
+        upload = self.stand_in.uploads[wanted["blobFileTokens"]]
         message = wanted.get("submissionDescription", "")
-        self.server_of.submissions.append({"message": message, **upload})
-        self._answer(200, {"message": "Successfully submitted", "ref": 1000 + len(self.server_of.submissions)})
+        self.stand_in.submissions.append({"message": message, **upload})
+        self._answer(200, {"message": "Successfully submitted", "ref": 1000 + len(self.stand_in.submissions)})
 
     def _get_submission(self, wanted):
-        kaggle = self.server_of
+        kaggle = self.stand_in
         if kaggle.error is not None:
             return self._answer(200, {"ref": wanted["ref"], "status": "ERROR", "errorDescription": kaggle.error})
         if kaggle.pending > 0:
@@ -132,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self._answer(200, {"ref": wanted["ref"], "status": "COMPLETE", **told})
 
     def _get_dataset_status(self, wanted):
-        if f"{wanted['ownerSlug']}/{wanted['datasetSlug']}" not in self.server_of.datasets:
+        if f"{wanted['ownerSlug']}/{wanted['datasetSlug']}" not in self.stand_in.datasets:
             return self._refuse(404, "Not found")
         return self._answer(200, {"status": "READY"})
 
@@ -141,16 +126,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _files(self, wanted):
         return {
-            self.server_of.uploads[each["token"]]["name"]: self.server_of.uploads[each["token"]]["data"]
+            self.stand_in.uploads[each["token"]]["name"]: self.stand_in.uploads[each["token"]]["data"]
             for each in wanted
         }
 
     def _create_dataset(self, wanted):
         place = f"{wanted['ownerSlug']}/{wanted['slug']}"
-        self.server_of.datasets[place] = {"private": wanted["isPrivate"], "versions": [self._files(wanted["files"])]}
+        self.stand_in.datasets[place] = {"private": wanted["isPrivate"], "versions": [self._files(wanted["files"])]}
         self._answer(200, {"ref": place, "url": place, "status": "ok"})
 
     def _create_dataset_version(self, wanted):
         place = f"{wanted['ownerSlug']}/{wanted['datasetSlug']}"
-        self.server_of.datasets[place]["versions"].append(self._files(wanted["body"]["files"]))
+        self.stand_in.datasets[place]["versions"].append(self._files(wanted["body"]["files"]))
         self._answer(200, {"ref": place, "url": place, "status": "ok"})

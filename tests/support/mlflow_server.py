@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from support.local_server import LocalServer, QuietHandler
 
 _RUN = {
     "info": {"run_id": "r1", "run_uuid": "r1", "experiment_id": "1", "status": "RUNNING", "artifact_uri": "file:/x"}
@@ -18,36 +18,26 @@ _ANSWERS = {
 }
 
 
-class MlflowServer:
+class MlflowServer(LocalServer):
     """Answers on `address` while `on`; `metrics`: (name, value, step) that it was given."""
 
     def __init__(self):
         self.on, self.metrics = True, []
-        served = self
+        super().__init__(_Handler)
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
-                call = self.path.partition("?")[0].partition("/mlflow/")[2]
-                served.metrics += [
-                    (each["key"], each["value"], each["step"]) for each in body.get("metrics", []) if served.on
-                ]
-                answer = json.dumps(_ANSWERS[call]).encode() if served.on else b""
-                self.send_response(200 if served.on else 500)
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
 
-            do_GET = do_POST  # noqa: N815
+class _Handler(QuietHandler):
+    stand_in: MlflowServer
 
-            def log_message(self, *_):
-                pass
+    def do_POST(self):  # noqa: N802  as the library calls it
+        served = self.stand_in
+        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
+        call = self.path.partition("?")[0].partition("/mlflow/")[2]
+        served.metrics += [(each["key"], each["value"], each["step"]) for each in body.get("metrics", []) if served.on]
+        answer = json.dumps(_ANSWERS[call]).encode() if served.on else b""
+        self.send_response(200 if served.on else 500)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def stop(self):
-        """Refuse connections from now on."""
-        self._server.shutdown()
-        self._server.server_close()
+    do_GET = do_POST  # noqa: N815
