@@ -46,14 +46,9 @@ def fetched(address: HubAddress) -> Path:
             f"({constants.HF_HUB_CACHE}). Try again with a network, or give a folder that holds the model, copied "
             f"from a machine that has it ({type(error).__name__})"
         ) from None
-    except HFValidationError as error:
-        raise UsageError(f"{address}: no name of a repository: {error}") from None
-    except HfHubHTTPError as error:
-        raise UsageError(_refusal(address, error)) from None
-    except (HTTPError, OSError) as error:
-        if not _is_of_network(error):
-            raise
-        raise UsageError(f"{address}: the download broke off ({error}); the same command continues it") from None
+    except (HFValidationError, HTTPError, OSError) as error:
+        broken = f"the download broke off ({error}); the same command continues it"
+        raise _explained(address, error, broken) from None
     if offline:
         print(
             f"hub: {silence}; using the cached copy of {address}, commit {folder.name[:12]}, which may be old",
@@ -135,17 +130,12 @@ def push(folder: Path, address: HubAddress, public: bool, message: str) -> str:
             commit_message=message,
             delete_patterns=["*.safetensors"],  # of models that there are no longer
         )
-    except HFValidationError as error:
-        raise UsageError(f"{address}: no name of a repository: {error}") from None
-    except HfHubHTTPError as error:
-        raise UsageError(_refusal(address, error)) from None
-    except (HTTPError, OSError) as error:
-        if not _is_of_network(error):
-            raise
-        raise UsageError(
-            f"{address}: the hub ({constants.ENDPOINT}) cannot be reached ({type(error).__name__}: {error}); nothing "
-            "was changed there. --to FOLDER writes the same files here, which can be pushed later"
-        ) from None
+    except (HFValidationError, HTTPError, OSError) as error:
+        broken = (
+            f"the hub ({constants.ENDPOINT}) cannot be reached ({type(error).__name__}: {error}); nothing was changed "
+            "there. --to FOLDER writes the same files here, which can be pushed later"
+        )
+        raise _explained(address, error, broken) from None
     except (RuntimeError, ValueError) as error:  # of a file, or of the card
         reason = error.__cause__ or error
         raise UsageError(f"{address}: the push broke off ({error} {reason}); the repository is as before") from None
@@ -163,6 +153,18 @@ def _check_repository(api: HfApi, address: HubAddress, public: bool) -> None:
     names = {each.rfilename for each in found.siblings or ()}
     if names - _OF_EVERY_REPOSITORY and MANIFEST not in names:
         raise UsageError(f"{address} holds something else ({', '.join(sorted(names)[:3])}): give another --to")
+
+
+def _explained(address: HubAddress, error: Exception, broken: str) -> Exception:
+    """What to raise for an error of the hub's client: in words, or an error of the disk as it is.
+
+    broken: what is said where the network failed.
+    """
+    if isinstance(error, HFValidationError):
+        return UsageError(f"{address}: no name of a repository: {error}")
+    if isinstance(error, HfHubHTTPError):
+        return UsageError(_refusal(address, error))
+    return UsageError(f"{address}: {broken}") if _is_of_network(error) else error
 
 
 def _refusal(address: HubAddress, error: Exception) -> str:
