@@ -29,9 +29,13 @@ def gated_defaults(
     """
     if not tuning.gates or tuning.rule not in _RULES or tuning.metric in POOLED:
         return None
-    if len(tables_of(0)[0].images[0]) == 1:
-        return None
-    return [gated_default(tables_of(index)) or choice for index, choice in enumerate(chosen)]
+    found = []
+    for index, choice in enumerate(chosen):
+        tables = tables_of(index)
+        if len(tables[0].images[0]) == 1:
+            return None
+        found.append(gated_default(tables) or choice)
+    return found
 
 
 def gated_default(tables: Sequence[FoldTables]) -> ClassChoice | None:
