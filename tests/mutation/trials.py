@@ -1,105 +1,161 @@
-"""Runs the tests of a room on a copy of the repository in which one file is changed."""
+"""Runs tests on a copy of the repository in which one file is changed."""
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import importlib
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
 from changes import Change
-from reach import NearFirst, Recorder, near_tests
+from imports import compiled_files, test_distances
+from reach import Notes, OnlyInOrder, Recorder
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LIBRARY = Path("src/maskfold")
 # Imported once, before the processes of the trials split off: importing takes most of a short test's time.
 _PRELOADED = ["albumentations", "cv2", "lightning", "numba", "optuna", "pandas", "pyarrow.parquet", "pycocotools.mask"]
 _PRELOADED += ["pydantic", "pytest", "segmentation_models_pytorch", "sklearn", "timm", "torch"]
-_COMPILED = b"maskfold.execution.compiled import"  # in the files whose loops numba compiles
 
 # What a trial ends with: this and pytest's status, so that one that never came to the tests is told from a failed test.
 _RAN = 100
 _NO_TESTS = 5  # pytest's status
 _FEW = 20  # tests that are tried before all
+_LONGEST = 3600  # seconds, of all quick tests without a change
+_QUICK = ("-m", "not slow")
 
 Result = Literal["noticed", "survived", "timeout"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the tests ended (a change that makes them run for ever is noticed too), what they printed, and how long."""
+    """How the tests ended, what failed first, and the seconds it took; tests that run for ever have noticed a change.
+
+    failed: "cut" where the tests ended before all of them had run.
+    """
 
     result: Result
-    output: str
+    failed: str
     seconds: float
 
 
 class Trials:
-    """A copy of the repository as it is on disk, without what git ignores, and the tests that run there.
+    """A copy of the repository, without what git ignores, and the tests that run there.
 
-    quick: leave out the tests that are marked as slow.
+    folder: holds the copy and the notes; those of an earlier start are used again.
     """
 
-    def __init__(self, folder: Path, quick: bool = False) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.options = ["-m", "not slow"] if quick else []
         self.code = folder / "repository"
-        command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-        listed = subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
-        for name in listed.stdout.decode().split("\0"):
-            if name and (REPOSITORY / name).is_file():
-                (self.code / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(REPOSITORY / name, self.code / name)
-        self.compiled = _compiled_files(self.code / "src")
+        self.unchanged = folder / "unchanged"  # the library; a start that was killed leaves a changed file in the copy
+        if not self.unchanged.is_dir():
+            _copy_repository(self.code)
+            shutil.copytree(self.code / LIBRARY, folder / "unchanged.part", dirs_exist_ok=True)
+            (folder / "unchanged.part").rename(self.unchanged)
+        shutil.copytree(self.unchanged, self.code / LIBRARY, dirs_exist_ok=True)
+        self.passing: set[str] = set()  # slow tests, without a change
+        self.failing: set[str] = set()
+        self.compiled = compiled_files(self.code)
         for module in _PRELOADED:
             importlib.import_module(module)
 
-    def unchanged(self, room: str, tests: Sequence[Path], timeout: float) -> Outcome:
-        """The outcome of a room's test files, below the repository, with the code as it is; notes what each runs."""
-        self._notes(room).mkdir(parents=True)
-        return self._run(tests, timeout, self.folder / "numba", Recorder(self.code / LIBRARY, self._notes(room)))
+    def notes(self) -> Notes:
+        """What each quick test runs with the code as it is. A test that fails so, as it needs more, is left out."""
+        folder = self.folder / "notes"
+        if not folder.is_dir():
+            part = self.folder / "notes.part"
+            part.mkdir(exist_ok=True)
+            recorder = Recorder(self.code / LIBRARY, part)
+            outcome = self._run(["tests"], _LONGEST, self.folder / "numba", recorder, [*_QUICK, "--maxfail=1000"])
+            if not (part / "tests.json").is_file():
+                raise SystemExit(f"the tests do not run without any change:\n{outcome.failed}")
+            part.rename(folder)
+        notes = Notes(folder)
+        self.failing |= notes.failed
+        return notes
 
-    def changed(self, change: Change, tests: Sequence[Path], timeout: float) -> Outcome:
-        """The outcome of test files with a changed file; the tests of the room that run the changed line come first.
+    def quick(self, change: Change, notes: Notes) -> Outcome:
+        """The outcome of the quick tests with a changed file: those that run the changed line, the quickest first.
 
-        Alone, the quickest of them, as most changes end there; what other tests a room has is then not even imported.
+        The first of them alone, as most changes end there; what other tests need is then not even imported. Where no
+        test is known to run the line (numba's loops, what runs while a module is imported), of all test files that
+        reach the module by imports, the nearest first.
         """
+        near = notes.near_tests(self.code / LIBRARY / change.path, change.line)
+        if not near:
+            tests = self._reaching(change)
+            return self._changed(change, tests, notes.patience(notes.seconds), OnlyInOrder(()), _QUICK)
+        outcome = Outcome("survived", "", 0.0)
+        for names in filter(None, (near[:_FEW], near[_FEW:])):
+            files = list(dict.fromkeys(name.split("::")[0] for name in names))
+            found = self._changed(change, files, notes.patience(names), OnlyInOrder(names), _QUICK)
+            outcome = replace(found, seconds=outcome.seconds + found.seconds)
+            if outcome.result != "survived":
+                break
+        return outcome
+
+    def slow(self, change: Change, notes: Notes, seconds: float) -> Outcome:
+        """The outcome of the slow tests of the files that reach the changed one by imports, the nearest first.
+
+        seconds: then the change counts as survived, although some tests are left.
+        """
+        tests = [path for path in self._reaching(change) if path in notes.slow]
+        if not tests:
+            return Outcome("survived", "", 0.0)
+        while True:
+            outcome = self._changed(change, tests, seconds, OnlyInOrder(()), ["-m", "slow"])
+            if outcome.result == "timeout":
+                return replace(outcome, result="survived", failed="cut")
+            if outcome.result == "survived" or self._passes_unchanged(outcome.failed.split(" - ")[0]):
+                return outcome
+
+    def _passes_unchanged(self, name: str) -> bool:
+        """Whether a slow test passes without a change; one that needs more than the copy does not, and is left out."""
+        if name not in self.passing:
+            outcome = self._run([name], _LONGEST, self.folder / "numba", OnlyInOrder(()), [])
+            if outcome.result != "survived":
+                print(f"left out, as it fails without any change: {name}", flush=True)
+                self.failing.add(name)
+                return False
+            self.passing.add(name)
+        return True
+
+    def _reaching(self, change: Change) -> list[str]:
+        return [path.as_posix() for path in test_distances(self.code, LIBRARY / change.path)]
+
+    def _changed(
+        self, change: Change, tests: Sequence[str], timeout: float, plugin: object, options: Sequence[str]
+    ) -> Outcome:
         file = self.code / LIBRARY / change.path
-        near = near_tests(self._notes(change.room), file, change.line)
-        before = file.read_text(encoding="utf-8")
         file.write_text(change.source, encoding="utf-8")
         try:
             with TemporaryDirectory(dir=self.folder) as fresh:
                 # numba could run what it has compiled from the file as it was, or with a constant as it was.
                 numba_folder = Path(fresh) if file in self.compiled else self.folder / "numba"
-                if near:
-                    outcome = self._run(near[:_FEW], timeout, numba_folder, NearFirst(near))
-                    if outcome.result != "survived":
-                        return outcome
-                return self._run(tests, timeout, numba_folder, NearFirst(near[_FEW:]))
+                return self._run(tests, timeout, numba_folder, plugin, options)
         finally:
-            file.write_text(before, encoding="utf-8")
+            shutil.copyfile(self.unchanged / change.path, file)
 
-    def _notes(self, room: str) -> Path:
-        return self.folder / "notes" / room
-
-    def _run(self, tests: Sequence[Path | str], timeout: float, numba_folder: Path, plugin: object) -> Outcome:
+    def _run(
+        self, tests: Sequence[str], timeout: float, numba_folder: Path, plugin: object, options: Sequence[str]
+    ) -> Outcome:
         log = self.folder / "output.txt"
         log.write_text("")
-        arguments = [*self.options, *map(str, tests)]
+        options = [*options, *(f"--deselect={name}" for name in self.failing)]
         process = multiprocessing.get_context("fork").Process(
-            target=_run_pytest, args=(self.code, arguments, numba_folder, log, plugin)
+            target=_run_pytest, args=(self.code, [*options, *tests], numba_folder, log, plugin)
         )
         started = time.monotonic()
         process.start()
@@ -111,10 +167,22 @@ class Trials:
                 os.killpg(process.pid, signal.SIGKILL)  # and what its tests have started
             process.join()
         output = log.read_text(encoding="utf-8", errors="replace")
-        if status is not None and (0 <= status < _RAN or status == _RAN + _NO_TESTS):
+        if status is not None and 0 <= status < _RAN:
             raise RuntimeError(f"the tests did not run; status {status}:\n{output}")
-        result: Result = "timeout" if status is None else "survived" if status == _RAN else "noticed"
-        return Outcome(result, output, seconds)
+        if status in (_RAN, _RAN + _NO_TESTS):
+            return Outcome("survived", "", seconds)
+        failed = re.findall(r"^(?:FAILED|ERROR) (.*)$", output, re.MULTILINE) or [output[-2000:]]
+        return Outcome("timeout" if status is None else "noticed", failed[0], seconds)
+
+
+def _copy_repository(target: Path) -> None:
+    """Copy what is on disk, without what git ignores."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
+    for name in listed.stdout.decode().split("\0"):
+        if name and (REPOSITORY / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(REPOSITORY / name, target / name)
 
 
 def _run_pytest(code: Path, arguments: list[str], numba_folder: Path, log: Path, plugin: object) -> None:
@@ -122,6 +190,9 @@ def _run_pytest(code: Path, arguments: list[str], numba_folder: Path, log: Path,
     os.setsid()
     os.chdir(code)
     os.environ |= {"NUMBA_CACHE_DIR": str(numba_folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    os.environ.pop("PYTHONPATH", None)  # what a test starts must import the copy
+    sys.path[:] = [path for path in sys.path if Path(path) not in (REPOSITORY / "src", Path(__file__).parent)]
+    vars(sys.modules["__main__"]).pop("__file__", None)  # which processes that a test spawns would run
     sys.dont_write_bytecode = True  # bytecode is told from that of another source by the second and the size alone
     with log.open("w") as file:
         os.dup2(file.fileno(), 1)
@@ -132,32 +203,3 @@ def _run_pytest(code: Path, arguments: list[str], numba_folder: Path, log: Path,
     status = pytest.main([*options, *arguments], plugins=[plugin])
     sys.stdout.flush()
     os._exit(_RAN + int(status))
-
-
-def _compiled_files(source: Path) -> set[Path]:
-    """The files that numba compiles, and all that these import: their constants are part of the machine code."""
-    found: set[Path] = set()
-    waiting = [path for path in source.rglob("*.py") if _COMPILED in path.read_bytes()]
-    while waiting:
-        path = waiting.pop()
-        if path not in found:
-            found.add(path)
-            waiting += [file for name in imported_modules(path) for file in _files_of(source, name)]
-    return found
-
-
-def imported_modules(path: Path) -> set[str]:
-    """The modules, or names of modules, that a file imports at its top."""
-    names: set[str] = set()
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-        elif isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-    return names
-
-
-def _files_of(source: Path, name: str) -> list[Path]:
-    """The file of a module; none where there is no such file."""
-    place = source.joinpath(*name.split("."))
-    return [file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()]
