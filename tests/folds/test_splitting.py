@@ -14,7 +14,7 @@ from maskfold.artefacts.paths import RunPaths
 from maskfold.config import REPOSITORY, Experiment, FoldsConfig, RleCsvData
 from maskfold.errors import DataError, StaleError
 from maskfold.folds.balance import balance_table, show_balance, shown_rows, worst_class
-from maskfold.folds.splitting import assign_folds, cut_folds
+from maskfold.folds.splitting import assign_folds, cut_folds, repeated_folds
 from maskfold.folds.table import check_folds, read_folds
 from maskfold.stages.make_folds import make_folds
 
@@ -63,6 +63,16 @@ def test_the_same_seed_gives_the_same_folds_and_another_does_not():
     first, again, other = (assign_folds(present, strata_of(present), np.arange(200), 5, seed) for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_every_repeat_deals_each_stratum_out_in_turn_from_an_order_of_its_own():
+    strata = np.repeat(["a", "b", "empty"], [8, 4, 12])  # all divide by four, so nothing is left to search
+    present = np.column_stack([strata == "a", strata == "b"])
+    cuts = repeated_folds(present, strata, np.arange(24), FoldsConfig(count=4, repeats=3), 7)
+    for repeat, cut in enumerate(cuts):
+        rng = np.random.default_rng([7, repeat, 0] if repeat else 7)
+        for members in (np.arange(8), np.arange(8, 12), np.arange(12, 24)):
+            assert cut[rng.permutation(members)].tolist() == [0, 1, 2, 3] * (len(members) // 4)
 
 
 def test_groups_stay_together_and_the_rare_class_is_spread():

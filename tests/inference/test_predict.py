@@ -8,8 +8,8 @@ import torch
 
 from maskfold.config import Experiment, InferenceConfig, ModelConfig, Resize, RleCsvData, TrainConfig
 from maskfold.errors import InferenceError
-from maskfold.inference.batches import batch_loader, loader_workers, plan_batches
-from maskfold.inference.predict import Ensemble
+from maskfold.inference.batches import ImageBatch, batch_loader, loader_workers, plan_batches
+from maskfold.inference.predict import Ensemble, original_size_maps
 from maskfold.inference.runtime import Runtime, fast_bf16
 from maskfold.network.model import Outputs
 
@@ -130,6 +130,16 @@ def test_resized_images_come_back_near_what_they_were(tiny_competition):
     square = np.s_[0, 14:26, 24:36]
     assert resized["test0.png"].prob.shape == straight["test0.png"].prob.shape
     assert (resized["test0.png"].prob[square] == 255).all()
+
+
+def test_a_map_larger_than_its_image_is_shrunk_over_all_its_pixels():
+    # To half the width, a pixel at distance d of the centre counts max(0, 1 - d / 2): 3/4, 3/4 and 1/4 at the border.
+    prob = torch.zeros(1, 1, 2, 6)
+    prob[..., 2] = 1  # the padding on the right counts nowhere
+    prob[..., 4:] = 1
+    batch = ImageBatch(["a"], torch.zeros(1, 3, 2, 6, dtype=torch.uint8), [(2, 2)], [(2, 4)])
+    [[rows]] = original_size_maps(prob, batch)
+    assert rows.tolist() == [[round(255 / 7), round(255 * 3 / 7)]] * 2
 
 
 def test_batches_hold_images_of_one_padded_size():
