@@ -34,6 +34,19 @@ def test_signs_by_hand(score, best):
     assert signs_of(PROB, score).tolist() == np.rint(64 * np.array(hand)).astype(int).tolist()
 
 
+def test_the_lowest_level_counts_as_expected_area_too():
+    # Of 3 px at level 1 and 1 px at level 2, both true in 1/4, one is expected; the best cut is at 1: 2 / (4 + 1).
+    calibration = np.r_[0, np.full(255, 2**14)]
+    prob = np.array([[1, 1, 1, 2, 0, 0]], np.uint8)
+    found = presence_signs(np.bincount(prob.ravel(), minlength=256)[None], calibration, "dice")[0]
+    worth = log_odds(0.4)
+    hand = [1, 2 / 64, log_odds(0.25), 0, 0, 0, 0, worth, 1, worth**2]
+    assert found.tolist() == np.rint(64 * np.array(hand)).astype(int).tolist()
+    for limit, area in ((1, 4), (2, 0)):
+        rule = ExpectedRule(score="dice", calibration=tuple(calibration), min_expected_px=limit, min_area_px=0)
+        assert apply_rule(prob, rule).sum() == area
+
+
 def test_the_classification_head_is_one_sign_more():
     counts = np.bincount(PROB.ravel(), minlength=256)[None]
     for level, odds in ((0, 0.5 / 32.5), (16, 1), (32, 32.5 / 0.5)):
