@@ -56,7 +56,10 @@ def test_everything_takes_them_out_of_scores_and_validation_too(tmp_path, tiny_c
     config = config_of(tmp_path, wrong, "everything")
     scored = scored_images(config, tiny_competition, folds)
     assert set(scored["image_id"]) == set(folds["image_id"]) - set(wrong)
-    assert scored_competition(config, tiny_competition).train["image_id"].tolist() == scored["image_id"].tolist()
+    train = scored_competition(config, tiny_competition).train
+    assert train["image_id"].tolist() == scored["image_id"].tolist()
+    assert train.columns.tolist() == tiny_competition.train.columns.tolist()
+    assert train.index.tolist() == list(range(10))  # rows are found by number
     seen = seen_by(config, tiny_competition, folds, 0)
     assert set(seen.folds["image_id"]) == set(folds["image_id"]) - set(wrong)
 

@@ -29,7 +29,7 @@ def mask_names(photos: Sequence[str], masks: Sequence[str], least_share: float =
     photos: file names of the photos; masks: file names of the masks, all of one folder or of the folders of classes;
     least_share: of the photos, that must have a mask.
     """
-    stems = {without_image_suffix(name) for name in masks}
+    stems = sorted({without_image_suffix(name) for name in masks})  # of equally frequent patterns always the same
     sample = photos[:: max(1, len(photos) // _SAMPLE)]
     found = [_affixes(name, stems) for name in sample]
     affixes = Counter(affix for own in found for affix in dict.fromkeys(own))
@@ -83,7 +83,7 @@ def photo_pattern(photos: Sequence[str]) -> str | None:
     return f"{before}{{stem}}{behind}" if before + behind and "" not in inside and len(inside) == len(stems) else None
 
 
-def _affixes(photo: str, stems: set[str]) -> list[tuple[str, str, str]]:
+def _affixes(photo: str, stems: Sequence[str]) -> list[tuple[str, str, str]]:
     """(name or stem, text before, text behind) for each mask whose name holds the photo's."""
     stem = without_image_suffix(photo)
     found = []
@@ -101,7 +101,7 @@ def _continues(first: str, second: str) -> bool:
     return (first.isalpha() and second.isalpha()) or (first.isdigit() and second.isdigit())
 
 
-def _of_several(key: str, before: str, stems: set[str], keys: Sequence[str]) -> MaskNames | None:
+def _of_several(key: str, before: str, stems: Sequence[str], keys: Sequence[str]) -> MaskNames | None:
     """The pattern of several masks a photo: numbered ones, or one for each class; None where it is neither."""
     behinds: dict[str, list[str]] = {}  # what follows the photo's name -> masks
     known = frozenset(keys)
