@@ -141,6 +141,7 @@ def test_too_many_repeats_of_few_images_are_refused(tmp_path, tiny_competition):
         cut_folds(config_of(tmp_path, repeats=2), two)
 
 
+@pytest.mark.slow
 def test_oof_of_repeats_is_the_mean_of_the_models_that_have_not_seen_the_image(
     tmp_path, tiny_competition, trained, capsys
 ):
@@ -174,6 +175,7 @@ def test_oof_of_repeats_is_the_mean_of_the_models_that_have_not_seen_the_image(
         predict_oof(config, tiny_competition)
 
 
+@pytest.mark.slow
 def test_a_hold_out_is_stratified_cut_into_parts_and_alone_in_the_oof(tmp_path, tiny_competition, trained, capsys):
     config = config_of(tmp_path, kind="hold_out", share=0.5)
     make_folds(config, tiny_competition)
@@ -320,6 +322,7 @@ def test_members_of_a_blend_must_be_cut_alike(tmp_path):
         load_config(tmp_path / "both.yaml")
 
 
+@pytest.mark.slow
 def test_a_bundle_holds_every_model_of_a_repeated_cut_and_no_path_of_this_machine(tmp_path, tiny_competition, trained):
     config = config_of(tmp_path, kind="csv", csv=str(tmp_path / "given.csv"), count=2)
     given_csv(tmp_path, [f"train{number}.png,{number % 2},x" for number in range(12)])
@@ -333,6 +336,7 @@ def test_a_bundle_holds_every_model_of_a_repeated_cut_and_no_path_of_this_machin
     assert str(tmp_path) not in (bundle / "config.json").read_text()
 
 
+@pytest.mark.slow
 def test_a_hold_out_is_trained_once_without_what_is_held_out_or_excluded(tmp_path, tiny_competition, capsys):
     config = config_of(tmp_path, kind="hold_out", share=0.5)
     make_folds(config, tiny_competition)

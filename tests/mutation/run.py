@@ -1,6 +1,6 @@
 """Whether the tests notice: small changes of the code that decides a score or a submission, each against all tests.
 
-usage: python tests/mutation/run.py FOLDER [ROOM …] [--count N] [--seed N] [--quick] [--slow-seconds N] [--list]
+usage: python tests/mutation/run.py FOLDER [ROOM …] [--count N] [--seed N] [--quick] [--seconds N] [--list]
 
 ROOM is a folder of src/maskfold (`tuning`), or a folder or file in one (`data/formats`, `training/losses`). First all
 quick tests run once without a change, to note which lines each runs. Then every change runs against the quick tests
@@ -46,7 +46,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=300, help="changes in all, as many of each room; default: 300")
     parser.add_argument("--seed", type=int, default=0, help="of the sample; default: 0")
     parser.add_argument("--quick", action="store_true", help="leave out the tests that are marked as slow")
-    parser.add_argument("--slow-seconds", type=float, default=120, help="for the slow tests of a change; default: 120")
+    parser.add_argument(
+        "--seconds", type=float, default=120, help="for tests that are not known to run its line; default: 120"
+    )
     parser.add_argument("--list", action="store_true", help="print the changes without running any test")
     return parser.parse_args()
 
@@ -111,7 +113,7 @@ def print_table(results: Results, changes: Sequence[Change], rooms: Sequence[str
     for change in changes:
         outcome = results.last(change)
         if outcome.result == "survived":
-            print(f"- {change}{' (not all of its slow tests ran)' if outcome.failed else ''}")
+            print(f"- {change}{' (not all of its tests ran)' if outcome.failed else ''}")
 
 
 def main() -> None:
@@ -126,10 +128,10 @@ def main() -> None:
         return
     notes = trials.notes()
     results = Results(args.folder / "results.jsonl")
-    run_all(changes, results, "quick", lambda change: trials.quick(change, notes))
+    run_all(changes, results, "quick", lambda change: trials.quick(change, notes, args.seconds))
     if not args.quick:
         survived = [change for change in changes if results.last(change).result == "survived"]
-        run_all(survived, results, "slow", lambda change: trials.slow(change, notes, args.slow_seconds))
+        run_all(survived, results, "slow", lambda change: trials.slow(change, notes, args.seconds))
     print_table(results, changes, list(rooms))
 
 

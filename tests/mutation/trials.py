@@ -86,17 +86,16 @@ class Trials:
         self.failing |= notes.failed
         return notes
 
-    def quick(self, change: Change, notes: Notes) -> Outcome:
+    def quick(self, change: Change, notes: Notes, seconds: float) -> Outcome:
         """The outcome of the quick tests with a changed file: those that run the changed line, the quickest first.
 
         The first of them alone, as most changes end there; what other tests need is then not even imported. Where no
         test is known to run the line (numba's loops, what runs while a module is imported), of all test files that
-        reach the module by imports, the nearest first.
+        reach the module by imports, the nearest first; after these seconds the change counts as survived.
         """
         near = notes.near_tests(self.code / LIBRARY / change.path, change.line)
         if not near:
-            tests = self._reaching(change)
-            return self._changed(change, tests, notes.patience(notes.seconds), OnlyInOrder(()), _QUICK)
+            return self._until(change, self._reaching(change), seconds, _QUICK)
         outcome = Outcome("survived", "", 0.0)
         for names in filter(None, (near[:_FEW], near[_FEW:])):
             files = list(dict.fromkeys(name.split("::")[0] for name in names))
@@ -115,11 +114,14 @@ class Trials:
         if not tests:
             return Outcome("survived", "", 0.0)
         while True:
-            outcome = self._changed(change, tests, seconds, OnlyInOrder(()), ["-m", "slow"])
-            if outcome.result == "timeout":
-                return replace(outcome, result="survived", failed="cut")
+            outcome = self._until(change, tests, seconds, ["-m", "slow"])
             if outcome.result == "survived" or self._passes_unchanged(outcome.failed.split(" - ")[0]):
                 return outcome
+
+    def _until(self, change: Change, tests: Sequence[str], seconds: float, options: Sequence[str]) -> Outcome:
+        """The outcome of test files; survived where they have not noticed the change after these seconds."""
+        outcome = self._changed(change, tests, seconds, OnlyInOrder(()), options)
+        return replace(outcome, result="survived", failed="cut") if outcome.result == "timeout" else outcome
 
     def _passes_unchanged(self, name: str) -> bool:
         """Whether a slow test passes without a change; one that needs more than the copy does not, and is left out."""

@@ -80,6 +80,7 @@ def config(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_every_form_is_the_same(tmp_path, labels, config):
     write_npy(tmp_path / "floats", np.float32)
     write_npy(tmp_path / "bytes", np.uint8)
@@ -258,6 +259,7 @@ def test_maps_whose_names_are_unclear_are_refused(tmp_path):
     assert competition.masks("x_jpg.rf.0dead").sum() == 2
 
 
+@pytest.mark.slow
 def test_script_tunes_maps_of_another_pipeline(tmp_path, labels):
     write_png(tmp_path / "maps")
     command = [sys.executable, "src/tune_thresholds.py", "--oof", tmp_path / "maps", "--labels", labels]
