@@ -44,7 +44,7 @@ def tiny_competition(tmp_path):
 
 
 # Files whose tests train, export, start the scripts or drive a browser: minutes together; `run_tests.sh --quick` leaves
-# them out.
+# them out, and the single tests of other files that are marked so.
 SLOW = [
     "test_docs.py",
     "test_layers.py",
