@@ -29,7 +29,7 @@ _READING = (
         "data/images",
     ),
     "data/label_rows",
-    *("data/opening", "data/validation", "folds/table"),
+    *("data/opening", "data/validation", "data/volumes", "folds/table"),
 )
 _NETWORK = (
     *(

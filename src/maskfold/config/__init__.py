@@ -11,6 +11,7 @@ from maskfold.config.data.every_format import IntensityRule, LabelledData, Orien
 from maskfold.config.data.mask_folders import MaskFoldersData
 from maskfold.config.data.paths_csv import PathColumns, PathsCsvData
 from maskfold.config.data.rle_csv import RleColumns, RleCsvData
+from maskfold.config.data.volumes import VolumesConfig
 from maskfold.config.experiment import (
     Blend,
     BlendConfig,
@@ -25,7 +26,7 @@ from maskfold.config.folds import FoldsConfig
 from maskfold.config.inference import TTA_SCALE, InferenceConfig
 from maskfold.config.loading import load_config, load_experiment
 from maskfold.config.loss import LossConfig
-from maskfold.config.model import ModelConfig, Resize
+from maskfold.config.model import ModelConfig, NeighboursConfig, Resize
 from maskfold.config.places import REPOSITORY
 from maskfold.config.report import ReportConfig
 from maskfold.config.run import RunConfig
@@ -58,6 +59,7 @@ __all__ = [
     "MaskFoldersData",
     "MixingConfig",
     "ModelConfig",
+    "NeighboursConfig",
     "Orientation",
     "PathColumns",
     "PathsCsvData",
@@ -76,6 +78,7 @@ __all__ = [
     "TrainConfig",
     "TrainPhase",
     "TuningConfig",
+    "VolumesConfig",
     "load_config",
     "load_experiment",
     "parse_config",

@@ -27,6 +27,11 @@ def config_problems(config: Config) -> list[str]:
         problems += _blend_problems(config)
     if isinstance(config, Experiment):
         problems += _pseudo_label_problems(config)
+        if config.model.neighbours is not None and config.data.volumes is None:
+            problems.append(
+                "model.neighbours needs to know which images follow each other; set data.volumes: "
+                "{name: '(?P<volume>.+)_(?P<index>\\d+)'}, a pattern of their file names"
+            )
     return problems
 
 

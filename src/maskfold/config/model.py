@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from maskfold.config.section import Section
 
-_LATER = ("init_from", "freeze")  # than the first runs
+_LATER = ("init_from", "freeze", "neighbours")  # than the first runs
 
 
 class Resize(Section):
@@ -50,6 +50,39 @@ class NormalisationConfig(Section):
             raise ValueError(f"give mean and std for the same channels; found {len(self.mean)} and {len(self.std)}")
         if min(self.std) <= 0:
             raise ValueError(f"std: expected numbers above 0, found {list(self.std)}")
+        return self
+
+
+class NeighboursConfig(Section):
+    """The images that a network sees besides the one it predicts, as further channels (2.5D)."""
+
+    before: int = Field(1, ge=0, le=50)
+    """How many images before it."""
+
+    after: int = Field(1, ge=0, le=50)
+    """How many images after it."""
+
+    step: int = Field(1, ge=1)
+    """How far apart they are: 2 takes every second image."""
+
+    at_ends: Literal["repeat", "refuse"] = "repeat"
+    """What stands for images before the first and after the last of a volume: the first or the last, repeated; or an
+    error."""
+
+    @property
+    def images(self) -> int:
+        """How many images the network sees at once."""
+        return self.before + 1 + self.after
+
+    @property
+    def offsets(self) -> list[int]:
+        """The index of each of them relative to that of the predicted image, ascending."""
+        return [self.step * number for number in range(-self.before, self.after + 1)]
+
+    @model_validator(mode="after")
+    def _some_neighbour(self) -> NeighboursConfig:
+        if self.images == 1:
+            raise ValueError("before and after: both are 0; leave neighbours out (null)")
         return self
 
 
@@ -104,12 +137,26 @@ class ModelConfig(Section):
     """Channels of the images: 1 reads them as grey, 3 as RGB; any other number must be that of the files (.npy, TIFF,
     RGBA). Pretrained weights are adapted."""
 
+    neighbours: NeighboursConfig | None = None
+    """2.5D: the network also sees the images before and after each in its volume or clip (docs/how-to/neighbours.md).
+    Needs `data.volumes`. null: each image alone."""
+
     normalisation: NormalisationConfig | None = None
     """Mean and deviation of the pixels for a new network. null: those that smp or timm state for the pretrained weights
     of the encoder; ImageNet's for random weights. A trained model keeps those it was trained with."""
 
     resize: Resize | None = None
     """Resize images before the network. null: original size."""
+
+    @property
+    def images(self) -> int:
+        """How many images the network sees at once: 1 without neighbours."""
+        return 1 if self.neighbours is None else self.neighbours.images
+
+    @property
+    def input_channels(self) -> int:
+        """Channels of the network's input: those of all images that it sees at once."""
+        return self.in_channels * self.images
 
     def settings(self, exclude: Collection[str] = ()) -> dict[str, Any]:
         """The values that decide weights or predictions; keys that came later are left out at their defaults, so that

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from maskfold.artefacts.files import file_hash, folder_fingerprint
+from maskfold.data.images.stacks import volumes_hash
 
 OnBadImage = Literal["strict", "empty"]  # a test image that cannot be read: refused, or given empty masks
 
@@ -54,6 +55,8 @@ class Competition:
     not labelled, where `masks` gives 0 for every class, and which neither losses nor scores count; None where all are
     labelled; ignore_files: its own files. exclusive: each pixel is of one class or of none.
     soft: reads the probabilities that training takes in place of the masks; None where the labels have none.
+    Where images are slices of volumes or frames of clips, train and test have the columns volume (a Volume) and
+    volume_index, and neighbour_files are further files of those volumes, which no table lists.
     """
 
     class_names: tuple[str, ...]
@@ -70,6 +73,7 @@ class Competition:
     ignore_files: tuple[Path, ...] = ()
     exclusive: bool = False
     soft: SoftSource | None = None
+    neighbour_files: tuple[Path, ...] = ()
 
     def ignored_in(self, image_id: str) -> np.ndarray | None:
         """(H, W) uint8 in {0, 1}, 1 where a pixel of a training image is not labelled; None: none in any image."""
@@ -97,7 +101,16 @@ class Competition:
     def train_inputs(self) -> dict[str, str]:
         """Provenance of the training images and labels: label -> hash."""
         images = folder_fingerprint([Path(path) for path in self.train["path"]])
-        return {"training images": images, **self.label_inputs()}
+        return {"training images": images, **self._volume_inputs(self.train), **self.label_inputs()}
+
+    def _volume_inputs(self, images: pd.DataFrame) -> dict[str, str]:
+        """Provenance of the order of slices and frames: label -> hash; nothing where images stand alone."""
+        if "volume" not in images:
+            return {}
+        found = {"volumes": volumes_hash(images)}
+        if self.neighbour_files:
+            found["neighbouring images"] = folder_fingerprint(list(self.neighbour_files))
+        return found
 
     def label_inputs(self) -> dict[str, str]:
         """Provenance of the labels alone: label -> hash."""
@@ -117,6 +130,7 @@ class Competition:
     def test_inputs(self) -> dict[str, str]:
         """Provenance of the test images and the sample file: label -> hash."""
         inputs = {"test images": folder_fingerprint([Path(path) for path in self.test["path"]])}
+        inputs |= {f"{name} of the test images": found for name, found in self._volume_inputs(self.test).items()}
         if self.sample_submission is not None:
             inputs["sample submission"] = file_hash(self.sample_submission)
         if "orientation" in self.test:

@@ -16,6 +16,7 @@ from maskfold.data.problems import Problems, data_root
 from maskfold.data.recognition.recognise import Found, explicit_data
 from maskfold.data.unused import report_unused
 from maskfold.data.validation import with_channels
+from maskfold.data.volumes.opening import with_volumes
 from maskfold.errors import DataError
 
 
@@ -62,6 +63,7 @@ def read_competition(data: DataConfig, on_bad_image: OnBadImage, problems: Probl
     competition = with_ignore_masks(_read(data, on_bad_image, problems), data, problems)
     if data.exclusive and competition.soft is not None:
         raise DataError(["data.exclusive: soft masks and votes cannot have classes that exclude each other; drop one"])
+    competition = with_volumes(competition, data, problems)
     return with_exclusive(competition) if data.exclusive else competition
 
 

@@ -24,7 +24,7 @@ def unused_files(competition: Competition, candidates: Iterable[Path]) -> list[P
     """The candidates that the competition does not use, sorted; a folder is used if anything in it is."""
     tables = (competition.train, competition.test)
     used = {Path(path) for table in tables for path in table["path"]}
-    used |= {*competition.label_images, *competition.label_files}
+    used |= {*competition.label_images, *competition.label_files, *competition.neighbour_files}
     used |= set() if competition.sample_submission is None else {competition.sample_submission}
     folders = {parent for folder in {path.parent for path in used} for parent in (folder, *folder.parents)}
     hidden = (path for path in set(candidates) if path not in used and path not in folders)

@@ -19,6 +19,7 @@ from maskfold.data.images.files import (
 )
 from maskfold.data.images.headers import read_declared
 from maskfold.data.images.orientation import orientations
+from maskfold.data.images.stacks import without_neighbours
 from maskfold.data.problems import Problems
 from maskfold.data.sample_submission import read_sample_file, sample_in
 from maskfold.errors import DataError
@@ -74,16 +75,20 @@ def readable(images: Mapping[str, Path], headers: Mapping[Path, ImageHeader]) ->
 def with_channels(competition: Competition, channels: int, on_bad_image: OnBadImage) -> Competition:
     """The competition, its channels checked: a test image that has others cannot be read either."""
     test = competition.readable_test
-    bad_train = check_channels([Path(path) for path in competition.train["path"]], channels)
+    train = [*map(Path, competition.train["path"]), *competition.neighbour_files]
+    bad_train = check_channels(train, channels)
     bad_test = check_channels([Path(path) for path in test["path"]], channels)
     refused = on_bad_image == "strict" or len(bad_test) == len(test)
     problems = [*bad_train.values(), *(bad_test.values() if refused else ())]
-    problems += mixed_types([Path(path) for path in (*competition.train["path"], *test["path"])])
+    problems += mixed_types([*train, *map(Path, test["path"])])
     if problems:
         raise DataError(problems)
     pairs = zip(test["image_id"], map(Path, test["path"]), strict=True)
     more = {name: bad_test[path].removeprefix(f"{path}: ") for name, path in pairs if path in bad_test}
-    return replace(competition, unreadable={**competition.unreadable, **more}) if more else competition
+    if not more:
+        return competition
+    without = without_neighbours(competition.test, bad_test)
+    return replace(competition, test=without, unreadable={**competition.unreadable, **more})
 
 
 def _declared_size(path: Path) -> tuple[int, int] | None:

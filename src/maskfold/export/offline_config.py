@@ -6,18 +6,22 @@ import json
 from pathlib import Path
 from typing import Any
 
-from maskfold.config import Config, DataConfig, Experiment, Orientation, parse_config
+from maskfold.config import Config, DataConfig, Experiment, Orientation, VolumesConfig, parse_config
+from maskfold.errors import UsageError
 
 
 def offline_config(config: Config, orientation: Orientation) -> Config:
-    """A run's config as another machine can read it; orientation: in which test images are read."""
+    """A run's config as another machine can read it; orientation: in which test images are read.
+
+    Raises UsageError for one whose networks need images that no other machine finds.
+    """
 
     def offline(run: Config) -> dict[str, Any]:
         """What a run's config changes elsewhere."""
         changes: dict[str, Any] = {
             "output_root": ".",
             "data": _without_folders(run.data).model_copy(
-                update={"root": ".", "exclude": None, "orientation": orientation}
+                update={"root": ".", "exclude": None, "orientation": orientation, "volumes": _volumes(config)}
             ),
             "folds": run.folds.model_copy(update={"csv": run.folds.csv and Path(run.folds.csv).name}),
         }
@@ -28,6 +32,19 @@ def offline_config(config: Config, orientation: Orientation) -> Config:
         return changes
 
     return config.with_changes(offline)
+
+
+def _volumes(config: Config) -> VolumesConfig | None:
+    """How neighbours are found elsewhere, where a network sees some. Raises UsageError for a csv of known images."""
+    volumes = config.data.volumes
+    if all(run.model.neighbours is None for run in config.experiments):
+        return None
+    if volumes is not None and volumes.csv is not None:
+        raise UsageError(
+            f"{config.name}: data.volumes.csv names the neighbours of known images alone; elsewhere the network needs "
+            "those of others: set data.volumes.name, a pattern of the names of files"
+        )
+    return volumes
 
 
 def config_text(config: Config) -> str:

@@ -136,7 +136,7 @@ def _check_pixels(network: FoldMean, pixels: Pixels) -> None:
 def _random_images(network: FoldMean, config: Experiment, shape: tuple[int, int, int], pixels: Pixels) -> Tensor:
     """(B, in_channels, H, W) noise of a `shape` (B, H, W), over the range of values that the network sees."""
     batch, height, width = shape
-    size, generator = (batch, config.model.in_channels, height, width), torch.Generator().manual_seed(0)
+    size, generator = (batch, config.model.input_channels, height, width), torch.Generator().manual_seed(0)
     values = torch.randint(0, 256, size, generator=generator)
     if network.intensity is not None and pixels == "float32":
         low, high = (torch.tensor(ends).view(1, -1, 1, 1) for ends in (network.intensity.low, network.intensity.high))

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset, get_worker_info
 
 from maskfold.config import InferenceConfig, ModelConfig
-from maskfold.data.images.photo import photo_list
+from maskfold.data.images.stacks import read_stacks, stack_list
 from maskfold.errors import DataError
 from maskfold.execution.jobs import available_cores
 from maskfold.pixels.geometry import (
@@ -28,7 +28,7 @@ from maskfold.pixels.geometry import (
 class ImageBatch:
     """Images of one padded size, ready for the network.
 
-    pixels: (B, in_channels, h, w) stored values, uint8 or float32; sizes: original (height, width); inner_sizes:
+    pixels: (B, input_channels, h, w) stored values, uint8 or float32; sizes: original (height, width); inner_sizes:
     (height, width) before padding; stored: the type of the files' values.
     """
 
@@ -54,7 +54,7 @@ class BatchDataset(Dataset[ImageBatch]):
     def __init__(self, images: pd.DataFrame, model: ModelConfig, batch_size: int, pad_multiple: int) -> None:
         self.model, self.pad_multiple = model, pad_multiple
         self.image_ids = images["image_id"].tolist()
-        self.photos = photo_list(images)
+        self.stacks = stack_list(images, model.neighbours)
         pairs = zip(images["height"].tolist(), images["width"].tolist(), strict=True)
         self.inner_sizes = [network_size(height, width, model.resize) for height, width in pairs]
         self.batches = plan_batches(self.inner_sizes, batch_size, pad_multiple)
@@ -64,7 +64,7 @@ class BatchDataset(Dataset[ImageBatch]):
 
     def __getitem__(self, index: int) -> ImageBatch:
         rows = self.batches[index]
-        images = [self.photos[row].pixels(self.model.in_channels) for row in rows]
+        images = read_stacks([self.stacks[row] for row in rows], self.model.in_channels)
         batch = image_batch([self.image_ids[row] for row in rows], images, self.model, self.pad_multiple)
         if get_worker_info() is not None:
             # Else torch does so in a thread that loses the batch where shared memory is full, and all wait for ever.
@@ -73,7 +73,7 @@ class BatchDataset(Dataset[ImageBatch]):
 
 
 class PixelBatches:
-    """The image ids and the pixels, (B, in_channels, h, w) stored values, of the batches of one size, or of all."""
+    """The image ids and the pixels, (B, input_channels, h, w) stored values, of the batches of one size, or of all."""
 
     def __init__(self, data: BatchDataset, size: tuple[int, int] | None = None) -> None:
         """size: (height, width) in px that the pixels must have; None: any."""
@@ -93,7 +93,7 @@ class PixelBatches:
 def image_batch(
     image_ids: list[str], images: Sequence[np.ndarray], model: ModelConfig, pad_multiple: int
 ) -> ImageBatch:
-    """Images, (H, W, in_channels) each, resized and padded for the network; their padded sizes must be equal.
+    """Images, (H, W, input_channels) each, resized and padded for the network; their padded sizes must be equal.
 
     Raises DataError for images that store values of different types.
     """

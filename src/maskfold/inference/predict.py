@@ -65,7 +65,7 @@ class Ensemble:
         return cls(ready, shares, config.model, config.inference, runtime, config.train.workers)
 
     def prepare(self, image_ids: list[str], images: Sequence[np.ndarray]) -> ImageBatch:
-        """Images of one padded size, (H, W, in_channels) uint8 each, as a batch for `predict`."""
+        """Images of one padded size, (H, W, input_channels) uint8 each, as a batch for `predict`."""
         return image_batch(image_ids, images, self.model, self.inference.pad_multiple)
 
     def predict_images(self, images: pd.DataFrame) -> Iterator[Prediction]:

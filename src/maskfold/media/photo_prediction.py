@@ -12,15 +12,14 @@ from maskfold.execution.jobs import map_threads, read_ahead
 from maskfold.execution.progress import rated
 from maskfold.inference.predict import Prediction
 from maskfold.media.effects import Effect
-from maskfold.media.photos import Picture, read_photo, write_photo
+from maskfold.media.neighbours import PhotoReader
+from maskfold.media.photos import Picture, write_photo
 from maskfold.media.pipeline import drawing_threads, predicted
 from maskfold.media.predictor import Predictor
 from maskfold.media.targets import Task
 
 
-def predict_photos(
-    tasks: Sequence[Task], predictor: Predictor, effect: Effect, longest_side: int | None = None
-) -> list[str]:
+def predict_photos(tasks: Sequence[Task], predictor: Predictor, effect: Effect, reader: PhotoReader) -> list[str]:
     """Predict, draw and write photos; returns one problem for each that cannot be read, which is left out."""
     problems: list[str] = []
     by_name = {str(task.source.path): task for task in tasks}
@@ -35,19 +34,21 @@ def predict_photos(
         write_photo(task.target, image, task.form)
 
     started = time.monotonic()
-    pictures = _read(tasks, predictor.channels, longest_side, problems)
+    pictures = _read(tasks, reader, problems)
     ready = read_ahead(predicted(pictures, predictor))
     count = sum(1 for _ in rated(map_threads(write, ready, drawing_threads()), len(tasks), "photos", "photos"))
     if count:
         target = tasks[0].target
         place = display(target) if len(tasks) == 1 else f"{count} photos to {display(target.parent)}/"
         print(f"predict: wrote {place}, {count / (time.monotonic() - started):.1f} photos/s", flush=True)
+    if (missing := reader.missing()) is not None:
+        print(f"predict: {missing}", flush=True)
     return problems
 
 
-def _read(tasks: Sequence[Task], channels: int, longest_side: int | None, problems: list[str]) -> Iterator[Picture]:
+def _read(tasks: Sequence[Task], reader: PhotoReader, problems: list[str]) -> Iterator[Picture]:
     for task in tasks:
         try:
-            yield read_photo(task.source.path, channels, longest_side)
+            yield reader(task.source.path)
         except DataError as error:
             problems += error.problems

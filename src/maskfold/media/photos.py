@@ -26,8 +26,8 @@ _QUALITY = {
 class Picture(NamedTuple):
     """A photo or a frame.
 
-    name: for messages; seen: (H, W, in_channels) stored values for the network; shown: (H, W, 3) uint8 RGB to draw on,
-    the same array if the network sees 8 bits of colour; time: of a frame, s.
+    name: for messages; seen: (H, W, input_channels) stored values for the network; shown: (H, W, 3) uint8 RGB to draw
+    on, the same array if the network sees 8 bits of colour; time: of a frame, s.
     """
 
     name: str

@@ -13,6 +13,7 @@ from maskfold.config import Config, InferenceConfig, Resize
 from maskfold.errors import UsageError
 from maskfold.inference.batches import ImageBatch
 from maskfold.inference.predict import Ensemble, Prediction
+from maskfold.media.neighbours import neighbours_of
 from maskfold.media.photos import Picture
 from maskfold.media.request import Request
 from maskfold.pixels.geometry import network_size, padded_size
@@ -32,7 +33,7 @@ class Predictor:
         """Load the weights. Raises UsageError for unknown folds or views, StaleError for bad weights."""
         self.tuned, self.exclusive = tuned, config.data.exclusive
         self.ensemble = _requested(config, tuned, request)
-        self.channels = self.ensemble.members[0].model.in_channels
+        self.neighbours, self.channels = neighbours_of(config), self.ensemble.members[0].model.in_channels
         self.batch_size = request.batch or config.inference.batch_size
 
     def pictures_a_batch(self, height: int, width: int) -> int:

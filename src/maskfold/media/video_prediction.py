@@ -13,6 +13,7 @@ from maskfold.execution.jobs import map_threads, read_ahead
 from maskfold.execution.progress import rated
 from maskfold.inference.predict import Prediction
 from maskfold.media.effects import Effect
+from maskfold.media.neighbours import with_neighbouring_frames
 from maskfold.media.photos import Picture
 from maskfold.media.pipeline import Smoother, drawing_threads, predicted
 from maskfold.media.predictor import Predictor
@@ -39,7 +40,8 @@ def predict_video(task: Task, predictor: Predictor, effect: Effect, request: Req
     started, count = time.monotonic(), 0
     with open_video(source_path) as source:
         rate = request.frame_rate
-        pictures = source.pictures(predictor.channels, request.longest_side, rate)
+        frames = source.pictures(predictor.channels, request.longest_side, rate)
+        pictures = with_neighbouring_frames(frames, predictor.neighbours)
         smoothed = ((picture, smoother(prediction)) for picture, prediction in predicted(pictures, predictor))
         drawn = map_threads(draw, read_ahead(smoothed), drawing_threads())
         time_base = source.time_base if rate is None else 1 / rate

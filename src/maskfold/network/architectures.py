@@ -119,7 +119,11 @@ def _check_encoder(name: str, named_weights: str | None) -> None:
 def _arguments(architecture: type, config: ModelConfig, class_count: int) -> dict[str, object]:
     taken = inspect.signature(architecture).parameters
     depth = config.encoder_depth
-    arguments: dict[str, object] = {"encoder_depth": depth, "in_channels": config.in_channels, "classes": class_count}
+    arguments: dict[str, object] = {
+        "encoder_depth": depth,
+        "in_channels": config.input_channels,
+        "classes": class_count,
+    }
     channels = _decoder_channels(architecture, config)
     if channels is not None:
         arguments["decoder_channels"] = channels

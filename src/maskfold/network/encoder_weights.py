@@ -47,7 +47,7 @@ def load_encoder(encoder: nn.Module, path: Path, config: ModelConfig) -> None:
     beyond = _beyond_the_encoder(config.encoder, state, wanted)
     inside = {name: value for name, value in state.items() if name not in beyond}
     try:
-        encoder.load_state_dict(_adapted_stem(inside, wanted, config.in_channels))
+        encoder.load_state_dict(_adapted_stem(inside, wanted, config.input_channels))
     except (RuntimeError, TypeError, AttributeError) as error:
         detail = _misfit(state, wanted, error)
         raise ConfigError(f"model.encoder_weights: {path} does not fit encoder {config.encoder}: {detail}") from None

@@ -185,7 +185,7 @@ def build_model(config: ModelConfig, class_count: int, with_encoder_weights: boo
     network = build_network(config, class_count, named)
     if local_file is not None:
         load_encoder(network.encoder, local_file, config)
-    usual = IMAGENET.for_channels(config.in_channels)
+    usual = IMAGENET.for_channels(config.input_channels)
     model = SegmentationModel(network, normalisation_of(config) if with_encoder_weights else usual)
     _try_out(model, config, class_count)
     return model.to(memory_format=torch.channels_last)
@@ -217,7 +217,7 @@ def _try_out(model: SegmentationModel, config: ModelConfig, class_count: int) ->
 def _output_shape(model: SegmentationModel, config: ModelConfig, size: tuple[int, int]) -> tuple[int, ...]:
     """The shape of the mask logits of one image of a size; raises what the network raises."""
     with torch.no_grad():
-        pixels = torch.zeros(1, config.in_channels, *size, dtype=torch.uint8)
+        pixels = torch.zeros(1, config.input_channels, *size, dtype=torch.uint8)
         logits = model(pixels).mask_logits
         if not bool(logits.isfinite().all()):
             raise ValueError("the masks of a black image are NaN or infinite")

@@ -33,6 +33,10 @@ class Normalisation(NamedTuple):
             return self
         return Normalisation(*((float(torch.tensor(numbers).mean()),) * count for numbers in self))
 
+    def repeated(self, images: int) -> Normalisation:
+        """For as many images, whose channels follow each other."""
+        return self if images == 1 else Normalisation(*(numbers * images for numbers in self))
+
     def __str__(self) -> str:
         mean, std = ([round(number, 4) for number in numbers] for numbers in self)
         return f"mean {mean}, std {std}"
@@ -53,11 +57,16 @@ _OF_WEIGHTS = {"advprop": _HALF}
 
 
 def normalisation_of(config: ModelConfig) -> Normalisation:
-    """What a new network normalises its pixels with, one number a channel.
+    """What a new network normalises its pixels with, one number a channel: of each image that it sees the same.
 
     That of `model.normalisation` if given, else of the encoder's pretrained weights, else ImageNet's (random weights).
     Raises ConfigError for a local file of an encoder whose known weights differ in it.
     """
+    return image_normalisation(config).repeated(config.images)
+
+
+def image_normalisation(config: ModelConfig) -> Normalisation:
+    """What a new network normalises one of the images with that it sees, as in `normalisation_of`."""
     count, given = config.in_channels, config.normalisation
     if given is not None:
         return Normalisation(given.mean, given.std).for_channels(count)

@@ -65,7 +65,7 @@ def inference_settings(config: Config) -> dict[str, object]:
     inference = config.inference.model_dump(exclude={"shard_images"})
     own = {"code of the network": source_hash(architecture, "model.architecture")} if is_own(architecture) else {}
     found = {
-        "model": config.model.model_dump(exclude=_STARTS),
+        "model": config.model.settings(_STARTS),
         "inference": {key: value for key, value in inference.items() if key != "view_weights" or value is not None},
         "precision": config.train.precision,
     }
@@ -77,6 +77,8 @@ def network_settings(config: Config) -> dict[str, object]:
     found: dict[str, object] = {}
     for run in config.experiments:
         model = run.model.model_dump(mode="json", exclude=_OF_TRAINING)
+        if run.model.neighbours is None:
+            del model["neighbours"]  # so that older runs, which have no such key, fit
         keys = {"tile_size", "tile_overlap", "pad_multiple"}
         if run.inference.view_weights is not None:
             keys |= {"view_weights"}

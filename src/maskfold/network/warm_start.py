@@ -83,7 +83,7 @@ def _refuse_another_network(
     if problems:
         raise ConfigError(
             f"{_KEY}: {display(path)} is not of this network, {config.architecture} with {config.encoder} and "
-            f"{config.in_channels} channels ({'; '.join(problems)}). Set the keys of model to those it was trained "
+            f"{config.input_channels} channels ({'; '.join(problems)}). Set the keys of model to those it was trained "
             "with; for the weights of an encoder alone use model.encoder_weights"
         )
 

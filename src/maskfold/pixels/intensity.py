@@ -26,6 +26,10 @@ class Intensity(NamedTuple):
         low, high = (np.asarray(numbers, dtype=np.float32) for numbers in (self.low, self.high))
         return np.clip((pixels.astype(np.float32) - low) / (high - low), 0, 1)
 
+    def repeated(self, images: int) -> Intensity:
+        """The range for several images, whose channels follow each other."""
+        return self._replace(low=self.low * images, high=self.high * images)
+
     def unscaled(self, values: np.ndarray) -> np.ndarray:
         """(H, W, K) float32 in 0..1 as values of the files' range, float32."""
         low, high = (np.asarray(numbers, dtype=np.float32) for numbers in (self.low, self.high))

@@ -117,6 +117,7 @@ def _timed(config: Experiment, competition: Competition, seconds: float) -> Spee
     intensity = training_intensity(
         [Path(path) for path in images["path"]], config.model.in_channels, config.data.intensity
     )
+    intensity = None if intensity is None else intensity.repeated(config.model.images)
     uncached = config.train.model_copy(update={"cache": "none"})
     dataset = TrainingDataset(images, competition.masks, uncached, config.model, config.seed, 0, None, intensity)
     draws = [Draw(0, number, number % len(images), ANY_CLASS) for number in range(SPEED_BATCH)]

@@ -50,7 +50,7 @@ def shown_images(subject: Subject, size: Size | None, count: int) -> ShownImages
         except DataError as error:
             reason = (str(error).splitlines() or ["no data"])[-1].strip()
             print(f"benchmark_inference: the images of {config.name} cannot be read, noise instead ({reason})")
-    return ShownImages(_noise(size or default_size(config), config.model.in_channels, count), real=False)
+    return ShownImages(_noise(size or default_size(config), config.model.input_channels, count), real=False)
 
 
 def _run_images(config: Experiment, size: Size | None, count: int) -> ImageBatch:

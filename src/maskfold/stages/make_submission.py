@@ -23,6 +23,7 @@ from maskfold.artefacts.step import Step
 from maskfold.config import Config, RleCsvData
 from maskfold.config.submission import ROWS_OF_OBJECTS
 from maskfold.data.competition import Competition
+from maskfold.data.volumes.missing import missing_neighbours
 from maskfold.execution.job import Job
 from maskfold.execution.text import spreadsheet
 from maskfold.network.trained import (
@@ -70,6 +71,9 @@ def make_submission(
     )
     if not step.due(submission, made_from):
         return
+    for neighbours in dict.fromkeys(run.model.neighbours for run in config.experiments):
+        if neighbours and (missing := missing_neighbours(competition.readable_test, neighbours, "test images")):
+            step.say(missing)
     step.begin(submission)
     shards = _finished_shards(config, competition, tuned, _shards_made_from(config, made_from), step)
     rows = chain.from_iterable(map(read_shard, shards))

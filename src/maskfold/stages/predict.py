@@ -7,6 +7,7 @@ from maskfold.config import Config
 from maskfold.errors import DataError
 from maskfold.media.checks import check_videos, departures_from_tuning, effect_of
 from maskfold.media.legend import write_legend
+from maskfold.media.neighbours import PhotoReader
 from maskfold.media.request import Request
 from maskfold.media.sources import find_sources
 from maskfold.media.targets import plan_tasks
@@ -25,6 +26,9 @@ def predict(config: Config, request: Request) -> None:
     tuned = checked_artefact(config)
     effect = effect_of(request, tuned.classes)
     check_videos(tasks, config.in_channels, request.mute)
+    photos = [task for task in tasks if task.source.kind == "photo"]
+    inputs = [task.source.path for task in photos]
+    reader = PhotoReader(config, config.in_channels, request.longest_side, inputs) if photos else None
     # torch takes seconds to import; a wrong option is better known at once.
     from maskfold.media.photo_prediction import predict_photos
     from maskfold.media.predictor import Predictor
@@ -34,8 +38,7 @@ def predict(config: Config, request: Request) -> None:
     departures = departures_from_tuning(request, tta_of(config))
     if departures:
         print(f"predict: note: the rules were tuned without this: {'; '.join(departures)}", flush=True)
-    photos = [task for task in tasks if task.source.kind == "photo"]
-    problems = predict_photos(photos, predictor, effect, request.longest_side) if photos else []
+    problems = [] if reader is None else predict_photos(photos, predictor, effect, reader)
     for task in tasks:
         if task.source.kind == "video":
             try:

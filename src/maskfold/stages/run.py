@@ -140,22 +140,23 @@ class Run:
     def predict(self, images: Iterable[str | Path | np.ndarray]) -> Iterator[ImageMasks]:
         """What the trained and tuned run sees in images, in their order; memory does not grow with their number.
 
-        images: paths, or arrays (H, W, channels) uint8, RGB where the network takes colours. Raises StaleError without
+        images: paths, or arrays (H, W, channels) uint8, RGB where the network takes colours; of a network that sees
+        neighbours the channels of all images, one after the other. Raises StaleError without
         trained models and tuned rules, DataError for an image that cannot be read.
         """
         # torch takes seconds to import, and the other stages may have nothing to do.
-        from maskfold.media.photos import array_picture, read_photo
+        from maskfold.media.neighbours import PhotoReader
+        from maskfold.media.photos import array_picture
         from maskfold.media.pipeline import predicted
         from maskfold.media.predictor import Predictor
         from maskfold.media.request import Request
 
         predictor = Predictor(self.config, checked_artefact(self.config), Request(()))
 
-        channels = predictor.channels
+        channels, reader = predictor.channels, PhotoReader(self.config, predictor.channels)
+        stacked = channels * (1 if predictor.neighbours is None else predictor.neighbours.images)
         pictures = (
-            array_picture(str(number), image, channels)
-            if isinstance(image, np.ndarray)
-            else read_photo(Path(image), channels)
+            array_picture(str(number), image, stacked) if isinstance(image, np.ndarray) else reader(Path(image))
             for number, image in enumerate(images)
         )
         for one, prediction in predicted(pictures, predictor):

@@ -29,6 +29,7 @@ from maskfold.data.problems import Problems
 from maskfold.data.recognition.recognise import explicit_data
 from maskfold.data.unused import report_unused
 from maskfold.data.validation import check_files, check_sample, with_channels
+from maskfold.data.volumes.opening import with_volumes
 from maskfold.errors import DataError
 from maskfold.export.manifest import Manifest
 from maskfold.rules.tuned import TunedArtefact
@@ -153,6 +154,7 @@ def _test_competition(
         unreadable=unreadable,
         exclusive=config.data.exclusive,
     )
+    competition = with_volumes(competition, data, problems)
     report_unused(competition, problems.unused, folder)
     return with_channels(competition, config.in_channels, on_bad_image)
 

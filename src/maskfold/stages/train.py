@@ -19,6 +19,7 @@ from maskfold.config import Blend, Config, Experiment, TrainConfig
 from maskfold.data.competition import Competition
 from maskfold.data.images.depth import training_intensity
 from maskfold.data.opening import open_competition
+from maskfold.data.volumes.missing import missing_neighbours
 from maskfold.errors import UsageError
 from maskfold.execution.cores import yield_to_others
 from maskfold.execution.job import Job
@@ -184,8 +185,11 @@ def _checked_intensity(config: Experiment, competition: Competition) -> Intensit
     """The range of stored values, once the loss and the augmentation are known to fit the competition."""
     from maskfold.training.checks import check_training
 
+    neighbours = config.model.neighbours
+    missing = None if neighbours is None else missing_neighbours(competition.train, neighbours, "training images")
     if is_first_process():
         hint_at_filler(config, competition)
+        print(f"train: {missing}\n" if missing else "", end="", flush=True)
     intensity = _intensity(config, competition)
     check_training(config, competition, intensity)
     return intensity
@@ -239,7 +243,7 @@ def _intensity(config: Experiment, competition: Competition) -> Intensity | None
         pairs = zip(intensity.low, intensity.high, strict=True)
         ranges = ", ".join(f"{low:g} to {high:g}" for low, high in pairs)
         print(f"train: {intensity.stored} images; black to white by channel: {ranges} (data.intensity)", flush=True)
-    return intensity
+    return None if intensity is None else intensity.repeated(config.model.images)
 
 
 def _show_members(config: Blend) -> None:

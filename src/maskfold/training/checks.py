@@ -40,7 +40,8 @@ def check_training(config: Experiment, competition: Competition, intensity: Inte
             raise ConfigError(
                 f"{key}.mixing.copy_paste_classes: unknown {', '.join(unknown)}; classes are {', '.join(names)}"
             )
-    check_augmentation(config.train, config.model.in_channels, intensity is not None and intensity.stored != "uint8")
+    deep = intensity is not None and intensity.stored != "uint8"
+    check_augmentation(config.train, config.model.in_channels, deep, config.model.images)
 
 
 def _soft_labels(config: Experiment, competition: Competition) -> str | None:

@@ -92,7 +92,7 @@ class FoldData(L.LightningDataModule):
         return [name for name, found in zip(self.class_names, self.presence.any(axis=0), strict=True) if not found]
 
     def first_samples(self, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        """The first samples of the first epoch: pixels (h, w, channels) and masks (on from 0.5), uint8."""
+        """The first samples of the first epoch: pixels (h, w, in_channels) and masks (on from 0.5), uint8."""
         draws = islice(self._sampler(0, 1), count)
         samples = [self.dataset[draw] for draw in draws]
         return [
@@ -100,9 +100,11 @@ class FoldData(L.LightningDataModule):
         ]
 
     def _shown(self, pixels: np.ndarray) -> np.ndarray:
-        """(h, w, channels) uint8 of stored values, as the network scales them."""
-        intensity = self.dataset.intensity
-        return pixels if intensity is None else np.rint(255 * intensity.scaled(pixels)).astype(np.uint8)
+        """(h, w, in_channels) uint8 of the image itself, of stored values, as the network scales them."""
+        intensity, model = self.dataset.intensity, self.config.model
+        scaled = pixels if intensity is None else np.rint(255 * intensity.scaled(pixels)).astype(np.uint8)
+        first = 0 if model.neighbours is None else model.neighbours.before * model.in_channels
+        return scaled[..., first : first + model.in_channels]
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Batches of augmented crops for the next epoch; with several processes, this process's share."""

@@ -111,7 +111,7 @@ def _channels(model: SegmentationModel, config: Experiment, stages: Sequence[nn.
     size = _TRIAL_SIZE if resize is None or resize.size is None else padded_size(*resize.size, STRIDE)
     model.eval()
     with torch.no_grad(), _outputs_of(stages) as found:
-        model(torch.zeros(1, config.model.in_channels, *size, dtype=torch.uint8))
+        model(torch.zeros(1, config.model.input_channels, *size, dtype=torch.uint8))
     model.train(was_training)
     return [output.shape[1] for output in found]
 

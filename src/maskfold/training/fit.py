@@ -31,7 +31,7 @@ from maskfold.execution.signals import Stopped
 from maskfold.execution.text import class_words
 from maskfold.inference.runtime import Runtime, out_of_memory
 from maskfold.network.model import SegmentationModel, check_finite
-from maskfold.network.normalisation import IMAGENET, normalisation_of
+from maskfold.network.normalisation import IMAGENET, image_normalisation
 from maskfold.pixels.intensity import Intensity
 from maskfold.tracking.loggers import loggers_of
 from maskfold.tracking.record import Record
@@ -156,7 +156,7 @@ def _fit(trainer: L.Trainer, module: FoldModule, data: FoldData, resume_from: Pa
 
 def _show_data(data: FoldData, config: Experiment, pseudo: PseudoLabels | None, fold: int, folder: Path) -> None:
     """Print and draw what the network is trained on."""
-    normalisation = normalisation_of(config.model)
+    normalisation = image_normalisation(config.model)
     if normalisation != IMAGENET.for_channels(config.model.in_channels):
         print(f"train: pixels are normalised for the weights of {config.model.encoder}: {normalisation}", flush=True)
     if pseudo is not None:

@@ -35,7 +35,7 @@ def check_network_sizes(model: SegmentationModel, config: Experiment, crop_sizes
         tried.add(size)
         try:
             with torch.no_grad():
-                model(torch.zeros(1, config.model.in_channels, *size, dtype=torch.uint8))
+                model(torch.zeros(1, config.model.input_channels, *size, dtype=torch.uint8))
         except UNFIT as error:
             problems.append(
                 f"{key}: {config.model.encoder} does not work at {size[0]}x{size[1]} px (height x width), only at some "

@@ -30,7 +30,9 @@ def measure_steps(config: Experiment, size: tuple[int, int], artefact: Path) -> 
     runtime, classes = Runtime.of(config), len(config.data.class_names)
     model = build_model(config.model, classes, with_encoder_weights=False).to(runtime.device)
     batch = config.train.batch_size
-    pixels = torch.randint(0, 256, (batch, config.model.in_channels, *size), dtype=torch.uint8, device=runtime.device)
+    pixels = torch.randint(
+        0, 256, (batch, config.model.input_channels, *size), dtype=torch.uint8, device=runtime.device
+    )
     masks = torch.randint(0, 2, (batch, classes, *size), dtype=torch.uint8, device=runtime.device)
     step = bare_step(model, config.train.loss, runtime, pixels, masks)
     step()

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from maskfold.config.data.volumes import VolumesConfig
 from maskfold.config.section import Section
 from maskfold.execution.text import controls
 
@@ -41,6 +42,9 @@ class AnyData(Section):
     """How images and masks with an EXIF or TIFF orientation are read, test images too. `stored`: the pixels in the
     file, whatever a viewer shows. `upright`: what a viewer shows. `auto`: `stored` if the sizes of the masks prove that
     they belong to stored pixels, else such files are an error. `predict.py` always reads photos upright."""
+
+    volumes: VolumesConfig | None = None
+    """Which images are slices of one volume or frames of one clip. null: each image stands alone."""
 
     @model_validator(mode="after")
     def _ascending_intensity(self) -> AnyData:

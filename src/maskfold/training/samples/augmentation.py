@@ -36,27 +36,34 @@ def augment(
     mask: np.ndarray,
     rng: np.random.Generator,
     intensity: Intensity | None = None,
+    images: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
     """One augmented sample; every random number comes from `rng`, whatever was drawn before.
 
-    image: (H, W, channels) stored values; mask: (H, W, C) uint8 in {0, 1}. Returns both in the same size, the image as
-    uint8, or as float32 in the range of `intensity` if its values are deeper.
+    image: (H, W, channels) stored values; mask: (H, W, C) uint8 in {0, 1}; images: how many images the channels are of,
+    all of which are augmented alike, by the same random numbers. Returns both in the same size, the image as uint8, or
+    as float32 in the range of `intensity` if its values are deeper.
     """
     if intensity is not None and image.dtype != np.uint8:
         # albumentations takes floats as 0..1.
-        scaled, mask = augment(compose, intensity.scaled(image), mask, rng)
+        scaled, mask = augment(compose, intensity.scaled(image), mask, rng, images=images)
         return intensity.unscaled(scaled), mask
     # Not set_random_seed: it gives each transform a generator of its own with one and the same seed, so that all of
     # them draw the same number and flips, turns and colours come together or not at all.
     compose.set_random_state(rng, random.Random(int(rng.integers(2**63))))
-    sample = compose(image=np.ascontiguousarray(image), mask=np.ascontiguousarray(mask))
-    return sample["image"], sample["mask"]
+    mask = np.ascontiguousarray(mask)
+    if images == 1:
+        sample = compose(image=np.ascontiguousarray(image), mask=mask)
+        return sample["image"], sample["mask"]
+    sample = compose(images=np.stack(np.split(image, images, axis=2)), mask=mask)
+    return np.concatenate(list(sample["images"]), axis=2), sample["mask"]
 
 
-def check_augmentation(config: TrainConfig, channels: int, deep: bool = False) -> None:
+def check_augmentation(config: TrainConfig, channels: int, deep: bool = False, images: int = 1) -> None:
     """Build the augmentation of every phase and try each transform on a dummy sample of `channels` channels.
 
-    deep: the sample has float32 values in 0..1, as images of more than 8 bits are augmented.
+    deep: the sample has float32 values in 0..1, as images of more than 8 bits are augmented; images: as in `augment`,
+    of `channels` each.
 
     Raises ConfigError with all entries that are unknown, have wrong parameters, or do not fit, because they change the
     size or type of a sample or write anything but 0 and 1 into a mask.
@@ -69,7 +76,7 @@ def check_augmentation(config: TrainConfig, channels: int, deep: bool = False) -
         tried.append((phase.augmentation, phase.crop_size))
         key = f"train.then[{number - 1}].augmentation" if number else "train.augmentation"
         try:
-            problems += _misfits(_compose(phase, key), key, phase.crop_size or _SIZE, channels, deep)
+            problems += _misfits(_compose(phase, key), key, phase.crop_size or _SIZE, channels, deep, images)
         except ConfigError as error:
             problems.append(str(error))
     if problems:
@@ -91,18 +98,18 @@ def _flips(config: TrainConfig) -> list[Transform]:
     return flips
 
 
-def _misfits(compose: A.Compose, key: str, size: tuple[int, int], channels: int, deep: bool) -> list[str]:
-    """One message for each transform that does not fit samples of `size` with `channels`."""
+def _misfits(compose: A.Compose, key: str, size: tuple[int, int], channels: int, deep: bool, images: int) -> list[str]:
+    """One message for each transform that does not fit samples of `size` with as many images of `channels`."""
     rng = np.random.default_rng(0)
-    image: np.ndarray = rng.integers(0, 256, (*size, channels), dtype=np.uint8)
+    image: np.ndarray = rng.integers(0, 256, (*size, channels * images), dtype=np.uint8)
     if deep:
         image = image.astype(np.float32) / 255
     mask = np.zeros((*size, 2), dtype=np.uint8)
     mask[size[0] // 4 : size[0] // 2, size[1] // 4 : size[1] // 2, 0] = 1
     mask[..., 1] = rng.random(size) < 0.5
-    problems = [_misfit(transform, image, mask, name) for name, transform in _leaves(compose.transforms, key)]
+    problems = [_misfit(transform, image, mask, name, images) for name, transform in _leaves(compose.transforms, key)]
     if not any(problems):
-        problems.append(_misfit(compose, image, mask, key))
+        problems.append(_misfit(compose, image, mask, key, images))
     return [problem for problem in problems if problem]
 
 
@@ -116,16 +123,16 @@ def _leaves(transforms: Sequence[Transform], key: str) -> Iterator[tuple[str, A.
             yield name, transform
 
 
-def _misfit(transform: Transform, image: np.ndarray, mask: np.ndarray, key: str) -> str | None:
+def _misfit(transform: Transform, image: np.ndarray, mask: np.ndarray, key: str, images: int) -> str | None:
     """Why a transform does not fit the sample, or None."""
     always = A.OneOf([transform], p=1)  # applies its one transform, whatever the transform's own p
     compose = A.Compose([always], mask_interpolation=cv2.INTER_NEAREST)
     for draw in range(_DRAWS):
         try:
-            augmented = augment(compose, image.copy(), mask.copy(), np.random.default_rng(draw))
+            augmented = augment(compose, image.copy(), mask.copy(), np.random.default_rng(draw), images=images)
         except Exception as error:  # transforms raise errors of every kind when a sample does not suit them
-            shape = "x".join(map(str, image.shape[:2]))
-            return f"{key}: cannot be used on samples of {shape} px and {image.shape[2]} channels: {in_one_line(error)}"
+            shape, channels = "x".join(map(str, image.shape[:2])), image.shape[2] // images
+            return f"{key}: cannot be used on samples of {shape} px and {channels} channels: {in_one_line(error)}"
         complaint = _image_complaint(image, augmented[0]) or _mask_complaint(mask, augmented[1])
         if complaint:
             return f"{key}: {complaint}"

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 
 from maskfold.config import ModelConfig, TrainConfig
 from maskfold.data.competition import IgnoredSource, MaskSource, SoftSource
-from maskfold.data.images.photo import photo_list
+from maskfold.data.images.stacks import stack_list
 from maskfold.network.model import STRIDE
 from maskfold.pixels.geometry import (
     crop_corner,
@@ -38,8 +38,8 @@ from maskfold.training.samples.sampling import ANY_CLASS, MIXING, Draw, phase_at
 class Sample(NamedTuple):
     """One augmented crop, or a batch of them with a leading batch axis.
 
-    pixels: (h, w, in_channels) stored values, uint8 or float32; masks: (h, w, C) uint8 in {0, 1}, in a competition with
-    ignored pixels (h, w, C + 1), the last 1 where a pixel is ignored; with soft masks, and in a phase with mixup,
+    pixels: (h, w, input_channels) stored values, uint8 or float32; masks: (h, w, C) uint8 in {0, 1}, in a competition
+    with ignored pixels (h, w, C + 1), the last 1 where a pixel is ignored; with soft masks, and in a phase with mixup,
     float32 in 0..1; image: the row of its training image. Channels come last, as in the files and in channels_last
     memory: nothing is transposed on the way.
     """
@@ -76,9 +76,9 @@ class TrainingDataset(Dataset[Sample]):
         self.masks = masks
         sizes = list(zip(images["height"].tolist(), images["width"].tolist(), strict=True))
         self.cache = ImageCache(
-            photo_list(images), sizes, model, train.cache, folder or Path(gettempdir()), train.devices
+            stack_list(images, model.neighbours), sizes, model, train.cache, folder or Path(gettempdir()), train.devices
         )
-        self.seed, self.fold = seed, fold
+        self.seed, self.fold, self.images = seed, fold, model.images
         self.phases = train.phases()
         self.augmentations = [augmentation(phase) for phase in self.phases]
         self.crop_sizes = [phase.crop_size or _common_size(images, model) for phase in self.phases]
@@ -98,7 +98,7 @@ class TrainingDataset(Dataset[Sample]):
             flips = self.phases[phase].flips
             labelled = labels.transpose(1, 2, 0)
             paste_object(pixels, planes, (image, labelled), donor.target, flips, mixing_rng, self.least)
-        sample = augment(self.augmentations[phase], pixels, planes, rng, self.intensity)
+        sample = augment(self.augmentations[phase], pixels, planes, rng, self.intensity, self.images)
         mixing = self.phases[phase].mixing
         if draw.mix.kind is not None:
             others = [self._augmented(each.image, each.target, phase, mixing_rng) for each in draw.mix.partners]
@@ -113,7 +113,8 @@ class TrainingDataset(Dataset[Sample]):
 
     def _augmented(self, row: int, target: int, phase: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """An augmented crop of a training image."""
-        return augment(self.augmentations[phase], *self._crop(row, target, phase, rng), rng, self.intensity)
+        pixels, planes = self._crop(row, target, phase, rng)
+        return augment(self.augmentations[phase], pixels, planes, rng, self.intensity, self.images)
 
     def _crop(self, row: int, target: int, phase: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """A crop of a training image, filled up to the crop size: (h, w, channels) and its planes (h, w, K)."""

@@ -14,7 +14,7 @@ import torch
 
 from maskfold.config import ModelConfig
 from maskfold.data.images.depth import stored_type
-from maskfold.data.images.photo import Photo
+from maskfold.data.images.stacks import Stack, joined
 from maskfold.errors import DataError
 from maskfold.execution.jobs import available_cores, map_threads
 from maskfold.execution.processes import side_by_side
@@ -39,19 +39,23 @@ class ImageCache:
 
     def __init__(
         self,
-        photos: Sequence[Photo],
+        stacks: Sequence[Stack],
         sizes: Sequence[tuple[int, int]],
         model: ModelConfig,
         mode: Mode,
         folder: Path,
         processes: int = 1,
     ) -> None:
-        """sizes: (height, width) in px of each file; folder: for the file of mode `disk`; processes: how many train on
-        this machine, each with its own cache.
+        """stacks: the images that make up each training image, each of which is kept once; sizes: (height, width) in px
+        of each training image; folder: for the file of mode `disk`; processes: how many train on this machine, each
+        with its own cache.
         """
-        self.photos, self.model = list(photos), model
-        self.sizes = [network_size(height, width, model.resize) for height, width in sizes]
-        self.dtype = np.dtype(stored_type(photos[0].path) if photos else np.uint8)
+        size_of = {photo: size for stack, size in zip(stacks, sizes, strict=True) for photo in stack}
+        self.photos, self.model = list(size_of), model
+        place_of = {photo: place for place, photo in enumerate(self.photos)}
+        self.stacks = [tuple(place_of[photo] for photo in stack) for stack in stacks]
+        self.sizes = [network_size(height, width, model.resize) for height, width in size_of.values()]
+        self.dtype = np.dtype(stored_type(self.photos[0].path) if self.photos else np.uint8)
         lengths = [height * width * model.in_channels * self.dtype.itemsize for height, width in self.sizes]
         self.ends = np.cumsum(lengths, dtype=np.int64)
         self.total_bytes = int(self.ends[-1]) if lengths else 0
@@ -69,7 +73,14 @@ class ImageCache:
             self._fill(np.memmap(self._file, dtype=np.uint8, mode="w+", shape=self.total_bytes))
 
     def image(self, index: int) -> np.ndarray:
-        """One image at the network's size, (h, w, channels) of the stored type, read-only. Raises DataError."""
+        """A training image at the network's size, (h, w, input_channels) of the stored type, read-only. Raises
+        DataError.
+        """
+        places = self.stacks[index]
+        return joined(tuple(self.photos[place] for place in places), [self._photo(place) for place in places])
+
+    def _photo(self, index: int) -> np.ndarray:
+        """One photo at the network's size, (h, w, in_channels)."""
         if self.mode == "none":
             return self._read(index)
         if self.mode == "ram":

@@ -1,0 +1,1 @@
+"""Volumes and clips: which images belong together, and in which order."""
