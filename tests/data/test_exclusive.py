@@ -106,3 +106,45 @@ def test_labels_without_images_may_be_exclusive_too():
     assert competition.reading == '{"exclusive": true, "order": "column"}'
     with pytest.raises(DataError, match=r"a: the classes 'x' and 'y' overlap in 1 px in l\.csv, but"):
         competition.masks("a")
+
+
+def soft_folders(root, cat, dog, size=(1, 5), **changes):
+    """One image whose classes have these probabilities, in 255ths, pixel by pixel."""
+    for folder, values in (
+        ("train", np.full(size, 90)),
+        ("cat", np.reshape(cat, size)),
+        ("dog", np.reshape(dog, size)),
+    ):
+        (root / folder).mkdir(parents=True)
+        cv2.imwrite(str(root / folder / "a.png"), values.astype(np.uint8))
+    return folders(root, class_names=("cat", "dog"), soft=True, exclusive=True, **changes)
+
+
+def test_soft_masks_may_be_exclusive(tmp_path):
+    """Masks are the argmax over cat, dog and what both leave of 255; of equal ones the first class."""
+    cat, dog = [255, 100, 128, 60, 100], [0, 80, 128, 70, 60]  # rests: 0, 75, -1, 125, 95
+    competition = pickle.loads(pickle.dumps(soft_folders(tmp_path, cat, dog)))
+    assert competition.soft("a").tolist() == [[cat], [dog]]
+    assert competition.masks("a").tolist() == [[[1, 1, 1, 0, 1]], [[0, 0, 0, 0, 0]]]
+    check_exclusive(competition)
+
+
+def test_probabilities_above_1_are_refused(tmp_path):
+    competition = soft_folders(tmp_path, [255, 200, 0, 0, 0], [2, 100, 0, 0, 0])  # rounding may be off by 2
+    with pytest.raises(DataError, match=r"a\.png: the probabilities of the classes sum to up to 1\.18 \(in 1 px\)"):
+        check_exclusive(competition)
+
+
+def test_annotators_of_exclusive_classes_vote(tmp_path):
+    """Of three annotators two see a cat and one a dog at the first pixel, one each at the second."""
+    (tmp_path / "train").mkdir()
+    cv2.imwrite(str(tmp_path / "train" / "a.png"), np.full((1, 3), 90, np.uint8))
+    votes = {"cat": ([1, 1, 0], [1, 0, 0], [0, 0, 0]), "dog": ([0, 0, 0], [0, 1, 0], [1, 0, 0])}
+    for name, masks in votes.items():
+        (tmp_path / name).mkdir()
+        for number, mask in enumerate(masks):
+            cv2.imwrite(str(tmp_path / name / f"a_{number}.png"), 255 * np.array([mask], np.uint8))
+    names = {"class_names": ("cat", "dog"), "mask_name": "{class}/{stem}_*", "several_masks": "mean"}
+    competition = folders(tmp_path, exclusive=True, **names)
+    assert competition.soft("a").tolist() == [[[170, 85, 0]], [[85, 85, 0]]]
+    assert competition.masks("a").tolist() == [[[1, 1, 0]], [[0, 0, 0]]]  # cat, dog and none are equal: the first

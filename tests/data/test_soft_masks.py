@@ -164,6 +164,3 @@ def test_settings_that_do_not_go_with_soft_masks_are_refused(root):
             folders(root, soft=False, several_masks="mean", **given)
         with pytest.raises(ValidationError, match="several_rows: mean needs labels: binary"):
             PathsCsvData(root=str(root), several_rows="mean", **given)
-    assert "soft masks and votes cannot have classes that exclude each other" in problems_of(
-        folders(root, exclusive=True)
-    )

@@ -223,8 +223,7 @@ def test_a_training_on_soft_labels(soft_run, tiny_competition):
     )
     with pytest.raises(ConfigError, match=r"train\.loss\.lovasz: the pseudo-labels are soft masks"):
         check_training(lovasz, tiny_competition, None)
-    with pytest.raises(ConfigError, match=r"pseudo_labels\.labels: soft is not for data\.exclusive"):
-        check_training(config, replace(tiny_competition, exclusive=True), None)
+    check_training(config, replace(tiny_competition, exclusive=True), None)
 
 
 def test_soft_and_hard_labels_are_different_settings(runs, soft_run):

@@ -133,3 +133,21 @@ def test_two_epochs_from_files_to_scores(root):
     assert paths.oof_parquet(1).is_file()
     # The least loss of soft masks is above 0, as is that of a validation against them.
     assert (read_history(paths.history_csv(0))["valid_loss"] > 0.05).all()
+
+
+def test_two_epochs_of_soft_classes_that_exclude_each_other(root, tmp_path):
+    """The probabilities of two classes, and of neither: the loss is that of the softmax, the masks are the argmax."""
+    for folder, share in (("train", None), ("half", 0.5), ("rest", 0.25)):
+        (tmp_path / folder).mkdir()
+        for number in range(6):
+            image = cv2.imread(str(root / ("train" if share is None else "train_mask") / f"{number}.png"))
+            image = image if share is None else np.rint(share * image[..., 0]).astype(np.uint8)
+            cv2.imwrite(str(tmp_path / folder / f"{number}.png"), image)
+    names = {"class_names": ("half", "rest"), "train_masks": ".", "mask_name": "{class}/{stem}", "test_images": None}
+    data = MaskFoldersData(root=str(tmp_path), soft=True, exclusive=True, **names)
+    config = config_of(tmp_path / "out", "soft", epochs=2, crop_size=SIZE).model_copy(update={"data": data})
+    competition = open_competition(data)
+    assert competition.masks("2").sum(axis=(1, 2))[1] == 0 < competition.masks("2").sum()
+    for stage in (make_folds, train_models, predict_oof):
+        stage(config, competition)
+    assert (read_history(RunPaths.of(config).history_csv(0))["valid_loss"] > 0.05).all()

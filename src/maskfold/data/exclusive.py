@@ -1,4 +1,4 @@
-"""Exclusive classes: labels in which no pixel is of two classes, checked wherever they are read."""
+"""Exclusive classes: labels in which no pixel is of two classes, or of probabilities that sum to 1 at most."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from maskfold.data.competition import Competition, MaskSource
+from maskfold.data.competition import Competition, MaskSource, SoftSource
 from maskfold.errors import DataError
+from maskfold.pixels.exclusive import decided_maps
+from maskfold.pixels.soft import hard
 
 _SHOWN = 3  # pairs of classes in a message
 
@@ -48,13 +50,56 @@ class ExclusiveMasks:
         )
 
 
+@dataclass(frozen=True)
+class ExclusiveShares:
+    """Soft masks whose probabilities sum to 1 at most at every pixel; the rest is the background's. Picklable.
+
+    paths: image_id -> the image's file.
+    """
+
+    soft: SoftSource
+    paths: Mapping[str, str]
+
+    def __call__(self, image_id: str) -> np.ndarray:
+        """(C, H, W) uint8, q stands for q/255. Raises DataError with image and pixels where the sum is above 1.
+
+        Each class may be rounded up by up to a whole step.
+        """
+        soft = self.soft(image_id)
+        sums = soft.sum(axis=0, dtype=np.int32)
+        above, most = int(np.count_nonzero(sums > 255 + len(soft))), int(sums.max(initial=0)) / 255
+        if above:
+            raise DataError(
+                [
+                    f"{self.paths[image_id]}: the probabilities of the classes sum to up to {most:.2f} "
+                    f"(in {above} px), but with data.exclusive they are at most 1; correct the labels, or set "
+                    "data.exclusive: false"
+                ]
+            )
+        return soft
+
+
+@dataclass(frozen=True)
+class DecidedMasks:
+    """Masks of exclusive soft masks: each pixel is of its most probable class, or of none; picklable."""
+
+    soft: SoftSource
+
+    def __call__(self, image_id: str) -> np.ndarray:
+        """(C, H, W) uint8 in {0, 1}: of equal ones the first class, and a class rather than the background."""
+        return hard(decided_maps(self.soft(image_id)))
+
+
 def with_exclusive(competition: Competition) -> Competition:
     """The competition with classes that exclude each other, which is checked as masks are read."""
     pairs = zip(competition.train["image_id"], competition.train["path"], strict=True)
     paths = {image_id: str(path) or image_id for image_id, path in pairs}  # labels alone know no files
+    reading = json.dumps(json.loads(competition.reading or "{}") | {"exclusive": True}, sort_keys=True)
+    if competition.soft is not None:
+        soft = ExclusiveShares(competition.soft, paths)
+        return replace(competition, masks=DecidedMasks(soft), soft=soft, exclusive=True, reading=reading)
     labels = tuple(path.name for path in competition.label_files)
     masks = ExclusiveMasks(competition.masks, competition.class_names, paths, labels)
-    reading = json.dumps(json.loads(competition.reading or "{}") | {"exclusive": True}, sort_keys=True)
     return replace(competition, masks=masks, exclusive=True, reading=reading)
 
 

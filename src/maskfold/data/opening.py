@@ -61,8 +61,6 @@ def read_competition(data: DataConfig, on_bad_image: OnBadImage, problems: Probl
     """As `open_competition`, without a word about files that are not used."""
     data = explicit_data(data)
     competition = with_ignore_masks(_read(data, on_bad_image, problems), data, problems)
-    if data.exclusive and competition.soft is not None:
-        raise DataError(["data.exclusive: soft masks and votes cannot have classes that exclude each other; drop one"])
     competition = with_volumes(competition, data, problems)
     return with_exclusive(competition) if data.exclusive else competition
 

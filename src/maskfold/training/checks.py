@@ -45,10 +45,8 @@ def check_training(config: Experiment, competition: Competition, intensity: Inte
 
 
 def _soft_labels(config: Experiment, competition: Competition) -> str | None:
-    """Which labels are probabilities, in words; None if none are. Raises ConfigError for exclusive classes."""
+    """Which labels are probabilities, in words; None if none are."""
     if config.pseudo_labels is not None and config.pseudo_labels.labels == "soft":
-        if competition.exclusive:
-            raise ConfigError("pseudo_labels.labels: soft is not for data.exclusive; set it to hard")
         return "the pseudo-labels are soft masks"
     return None if competition.soft is None else "the labels are soft masks"
 
