@@ -46,7 +46,14 @@ _NETWORK = (
 _SAMPLES = ("training/datamodule", "training/input_sizes", "training/losses", "training/samples")
 _FITTING = (
     *("network/warm_start", "training/deep_supervision", "training/optimisers", "training/warm_start"),
-    *("training/fit", "training/module", "training/schedule", "training/validation", "training/checkpoints"),
+    *(
+        "training/fit",
+        "training/soups",
+        "training/module",
+        "training/schedule",
+        "training/validation",
+        "training/checkpoints",
+    ),
     "training/checkpoint_files",
     "training/continuing",
 )

@@ -155,13 +155,14 @@ class TrainConfig(Section):
     ema_decay: float | None = Field(0.99, gt=0, lt=1)
     """Decay, for each step, of the moving average of the weights, which is validated and kept. null: no average."""
 
-    select: Literal["best", "last", "top", "ensemble"] = "best"
+    select: Literal["best", "last", "top", "soup", "ensemble"] = "best"
     """Which weights are kept. `best`: those with the best validation metric. `last`: those of the last epoch. `top`:
-    the mean of the `top_k` best. `ensemble`: the `top_k` best, their predictions averaged, at `top_k` times the cost.
+    the mean of the `top_k` best. `soup`: the mean of those of the `top_k` best that each make it better on the
+    validation images. `ensemble`: the `top_k` best, their predictions averaged, at `top_k` times the cost.
     All but `last` choose on the validation images, which makes out-of-fold scores slightly too good."""
 
     top_k: int = Field(1, ge=1)
-    """Number of checkpoints kept, by the validation metric. `ensemble` needs at least 2."""
+    """Number of checkpoints kept, by the validation metric. `ensemble` and `soup` need at least 2."""
 
     validate_every: int | None = Field(1, ge=1)
     """Validate after every this many epochs; must divide the total number of epochs. null: never, which needs `select:
@@ -249,8 +250,9 @@ class TrainConfig(Section):
 
     @model_validator(mode="after")
     def _an_ensemble_has_members(self) -> TrainConfig:
-        if self.select == "ensemble" and self.top_k < 2:
-            raise ValueError(f"select: an ensemble needs top_k of 2 or more, found {self.top_k}")
+        if self.select in ("ensemble", "soup") and self.top_k < 2:
+            kind = "an ensemble" if self.select == "ensemble" else "a soup"
+            raise ValueError(f"select: {kind} needs top_k of 2 or more, found {self.top_k}")
         return self
 
     def phases(self) -> list[TrainConfig]:

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ from maskfold.training.input_sizes import check_network_sizes
 from maskfold.training.module import MONITOR, FoldModule, epoch_seed
 from maskfold.training.pseudo_labels import PseudoLabels
 from maskfold.training.sample_grid import MOST_SAMPLES, draw_samples
+from maskfold.training.soups import State, best_soup, validation_score
 from maskfold.training.tracking_callback import TrackingCallback
 from maskfold.training.warm_start import Start, new_model
 
@@ -94,7 +96,8 @@ def train_fold(
     trainer = _trainer(config, folder, own, loggers_of(config.track, Record.of_training(config, fold)))
     _fit(trainer, module, data, resume_from)
     if trainer.is_global_zero:
-        _write_weights(paths.model(fold), config, name)
+        score = validation_score(config, competition, data.valid_images, model)
+        _write_weights(paths.model(fold), config, name, score)
         made_from.write(paths.model(fold))
         print(f"train: {name} done: {display(paths.model(fold))} ({config.train.select} weights)", flush=True)
 
@@ -107,17 +110,22 @@ def _prepare_model(model: SegmentationModel, config: Experiment) -> DeepSupervis
     return deep_supervision_of(model, config)
 
 
-def _write_weights(model: Path, config: Experiment, name: str) -> None:
+def _write_weights(model: Path, config: Experiment, name: str, score: Callable[[State], float]) -> None:
     """Write the selected weights of a finished training, and remove the checkpoints that nothing needs any more."""
-    weights = _usable_weights(model.parent, config, name)
+    weights = _usable_weights(model.parent, config, name, score)
     remove_unneeded(model.parent)
     with whole_file(model) as temporary, temporary.open("wb") as file:
         torch.save(weights, file)  # not a path: torch would not report a full disk
 
 
-def _usable_weights(folder: Path, config: Experiment, name: str) -> dict[str, Tensor] | list[dict[str, Tensor]]:
-    """The selected weights. Raises TrainingError when they are NaN or infinite."""
-    weights = chosen_weights(folder, config.train.select)
+def _usable_weights(
+    folder: Path, config: Experiment, name: str, score: Callable[[State], float]
+) -> State | list[State]:
+    """The selected weights; `score` of weights chooses a soup. Raises TrainingError when they are NaN or infinite."""
+    if config.train.select == "soup":
+        weights: State | list[State] = best_soup(folder, name, score)
+    else:
+        weights = chosen_weights(folder, config.train.select)
     try:
         for state in weights if isinstance(weights, list) else [weights]:
             check_finite(state)
