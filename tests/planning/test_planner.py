@@ -63,7 +63,9 @@ def test_time_that_five_models_cannot_use_buys_further_splits():
 def test_the_first_run_is_a_short_hold_out():
     clock = Clock(total=3600, first=360, main=2000, predicting=60, rest=60, draw=0.1)
     _, short = plan(facts(images=3000))
-    assert first_run(short, clock, facts(images=3000)) == {"name": "planned_first", "train": {"minutes": 6.0}}
+    # 3,600 images are 225 steps of 16, and 400 / 225 is 1.78.
+    train = {"minutes": 6.0, "learning_rate": 1.8e-3, "encoder_learning_rate": 8.9e-4}
+    assert first_run(short, clock, facts(images=3000)) == {"name": "planned_first", "train": train}
     _, long = plan(facts(images=300), minutes=600)
     folds = {"kind": "hold_out", "share": 0.25, "count": 2, "repeats": 1}  # 75 of 300 images
     assert first_run(long, clock, facts(images=300))["folds"] == folds
@@ -168,6 +170,25 @@ def test_batches_shrink_for_enough_steps_and_with_them_the_rates():
     assert small.train.batch_size < 16
     assert small.train.learning_rate == pytest.approx(1e-3 * (small.train.batch_size / 16) ** 0.5, rel=0.01)
     assert small.train.encoder_learning_rate == pytest.approx(small.train.learning_rate / 2, rel=0.03)
+
+
+def test_few_steps_need_larger_rates():
+    slow = replace(CPU_SPEED, step=1.2)
+    config, draft = plan(facts(images=3000), minutes=9, speed=slow)
+    steps = int(re.search(r"about ([0-9]+) steps", draft.reasons()["train.batch_size"])[1])
+    assert config.train.batch_size == 4
+    assert 100 < steps < 350
+    assert config.train.learning_rate == pytest.approx(1e-3 * 0.5 * 400 / steps, rel=0.05)
+    assert config.train.encoder_learning_rate == pytest.approx(config.train.learning_rate / 2, rel=0.05)
+    assert f"about {steps} steps are few" in draft.reasons()["train.learning_rate"]
+    random, _ = plan(facts(images=3000), minutes=9, speed=slow, weights={})
+    assert random.train.learning_rate == pytest.approx(1.5e-3)  # large already
+
+
+def test_rates_that_the_user_set_are_those_of_the_first_run_too():
+    _, draft = plan(facts(images=3000), overrides=["train.learning_rate=0.01"])
+    clock = Clock(total=3600, first=36, main=2000, predicting=60, rest=60, draw=0.1)
+    assert first_run(draft, clock, facts(images=3000))["train"] == {"minutes": 0.6, "encoder_learning_rate": 2e-3}
 
 
 def test_small_sets_draw_their_images_several_times_and_large_ones_a_part():

@@ -47,7 +47,7 @@ class Draft:
 
     def choose(self, key: str, value: Any, reason: str) -> Any:
         """Add a choice unless the user set the key, a section that holds it, or a key in it; the value in force."""
-        if self._is_given(key):
+        if self.is_given(key):
             return self.value(key)
         self.choices = [choice for choice in self.choices if choice.key != key]
         self.choices.append(Choice(key, _plain(value), reason))
@@ -87,6 +87,17 @@ class Draft:
         except ValidationError as error:
             raise ConfigError(_refusal(error.errors())) from None
 
+    def is_given(self, key: str) -> bool:
+        """Whether the user set the key, or a section that holds it."""
+        node: Any = self.given
+        for part in key.split("."):
+            if not isinstance(node, dict):
+                return True  # a whole section was set to a value, such as null
+            if part not in node:
+                return False
+            node = node[part]
+        return True
+
     def check_given(self) -> None:
         """Raise ConfigError for unknown keys and values of wrong types among those of the user."""
         try:
@@ -96,16 +107,6 @@ class Draft:
             wrong = [problem for problem in error.errors() if problem["type"] != "value_error"]
             if wrong:
                 raise ConfigError(_refusal(wrong)) from None
-
-    def _is_given(self, key: str) -> bool:
-        node: Any = self.given
-        for part in key.split("."):
-            if not isinstance(node, dict):
-                return True  # a whole section was set to a value, such as null
-            if part not in node:
-                return False
-            node = node[part]
-        return True
 
     def _add_given(self, tree: dict[str, Any], prefix: str, now: dict[str, Any], origin: str) -> None:
         """Add what the user gave. now: what of it the overrides set."""

@@ -110,7 +110,7 @@ def plan_rest(draft: Draft, sizes: Sequence[InputSize], speed: Speed, situation:
     trained = max(1, round(facts.images * of_each)) if work.folds > 1 else facts.images - work.held_out
     choose_sampling(draft, facts, size)
     choose_epochs(draft, clock, trained, batch)
-    choose_rates(draft, batch)
+    choose_rates(draft, batch, clock.main_draws / batch)
     choose_clock(draft, clock, work, trained)
     tiled = draft.value("inference.tile_size") is not None
     px = TILE**2 if tiled else size.predicted_px

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from maskfold.config import CUT_BY_IMAGE
 from maskfold.errors import DataError
 from maskfold.network.model import STRIDE
+from maskfold.planning.choices.training import first_run_rates
 from maskfold.planning.clock import Clock, Work, divided, most_draws
 from maskfold.planning.constants import (
     ENOUGH_FOLDS,
@@ -175,7 +176,7 @@ def first_run(draft: Draft, clock: Clock, facts: Fingerprint) -> dict[str, objec
     if draft.value("folds.kind", "k_fold") == "k_fold" and min(held, units) >= 2:
         parts = _parts(held, units)
         changes["folds"] = {"kind": "hold_out", "share": _share(facts), "count": parts, "repeats": 1}
-    return changes | {"train": {"minutes": round(clock.first / 60, 2)}}
+    return changes | {"train": {"minutes": round(clock.first / 60, 2)} | first_run_rates(draft, clock)}
 
 
 def check_groups(facts: Fingerprint) -> None:

@@ -19,6 +19,7 @@ from maskfold.planning.constants import (
     LEAST_STEPS,
     LIGHT_EPOCHS,
     MEMORY_SHARE,
+    MOST_RATE,
     NON_EMPTY_DRAWN,
     RANDOM_RATE,
     RARE_SHARE,
@@ -74,17 +75,36 @@ def choose_epochs(draft: Draft, clock: Clock, trained: int, batch: int) -> None:
     draft.choose("train.select", "last", "the schedule ends at its best, and no epoch is chosen on the held-out images")
 
 
-def choose_rates(draft: Draft, batch: int) -> None:
-    """Learning rates, which follow the square root of the batch."""
+def choose_rates(draft: Draft, batch: int, steps: float) -> None:
+    """Learning rates, which follow the square root of the batch and are higher in a training of few steps.
+
+    steps: expected in the training of a model.
+    """
+    for key, (rate, reason) in _rates(draft, batch, steps).items():
+        draft.choose(key, rate, reason)
+
+
+def first_run_rates(draft: Draft, clock: Clock) -> dict[str, float]:
+    """The learning rates of the first, shorter run, as keys of `train`; none that the user set."""
+    batch = int(draft.value("train.batch_size"))
+    rates = _rates(draft, batch, clock.first_draws / batch)
+    return {key.removeprefix("train."): rate for key, (rate, _) in rates.items() if not draft.is_given(key)}
+
+
+def _rates(draft: Draft, batch: int, steps: float) -> dict[str, tuple[float, str]]:
+    """Key -> learning rate and reason."""
     factor = (batch / RATE_BATCH) ** 0.5
     scaled = "" if batch == RATE_BATCH else f", scaled to a batch of {batch}"
     if draft.value("model.encoder_weights") is None:
-        draft.choose(
-            "train.learning_rate", _rounded(RANDOM_RATE * factor), f"random weights learn from large steps{scaled}"
-        )
-        return
-    draft.choose("train.learning_rate", _rounded(DECODER_RATE * factor), f"as in the measured configs{scaled}")
-    draft.choose("train.encoder_learning_rate", _rounded(ENCODER_RATE * factor), "a pretrained encoder needs less")
+        reason = f"random weights learn from large steps{scaled}"
+        return {"train.learning_rate": (_rounded(RANDOM_RATE * factor), reason)}
+    few = min(MOST_RATE, max(1.0, LEAST_STEPS / max(1.0, steps)))
+    if few > 1:
+        scaled += f", times {few:.1f}, because about {steps:,.0f} steps are few (docs/results.md)"
+    return {
+        "train.learning_rate": (_rounded(DECODER_RATE * few * factor), f"as in the measured configs{scaled}"),
+        "train.encoder_learning_rate": (_rounded(ENCODER_RATE * few * factor), "a pretrained encoder needs less"),
+    }
 
 
 def choose_augmentation(draft: Draft, facts: Fingerprint, epochs: float) -> tuple[str, ...]:
