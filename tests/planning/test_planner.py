@@ -105,6 +105,19 @@ def test_small_objects_forbid_a_resize():
     assert "3 px wide" in draft.reasons()["train.crop_size"]
 
 
+def test_small_objects_are_given_up_before_a_training_of_few_steps():
+    found = facts(size=(360, 480), classes=(one_class(width_px=(1.0, 2.0, 9.0)), one_class("car")))
+    long, _ = plan(found, minutes=15)
+    assert long.model.resize.size == (320, 416)
+    short, draft = plan(found, minutes=5)
+    height, width = short.model.resize.size
+    assert 96 <= height < 320 and height % 32 == width % 32 == 0
+    assert "fewer than 400 steps" in draft.reasons()["model.resize"]
+    # 20 images of 192x192 px a second: it is the largest size at which 400 steps of 4 images take no longer.
+    draws = 60 * short.train.minutes * 20 * 192**2
+    assert draws / (height * width) >= 1600 > draws / (320 * 416)
+
+
 def test_images_of_many_forms_are_cropped():
     sizes = {(250, 400): 500, (400, 110): 500}
     config, _ = plan(facts(sizes=sizes, test_sizes=sizes))

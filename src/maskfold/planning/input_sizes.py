@@ -31,7 +31,8 @@ from maskfold.planning.padding import Size, crop_that_fits, filler, fitting_size
 class InputSize:
     """How the images reach the network. resize: of the config, None for the original size; crop: (height, width) in
     training, None for whole images; px, predicted_px: of an input in training, and of one view of an image in
-    prediction, mean; reason: in words; epochs: of a training that the size needs."""
+    prediction, mean; reason: in words; epochs: of a training that the size needs; keeps: whether small objects stay
+    wide enough."""
 
     resize: Resize | None
     crop: Size | None
@@ -39,10 +40,11 @@ class InputSize:
     predicted_px: float
     reason: str
     epochs: float = ENOUGH_EPOCHS
+    keeps: bool = True
 
 
 def input_sizes(facts: Fingerprint, kind: str) -> list[InputSize]:
-    """The sizes that keep small objects wide enough and waste few pixels, largest first; at least one.
+    """The sizes that waste few pixels, largest first; at least one that keeps small objects wide enough.
 
     kind: cpu or gpu.
     """
@@ -69,16 +71,19 @@ def _least_scale(facts: Fingerprint) -> tuple[float, str]:
 
 
 def _whole(facts: Fingerprint, kind: str, least: float, why: str) -> list[InputSize]:
+    """Sizes of whole images: those that keep small objects, if there are any, then smaller ones."""
     median = facts.median_size
     found: dict[Size, InputSize] = {}
     for area in WHOLE_PX[kind]:
         target = fitting_size(median, area)
         scale = (target[0] * target[1] / (median[0] * median[1])) ** 0.5
-        if target in found or stretch(median, target) > MOST_STRETCH or (scale < least and found):
+        if target in found or stretch(median, target) > MOST_STRETCH:
             continue
-        if scale < min(least, MOST_STRETCH**-1):
+        keeps = scale >= (least if found else min(least, MOST_STRETCH**-1))
+        if not keeps and (not found or min(target) < LEAST_SIDE):
             continue
-        found[target] = _resized(facts, target, f"{why}, {scale:.0%} of that after the resize" if scale < 1 else why)
+        size = _resized(facts, target, f"{why}, {scale:.0%} of that after the resize" if scale < 1 else why)
+        found[target] = replace(size, keeps=keeps)
     return [*_enlarged(facts), *found.values()] if found else []
 
 
