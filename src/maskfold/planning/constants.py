@@ -64,7 +64,6 @@ SPARE_EPOCHS = 3.0  # times as many as expected, because the machine may turn ou
 SHORT_MINUTES, SHORT_TRIALS = 30.0, 20  # a shorter budget samples fewer soft gates, which take 15 ms each
 ENCODER_RATE, DECODER_RATE = 5e-4, 1e-3  # at a batch of RATE_BATCH
 RATE_BATCH = 16
-MOST_RATE = 4.0  # times as high in a training of fewer than LEAST_STEPS steps (docs/results.md)
 RANDOM_RATE = 3e-3  # of networks with random weights
 LIGHT_EPOCHS, HEAVY_EPOCHS = 10.0, 100.0  # augmentation is light below, heavy above
 RARE_SHARE = 0.05  # of the images that show a class: log-Dice

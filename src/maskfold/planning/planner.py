@@ -23,12 +23,10 @@ from maskfold.planning.choices.training import (
 )
 from maskfold.planning.clock import Clock, Work, divided
 from maskfold.planning.constants import (
-    BATCHES,
     ENOUGH_DRAWS,
     ENOUGH_EPOCHS,
     FIRST_SHARE,
     LEAST_DRAWS_OF_SIZE,
-    LEAST_STEPS,
     PREDICTED_PX,
     RESERVE,
     SHORT_MINUTES,
@@ -138,27 +136,20 @@ def _choose_size(draft: Draft, size: InputSize) -> None:
 def _enough(
     sizes: Sequence[InputSize], facts: Fingerprint, speed: Speed, machine: Machine, budget: Budget
 ) -> InputSize:
-    """The largest size that keeps small objects and at which a model sees its images often enough.
+    """The largest size at which a model sees its images often enough; the smallest if there is none.
 
-    If there is none, the smallest that keeps them; where even that leaves a training fewer than LEAST_STEPS steps, the
-    largest of the smaller ones that has them, at last the smallest.
+    Sizes at which small objects become narrow come last: steps are worth more (docs/results.md).
     """
-
-    def draws(size: InputSize) -> float:
+    for size in sizes:
         held = round(0.15 * facts.images)
         work = Work(budget.seconds, budget.spent, 1, held, held, 1)
-        return divided(work, facts, size, speed, machine).main_draws
-
-    keeping = [size for size in sizes if size.keeps]
-    for size in keeping:
+        draws = divided(work, facts, size, speed, machine).main_draws
         wanted = max(LEAST_DRAWS_OF_SIZE, size.epochs * facts.images)
-        if draws(size) >= (wanted if size.epochs > ENOUGH_EPOCHS else min(ENOUGH_DRAWS, wanted)):
-            return size
-    least = LEAST_STEPS * BATCHES[machine.kind][-1]
-    if draws(keeping[-1]) >= least or keeping[-1] is sizes[-1]:
-        return keeping[-1]
-    smaller = next((size for size in sizes if not size.keeps and draws(size) >= least), sizes[-1])
-    return replace(smaller, reason=f"{smaller.reason}, but larger images would leave fewer than {LEAST_STEPS} steps")
+        if draws >= (wanted if size.epochs > ENOUGH_EPOCHS else min(ENOUGH_DRAWS, wanted)):
+            break
+    return (
+        size if size.keeps else replace(size, reason=f"{size.reason}; at larger sizes a training sees too few images")
+    )
 
 
 def _check_budget(clock: Clock, work: Work, budget: Budget, speed: Speed) -> None:

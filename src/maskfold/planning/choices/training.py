@@ -19,7 +19,6 @@ from maskfold.planning.constants import (
     LEAST_STEPS,
     LIGHT_EPOCHS,
     MEMORY_SHARE,
-    MOST_RATE,
     NON_EMPTY_DRAWN,
     RANDOM_RATE,
     RARE_SHARE,
@@ -98,12 +97,13 @@ def _rates(draft: Draft, batch: int, steps: float) -> dict[str, tuple[float, str
     if draft.value("model.encoder_weights") is None:
         reason = f"random weights learn from large steps{scaled}"
         return {"train.learning_rate": (_rounded(RANDOM_RATE * factor), reason)}
-    few = min(MOST_RATE, max(1.0, LEAST_STEPS / max(1.0, steps)))
-    if few > 1:
-        scaled += f", times {few:.1f}, because about {steps:,.0f} steps are few (docs/results.md)"
+    # Few steps need larger rates, but none above those of RATE_BATCH (docs/results.md).
+    raised = max(factor, min(1.0, factor * LEAST_STEPS / max(1.0, steps)))
+    if raised > factor:
+        scaled += f" and raised for so few steps (about {steps:,.0f})"
     return {
-        "train.learning_rate": (_rounded(DECODER_RATE * few * factor), f"as in the measured configs{scaled}"),
-        "train.encoder_learning_rate": (_rounded(ENCODER_RATE * few * factor), "a pretrained encoder needs less"),
+        "train.learning_rate": (_rounded(DECODER_RATE * raised), f"as in the measured configs{scaled}"),
+        "train.encoder_learning_rate": (_rounded(ENCODER_RATE * raised), "a pretrained encoder needs less"),
     }
 
 
