@@ -23,10 +23,12 @@ from maskfold.planning.choices.training import (
 )
 from maskfold.planning.clock import Clock, Work, divided
 from maskfold.planning.constants import (
+    BATCHES,
     ENOUGH_DRAWS,
     ENOUGH_EPOCHS,
     FIRST_SHARE,
     LEAST_DRAWS_OF_SIZE,
+    LEAST_STEPS,
     PREDICTED_PX,
     RESERVE,
     SHORT_MINUTES,
@@ -138,18 +140,25 @@ def _enough(
 ) -> InputSize:
     """The largest size at which a model sees its images often enough; the smallest if there is none.
 
-    Sizes at which small objects become narrow come last: steps are worth more (docs/results.md).
+    Sizes at which small objects become narrow count only where no other leaves a training LEAST_STEPS steps
+    (docs/results.md).
     """
-    for size in sizes:
+
+    def draws(size: InputSize) -> float:
         held = round(0.15 * facts.images)
         work = Work(budget.seconds, budget.spent, 1, held, held, 1)
-        draws = divided(work, facts, size, speed, machine).main_draws
+        return divided(work, facts, size, speed, machine).main_draws
+
+    def enough(size: InputSize) -> bool:
         wanted = max(LEAST_DRAWS_OF_SIZE, size.epochs * facts.images)
-        if draws >= (wanted if size.epochs > ENOUGH_EPOCHS else min(ENOUGH_DRAWS, wanted)):
-            break
-    return (
-        size if size.keeps else replace(size, reason=f"{size.reason}; at larger sizes a training sees too few images")
-    )
+        return draws(size) >= (wanted if size.epochs > ENOUGH_EPOCHS else min(ENOUGH_DRAWS, wanted))
+
+    keeping = [size for size in sizes if size.keeps]
+    found = next((size for size in keeping if enough(size)), keeping[-1])
+    if draws(found) >= LEAST_STEPS * BATCHES[machine.kind][-1] or len(keeping) == len(sizes):
+        return found
+    narrow = next((size for size in sizes if not size.keeps and enough(size)), sizes[-1])
+    return replace(narrow, reason=f"{narrow.reason}; larger images would leave fewer than {LEAST_STEPS} steps")
 
 
 def _check_budget(clock: Clock, work: Work, budget: Budget, speed: Speed) -> None:
