@@ -52,6 +52,17 @@ def test_a_long_budget_trains_several_folds():
     assert 0.7 * 240 < 5 * config.train.minutes < 0.9 * 240
 
 
+def test_a_few_images_have_no_folds_before_each_model_has_enough_steps():
+    # 20 images of 192x192 px a second: 16 images 40 times are 32 s, 400 steps of 4 images are 80 s.
+    found = facts(images=20, size=(192, 192))
+    short, draft = plan(found, minutes=5)
+    assert short.folds.kind == "hold_out"
+    assert "400 steps" in draft.reasons()["folds.kind"]
+    long, _ = plan(found, minutes=12)
+    assert (long.folds.kind, long.folds.count) == ("k_fold", 5)
+    assert 60 * long.train.minutes * 20 >= 1600
+
+
 def test_time_that_five_models_cannot_use_buys_further_splits():
     config, draft = plan(facts(images=100), minutes=1200)
     assert (config.folds.count, config.folds.repeats) == (5, 5)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from maskfold.planning.constants import (
+    BATCHES,
     FIRST_SHARE,
     GATES_SECONDS_CLASS,
     HEAD_SHARE,
     LEAST_DRAWS,
+    LEAST_STEPS,
     MOST_EPOCHS,
     PREDICTION_NS,
     QUARTER,
@@ -99,3 +101,8 @@ def tuning_start(classes: int, gates: bool) -> float:
 def most_draws(trained: int, batch: int) -> int:
     """Images that a training on so many different ones draws at most; more would only learn them by heart."""
     return max(MOST_EPOCHS * trained, SMALL_SET_STEPS * batch)
+
+
+def least_draws(machine: Machine) -> int:
+    """Images that the training of a model should draw: LEAST_STEPS of the smallest batch."""
+    return LEAST_STEPS * BATCHES[machine.kind][-1]

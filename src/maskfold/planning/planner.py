@@ -21,9 +21,8 @@ from maskfold.planning.choices.training import (
     choose_rates,
     choose_sampling,
 )
-from maskfold.planning.clock import Clock, Work, divided
+from maskfold.planning.clock import Clock, Work, divided, least_draws
 from maskfold.planning.constants import (
-    BATCHES,
     ENOUGH_DRAWS,
     ENOUGH_EPOCHS,
     FIRST_SHARE,
@@ -155,7 +154,7 @@ def _enough(
 
     keeping = [size for size in sizes if size.keeps]
     found = next((size for size in keeping if enough(size)), keeping[-1])
-    if draws(found) >= LEAST_STEPS * BATCHES[machine.kind][-1] or len(keeping) == len(sizes):
+    if draws(found) >= least_draws(machine) or len(keeping) == len(sizes):
         return found
     narrow = next((size for size in sizes if not size.keeps and enough(size)), sizes[-1])
     return replace(narrow, reason=f"{narrow.reason}; larger images would leave fewer than {LEAST_STEPS} steps")

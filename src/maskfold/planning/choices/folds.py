@@ -9,13 +9,14 @@ from maskfold.config import CUT_BY_IMAGE
 from maskfold.errors import DataError
 from maskfold.network.model import STRIDE
 from maskfold.planning.choices.training import first_run_rates
-from maskfold.planning.clock import Clock, Work, divided, most_draws
+from maskfold.planning.clock import Clock, Work, divided, least_draws, most_draws
 from maskfold.planning.constants import (
     ENOUGH_FOLDS,
     FOLD_EPOCHS,
     HELD_OUT,
     HELD_OUT_SHARES,
     LEAST_HELD_OUT,
+    LEAST_STEPS,
     MOST_REPEATS,
     PARTS_IMAGES,
     RAREST_HELD_OUT,
@@ -46,14 +47,18 @@ class Budget:
 def choose_folds(
     draft: Draft, facts: Fingerprint, size: InputSize, speed: Speed, machine: Machine, budget: Budget
 ) -> Work:
-    """One hold-out for short budgets, three or five folds where each fold's model sees its images often enough."""
+    """One hold-out for short budgets, three or five folds where each fold's model sees its images often enough.
+
+    Of few images that takes so little time that the steps of a training count as well (docs/results.md).
+    """
     if "kind" in (draft.given.get("folds") or {}):
         return _work(draft, facts, budget)
     units = facts.groups or facts.images
     for count in (5, 3):
         work = Work(budget.seconds, budget.spent, count, facts.images, round(_share(facts) * facts.images), 1)
-        epochs = divided(work, facts, size, speed, machine).main_draws / (facts.images * (1 - 1 / count))
-        if epochs >= FOLD_EPOCHS and units >= count:
+        draws = divided(work, facts, size, speed, machine).main_draws
+        epochs = draws / (facts.images * (1 - 1 / count))
+        if epochs >= FOLD_EPOCHS and draws >= least_draws(machine) and units >= count:
             draft.choose("folds.kind", "k_fold", f"time for {epochs:.0f} epochs of each of {count} folds")
             draft.choose("folds.count", count, "each image is scored by a model that has not seen it")
             _choose_repeats(draft, facts, size, speed, machine, budget, count)
@@ -71,7 +76,9 @@ def choose_folds(
         draft.choose("folds.count", 2, "each half is scored by a model of the other")
         return _work(draft, facts, budget)
     draft.choose(
-        "folds.kind", "hold_out", f"three folds would have fewer than {FOLD_EPOCHS:.0f} epochs each{of_groups}"
+        "folds.kind",
+        "hold_out",
+        f"three folds would have fewer than {FOLD_EPOCHS:.0f} epochs or {LEAST_STEPS} steps each{of_groups}",
     )
     draft.choose("folds.share", share, f"{held} images to tune and score on, of {facts.images:,}")
     draft.choose("folds.count", _parts(held, units), _PARTS)
