@@ -144,11 +144,13 @@ def _enough(
     """
 
     def draws(size: InputSize) -> float:
+        """Images that a training draws at this size."""
         held = round(0.15 * facts.images)
         work = Work(budget.seconds, budget.spent, 1, held, held, 1)
         return divided(work, facts, size, speed, machine).main_draws
 
     def enough(size: InputSize) -> bool:
+        """Whether they are as many as a training should see."""
         wanted = max(LEAST_DRAWS_OF_SIZE, size.epochs * facts.images)
         return draws(size) >= (wanted if size.epochs > ENOUGH_EPOCHS else min(ENOUGH_DRAWS, wanted))
 
