@@ -50,6 +50,7 @@ SLOW = [
     "test_layers.py",
     "test_notebook.py",
     "test_package.py",
+    "test_page_commands.py",
     "test_pipeline.py",
     "test_set_up.py",
     "data/test_random_competitions.py",

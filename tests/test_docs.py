@@ -93,7 +93,8 @@ def options_in_text_of(*patterns: str) -> set[str]:
 
 def commands(page: Path) -> list[tuple[str, list[str]]]:
     """(script, arguments) of every `python src/….py …` of a page."""
-    lines = re.findall(r"python (src/\w+\.py)([^\n`|&;#]*)", text_of(page).replace("\\\n", " "))
+    text = re.sub(r"<!--.*?-->", "", text_of(page).replace("\\\n", " "))
+    lines = re.findall(r"python (src/\w+\.py)([^\n`|&;#]*)", text)
     return [(script, shlex.split(arguments)) for script, arguments in lines]
 
 
