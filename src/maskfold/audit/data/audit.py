@@ -14,6 +14,7 @@ from maskfold.audit.data.conflicts import compare_labels
 from maskfold.audit.data.label_facts import NO_LABELS, LabelFacts, measure_labels
 from maskfold.audit.data.name_groups import NameGroups, groups_by_name
 from maskfold.audit.data.separability import Separability, separability
+from maskfold.audit.data.unusual import unusual_images
 from maskfold.audit.images.duplicates import Pair, find_pairs
 from maskfold.audit.images.grouping import linked, proposed_groups
 from maskfold.audit.images.image_facts import STATISTICS, ImageFacts, measure_image
@@ -37,7 +38,8 @@ class Audit:
 
     competition: of the images that could be read; problems: what the reader and the decoder complained about; images:
     one row an image (training images first): image_id, split (train, valid or test), path, height, width, channels,
-    form, mode, bits, file_bytes, turned, and STATISTICS; pairs: see `_pair_table`; found_pairs: the same as objects;
+    form, mode, bits, file_bytes, turned, entropy, and STATISTICS; unusual: see `unusual_images`; pairs: see
+    `_pair_table`; found_pairs: the same as objects;
     groups: ImageId, GroupId; name_groups: what names suggest on top; conflicts, changed: see `compare_labels`;
     separability: None with too few images; undecided: the other stages refuse the orientations of the files.
     """
@@ -45,6 +47,7 @@ class Audit:
     competition: Competition
     problems: tuple[str, ...]
     images: pd.DataFrame
+    unusual: pd.DataFrame
     labels: LabelFacts
     found_pairs: tuple[Pair, ...]
     pairs: pd.DataFrame
@@ -97,6 +100,7 @@ def audit_competition(
         competition,
         (*problems, *undecodable, *_unnamed(labels.problems, problems)),
         images,
+        unusual_images(images),
         labels,
         tuple(pairs),
         table,
@@ -137,7 +141,7 @@ def _measure(competition: Competition, threads: int) -> tuple[Competition, pd.Da
     )
     kept = ["image_id", "split", "path", "height", "width", "orientation"]
     images = table.loc[whole, table.columns.intersection(kept)].reset_index(drop=True)
-    for name in ("channels", "form", "mode", "bits", "file_bytes", "turned"):
+    for name in ("channels", "form", "mode", "bits", "file_bytes", "turned", "entropy"):
         images[name] = [getattr(fact, name) for fact in facts]
     values = np.stack([fact.statistics for fact in facts]) if facts else np.zeros((0, len(STATISTICS)))
     extra = [name for name in STATISTICS if name not in images]

@@ -10,6 +10,7 @@ import pandas as pd
 from maskfold.audit.data.audit import TEST, Audit
 from maskfold.audit.data.conflicts import EXCHANGED
 from maskfold.audit.data.label_facts import class_table
+from maskfold.audit.data.unusual import KINDS, TRAIT_SHARE
 from maskfold.execution.text import class_words
 
 
@@ -23,7 +24,8 @@ class Finding:
     section: str  # the page's anchor
 
 
-_KINDS = {
+_NAMED = 3  # images of a kind in a finding
+_PAIR_KINDS = {
     "exact": "exact",
     "near": "near copies",
     "tile": "overlapping parts of one photo",
@@ -33,7 +35,8 @@ _KINDS = {
 
 def findings(audit: Audit) -> list[Finding]:
     """All findings, grave ones first."""
-    found = [*_files(audit), *_copies(audit), *_names(audit), *_conflicts(audit), *_labels(audit), *_splits(audit)]
+    found = [*_files(audit), *_unusual(audit), *_copies(audit), *_names(audit), *_conflicts(audit), *_labels(audit)]
+    found += _splits(audit)
     return sorted(found, key=lambda finding: finding.weight != "grave")
 
 
@@ -70,6 +73,21 @@ def _files(audit: Audit) -> list[Finding]:
     return found
 
 
+def _unusual(audit: Audit) -> list[Finding]:
+    """A line for each kind of images that stand out, unless so many are of it that the set is like this."""
+    found = []
+    for kind, words in KINDS.items():
+        own = audit.unusual[audit.unusual["kind"] == kind]
+        if 0 < len(own) <= max(1, TRAIT_SHARE * len(audit.images)):
+            named = ", ".join(own["image_id"].head(_NAMED)) + (" …" if len(own) > _NAMED else "")
+            cure = "look at them; those that show nothing can be left out with data.exclude"
+            found.append(Finding("note", f"{_count(len(own), 'image')} {words}: {named}", cure, "unusual"))
+        elif len(own):
+            what = f"{len(own)} of {_count(len(audit.images), 'image')} are {words}"
+            found.append(Finding("note", what, "so many are how the set looks; unusual.csv lists them", "unusual"))
+    return found
+
+
 def _orientation(turned: str, audit: Audit) -> Finding:
     """What is done about the EXIF orientation of so many images."""
     if audit.undecided:
@@ -90,7 +108,7 @@ def _copies(audit: Audit) -> list[Finding]:
     grouped = int(audit.groups["GroupId"].duplicated(keep=False).sum())
     if len(own):
         kinds = own["kind"].value_counts()
-        listed = ", ".join(f"{kinds[kind]} {words}" for kind, words in _KINDS.items() if kind in kinds)
+        listed = ", ".join(f"{kinds[kind]} {words}" for kind, words in _PAIR_KINDS.items() if kind in kinds)
         what = f"{_count(len(own), 'pair')} of training images show the same ({listed}); {grouped} images are in groups"
         found.append(Finding("grave", what, "set data.groups_csv to groups.csv, so that no group is split", "copies"))
     if "folds" in own and (own["folds"] != "").any():

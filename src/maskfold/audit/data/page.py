@@ -15,6 +15,7 @@ from maskfold.audit.data.label_facts import class_table, overlap_table
 from maskfold.audit.data.pictures import Album, Picture
 from maskfold.audit.data.separability import LEAST_IMAGES
 from maskfold.audit.data.tables import FILES, problem_rows
+from maskfold.audit.data.unusual import KINDS as UNUSUAL
 from maskfold.audit.images.duplicates import KINDS, NEAR, SCENE, TILE
 from maskfold.drawing.class_colours import hex_colour
 from maskfold.drawing.html import page_environment
@@ -42,6 +43,7 @@ def write_page(audit: Audit, name: str, examples: int, groups_csv: str, fold_wor
         "findings": findings(audit),
         "problems": problem_rows(audit.problems[:_MOST_PROBLEMS]),
         "modes": _modes(audit.images),
+        "unusual": _unusual_counts(audit),
         "classes": classes.to_dict("records"),
         "overlaps": overlap_table(audit.labels).head(50).to_dict("records"),
         "colours": [(name, hex_colour(index)) for index, name in enumerate(audit.competition.class_names)],
@@ -89,6 +91,28 @@ def _modes(images: pd.DataFrame) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: -row["images"])
 
 
+def _unusual_counts(audit: Audit) -> list[tuple[str, int]]:
+    """(kind in words, number of images) of the kinds that there are."""
+    counts = audit.unusual["kind"].value_counts()
+    return [(words, int(counts[kind])) for kind, words in UNUSUAL.items() if kind in counts]
+
+
+def _unusual(audit: Audit, album: Album, examples: int) -> list[Picture]:
+    """The first images of each kind; the furthest from what is usual come first where the kind has one end."""
+    rows = audit.unusual.groupby("kind", sort=False).head(examples).to_dict("records")
+    found = []
+    for row in rows:
+        caption = f"{row['image_id']} ({row['split']}) · {row['value']:.4g}, usual {_usual(row['low'], row['high'])}"
+        found += album.images([(row["image_id"], UNUSUAL[row["kind"]], caption)], row["split"] == TEST)
+    return found
+
+
+def _usual(low: float, high: float) -> str:
+    if low == low and high == high:
+        return f"{low:.4g} to {high:.4g}"
+    return f"{low:.4g} or more" if low == low else f"{high:.4g} or less"
+
+
 def _range(values: pd.Series) -> str:
     low, high = int(values.min()), int(values.max())
     return str(low) if low == high else f"{low} to {high}"
@@ -109,6 +133,7 @@ def _galleries(audit: Audit, examples: int, folder: Path, fold_word: str) -> dic
     own = within_train(audit.pairs)
     scenes = own[own["kind"] == "scene"].sort_values("likeness", kind="stable")  # the most doubtful first
     return {
+        "unusual_images": _unusual(audit, album, examples),
         "extremes": album.images(_extremes(audit)),
         "empties": album.images(
             (image_id, "empty", image_id) for image_id in audit.labels.empty[: min(_EMPTIES, examples)]

@@ -66,9 +66,9 @@ class Album:
         """Where an image is, in words; number: as folds csv have it."""
         return "training only" if number == str(NOT_HELD_OUT) else f"{self.fold_word} {number}"
 
-    def images(self, rows: Iterable[tuple[str, str, str]]) -> list[Picture]:
-        """Training images with their masks: (image_id, strong word, caption) each."""
-        return [Picture(self._save(self._drawn(name, False)), strong, caption) for name, strong, caption in rows]
+    def images(self, rows: Iterable[tuple[str, str, str]], of_test: bool = False) -> list[Picture]:
+        """Training images with their masks, or test images: (image_id, strong word, caption) each."""
+        return [Picture(self._save(self._drawn(name, of_test)), strong, caption) for name, strong, caption in rows]
 
     def group(self, image_ids: Sequence[str], strong: str) -> Picture:
         """Some training images of one group on one sheet."""

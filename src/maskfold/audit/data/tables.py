@@ -20,6 +20,7 @@ _PROBLEM = re.compile(
 FILES = {
     "problems.csv": "files and labels that cannot be used: file, place in it, problem",
     "images.csv": "every image: size, mode, bits, and the statistics of its pixels",
+    "unusual.csv": "images that are blank, dark, bright, low in information, blurred, of an odd size or shape",
     "areas.csv": "every non-empty mask: area, coverage, objects, how many touch the border",
     "classes.csv": "every class: images, percentiles of its areas, natural minimum",
     "overlaps.csv": "classes that overlap",
@@ -39,6 +40,7 @@ def write_tables(audit: Audit, folder: Path) -> None:
     tables = {
         "problems.csv": pd.DataFrame(problem_rows(audit.problems), columns=["file", "place", "problem"]),
         "images.csv": audit.images.drop(columns="path"),
+        "unusual.csv": audit.unusual,
         "areas.csv": audit.labels.areas,
         "classes.csv": class_table(audit.labels, audit.competition.class_names),
         "overlaps.csv": overlap_table(audit.labels),

@@ -56,8 +56,9 @@ class ImageFacts:
 
     height, width: px; mode: as Pillow calls it (npy and pages for arrays and TIFFs of several pages); bits: a value;
     turned: its EXIF orientation asks for a turn or a flip; statistics: (STATISTICS,) float64, NaN where one does not
-    apply, grey values in 0..255 (see to_eight_bits); digest: of the decoded pixels; thumb: (h, w) uint8, see
-    `thumbnail`; small: (h, w) int8, see `packed`; fingerprint: see `fingerprint`; local: see `local_features`.
+    apply, grey values in 0..255 (see to_eight_bits); entropy: of the grey values, bits; digest: of the decoded pixels;
+    thumb: (h, w) uint8, see `thumbnail`; small: (h, w) int8, see `packed`; fingerprint: see `fingerprint`; local: see
+    `local_features`.
     """
 
     height: int
@@ -68,6 +69,7 @@ class ImageFacts:
     bits: int
     file_bytes: int
     turned: bool
+    entropy: float
     statistics: np.ndarray
     digest: bytes
     thumb: np.ndarray
@@ -102,6 +104,7 @@ def measure_image(photo: Photo, height: int, width: int) -> ImageFacts | DataErr
         bits=bits,
         file_bytes=len(data),
         turned=exif_orientation(path) != 1,
+        entropy=_entropy(grey),
         statistics=_statistics(pixels, grey, thumb, height, width, len(data)),
         digest=hashlib.blake2b(pixels.tobytes() + repr((height, width)).encode(), digest_size=16).digest(),
         thumb=thumb,
@@ -147,6 +150,13 @@ def _blue_first(pixels: np.ndarray) -> np.ndarray:
 def _grey(pixels: np.ndarray) -> np.ndarray:
     """(h, w) uint8; of images with other than three channels the first, so that alpha and depth do not count."""
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY) if pixels.shape[2] == 3 else np.ascontiguousarray(pixels[:, :, 0])
+
+
+def _entropy(grey: np.ndarray) -> float:
+    """Shannon's entropy of the grey values, in bits."""
+    counts = np.bincount(grey.ravel(), minlength=256)
+    shares = counts[counts > 0] / grey.size
+    return float(-(shares * np.log2(shares)).sum()) + 0.0  # not -0.0
 
 
 def _statistics(
