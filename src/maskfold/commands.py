@@ -32,6 +32,7 @@ COMMANDS = {
     "report": ("make_report", "make the report"),
     "audit": ("audit_data", "look through files and labels for what spoils scores"),
     "audit-labels": ("audit_labels", "rank the labels that are probably wrong"),
+    "map": ("map_images", "draw a map of the training images by what the run's own encoder sees"),
     "predict": ("predict", "show what a run sees in photos and videos"),
     "export": ("export_bundle", "write a bundle that predicts without internet"),
     "push": ("push_model", "share a run as a folder or a Hugging Face repository, with a model card"),

@@ -32,6 +32,7 @@ MADE_BY = {
     "submission": ["stages.make_submission"],
     "report": ["stages.make_report"],
     "data audit": ["stages.audit_data"],
+    "image map": ["stages.map_images"],
     "label audit": ["stages.audit_labels"],
 }
 
@@ -111,11 +112,11 @@ STALE = {
     "export/onnx": set(),
     "folds/assignment": {"folds"},
     "folds/balance": set(),
-    "inference/tta": {"model", "pseudo-labels", "oof", "view weights", "submission"},
+    "inference/tta": {"model", "pseudo-labels", "oof", "view weights", "submission", "image map"},
     "mask_metrics/outlines": {"mask metrics", "sampled rules"},
     "mask_metrics/rows": {"model", "rules", "mask metrics", "sampled rules", "report"},
     "media/photos": set(),
-    "network/decoders": {"model", "pseudo-labels", "oof", "view weights", "submission"},
+    "network/decoders": {"model", "pseudo-labels", "oof", "view weights", "submission", "image map"},
     "oof/store": {
         *("oof", "imported oof", "blended oof", "blend weights", "view weights", "score tables", "study", "rules"),
         *("sampled rules", "report", "label audit"),

@@ -146,6 +146,7 @@ DECIDED_BY: dict[str, tuple[str, ...]] = {
         ),
     ),
     "data audit": (*_READING, "audit/data", "audit/images"),
+    "image map": (*_READING, *_NETWORK, "rules/rules", "report/image_map", "report/oof_scores"),
     "label audit": (*_READING, *_RULES, *_OOF, "oof/origin", "folds/visibility", "audit/labels"),
 }
 

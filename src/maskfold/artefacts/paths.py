@@ -182,6 +182,11 @@ class RunPaths:
         return self.root / "reports" / f"{self.name}.label_audit"
 
     @property
+    def image_map(self) -> Path:
+        """Folder of the image map: index.html, its scripts and its data; no run's name holds a dot."""
+        return self.root / "reports" / f"{self.name}.image_map"
+
+    @property
     def submission_shards(self) -> Path:
         """Finished shards of the test images, so that a killed run continues."""
         return self.run / "submission_shards"

@@ -199,16 +199,26 @@ function listen() {
   listenToThreshold();
   listenToFlags();
   document.addEventListener("keydown", pressed);
-  window.addEventListener("hashchange", () => { recall(); refresh(); });
+  window.addEventListener("hashchange", follow);
+}
+
+// Show what the address names, one image opened where it names one: oof.html#view=name&image=ID
+function follow() {
+  const id = new URLSearchParams(location.hash.slice(1)).get("image");
+  recall();
+  state.view = state.view || Object.keys(views())[0];
+  $("view").value = state.view;
+  refresh();
+  const index = id === null ? -1 : shown.findIndex((number) => data.id[number] === id);
+  if (index < 0) return;
+  turn(Math.floor(index / PAGE_IMAGES) - state.page);
+  view(index);
 }
 
 function gallery_data(found) {
   data = found;
   $("view").append(...Object.entries(views()).map(([key, [name]]) => new Option(name, key)));
-  recall();
-  state.view = state.view || Object.keys(views())[0];
-  $("view").value = state.view;
   showLayers();
   listen();
-  refresh();
+  follow();
 }

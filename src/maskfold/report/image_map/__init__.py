@@ -1,0 +1,1 @@
+"""The map of images: what a trained encoder sees of each, in two dimensions."""
