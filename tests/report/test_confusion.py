@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from maskfold.report.confusion import confusion_rows, confusion_table, no_counts, pixel_counts
+from maskfold.report.confusion import (
+    confusion_rows,
+    confusion_table,
+    image_confusions,
+    images_taken_for,
+    no_counts,
+    pixel_counts,
+)
 
 
 def masks(*classes):
@@ -22,7 +29,7 @@ def test_which_class_is_taken_for_which():
     assert (first["true"], first["precision"], first["recall"]) == (4, 0.5, 0.5)
     assert (second["true"], second["precision"], second["recall"]) == (1, 0.5, 1.0)
     assert second["taken_for"] == [(1.0, "a")]
-    assert confusion_table(counts, ["a", "b"]).to_csv() == "true,a,b,none\na,2,1,1\nb,1,1,0\n"
+    assert confusion_table(counts.taken, ["a", "b"]).to_csv() == "true,a,b,none\na,2,1,1\nb,1,1,0\n"
 
 
 def test_shares_below_a_hundredth_are_in_the_csv_alone():
@@ -45,3 +52,21 @@ def test_large_images_are_counted_in_parts(side):
         found = [int((truth[true] & predicted[other]).sum()) for other in range(3)]
         found.append(int((truth[true] & ~predicted.any(axis=0)).sum()))
         assert counts.taken[true].tolist() == found
+
+
+def test_which_class_is_shown_in_place_of_a_missed_one():
+    # a found; a missed, nothing there; a missed, b in its place; a and b true, b found, and c falsely; neither true.
+    true = np.array([[5, 0, 0], [5, 0, 0], [5, 0, 0], [5, 9, 0], [0, 0, 0]])
+    predicted = np.array([[1, 0, 0], [0, 0, 0], [0, 4, 0], [0, 9, 2], [7, 0, 0]])
+    taken = image_confusions(true, predicted)
+    assert taken.tolist() == [[1, 1, 1, 1], [0, 1, 0, 0], [0, 0, 0, 0]]
+    assert images_taken_for(taken, true, ["a", "b", "c"]) == [
+        [(0.25, "none"), (0.25, "c"), (0.25, "b")],
+        [],
+        [],
+    ]
+
+
+def test_one_class_can_only_be_missed():
+    true, predicted = np.array([[3], [3], [0]]), np.array([[0], [2], [4]])
+    assert image_confusions(true, predicted).tolist() == [[1, 1]]

@@ -134,7 +134,14 @@ DECIDED_BY: dict[str, tuple[str, ...]] = {
     ),
     "report": (
         *(*_READING, *_RULES, *_OOF, "tuning/calibration"),
-        *("report/calibration", "report/confusion", "report/error_kinds", "report/examples", "report/object_table"),
+        *(
+            "report/calibration",
+            "report/confusion",
+            "report/error_kinds",
+            "report/examples",
+            "report/leaderboards",
+            "report/object_table",
+        ),
         *(
             "mask_metrics/rows",
             "report/oof_gallery",

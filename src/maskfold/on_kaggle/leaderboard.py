@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from maskfold.artefacts.files import whole_file
 from maskfold.artefacts.paths import display
@@ -54,6 +52,10 @@ def draw(table: pd.DataFrame, title: str, png: Path) -> None:
 
     A public score outside of the interval, or one that goes down where the honest one goes up, is a shake-up to come.
     """
+    # The report reads leaderboards too, and need not wait for matplotlib.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(7.2, 4.2), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)  # not pyplot, whose global state would pick a window toolkit
     axes = figure.subplots()

@@ -1,4 +1,4 @@
-"""Which class is taken for which: pixels of the truth against pixels of the predicted masks."""
+"""Which class is taken for which: pixels, and whole images, of the truth against those of the predicted masks."""
 
 from __future__ import annotations
 
@@ -59,25 +59,54 @@ def confusion_rows(counts: PixelCounts, class_names: Sequence[str]) -> list[dict
     with np.errstate(divide="ignore", invalid="ignore"):
         shares = counts.taken / counts.true[:, None]
         precision = np.diagonal(counts.taken) / counts.predicted
+    taken_for = _taken_for(shares, class_names)
     return [
         {
             "name": name,
             "true": int(counts.true[index]),
             "precision": float(precision[index]),
             "recall": float(shares[index, index]),
-            "taken_for": sorted(
-                (
-                    (float(share), other)
-                    for number, (share, other) in enumerate(zip(shares[index], [*class_names, "none"], strict=True))
-                    if share >= _SHOWN_FROM and number != index
-                ),
-                reverse=True,
-            ),
+            "taken_for": taken_for[index],
         }
         for index, name in enumerate(class_names)
     ]
 
 
-def confusion_table(counts: PixelCounts, class_names: Sequence[str]) -> pd.DataFrame:
-    """The pixels of confusion.csv: a row a true class, a column a predicted one, the last none."""
-    return pd.DataFrame(counts.taken, pd.Index(class_names, name="true"), [*class_names, "none"])
+def _taken_for(shares: np.ndarray, class_names: Sequence[str]) -> list[list[tuple[float, str]]]:
+    """For each class the shares from 1 % of the others, and of none, the largest first; shares: (C, C + 1)."""
+    names = [*class_names, "none"]
+    return [
+        sorted(
+            (
+                (float(share), names[number])
+                for number, share in enumerate(row)
+                if share >= _SHOWN_FROM and number != index
+            ),
+            reverse=True,
+        )
+        for index, row in enumerate(shares)
+    ]
+
+
+def image_confusions(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """(C, C + 1) int64: of the images of the row's class, how many show the column's in its place, in the last none.
+
+    true, predicted: (images, C) areas in px. On the diagonal, images in which any pixel of the class is predicted. In
+    the others it is missed whole: they count in the column of each class that is predicted and not true, or as none.
+    """
+    there, seen = true > 0, predicted > 0
+    missed, false = (there & ~seen).astype(np.int64), (seen & ~there).astype(np.int64)
+    taken = missed.T @ np.concatenate([false, 1 - false.max(axis=1, keepdims=True)], axis=1)
+    np.fill_diagonal(taken, (there & seen).sum(axis=0))
+    return taken
+
+
+def images_taken_for(taken: np.ndarray, true: np.ndarray, class_names: Sequence[str]) -> list[list[tuple[float, str]]]:
+    """For each class the pairs of `confusion_rows`, of its images; taken: `image_confusions` of true."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _taken_for(taken / (true > 0).sum(axis=0)[:, None], class_names)
+
+
+def confusion_table(taken: np.ndarray, class_names: Sequence[str]) -> pd.DataFrame:
+    """The table of confusion.csv: a row a true class, a column a predicted one, the last none; taken: (C, C + 1)."""
+    return pd.DataFrame(taken, pd.Index(class_names, name="true"), [*class_names, "none"])

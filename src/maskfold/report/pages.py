@@ -20,11 +20,12 @@ from maskfold.data.groups import image_groups
 from maskfold.drawing.html import page_environment
 from maskfold.execution.text import spreadsheet
 from maskfold.report.class_rows import class_row
-from maskfold.report.confusion import confusion_rows, confusion_table
+from maskfold.report.confusion import confusion_rows, confusion_table, image_confusions, images_taken_for
 from maskfold.report.error_kinds import error_rows, error_table
 from maskfold.report.examples import draw_galleries
 from maskfold.report.few_images import few_images
 from maskfold.report.figures import area_charts, calibration_rows, curve_charts, reliability_charts
+from maskfold.report.leaderboards import boards
 from maskfold.report.object_table import object_rows
 from maskfold.report.oof_gallery import draw_oof
 from maskfold.report.oof_scores import OofScores, fold_class_scores, fold_rows, found_rows, read_image_scores
@@ -108,6 +109,7 @@ def _write_index(
         few=few_images(config.folds, len(oof.image_ids), intervals),
         steps=ensemble_steps(config, tuned),
         bad_images=_bad_images(paths.bad_images_csv),
+        boards=boards(paths.root, config.name),
         oof_gallery=config.report.oof_gallery,
         without_test=without_test,
         other_pages=other_pages,
@@ -151,12 +153,15 @@ def _of_oof(
     ]
     calibration = calibration_rows(oof, passed, levels)
     (folder / "calibration.json").write_text(json.dumps(calibration, indent=1, ensure_ascii=False), encoding="utf-8")
-    confusions = spreadsheet(confusion_table(passed.pixels, competition.class_names).reset_index())
-    confusions.to_csv(folder / "confusion.csv", index=False)
+    in_images = image_confusions(oof.true, oof.predicted)
+    for name, taken in (("confusion", passed.pixels.taken), ("confusion_images", in_images)):
+        confusions = spreadsheet(confusion_table(taken, competition.class_names).reset_index())
+        confusions.to_csv(folder / f"{name}.csv", index=False)
     errors = spreadsheet(error_table(passed.errors, competition.class_names).reset_index())
     errors.to_csv(folder / "errors.csv", index=False)
     return {
         "found": found_rows(oof),
+        "in_place": images_taken_for(in_images, oof.true, competition.class_names),
         "confusion": confusion_rows(passed.pixels, competition.class_names),
         "errors": error_rows(passed.errors, competition.class_names),
         "edge_px": config.report.edge_px,

@@ -15,6 +15,7 @@ from maskfold.config import Config
 from maskfold.data.competition import Competition
 from maskfold.errors import StaleError
 from maskfold.oof.origin import label_hashes, oof_hashes
+from maskfold.report.leaderboards import board_files
 from maskfold.report.pages import write_pages
 from maskfold.report.test_gallery import submission_inputs
 from maskfold.report.trainings import trained_models
@@ -84,6 +85,7 @@ def _inputs(config: Config, paths: RunPaths, other_pages: dict[str, Path]) -> di
     if missing:
         raise StaleError(f"no report without {', '.join(missing)}; run `bash run_all.sh configs/{config.name}.yaml`")
     names = {f"{file.parent.parent.name}/{file.parent.name}/{file.name}": file_hash(file) for file in files}
+    names |= {f"{file.parent.name}/{file.name}": file_hash(file) for file in board_files(paths.root, config.name)}
     # The page of an audit says all that its pictures and tables do, so it stands for its folder.
     pages = {f"{kind} page": file_hash(folder / "index.html") for kind, folder in other_pages.items()}
     return names | pages
