@@ -56,6 +56,7 @@ NOT_DECIDING = {
     "execution": "how work runs: the same result for any number of threads",
     "mask_metrics": "only with a metric of whole masks, which is recorded as `mask metrics` or `sampled rules`",
     "network/trained": "names and settings, which are recorded",
+    "on_kaggle": "a table of public scores, whose hash the report records",
     "oof/origin": "what is recorded with the OOF",
     "report": "pages: only seen",
     "rules/in_use": "chosen among figures that are recorded; its means are written by the tuning, which names it",
