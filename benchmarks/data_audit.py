@@ -61,7 +61,7 @@ def audit_demo(bench: Bench) -> None:
     config = Run(DEMO, (f"data.root={bench.folder}/demo", f"output_root={bench.folder}")).load()
     make_demo_data(config)
     audit_data(config)
-    for name in ("problems.csv", "pairs.csv", "conflicts.csv"):
+    for name in ("problems.csv", "unusual.csv", "pairs.csv", "conflicts.csv"):
         bench.claim(f"the demo: rows in {name}", len(pd.read_csv(RunPaths.of(config).data_audit / name)), "=", 0)
 
 
