@@ -28,7 +28,8 @@ def main() -> None:
     """Draw the map."""
     args = parse_args()
     config = config_of(args)
-    map_images(config, open_competition(config.data, on_bad_image=args.on_bad_image), args.accept_code_changes)
+    competition = open_competition(config.data, config.in_channels, args.on_bad_image)
+    map_images(config, competition, args.accept_code_changes)
 
 
 if __name__ == "__main__":
