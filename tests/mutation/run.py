@@ -73,7 +73,8 @@ class Results:
         self._found: dict[tuple[str, str], Outcome] = {}
         for line in lines:
             kept = json.loads(line)
-            self._found[kept.pop("change"), kept.pop("tests")] = Outcome(**kept)
+            key = kept.pop("change"), kept.pop("tests")
+            self._found[key] = Outcome(**kept)
 
     def get(self, change: Change, tests: str) -> Outcome | None:
         """An outcome that an earlier start has found; tests: `quick` or `slow`."""
