@@ -182,6 +182,7 @@ def test_weights_are_those_of_all_folds_and_the_honest_score_that_of_the_others(
         # Differences of 0.1 and 0.3 have a deviation of 0.1414 and a standard error of 0.1.
         (0.101, (0.1, 0.3), True),
         (0.099, (0.1, 0.3), False),
+        (0.25, (0.0, 0.5), False),  # the error itself
         (0.0, (0.0, 0.0), False),
         (-0.1, (-0.1, -0.1), False),
         # Differences of -0.1, 0.1 and 0.3 have a deviation of 0.2 and a standard error of 0.1155.

@@ -6,6 +6,7 @@ import pytest
 import tifffile
 
 from maskfold.config import MaskFoldersData
+from maskfold.data.formats.mask_files import read_grey
 from maskfold.data.images.decoding import read_for_display, read_image, read_stored
 from maskfold.data.images.depth import mixed_types, stored_type, training_intensity
 from maskfold.data.opening import open_competition
@@ -75,6 +76,12 @@ def test_8_bits_are_read_as_opencv_reads_them(tmp_path):
             expected = cv2.imread(str(tmp_path / name), flag | cv2.IMREAD_IGNORE_ORIENTATION).reshape(20, 30, channels)
             assert np.array_equal(read_image(tmp_path / name, channels), expected)
         assert stored_type(tmp_path / name) == "uint8"
+
+
+def test_a_binary_mask_of_16_bits_keeps_what_is_not_0(tmp_path):
+    values = np.array([[0, 1, 257, 258, 514, 515, 65278, 65279, 65535]], np.uint16)
+    cv2.imwrite(str(tmp_path / "a.png"), values)
+    assert read_grey(tmp_path / "a.png").tolist() == [[0, 1, 1, 2, 2, 3, 254, 255, 255]]  # ceil(v / 257)
 
 
 def test_a_damaged_tiff_is_refused_by_name(tmp_path):

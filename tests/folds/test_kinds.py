@@ -21,7 +21,7 @@ from maskfold.config import (
 )
 from maskfold.errors import ConfigError, DataError, StaleError
 from maskfold.folds.splitting import cut_folds
-from maskfold.folds.table import read_folds
+from maskfold.folds.table import check_folds, read_folds
 from maskfold.folds.visibility import models_of, scored_competition, seen_by
 from maskfold.network.model import Outputs
 from maskfold.network.trained import equal_weights, model_hashes
@@ -285,6 +285,42 @@ def test_a_given_csv_is_used_and_minus_one_is_only_trained_on(tmp_path, tiny_com
     path.write_text(path.read_text().replace("train0.png,1", "train0.png,0"))
     make_folds(config, tiny_competition)
     assert read_folds(config, tiny_competition)["fold"].tolist()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("folds", "plan", "advice"),
+    [
+        ([0], {}, "found [0]; rules need two to be tuned and scored on: label more images (a group counts as one)"),
+        ([0, -1], {"kind": "hold_out"}, "found [0]; rules need two to be tuned and scored on: raise folds.share, or"),
+        ([-1], {"kind": "hold_out"}, "found []; rules need two to be tuned and scored on: raise folds.share, or label"),
+        ([0, -1], {"kind": "valid_folder"}, "found [0]; rules need two to be tuned and scored on: label more images"),
+        ([0, 1, 2], {"kind": "hold_out"}, "every image is held out, so there is nothing to train on"),
+        (
+            [0, 1],
+            {},
+            "found [0, 1]; set folds.count to 2 (images or groups that stay together may be too few for more)",
+        ),
+        ([0, 1, 2, 3], {}, "found [0, 1, 2, 3]; set folds.count to 4"),
+        ([0, 2], {}, "found [0, 2]; number them 0, 1, … without gaps"),
+        ([0, 1, 2, -1], {}, "found [-1, 0, 1, 2]; number them 0, 1, … without gaps"),
+        ([1, 2, 3], {}, "found [1, 2, 3]; number them 0, 1, … without gaps"),
+    ],
+)
+def test_folds_out_of_range_come_with_the_cure(tiny_competition, folds, plan, advice):
+    table = pd.DataFrame({"image_id": tiny_competition.train["image_id"], "fold": np.resize(folds, 12)})
+    with pytest.raises(DataError) as error:
+        check_folds(table, tiny_competition, FoldsConfig(count=3, **plan), "x.csv")
+    [problem] = error.value.problems
+    assert advice in problem and ("too few for more" in problem) == (folds == [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("folds", "plan"),
+    [([0, 1, 2], {}), ([0, 1, 2, -1], {"kind": "hold_out"}), ([0, 1, 2, -1], {"kind": "csv", "csv": "x"})],
+)
+def test_folds_in_range(tiny_competition, folds, plan):
+    table = pd.DataFrame({"image_id": tiny_competition.train["image_id"], "fold": np.resize(folds, 12)})
+    check_folds(table, tiny_competition, FoldsConfig(count=3, **plan), "x.csv")
 
 
 def test_a_given_csv_that_does_not_fit_is_refused_with_every_row(tmp_path, tiny_competition):

@@ -54,6 +54,15 @@ def artefact():
     )
 
 
+def test_the_empty_rule_of_files_is_known_as_such(tmp_path, artefact):
+    """Its numbers are part of the format: files that were written before hold them."""
+    path = tmp_path / "x" / "postprocess.json"
+    artefact.write(path)
+    stored = json.loads(path.read_text())["classes"][1]["rule"]
+    assert (stored["threshold"], stored["min_area_px"]) == (255, 1_099_511_627_776)
+    assert TunedArtefact.read(path).classes[1].used == "empty"
+
+
 def test_what_is_written_comes_back(tmp_path, artefact):
     path = tmp_path / "x" / "postprocess.json"
     artefact.write(path)

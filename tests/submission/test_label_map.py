@@ -36,6 +36,16 @@ def written(competition, path, **settings):
     return submission_form(competition, config)
 
 
+@pytest.mark.parametrize("classes", [255, 256])
+def test_a_label_map_has_room_for_255_classes(competition, classes):
+    many = replace(competition, class_names=tuple(f"c{number}" for number in range(classes)))
+    if classes == 255:
+        assert submission_form(many, SubmissionConfig(layout="label_map")).class_names == many.class_names
+    else:
+        with pytest.raises(DataError, match="8 bits have room for 255 classes, found 256"):
+            submission_form(many, SubmissionConfig(layout="label_map"))
+
+
 @pytest.mark.parametrize(("values", "expected"), [(None, (1, 2)), ((7, 255), (7, 255))])
 def test_one_grey_png_an_image_by_hand(values, expected, competition, tmp_path):
     form = written(competition, tmp_path / "out", class_values=values)
