@@ -160,6 +160,8 @@ def test_numbers_are_sorted_by_value():
 
 
 def test_rows_that_repeat():
-    rows = table(image=["a", "a", "a", "b", "b", "a"], kind=list("xxyxxx"), rle=["1 2", "3 4", "5 6", "", "-1", "7 8"])
-    assert repeats(rows, ["image", "kind"], RUNS) == 2
-    assert repeats(rows, ["image"], RUNS) == 3
+    rows = [("a", "x", "1 2"), ("a", "x", "3 4"), ("a", "y", "5 6"), ("a", "x", "7 8")]
+    rows += [("b", "x", text) for text in ("", "", "-1", "-1")]  # without a mask
+    found = table(**dict(zip(("image", "kind", "rle"), map(list, zip(*rows, strict=True)), strict=True)))
+    assert repeats(found, ["image", "kind"], RUNS) == 2
+    assert repeats(found, ["image"], RUNS) == 3
