@@ -171,6 +171,7 @@ def test_masks_without_photos_are_all_named_but_only_the_first_get_a_hint(root, 
     for stem in ("1", "2"):  # each hint looks through all photos: hours where no name fits
         (root / f"train_mask/{stem}.png").rename(root / f"train_mask/{stem}.old.png")
     assert problems_of(root).count("a mask without its photo; if it is one of several masks of '1', set") == 1
+    assert problems_of(root).count("a mask without its photo;") == 1
     assert problems_of(root).count("a mask without its photo") == 2
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from maskfold.artefacts.paths import RunPaths
 from maskfold.config import Experiment
 from maskfold.data.problems import reading_of
 from maskfold.errors import DataError
-from maskfold.folds.table import read_folds
+from maskfold.folds.table import read_folds, unknown_images
 from maskfold.folds.visibility import excluded_ids, ids_hash, scored_competition, scored_images, seen_by
 from maskfold.stages.make_folds import make_folds
 from maskfold.stages.train import training_provenance
@@ -104,3 +105,12 @@ def test_a_list_that_leaves_nothing_is_refused(tmp_path, tiny_competition, folds
 
 def test_the_list_is_no_part_of_how_labels_are_read(tmp_path):
     assert reading_of(config_of(tmp_path, ["a"], "everything").data) == reading_of(config_of(tmp_path).data)
+
+
+def test_only_twenty_unknown_images_get_a_hint(tiny_competition):
+    known = tiny_competition.train["image_id"]
+    for name, hint in (("TRAIN3.png", "; there is 'train3.png'"), ("train3x.png", "; the nearest is 'train3.png'")):
+        lines = unknown_images(pd.Series([name] * 22, index=range(2, 24)), known, "x.csv")
+        assert lines == [f"x.csv, row {row}: image {name} is not a training image{hint}" for row in range(2, 22)] + [
+            f"x.csv, row {row}: image {name} is not a training image" for row in (22, 23)
+        ]

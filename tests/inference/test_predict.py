@@ -8,7 +8,14 @@ import torch
 
 from maskfold.config import Experiment, InferenceConfig, ModelConfig, Resize, RleCsvData, TrainConfig
 from maskfold.errors import InferenceError
-from maskfold.inference.batches import ImageBatch, batch_loader, loader_workers, plan_batches
+from maskfold.inference.batches import (
+    BatchDataset,
+    ImageBatch,
+    PixelBatches,
+    batch_loader,
+    loader_workers,
+    plan_batches,
+)
 from maskfold.inference.predict import Ensemble, original_size_maps
 from maskfold.inference.runtime import Runtime, fast_bf16
 from maskfold.network.model import Outputs
@@ -150,6 +157,19 @@ def test_batches_hold_images_of_one_padded_size():
 def loader_of(images, config, rank=0, world=1):
     device = torch.device("cpu")
     return batch_loader(images, config.model, config.inference, config.train.workers, device, rank, world)
+
+
+def test_pixels_of_the_batches_of_one_size(tiny_competition):
+    # 40x64 and 64x64 become 64x64, 50x90 becomes 64x96; three images a batch.
+    data = BatchDataset(tiny_competition.test, ModelConfig(), 3, 32)
+    every, square, wide = (PixelBatches(data, size) for size in (None, (64, 64), (64, 96)))
+    assert [[name[4] for name in ids] for ids, _ in every] == [["0", "1", "3"], ["2"], ["4"]]
+    assert [[name[4] for name in ids] for ids, _ in square] == [["0", "1", "3"], ["4"]]
+    [(ids, pixels)] = wide
+    assert ids == ["test2.png"] and pixels.shape == (1, 3, 64, 96) and pixels.dtype == np.uint8
+    assert (len(every), len(square), len(wide), len(PixelBatches(data, (96, 64)))) == (3, 2, 1, 0)
+    grey = cv2.imread(tiny_competition.test["path"][2], cv2.IMREAD_GRAYSCALE)
+    assert np.array_equal(pixels[0, :, :50, :90], np.stack([grey] * 3))
 
 
 @pytest.mark.parametrize(
