@@ -9,6 +9,7 @@ from maskfold.config import MaskFoldersData
 from maskfold.data.formats.mask_files import read_grey
 from maskfold.data.images.decoding import read_for_display, read_image, read_stored
 from maskfold.data.images.depth import mixed_types, stored_type, training_intensity
+from maskfold.data.images.files import check_images
 from maskfold.data.opening import open_competition
 from maskfold.errors import DataError
 from maskfold.pixels.intensity import Intensity, as_stored_type, to_eight_bits
@@ -76,6 +77,18 @@ def test_8_bits_are_read_as_opencv_reads_them(tmp_path):
             expected = cv2.imread(str(tmp_path / name), flag | cv2.IMREAD_IGNORE_ORIENTATION).reshape(20, 30, channels)
             assert np.array_equal(read_image(tmp_path / name, channels), expected)
         assert stored_type(tmp_path / name) == "uint8"
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "peak"),
+    [(200, "uint8", 200), (771, "uint16", 3), (65535, "uint16", 255), (1e6, "float32", 255), (-5, "int16", 0)],
+)
+def test_the_highest_value_is_noted_in_eight_bits(tmp_path, monkeypatch, value, kind, peak):
+    monkeypatch.setattr("maskfold.artefacts.paths.REPOSITORY", tmp_path)  # no index of earlier files
+    path = tmp_path / "a.npy"
+    np.save(path, np.full((4, 5), value, kind))
+    headers, problems = check_images([path])
+    assert problems == [] and (headers[path].height, headers[path].width, headers[path].peak) == (4, 5, peak)
 
 
 def test_a_binary_mask_of_16_bits_keeps_what_is_not_0(tmp_path):
