@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 from scipy import ndimage
 
 from maskfold.errors import DataError
@@ -49,7 +50,8 @@ class FileValues:
     @classmethod
     def of(cls, path: Path, plane: np.ndarray, bits: int = 8) -> FileValues:
         """plane: (H, W) of whole numbers."""
-        values, places, counts = np.unique(plane, return_inverse=True, return_counts=True)
+        places, values = pd.factorize(plane.ravel(), sort=True)  # a few values: ten times as fast as np.unique
+        counts = np.bincount(places)
         labels = places.reshape(plane.shape) + 1
         shown = [number for number, value in enumerate(values.tolist()) if value != 0]
         boxes = ndimage.find_objects(labels) if len(shown) <= 2000 else []
