@@ -70,6 +70,7 @@ def validation_score(
     """
 
     def score(state: State) -> float:
+        """Their mean over the images."""
         model.load_state_dict(state)
         scores = ValidationScores(config.tuning.metric, mask_metric(config.tuning))
         for image_id, prob, _ in Ensemble.of(config, [model]).predict_images(images):
