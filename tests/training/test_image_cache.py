@@ -18,7 +18,7 @@ from maskfold.training.samples.image_cache import ImageCache
 def cache_of(competition, folder, mode, model=None):
     images = competition.train
     sizes = list(zip(images["height"].tolist(), images["width"].tolist(), strict=True))
-    return ImageCache(photo_list(images), sizes, model or ModelConfig(), mode, folder)
+    return ImageCache([(photo,) for photo in photo_list(images)], sizes, model or ModelConfig(), mode, folder)
 
 
 def sums(cache):
