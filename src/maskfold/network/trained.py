@@ -76,9 +76,7 @@ def network_settings(config: Config) -> dict[str, object]:
     """The settings that the same weights need to predict the same: `model.resize` -> value; in a blend `<member>/…`."""
     found: dict[str, object] = {}
     for run in config.experiments:
-        model = run.model.model_dump(mode="json", exclude=_OF_TRAINING)
-        if run.model.neighbours is None:
-            del model["neighbours"]  # so that older runs, which have no such key, fit
+        model = run.model.model_dump(mode="json", include={*run.model.settings(_OF_TRAINING)})
         keys = {"tile_size", "tile_overlap", "pad_multiple"}
         if run.inference.view_weights is not None:
             keys |= {"view_weights"}
